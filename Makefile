@@ -1,0 +1,61 @@
+# The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types up bench faults lock clean format
+MAKEFLAGS += --no-print-directory
+
+READY := .venv/.ready
+BIN := .venv/bin
+PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
+MYPY_PARTS = shared $(wildcard services/*) tests
+
+help: ## list the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+$(READY): constraints.txt $(PYPROJECTS) tools/bootstrap
+	@PYTHON="$(PYTHON)" tools/bootstrap
+	@touch $@
+
+# BROKER=activemq: the same on a local ActiveMQ, every service as a process of its own (SCORING=n of scoring).
+LOCAL_MESH = $(BIN)/python -m reefmesh_components.local_mesh
+
+demo: $(READY) ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq)
+ifeq ($(BROKER),activemq)
+	@$(LOCAL_MESH) demo --scoring $(or $(SCORING),2) $(ARGS)
+else
+	@$(BIN)/reefmesh demo $(ARGS)
+endif
+
+up: $(READY) ## the whole mesh in one process, until Ctrl-C (BROKER=activemq: broker and services as processes, SCORING=2)
+ifeq ($(BROKER),activemq)
+	@$(LOCAL_MESH) up --scoring $(or $(SCORING),2) $(ARGS)
+else
+	@$(BIN)/reefmesh up $(ARGS)
+endif
+
+test: $(READY) ## every test that this machine can run (REEFMESH_REQUIRE=postgresql,activemq: no skipping)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## style, formatting and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY) ## bring the code into the one format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+types: $(READY) ## mypy, strict, on all code and tests
+	@$(BIN)/mypy $(MYPY_PARTS)
+
+bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=activemq: on a real broker)
+	@$(BIN)/python tests/bench/$(or $(BROKER),embedded).py $(ARGS)
+
+faults: $(READY) ## the long fault suite: kills, full disks, lost connections
+	@$(BIN)/python -m pytest -m faults $(ARGS)
+
+lock: $(READY) ## pin all dependencies anew in constraints.txt (ARGS=--upgrade: to the newest)
+	@tools/lock $(ARGS)
+
+clean: ## remove .venv and everything else that was made here
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist reports
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

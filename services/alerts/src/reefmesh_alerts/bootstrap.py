@@ -1,0 +1,81 @@
+"""The one place that puts the service together: which parts, and from which settings."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from reefmesh.contracts.channels import ALERTING
+from reefmesh.service.assembly import Blueprint, Parts
+from reefmesh.service.backoff import Backoff
+from reefmesh.service.lifecycle import Background
+from reefmesh.store.migrations import MigrationSet, read_migrations
+from reefmesh_alerts.delivery.dispatcher import Dispatcher
+from reefmesh_alerts.delivery.lane import DeliveryLimits
+from reefmesh_alerts.handler import AlertsHandler
+from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_alerts.subscriptions.watching import Subscriptions
+from reefmesh_alerts.ticker import Ticker
+
+MIGRATIONS: Final[Sequence[MigrationSet]] = (read_migrations("alerts", "reefmesh_alerts"),)
+
+
+def blueprint(settings: AlertsSettings) -> Blueprint:
+    """Return what is particular to the alerts service.
+
+    Raises:
+        ConfigurationError: the subscriptions file cannot be read or is wrong.
+    """
+    subscriptions = Subscriptions(settings.subscriptions_file)
+
+    def handler(parts: Parts) -> AlertsHandler:
+        return AlertsHandler(clock=parts.clock, subscriptions=subscriptions, heat_opens_at=settings.heat_opens_at)
+
+    def background(parts: Parts) -> Sequence[Background]:
+        return (
+            subscriptions.run,
+            make_ticker(settings, parts, handler(parts), subscriptions).run,
+            make_dispatcher(settings, parts, subscriptions).run,
+        )
+
+    return Blueprint(name="alerts", subscription=ALERTING, migrations=MIGRATIONS, handler=handler, background=background)
+
+
+def make_ticker(settings: AlertsSettings, parts: Parts, handler: AlertsHandler, subscriptions: Subscriptions) -> Ticker:
+    return Ticker(
+        store=parts.store,
+        broker=parts.broker,
+        clock=parts.clock,
+        handler=handler,
+        subscriptions=subscriptions,
+        heat_opens_at=settings.heat_opens_at,
+        interval_seconds=settings.tick_seconds,
+        grace_seconds=settings.tick_grace_seconds,
+    )
+
+
+def lone_ticker(settings: AlertsSettings, parts: Parts) -> Ticker:
+    """Return a ticker beside the service's own, for who must know that deadlines were looked at (``look_once``).
+
+    Raises:
+        ConfigurationError: the subscriptions file cannot be read or is wrong.
+    """
+    subscriptions = Subscriptions(settings.subscriptions_file)
+    handler = AlertsHandler(clock=parts.clock, subscriptions=subscriptions, heat_opens_at=settings.heat_opens_at)
+    return make_ticker(settings, parts, handler, subscriptions)
+
+
+def make_dispatcher(settings: AlertsSettings, parts: Parts, subscriptions: Subscriptions) -> Dispatcher:
+    backoff = Backoff(first_seconds=settings.delivery_backoff_first_seconds, max_seconds=settings.delivery_backoff_max_seconds)
+    limits = DeliveryLimits(
+        attempts=settings.delivery_attempts_limit,
+        backoff=backoff,
+        expires_after=timedelta(hours=settings.delivery_expires_hours),
+    )
+    return Dispatcher(
+        store=parts.store,
+        clock=parts.clock,
+        subscriptions=subscriptions,
+        metrics=parts.metrics,
+        limits=limits,
+        poll_seconds=settings.delivery_poll_seconds,
+    )

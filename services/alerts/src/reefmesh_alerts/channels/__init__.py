@@ -1,0 +1,1 @@
+"""The ways to people: console, e-mail, webhook."""

@@ -1,0 +1,110 @@
+"""Alerts by HTTP POST: signed, time-stamped JSON."""
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx
+
+import reefmesh
+from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
+from reefmesh_alerts.channels.signing import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from reefmesh_alerts.channels.trust import trusting
+from reefmesh_alerts.domain.alert_text import plain
+from reefmesh_alerts.subscriptions.entries import WebhookEntry
+
+RESPONSE_BYTES_LIMIT: Final = 64 * 1024
+"""An answer is read no further than this; of what it says only its status counts."""
+
+SAID_CHARACTERS: Final = 200
+
+_REFUSED_STATUSES: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 431})
+"""The request itself is not what the other side wants. Of any other failure (a key that changed, a path that moved) people may
+mend the cause while the attempts go on."""
+
+
+class WebhookChannel:
+    """Posts to one address. Redirects are not followed: they would carry a signed alert to somebody else."""
+
+    def __init__(self, entry: WebhookEntry) -> None:
+        self._entry = entry
+        self._client = httpx.AsyncClient(
+            verify=trusting(entry.ca_file),
+            follow_redirects=False,
+            trust_env=False,
+            timeout=entry.timeout_seconds,
+            limits=httpx.Limits(max_connections=entry.concurrency),
+            headers={"User-Agent": f"reefmesh/{reefmesh.__version__}"},
+        )
+
+    async def send(self, notice: Notice, *, at: datetime) -> SendResult:
+        body = compose(notice)
+        timestamp = str(int(at.timestamp()))
+        headers = {
+            "Content-Type": "application/json",
+            TIMESTAMP_HEADER: timestamp,
+            SIGNATURE_HEADER: sign(self._entry.secret.get_secret_value(), timestamp, body),
+            KEY_HEADER: notice.idempotency_key,
+        }
+        try:
+            async with self._client.stream("POST", self._entry.url, content=body, headers=headers) as response:
+                said = await _read(response)
+        except httpx.HTTPError as error:
+            return TryAgain(reason=plain(f"{type(error).__name__}: {error}")[:300])
+        return _judge(response, said, at=at)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def compose(notice: Notice) -> bytes:
+    """Return the request's body; every alert in it is a body of ``alert/1``."""
+    return json.dumps(
+        {
+            "schema": "reefmesh-webhook/1",
+            "idempotency_key": notice.idempotency_key,
+            "subscription": notice.subscription,
+            "digest": notice.digest,
+            "summary": notice.subject,
+            "alerts": [alert.model_dump(mode="json") for alert in notice.alerts],
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
+
+
+async def _read(response: httpx.Response) -> str:
+    said = b""
+    # Raw: a small compressed answer could unpack to any size.
+    async for chunk in response.aiter_raw():
+        said += chunk[: RESPONSE_BYTES_LIMIT - len(said)]
+        if len(said) >= RESPONSE_BYTES_LIMIT:
+            break
+    return plain(said[: SAID_CHARACTERS * 4].decode("utf-8", errors="replace"))[:SAID_CHARACTERS]
+
+
+def _judge(response: httpx.Response, said: str, *, at: datetime) -> SendResult:
+    status = response.status_code
+    if response.is_success:
+        return Sent()
+    reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    if response.is_redirect:
+        return Refused(reason=f"HTTP {status}: redirects are not followed, set the final address")
+    if status in _REFUSED_STATUSES:
+        return Refused(reason=reason)
+    return TryAgain(reason=reason, after_seconds=_retry_after_seconds(response.headers.get("Retry-After"), at))
+
+
+def _retry_after_seconds(value: str | None, at: datetime) -> float | None:
+    """Read the header's seconds or date (RFC 9110, 10.2.3); None when there is none or it makes no sense."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
+    return max(0.0, (until - at).total_seconds())

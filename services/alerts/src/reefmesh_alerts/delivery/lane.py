@@ -1,0 +1,169 @@
+"""One channel's deliveries: taken under a lease, sent side by side up to the channel's bound, settled or put off."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from reefmesh.clock import Clock
+from reefmesh.contracts.envelope import event_id_of
+from reefmesh.observability import table
+from reefmesh.observability.metrics import Metrics
+from reefmesh.service.backoff import Backoff
+from reefmesh_alerts.channels.port import Channel, Notice, Refused, SendResult, Sent, TryAgain
+from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
+from reefmesh_alerts.domain.alert_text import describe, summarise_digest
+from reefmesh_alerts.domain.transition import instant_of
+from reefmesh_alerts.subscriptions.entries import ChannelEntry, SubscriptionEntry
+from reefmesh_alerts.subscriptions.watching import Subscriptions
+
+log = structlog.get_logger()
+
+LEASE_MARGIN: Final = timedelta(seconds=60)
+"""Beyond the channel's time-out: for the database, a pause of the process, and clocks that differ."""
+
+ORPHAN_AFTER: Final = timedelta(hours=1)
+ORPHAN_LOOK: Final = timedelta(minutes=1)
+NO_LONGER_THERE: Final = "its subscription is no longer in the file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryLimits:
+    """The bounds of every delivery; see ``AlertsSettings``."""
+
+    attempts: int = 60
+    backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=5.0, max_seconds=3600.0))
+    expires_after: timedelta = timedelta(hours=72)
+
+
+class ChannelLane:
+    """Works off what is due on one channel. A channel that is dead or slow holds up itself alone."""
+
+    def __init__(
+        self,
+        *,
+        entry: ChannelEntry,
+        channel: Channel,
+        ledger: Ledger,
+        subscriptions: Subscriptions,
+        clock: Clock,
+        metrics: Metrics,
+        random: Random,
+        limits: DeliveryLimits,
+    ) -> None:
+        self.entry = entry
+        self._channel = channel
+        self._ledger = ledger
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._metrics = metrics
+        self._random = random
+        self._limits = limits
+
+    async def deliver_once(self) -> int:
+        """Take one round of what is due now and see it through; returns how many deliveries that were.
+
+        Raises:
+            StoreUnavailable: what was sent and could not be noted is sent again under the same key.
+        """
+        lease = timedelta(seconds=self.entry.timeout_seconds) + LEASE_MARGIN
+        taken = await self._ledger.take(
+            self.entry.name, token=str(uuid4()), now=self._clock.now(), lease=lease, limit=self.entry.concurrency
+        )
+        if taken is None:
+            return 0
+        rounds = [list(taken.deliveries)] if taken.digest_us else [[delivery] for delivery in taken.deliveries]
+        await asyncio.gather(*(self._deliver(taken, together) for together in rounds))
+        return len(taken.deliveries)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def _deliver(self, taken: Taken, together: Sequence[TakenDelivery]) -> None:
+        now = self._clock.now()
+        first = together[0]
+        subscription = self._subscriptions.named(first.subscription)
+        if subscription is None or self.entry.name not in subscription.channels:
+            await self._leave_orphans(taken, together, now)
+            return
+        quiet = subscription.quiet_hours
+        if quiet is not None and not taken.digest_us and not first.break_through:
+            ends_at = quiet.span.end_after(now)
+            if ends_at is not None:
+                await self._ledger.postpone(taken, together, until=ends_at, attempted=False, note="quiet hours")
+                return
+        result = await self._send(_notice(taken, together, subscription), now)
+        await self._settle(taken, together, result)
+
+    async def _send(self, notice: Notice, at: datetime) -> SendResult:
+        try:
+            async with asyncio.timeout(self.entry.timeout_seconds):
+                return await self._channel.send(notice, at=at)
+        except TimeoutError:
+            return TryAgain(reason=f"no end within {self.entry.timeout_seconds:g} s")
+        except Exception as error:  # noqa: BLE001 - a fault of one channel's code must not stop the other channels
+            return TryAgain(reason=f"{type(error).__name__}: {error}"[:300])
+
+    async def _settle(self, taken: Taken, together: Sequence[TakenDelivery], result: SendResult) -> None:
+        now = self._clock.now()
+        attempt = max(each.attempts for each in together) + 1
+        facts = {"channel": self.entry.name, "subscription": together[0].subscription, "attempt": attempt}
+        match result:
+            case Sent(note=note):
+                await self._ledger.settle(taken, together, "sent", at=now, attempted=True, note=note)
+                self._count("delivered", len(together))
+                log.info("alert delivered", alerts=len(together), note=note, **facts)
+            case TryAgain(reason=reason, after_seconds=asked_seconds) if attempt < self._limits.attempts:
+                backoff = self._limits.backoff
+                asked_seconds = min(asked_seconds or 0.0, backoff.max_seconds)
+                delay_seconds = max(backoff.delay_seconds(attempt, self._random), asked_seconds)
+                until = now + timedelta(seconds=delay_seconds)
+                await self._ledger.postpone(taken, together, until=until, attempted=True, note=reason)
+                self._count("retrying", len(together))
+                log.warning(
+                    "alert not delivered, it is tried again", reason=reason, in_seconds=round(delay_seconds, 1), **facts
+                )
+            case TryAgain(reason=reason) | Refused(reason=reason):
+                await self._ledger.settle(taken, together, "failed", at=now, attempted=True, note=reason)
+                self._count("failed", len(together))
+                log.error("alert not delivered, given up", reason=reason, **facts)
+
+    async def _leave_orphans(self, taken: Taken, together: Sequence[TakenDelivery], now: datetime) -> None:
+        """Another process may have a newer file than this one: only after a while is nobody left to tell."""
+        gone = [each for each in together if now - instant_of(each.created_us) >= ORPHAN_AFTER]
+        kept = [each for each in together if each not in gone]
+        if gone:
+            await self._ledger.settle(taken, gone, "expired", at=now, attempted=False, note=NO_LONGER_THERE)
+            self._count("suppressed", len(gone))
+        if kept:
+            await self._ledger.postpone(taken, kept, until=now + ORPHAN_LOOK, attempted=False, note=NO_LONGER_THERE)
+
+    def _count(self, outcome: str, deliveries: int) -> None:
+        self._metrics.count(table.DELIVERIES, self.entry.name, outcome, amount=deliveries)
+
+
+def _notice(taken: Taken, together: Sequence[TakenDelivery], subscription: SubscriptionEntry) -> Notice:
+    alerts = [each.alert for each in together]
+    if taken.digest_us:
+        keys = "\n".join(sorted(each.idempotency_key for each in together))
+        subject = summarise_digest(alerts, subscription=subscription.name)
+        listed = "".join(f"- {alert.summary}\n" for alert in alerts)
+        text = f"{subject}\n\n{listed}\n" + "\n".join(describe(alert) for alert in alerts)
+        key = event_id_of(f"digest/{subscription.name}/{taken.digest_us}", keys)
+    else:
+        subject, text, key = alerts[0].summary, describe(alerts[0]), together[0].idempotency_key
+    return Notice(
+        idempotency_key=key,
+        subscription=subscription.name,
+        who=subscription.who,
+        to=subscription.to,
+        digest=bool(taken.digest_us),
+        alerts=alerts,
+        subject=subject,
+        text=text,
+    )

@@ -1,0 +1,153 @@
+"""The deliveries' rows: what is due, who holds it, what became of it. Safe for several processes at once.
+
+A row is held by writing an unused token and an end into it, under the condition that nobody holds it; what carries the
+token afterwards is ours. A holder that dies leaves its rows to the next once the lease has run out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from reefmesh.contracts.alerts import Alert
+from reefmesh.store.port import Row, Store, Write
+from reefmesh_alerts.domain.transition import microseconds
+
+Outcome = Literal["sent", "failed", "expired"]
+
+SELECT_FIRST_DUE: Final = (
+    "SELECT subscription, digest_us FROM deliveries"
+    " WHERE status = 'pending' AND channel = ? AND next_attempt_us <= ? AND leased_until_us <= ?"
+    " ORDER BY next_attempt_us, created_us, idempotency_key LIMIT 1"
+)
+TAKE_SINGLE: Final = (
+    "UPDATE deliveries SET lease_token = ?, leased_until_us = ? WHERE status = 'pending' AND leased_until_us <= ?"
+    " AND idempotency_key IN (SELECT idempotency_key FROM deliveries"
+    " WHERE status = 'pending' AND channel = ? AND next_attempt_us <= ? AND leased_until_us <= ? AND digest_us = 0"
+    " ORDER BY next_attempt_us, created_us, idempotency_key LIMIT ?)"
+)
+TAKE_DIGEST: Final = (
+    "UPDATE deliveries SET lease_token = ?, leased_until_us = ? WHERE status = 'pending' AND leased_until_us <= ?"
+    " AND idempotency_key IN (SELECT idempotency_key FROM deliveries"
+    " WHERE status = 'pending' AND channel = ? AND next_attempt_us <= ? AND leased_until_us <= ?"
+    " AND subscription = ? AND digest_us = ?"
+    " ORDER BY next_attempt_us, created_us, idempotency_key LIMIT ?)"
+)
+SELECT_TAKEN: Final = (
+    "SELECT d.idempotency_key, d.subscription, d.attempts, d.created_us, d.digest_us, d.break_through, a.body_json"
+    " FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id WHERE d.lease_token = ?"
+    " ORDER BY a.occurred_us, d.created_us, d.idempotency_key"
+)
+SETTLE: Final = (
+    "UPDATE deliveries SET status = ?, attempts = attempts + ?, settled_us = ?, last_error = ?, lease_token = '',"
+    " leased_until_us = 0 WHERE idempotency_key = ? AND lease_token = ?"
+)
+POSTPONE: Final = (
+    "UPDATE deliveries SET next_attempt_us = ?, attempts = attempts + ?, last_error = ?, lease_token = '',"
+    " leased_until_us = 0 WHERE idempotency_key = ? AND lease_token = ?"
+)
+COUNT_EXPIRED: Final = (
+    "SELECT channel, COUNT(*) FROM deliveries WHERE status = 'pending' AND created_us <= ? AND leased_until_us <= ?"
+    " GROUP BY channel"
+)
+EXPIRE: Final = (
+    "UPDATE deliveries SET status = 'expired', settled_us = ?, last_error = ?"
+    " WHERE status = 'pending' AND channel = ? AND created_us <= ? AND leased_until_us <= ?"
+)
+DIGEST_ALERTS_LIMIT: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenDelivery:
+    """A row in our hands. ``attempts`` are those made before."""
+
+    idempotency_key: str
+    subscription: str
+    attempts: int
+    created_us: int
+    break_through: bool
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Rows under one token: all of one digest, or single ones (``digest_us`` 0) that are sent one by one."""
+
+    token: str
+    digest_us: int
+    deliveries: Sequence[TakenDelivery]
+
+
+class Ledger:
+    """Works on the table ``deliveries`` of the service's store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def take(self, channel: str, *, token: str, now: datetime, lease: timedelta, limit: int) -> Taken | None:
+        """Take what has been due longest: up to ``limit`` single deliveries, or one digest. None: nothing is due, or
+        another process was faster."""
+        now_us = microseconds(now)
+        first = await self._store.fetch(SELECT_FIRST_DUE, (channel, now_us, now_us))
+        if not first:
+            return None
+        ((subscription, digest_us),) = first
+        until_us = microseconds(now + lease)
+        due = (token, until_us, now_us, channel, now_us, now_us)
+        if digest_us:
+            await self._store.write([Write(TAKE_DIGEST, (*due, subscription, digest_us, DIGEST_ALERTS_LIMIT))])
+        else:
+            await self._store.write([Write(TAKE_SINGLE, (*due, limit))])
+        rows = await self._store.fetch(SELECT_TAKEN, (token,))
+        if not rows:
+            return None
+        return Taken(token=token, digest_us=digest_us, deliveries=[_taken(row) for row in rows])
+
+    async def settle(
+        self,
+        taken: Taken,
+        deliveries: Sequence[TakenDelivery],
+        outcome: Outcome,
+        *,
+        at: datetime,
+        attempted: bool,
+        note: str = "",
+    ) -> None:
+        """Write the end of deliveries that are still ours."""
+        at_us = microseconds(at)
+        await self._store.write(
+            [Write(SETTLE, (outcome, int(attempted), at_us, note, each.idempotency_key, taken.token)) for each in deliveries]
+        )
+
+    async def postpone(
+        self, taken: Taken, deliveries: Sequence[TakenDelivery], *, until: datetime, attempted: bool, note: str = ""
+    ) -> None:
+        """Give deliveries that are still ours back, to be due at ``until``."""
+        until_us = microseconds(until)
+        await self._store.write(
+            [Write(POSTPONE, (until_us, int(attempted), note, each.idempotency_key, taken.token)) for each in deliveries]
+        )
+
+    async def expire(self, *, created_before: datetime, now: datetime, note: str, but: Sequence[str] = ()) -> dict[str, int]:
+        """Expire what nobody holds and was raised before that; ``but`` names channels to leave alone.
+
+        Returns how many that were, by channel.
+        """
+        before_us, now_us = microseconds(created_before), microseconds(now)
+        counted = await self._store.fetch(COUNT_EXPIRED, (before_us, now_us))
+        expired = {channel: count for channel, count in counted if channel not in but}
+        if expired:
+            await self._store.write([Write(EXPIRE, (now_us, note, channel, before_us, now_us)) for channel in expired])
+        return expired
+
+
+def _taken(row: Row) -> TakenDelivery:
+    key, subscription, attempts, created_us, _, break_through, body_json = row
+    return TakenDelivery(
+        idempotency_key=key,
+        subscription=subscription,
+        attempts=attempts,
+        created_us=created_us,
+        break_through=bool(break_through),
+        alert=Alert.model_validate_json(body_json),
+    )

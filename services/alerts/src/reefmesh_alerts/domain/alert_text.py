@@ -1,0 +1,131 @@
+"""What an alert says to a person: what changed, from what to what, when, on what evidence, and how old the data are.
+
+Instants are ISO 8601 in UTC and numbers carry their unit, so the text needs no locale. Names and fault texts come from
+devices and files: control characters never reach a mail header or a terminal.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from reefmesh.contracts.alerts import Alert
+from reefmesh_alerts.domain.transition import Transition
+
+SUMMARY_CHARACTERS_LIMIT: Final = 200
+
+_SUBJECTS: Final = {
+    "heat": "heat stress",
+    "dive": "dive verdict",
+    "chemistry": "aragonite saturation",
+    "buoy_silent": "buoy {subject}",
+    "buoy_drift": "buoy {subject}",
+    "buoy_battery": "battery of buoy {subject}",
+    "sensor_fault": "sensor {subject}",
+}
+
+_UNITS: Final = (
+    ("_dhw_celsius_weeks", "degC-weeks"),
+    ("_celsius_weeks", "degC-weeks"),
+    ("_celsius", "degC"),
+    ("_metres", "m"),
+    ("_volts", "V"),
+    ("_percent", "%"),
+    ("_seconds", "s"),
+    ("_days", "days"),
+)
+
+_AGES: Final = (("days", 86_400), ("h", 3600), ("min", 60))
+
+
+def plain(text: str) -> str:
+    """Return one line without control characters."""
+    return " ".join(_printable(text).split())
+
+
+def summarise(transition: Transition, reef_name: str) -> str:
+    """Return the alert in one line."""
+    about = _SUBJECTS[transition.kind].format(subject=transition.subject)
+    line = (
+        f"{plain(reef_name)}: {about} {transition.change}: {transition.from_state} -> {transition.to_state}{_heart(transition)}"
+    )
+    line = plain(line)
+    return line if len(line) <= SUMMARY_CHARACTERS_LIMIT else line[: SUMMARY_CHARACTERS_LIMIT - 3] + "..."
+
+
+def describe(alert: Alert) -> str:
+    """Return the alert in several lines."""
+    lines = [
+        alert.summary,
+        "",
+        f"Reef:      {plain(alert.reef_name)} ({alert.reef_id})",
+        f"Changed:   {_SUBJECTS[alert.kind].format(subject=alert.subject)}, "
+        f"from {alert.from_state} to {alert.to_state} ({alert.change})",
+        f"Happened:  {zulu(alert.occurred_at)}",
+        f"Raised:    {zulu(alert.raised_at)}",
+        f"Data age:  {age(alert.data_age_seconds)} when the alert was raised",
+        "Evidence:",
+        *(_evidence_line(name, value) for name, value in alert.evidence.items()),
+        "",
+        f"Alert {alert.alert_id}",
+    ]
+    return "".join(_printable(line) + "\n" for line in lines)
+
+
+def summarise_digest(alerts: Sequence[Alert], *, subscription: str) -> str:
+    """Return a digest's one line."""
+    reefs = len({alert.reef_id for alert in alerts})
+    counted = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
+    return plain(f"reefmesh digest for {subscription}: {counted} at {reefs} {'reef' if reefs == 1 else 'reefs'}")
+
+
+def age(seconds: float) -> str:
+    """Return a duration in its largest fitting unit."""
+    for unit, length in _AGES:
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def zulu(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _heart(transition: Transition) -> str:
+    """Return the evidence that belongs into the one line."""
+    evidence = transition.evidence
+    match transition.kind:
+        case "heat":
+            dhw = evidence["dhw_celsius_weeks"]
+            known = "DHW unknown" if dhw is None else f"DHW {dhw:.2f} degC-weeks"
+            status = "" if evidence["status"] == "ok" else f", {evidence['status']}"
+            return f" ({evidence['date']}, {known}{status})"
+        case "dive":
+            return f" ({evidence['reasons']})"
+        case "chemistry":
+            omega = evidence["omega_aragonite"]
+            marked = ", indicative" if evidence["status"] == "indicative" else ""
+            return "" if omega is None else f" (Omega {omega:.2f}, daily mean of {evidence['date']}{marked})"
+        case "buoy_silent":
+            return f" (last seen {evidence['last_seen_at']})"
+        case "buoy_drift":
+            return f" ({evidence['drift_metres']:.0f} m from its mooring, limit {evidence['limit_metres']:g} m)"
+        case "buoy_battery":
+            volts, percent = evidence["battery_volts"], evidence["battery_percent"]
+            said = [f"{volts:g} V"] if volts is not None else []
+            said += [f"{percent:g} %"] if percent is not None else []
+            return f" ({', '.join(said)})" if said else ""
+        case _:
+            fault = evidence["fault"]
+            return f" ({fault})" if fault else " (its values fail quality control)" if transition.stands else ""
+
+
+def _evidence_line(name: str, value: str | float | None) -> str:
+    unit = next((f" {unit}" for ending, unit in _UNITS if name.endswith(ending)), "")
+    if value is None:
+        return f"  {name}: unknown"
+    shown = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+    return f"  {name}: {shown}{unit}"

@@ -1,0 +1,167 @@
+"""Health of one buoy: silent beyond its own schedule, drifted, low on battery. Each limit has a way back with a margin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from reefmesh.contracts.alerts import Kind
+from reefmesh.contracts.scores import BuoyHealth
+from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
+from reefmesh_alerts.domain.severity import EPISODE
+from reefmesh_alerts.domain.transition import Evidence, Transition, instant_of, microseconds
+
+DRIFT_BACK_RATIO: Final = 0.8
+"""A buoy is back at its mooring below this share of its limit."""
+
+BATTERY_BACK_VOLTS_RATIO: Final = 1.03
+BATTERY_BACK_PERCENT_POINTS: Final = 5.0
+"""A battery is charged again this far above its limit: voltages recover a little whenever the radio rests."""
+
+STATES: Final[dict[Kind, tuple[str, str]]] = {
+    "buoy_silent": ("reporting", "silent"),
+    "buoy_drift": ("moored", "adrift"),
+    "buoy_battery": ("charged", "low"),
+    "sensor_fault": ("working", "faulty"),
+}
+"""Kind -> what its subject is called while no episode is open, and while one is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelWatch:
+    """One channel of one buoy. ``fails`` counts failing values in a row, the newest of them observed at ``failed_us``."""
+
+    fault: str = ""
+    fails: int = 0
+    failed_us: int = 0
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuoyWatch:
+    """``silent_after_us`` is the deadline of the next sign of life; None while its silence means nothing, because no fresh data
+    ever came (a replay) or because it is silent already. ``channels`` holds only those with something wrong."""
+
+    last_seen_us: int
+    silent_after_us: int | None = None
+    silent: bool = False
+    adrift: bool = False
+    battery_low: bool = False
+    channels: Mapping[str, ChannelWatch] = field(default_factory=dict)
+
+
+def judge_buoy(
+    watch: BuoyWatch | None, buoy: BuoyHealth, *, heard_us: int, newest: bool = True
+) -> tuple[BuoyWatch, list[Transition]]:
+    """Judge what a score says of a buoy; ``heard_us`` is when that score was made, ``newest`` tells if none was made later."""
+    seen_us = microseconds(buoy.last_seen_at)
+    watch = watch or BuoyWatch(last_seen_us=seen_us)
+    transitions: list[Transition] = []
+    if seen_us >= watch.last_seen_us:
+        watch = _hear(watch, buoy, seen_us, heard_us, transitions)
+    elif newest:
+        # Its newest reading was withdrawn: it has been silent for longer than it seemed.
+        silent_us = None if watch.silent_after_us is None else silent_after_us(buoy.facts, seen_us)
+        watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us)
+    adrift = _is_adrift(watch, buoy)
+    if adrift != watch.adrift:
+        watch = replace(watch, adrift=adrift)
+        flag = None if buoy.position_flag is None else int(buoy.position_flag)
+        evidence: Evidence = {
+            "drift_metres": buoy.drift_metres,
+            "limit_metres": buoy.facts.drift_limit_metres,
+            "position_flag": flag,
+        }
+        transitions.append(episode("buoy_drift", buoy, opens=adrift, evidence=evidence))
+    low = _is_low(watch, buoy)
+    if low != watch.battery_low:
+        watch = replace(watch, battery_low=low)
+        evidence = {
+            "battery_volts": buoy.battery_volts,
+            "battery_percent": buoy.battery_percent,
+            "limit_volts": buoy.facts.battery_low_volts,
+            "limit_percent": buoy.facts.battery_low_percent,
+        }
+        transitions.append(episode("buoy_battery", buoy, opens=low, evidence=evidence))
+    return watch, transitions
+
+
+def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWatch, list[Transition]]:
+    """Call a buoy silent once its deadline has passed."""
+    if watch.silent_after_us is None or now_us < watch.silent_after_us:
+        return watch, []
+    kept, missed = STATES["buoy_silent"]
+    seen_at = instant_of(watch.last_seen_us)
+    transition = Transition(
+        kind="buoy_silent",
+        change="opened",
+        from_state=kept,
+        to_state=missed,
+        severity=EPISODE["open"],
+        worst_severity=EPISODE["open"],
+        occurred_at=instant_of(watch.silent_after_us),
+        evidence_at=seen_at,
+        stands=True,
+        subject=buoy_id,
+        buoy_id=buoy_id,
+        evidence={"last_seen_at": seen_at.isoformat(), "intervals_missed": SILENT_INTERVALS},
+    )
+    return replace(watch, silent=True, silent_after_us=None), [transition]
+
+
+def episode(
+    kind: Kind, buoy: BuoyHealth, *, opens: bool, evidence: Evidence, channel: str = "", at: datetime | None = None
+) -> Transition:
+    """Return the beginning or the end of an episode of this buoy, or of one of its channels."""
+    buoy_id = buoy.facts.buoy_id
+    closed, opened = STATES[kind]
+    return Transition(
+        kind=kind,
+        change="opened" if opens else "closed",
+        from_state=closed if opens else opened,
+        to_state=opened if opens else closed,
+        severity=EPISODE["open" if opens else "closed"],
+        worst_severity=EPISODE["open"],
+        occurred_at=at or buoy.last_seen_at,
+        evidence_at=at or buoy.last_seen_at,
+        stands=opens,
+        subject=f"{buoy_id}/{channel}" if channel else buoy_id,
+        buoy_id=buoy_id,
+        evidence=evidence,
+    )
+
+
+def _hear(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, into: list[Transition]) -> BuoyWatch:
+    """Note a sign of life. Old data proves no life: a backlog, or a replay, neither starts the watch nor ends a silence."""
+    silent_us = silent_after_us(buoy.facts, seen_us)
+    fresh = heard_us < silent_us
+    if watch.silent and fresh:
+        silence_seconds = (seen_us - watch.last_seen_us) // 1_000_000
+        evidence: Evidence = {"last_seen_at": buoy.last_seen_at.isoformat(), "silence_seconds": silence_seconds}
+        into.append(episode("buoy_silent", buoy, opens=False, evidence=evidence))
+        return replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, silent=False)
+    watched = fresh or watch.silent_after_us is not None
+    deadline_us = silent_us if watched and not watch.silent else None
+    if seen_us == watch.last_seen_us and deadline_us == watch.silent_after_us:
+        return watch
+    return replace(watch, last_seen_us=seen_us, silent_after_us=deadline_us)
+
+
+def _is_adrift(watch: BuoyWatch, buoy: BuoyHealth) -> bool:
+    if buoy.drift_metres is None:
+        return watch.adrift
+    limit_metres = buoy.facts.drift_limit_metres
+    return buoy.drift_metres > (limit_metres * DRIFT_BACK_RATIO if watch.adrift else limit_metres)
+
+
+def _is_low(watch: BuoyWatch, buoy: BuoyHealth) -> bool:
+    facts = buoy.facts
+    judged = []
+    if buoy.battery_volts is not None and facts.battery_low_volts is not None:
+        ratio = BATTERY_BACK_VOLTS_RATIO if watch.battery_low else 1.0
+        judged.append(buoy.battery_volts < facts.battery_low_volts * ratio)
+    if buoy.battery_percent is not None and facts.battery_low_percent is not None:
+        margin = BATTERY_BACK_PERCENT_POINTS if watch.battery_low else 0.0
+        # A limit near 100 % must stay reachable.
+        judged.append(buoy.battery_percent < min(100.0, facts.battery_low_percent + margin))
+    return any(judged) if judged else watch.battery_low

@@ -1,0 +1,221 @@
+"""Episodes of heat stress, on the published level of each day (the 7-day maximum), day after day.
+
+A day is judged once it is complete: when a later day has begun, when it holds as many readings as the day before it did,
+or when the clock says that it is over everywhere and nothing more has come for an hour. So one mean of two readings at
+midnight raises nothing, one reading a day is judged at once, and how telemetry was cut into messages makes no difference.
+
+What is told: every rise at once. Of the falls only the first after a rise (``eased``), then silence until the level falls
+below the opening level (``closed``) or rises again: a season cools in many steps, and each as a message would be noise.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from reefmesh.contracts.alerts import Change
+from reefmesh.contracts.scores import DayScore, HeatStatus, Level
+from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, microseconds
+
+DEFAULT_OPENS_AT: Final = Level.WATCH.value
+
+OVER_EVERYWHERE: Final = timedelta(hours=36)
+"""A solar date begins at 12:00 UTC the day before at +180 degrees, and ends at 12:00 UTC the day after at -180."""
+
+QUIET_US: Final = 3600 * SECOND_US
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatDay:
+    """What is kept of a day that waits to be complete."""
+
+    date: date
+    source: str
+    readings: int
+    hotspot_celsius: float | None
+    dhw_celsius_weeks: float | None
+    dhw_low_celsius_weeks: float | None
+    dhw_high_celsius_weeks: float | None
+    level: int | None
+    level_7day_max: int | None
+    coverage_days: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatWatch:
+    """Where a reef stands.
+
+    ``known_on`` is the newest judged day whose level was known and ``level`` that level; ``told`` what people heard last;
+    ``opened_on``, ``peak`` and ``eased`` are of the open episode. ``readings`` is how many made the newest judged day that
+    had any. ``waiting`` is the newest day, not complete yet.
+    """
+
+    known_on: date | None = None
+    level: int = 0
+    told: int = 0
+    opened_on: date | None = None
+    peak: int = 0
+    eased: bool = False
+    readings: int = 0
+    judged_on: date | None = None
+    waiting: HeatDay | None = None
+
+    @property
+    def state(self) -> str:
+        return UNKNOWN if self.known_on is None else Level(self.level).title
+
+
+def judge_days(
+    watch: HeatWatch, days: Iterable[DayScore], *, as_of: datetime, opens_at: int = DEFAULT_OPENS_AT
+) -> tuple[HeatWatch, list[Transition]]:
+    """Judge what a score sets or revises, oldest day first; ``as_of`` is the newest observation of the reef.
+
+    Of revised days only that counts which changes the level of now: the newest day with a known level, or a later one
+    that was unknown.
+    """
+    transitions: list[Transition] = []
+    for score in days:
+        day = _day(score)
+        if watch.judged_on is not None and day.date <= watch.judged_on:
+            if watch.known_on is None or day.date >= watch.known_on:
+                watch = _judge(watch, day, transitions, as_of=as_of, opens_at=opens_at, revised=True)
+            continue
+        if watch.waiting is not None and watch.waiting.date < day.date:
+            watch = _judge(watch, watch.waiting, transitions, as_of=as_of, opens_at=opens_at)
+        watch = replace(watch, waiting=day)
+    if watch.waiting is not None and 0 < watch.readings <= watch.waiting.readings:
+        watch = _judge(watch, watch.waiting, transitions, as_of=as_of, opens_at=opens_at)
+    return watch, transitions
+
+
+def forget_days_after(watch: HeatWatch, latest: DayScore) -> HeatWatch:
+    """Make ``latest`` the newest day there is: what was heard on later days was withdrawn, or they had the wrong date.
+
+    What people were told of them stands until ``latest`` is judged again.
+    """
+    last = latest.date
+    if watch.waiting is not None and watch.waiting.date > last:
+        watch = replace(watch, waiting=None)
+    if watch.judged_on is not None and watch.judged_on > last:
+        known_on = None if watch.known_on is None else min(watch.known_on, last)
+        watch = replace(watch, judged_on=last, known_on=known_on, readings=latest.readings)
+    return watch
+
+
+def day_deadline_us(watch: HeatWatch, *, heard_us: int) -> int | None:
+    """Return when the waiting day counts as complete although nothing came after it; ``heard_us``: when the reef was heard."""
+    if watch.waiting is None:
+        return None
+    over_us = microseconds(_midnight(watch.waiting.date) + OVER_EVERYWHERE)
+    return max(over_us, heard_us + QUIET_US)
+
+
+def complete_day(watch: HeatWatch, *, as_of: datetime, opens_at: int = DEFAULT_OPENS_AT) -> tuple[HeatWatch, list[Transition]]:
+    """Judge the waiting day, since its deadline has passed."""
+    transitions: list[Transition] = []
+    if watch.waiting is not None:
+        watch = _judge(watch, watch.waiting, transitions, as_of=as_of, opens_at=opens_at)
+    return watch, transitions
+
+
+def _judge(
+    watch: HeatWatch, day: HeatDay, into: list[Transition], *, as_of: datetime, opens_at: int, revised: bool = False
+) -> HeatWatch:
+    """Move on to ``day``; what that changes is appended to ``into``."""
+    if not revised:
+        watch = replace(watch, judged_on=day.date, readings=day.readings or watch.readings, waiting=None)
+    level = day.level_7day_max
+    if level is None or (day.source == "missing" and level < watch.level):
+        return watch  # a level sinks in a week without data too: unknown neither opens, eases nor closes
+    before = watch
+    change = _change(watch, level, opens_at)
+    watch = replace(watch, known_on=day.date, level=level)
+    match change:
+        case None:
+            return watch
+        case "opened":
+            watch = replace(watch, told=level, opened_on=day.date, peak=level, eased=False)
+        case "worsened":
+            watch = replace(watch, told=level, peak=max(watch.peak, level), eased=False)
+        case "closed":
+            watch = replace(watch, told=level, opened_on=None, peak=0, eased=False)
+        case _:
+            watch = replace(watch, told=level, eased=True)
+    into.append(
+        Transition(
+            kind="heat",
+            change=change,
+            from_state=before.state,
+            to_state=watch.state,
+            severity=level,
+            worst_severity=max(before.told, level),
+            occurred_at=_midnight(day.date),
+            evidence_at=min(as_of, _midnight(day.date) + timedelta(days=1)),
+            stands=change != "closed",
+            evidence=_evidence(before, day, revised=revised),
+        )
+    )
+    return watch
+
+
+def _change(watch: HeatWatch, level: int, opens_at: int) -> Change | None:
+    is_open = watch.opened_on is not None
+    if not is_open:
+        return "opened" if level >= opens_at and level > watch.level else None
+    if level > watch.level:
+        return "worsened"
+    if level < opens_at:
+        return "closed"
+    return "eased" if level < watch.level and not watch.eased else None
+
+
+def _evidence(before: HeatWatch, day: HeatDay, *, revised: bool) -> Evidence:
+    evidence: dict[str, str | float | int | None] = {
+        "date": day.date.isoformat(),
+        "level_7day_max": day.level_7day_max,
+        "level": day.level,
+        "hotspot_celsius": day.hotspot_celsius,
+        "dhw_celsius_weeks": day.dhw_celsius_weeks,
+        "dhw_low_celsius_weeks": day.dhw_low_celsius_weeks,
+        "dhw_high_celsius_weeks": day.dhw_high_celsius_weeks,
+        "coverage_days": day.coverage_days,
+        "status": day.status,
+        "source": day.source,
+    }
+    if before.opened_on is not None:
+        evidence |= {"episode_since": before.opened_on.isoformat(), "episode_peak_level": before.peak}
+    if revised:
+        evidence["revised"] = "this day was judged before; data that came later changed it"
+    if day.status != HeatStatus.OK:
+        evidence["caution"] = CAUTIONS[day.status]
+    return evidence
+
+
+CAUTIONS: Final[dict[str, str]] = {
+    HeatStatus.UNKNOWN: "the heat stress of this day is not fully known",
+    HeatStatus.WARMING_UP: "fewer than 84 days are on record, so DHW does not yet hold twelve weeks",
+    HeatStatus.INSUFFICIENT: "less than 75 % of the last 84 days have data",
+    HeatStatus.LOWER_BOUND: "gaps could not be filled, so DHW is at least this",
+}
+
+
+def _day(score: DayScore) -> HeatDay:
+    return HeatDay(
+        date=score.date,
+        source=score.source,
+        readings=score.readings,
+        hotspot_celsius=score.hotspot_celsius,
+        dhw_celsius_weeks=score.dhw_celsius_weeks,
+        dhw_low_celsius_weeks=score.dhw_low_celsius_weeks,
+        dhw_high_celsius_weeks=score.dhw_high_celsius_weeks,
+        level=None if score.level is None else int(score.level),
+        level_7day_max=None if score.level_7day_max is None else int(score.level_7day_max),
+        coverage_days=score.coverage_days,
+        status=str(score.status),
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

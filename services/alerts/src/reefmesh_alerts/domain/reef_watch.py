@@ -1,0 +1,124 @@
+"""Everything that is watched of one reef: one score in, or one look at the deadlines; transitions out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from reefmesh.contracts.scores import DayScore, ReefScore
+from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
+from reefmesh_alerts.domain.chemistry import ChemistryWatch, judge_chemistry
+from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
+from reefmesh_alerts.domain.heat import (
+    DEFAULT_OPENS_AT,
+    HeatWatch,
+    complete_day,
+    day_deadline_us,
+    forget_days_after,
+    judge_days,
+)
+from reefmesh_alerts.domain.sensor_fault import judge_channels
+from reefmesh_alerts.domain.transition import Transition, microseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReefWatch:
+    """``told`` counts the alerts of each episode kind and subject: their numbers make alert ids. ``seq`` is the place of the
+    newest score. ``heard_us`` is when the last
+    score was made; ``as_of`` its newest observation. ``looked_for_us`` is the deadline that the deadline table holds."""
+
+    reef_name: str = ""
+    as_of: datetime | None = None
+    heard_us: int = 0
+    seq: int = 0
+    looked_for_us: int | None = None
+    heat: HeatWatch = field(default_factory=HeatWatch)
+    dive: DiveWatch = field(default_factory=DiveWatch)
+    chemistry: ChemistryWatch = field(default_factory=ChemistryWatch)
+    buoys: Mapping[str, BuoyWatch] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
+
+
+def judge_score(
+    watch: ReefWatch, score: ReefScore, *, heard_at: datetime, seq: int | None = None, heat_opens_at: int = DEFAULT_OPENS_AT
+) -> tuple[ReefWatch, list[Transition]]:
+    """Apply one score, made at ``heard_at``: the producer's instant, which a redelivery repeats, and not the clock's.
+
+    A score may know less than the one before it, when readings were withdrawn. One that is older by its ``seq`` (it was
+    parked) knows less too, but takes nothing back.
+    """
+    heard_us = microseconds(heard_at)
+    newest = seq is None or seq > watch.seq
+    heat, days = _days(watch.heat, score) if newest else (watch.heat, score.heat.changed)
+    heat, transitions = judge_days(heat, days, as_of=score.as_of, opens_at=heat_opens_at)
+    dive, changes = judge_dive(watch.dive, score.dive, as_of=score.as_of, heard_us=heard_us)
+    transitions += changes
+    chemistry, changes = judge_chemistry(watch.chemistry, score.carbonate, as_of=score.as_of)
+    transitions += changes
+    buoys = dict(watch.buoys)
+    for buoy in score.buoys:
+        buoy_id = buoy.facts.buoy_id
+        judged, changes = judge_buoy(buoys.get(buoy_id), buoy, heard_us=heard_us, newest=newest)
+        transitions += changes
+        buoys[buoy_id], changes = judge_channels(judged, buoy, score.latest)
+        transitions += changes
+    return (
+        ReefWatch(
+            reef_name=score.reef_name,
+            as_of=score.as_of,
+            heard_us=heard_us,
+            seq=watch.seq if seq is None else max(seq, watch.seq),
+            looked_for_us=watch.looked_for_us,
+            heat=heat,
+            dive=dive,
+            chemistry=chemistry,
+            buoys=buoys,
+            told=watch.told,
+        ),
+        transitions,
+    )
+
+
+def _days(heat: HeatWatch, score: ReefScore) -> tuple[HeatWatch, Sequence[DayScore]]:
+    """Return the days to judge; the last one too, although it did not change, when later ones are forgotten."""
+    latest, changed = score.heat.latest, score.heat.changed
+    if latest is None:
+        return heat, changed
+    after = forget_days_after(heat, latest)
+    if after is heat or any(day.date == latest.date for day in changed):
+        return after, changed
+    return after, [*changed, latest]
+
+
+def look_at_deadlines(
+    watch: ReefWatch, *, now: datetime, heat_opens_at: int = DEFAULT_OPENS_AT
+) -> tuple[ReefWatch, list[Transition]]:
+    """Apply what has become true by the passing of time alone."""
+    now_us = microseconds(now)
+    transitions: list[Transition] = []
+    heat = watch.heat
+    day_us = day_deadline_us(heat, heard_us=watch.heard_us)
+    if day_us is not None and day_us <= now_us:
+        heat, transitions = complete_day(heat, as_of=watch.as_of or now, opens_at=heat_opens_at)
+    dive, changes = expire_dive(watch.dive, now_us=now_us)
+    transitions += changes
+    buoys = dict(watch.buoys)
+    for buoy_id, buoy in watch.buoys.items():
+        buoys[buoy_id], changes = expire_buoy(buoy, buoy_id, now_us=now_us)
+        transitions += changes
+    return replace(watch, heat=heat, dive=dive, buoys=buoys), transitions
+
+
+def next_deadline_us(watch: ReefWatch) -> int | None:
+    """Return when ``look_at_deadlines`` may have something to say; None: never, until a score comes."""
+    return min(_deadlines(watch), default=None)
+
+
+def _deadlines(watch: ReefWatch) -> Iterator[int]:
+    day_us = day_deadline_us(watch.heat, heard_us=watch.heard_us)
+    if day_us is not None:
+        yield day_us
+    if watch.dive.valid_until_us is not None:
+        yield watch.dive.valid_until_us + 1
+    for buoy in watch.buoys.values():
+        if buoy.silent_after_us is not None:
+            yield buoy.silent_after_us

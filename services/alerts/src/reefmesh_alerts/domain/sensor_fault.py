@@ -1,0 +1,70 @@
+"""Faults of single channels of a buoy: the device's own words, or a run of values that fail quality control."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from reefmesh.contracts.flags import SCORED, Flag
+from reefmesh.contracts.scores import BuoyHealth, LatestValue
+from reefmesh_alerts.domain.buoy import BuoyWatch, ChannelWatch, episode
+from reefmesh_alerts.domain.transition import Transition, microseconds
+
+FAILS_IN_A_ROW: Final = 3
+"""Failing newest values in as many scores in a row; one alone is a gull on the cable."""
+
+CHANNELS_LIMIT: Final = 64
+"""Channels of one buoy that are watched at once; devices name them, so their number has a bound."""
+
+_SOUND: Final = ChannelWatch()
+
+
+def judge_channels(watch: BuoyWatch, buoy: BuoyHealth, latest: Mapping[str, LatestValue]) -> tuple[BuoyWatch, list[Transition]]:
+    """Judge every channel that has a fault text, a failing newest value, or had one of them before.
+
+    An episode closes when the fault text is gone and the newest value, if it is this buoy's, is good (flag 1 or 2). A run
+    of failing values ends only by a good value of the same buoy.
+    """
+    own = {name: value for name, value in latest.items() if value.buoy_id == buoy.facts.buoy_id}
+    failing = [name for name, value in own.items() if value.flag is Flag.FAIL]
+    if not (buoy.faults or failing or watch.channels):
+        return watch, []
+    channels = dict(watch.channels)
+    transitions: list[Transition] = []
+    for name in sorted({*buoy.faults, *failing, *watch.channels}):
+        before = channels.get(name, _SOUND)
+        if before is _SOUND and len(channels) >= CHANNELS_LIMIT:
+            continue
+        value = own.get(name)
+        after = _judge(before, buoy.faults.get(name, ""), value)
+        if after.open != before.open:
+            evidence: dict[str, str | float | int | None] = {
+                "channel": name,
+                "fault": after.fault or before.fault or None,
+                "failing_in_a_row": after.fails or None,
+                "value": None if value is None else value.value,
+                "flag": None if value is None else int(value.flag),
+            }
+            at = None if value is None else value.observed_at
+            transitions.append(episode("sensor_fault", buoy, opens=after.open, evidence=evidence, channel=name, at=at))
+        if after == _SOUND:
+            channels.pop(name, None)
+        else:
+            channels[name] = after
+    return (watch if channels == watch.channels else replace(watch, channels=channels)), transitions
+
+
+def _judge(before: ChannelWatch, fault: str, value: LatestValue | None) -> ChannelWatch:
+    fails, failed_us = before.fails, before.failed_us
+    good = False
+    if value is not None:
+        observed_us = microseconds(value.observed_at)
+        good = value.flag in SCORED
+        if good:
+            fails, failed_us = 0, 0
+        elif value.flag is Flag.FAIL and observed_us > failed_us:
+            fails, failed_us = min(fails + 1, FAILS_IN_A_ROW), observed_us
+    fault = fault[:200]
+    if fault or fails >= FAILS_IN_A_ROW:
+        return ChannelWatch(fault=fault, fails=fails, failed_us=failed_us, open=True)
+    silenced = before.open and not good and (value is not None or not before.fault)
+    return ChannelWatch(fault="", fails=fails, failed_us=failed_us, open=silenced)

@@ -1,0 +1,52 @@
+"""One change of one episode, before it becomes an alert with an id and a text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from reefmesh.contracts.alerts import Change, Kind
+
+Evidence = Mapping[str, str | float | int | None]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+SECOND_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """From one state to another.
+
+    ``occurred_at`` is event time and ``evidence_at`` the event time of the newest evidence. ``worst_severity`` is the worse of
+    what people were told last and what is now: whoever was told of something bad is also told of its end.
+    ``stands`` says whether an episode stands open afterwards.
+    """
+
+    kind: Kind
+    change: Change
+    from_state: str
+    to_state: str
+    severity: int
+    worst_severity: int
+    occurred_at: datetime
+    evidence_at: datetime
+    stands: bool
+    subject: str = ""
+    buoy_id: str | None = None
+    evidence: Evidence = field(default_factory=dict)
+
+    @property
+    def episode(self) -> str:
+        """What this is a change of, inside its reef."""
+        return f"{self.kind}/{self.subject}"
+
+
+def microseconds(instant: datetime) -> int:
+    """Return an aware instant as microseconds since 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def instant_of(us: int) -> datetime:
+    return _EPOCH + us * _MICROSECOND

@@ -1,0 +1,49 @@
+"""One score in; episodes, alerts and their deliveries out."""
+
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from reefmesh.clock import Clock
+from reefmesh.contracts import scores
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.schema import read_body
+from reefmesh.service.handler import Change
+from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
+from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score
+from reefmesh_alerts.recording import keep_deadline, record
+from reefmesh_alerts.subscriptions.watching import Subscriptions
+
+STATE: Final = TypeAdapter(ReefWatch)
+
+
+class AlertsHandler:
+    """The ``Handler`` of ``alerts@reef.scores``. What is alerted depends on the messages alone; the clock only tells when an
+    alert was raised and how old its data were by then."""
+
+    def __init__(self, *, clock: Clock, subscriptions: Subscriptions, heat_opens_at: int = DEFAULT_OPENS_AT) -> None:
+        self._clock = clock
+        self._subscriptions = subscriptions
+        self._heat_opens_at = heat_opens_at
+
+    async def load(self, reef_id: str, state: bytes | None) -> ReefWatch:  # noqa: ARG002 - the port's signature
+        return ReefWatch() if state is None else STATE.validate_json(state)
+
+    def dump(self, state: ReefWatch) -> bytes:
+        return STATE.dump_json(state, exclude_defaults=True)
+
+    async def handle(self, message: Envelope, state: ReefWatch) -> Change[ReefWatch]:
+        """Apply one score.
+
+        Raises:
+            PoisonMessage: it is no score of a known version.
+        """
+        score = read_body(message, scores.READERS)
+        watch, transitions = judge_score(
+            state, score, heard_at=message.produced_at, seq=message.seq, heat_opens_at=self._heat_opens_at
+        )
+        watch, writes, outputs = record(
+            message.reef_id, watch, transitions, raised_at=self._clock.now(), subscriptions=self._subscriptions.entries
+        )
+        watch, deadline = keep_deadline(message.reef_id, watch)
+        return Change(state=watch, writes=[*writes, *deadline], outputs=outputs)

@@ -1,0 +1,152 @@
+"""What the ledger says, for the commands and pages that show it: reads only."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from reefmesh.contracts.alerts import Alert
+from reefmesh.store.port import Store
+from reefmesh_alerts.domain.transition import instant_of
+
+PAGE_ROWS: Final = 1000
+
+_SELECT_PAGE: Final = (
+    "SELECT reef_id, occurred_us, alert_id, body_json FROM alerts WHERE (reef_id, occurred_us, alert_id) > (?, ?, ?)"
+    " ORDER BY reef_id, occurred_us, alert_id LIMIT ?"
+)
+_SELECT_REEF_PAGE: Final = (
+    "SELECT reef_id, occurred_us, alert_id, body_json FROM alerts WHERE reef_id = ? AND (occurred_us, alert_id) > (?, ?)"
+    " ORDER BY occurred_us, alert_id LIMIT ?"
+)
+_SELECT_NEWEST: Final = "SELECT body_json FROM alerts ORDER BY raised_us DESC, occurred_us DESC, alert_id LIMIT ?"
+_SELECT_EPISODES: Final = (
+    "SELECT reef_id, kind, subject, buoy_id, state, severity, since_us, changed_us, alert_id, summary FROM episodes"
+    " WHERE standing = 1 ORDER BY reef_id, kind, subject LIMIT ?"
+)
+_SELECT_DELIVERIES: Final = (
+    "SELECT d.idempotency_key, d.alert_id, d.reef_id, d.subscription, d.channel, d.status, d.attempts, d.created_us,"
+    " d.next_attempt_us, d.digest_us, d.settled_us, d.last_error, a.body_json"
+    " FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id"
+)
+_NEWEST_FIRST: Final = " ORDER BY d.created_us DESC, d.idempotency_key LIMIT ?"
+_COUNT_DELIVERIES: Final = "SELECT channel, status, COUNT(*) FROM deliveries GROUP BY channel, status ORDER BY channel, status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEpisode:
+    """An episode that stands: ``since`` is event time."""
+
+    reef_id: str
+    kind: str
+    subject: str
+    buoy_id: str | None
+    state: str
+    severity: int
+    since: datetime
+    changed_at: datetime
+    alert_id: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRow:
+    """One alert to one subscription over one channel; ``settled_at`` is None while it is pending."""
+
+    idempotency_key: str
+    alert_id: str
+    reef_id: str
+    subscription: str
+    channel: str
+    status: str
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime
+    digest_at: datetime | None
+    settled_at: datetime | None
+    last_error: str
+    summary: str
+
+
+async def newest_alerts(store: Store, *, limit: int = 50) -> Sequence[Alert]:
+    """Return the alerts that were raised last, newest first."""
+    return [Alert.model_validate_json(body) for (body,) in await store.fetch(_SELECT_NEWEST, (limit,))]
+
+
+async def export_alerts(store: Store, *, reef_id: str | None = None) -> AsyncIterator[Alert]:
+    """Yield the whole ledger, or one reef's, in its one order: reef, event time, id."""
+    async for body in export_alerts_json(store, reef_id=reef_id):
+        yield Alert.model_validate_json(body)
+
+
+async def export_alerts_json(store: Store, *, reef_id: str | None = None) -> AsyncIterator[str]:
+    """As ``export_alerts``, each alert as the JSON object that was published, on one line: ``alerts.jsonl``."""
+    last_reef, last_us, last_id = reef_id or "", -(2**62), ""
+    while True:
+        if reef_id is None:
+            rows = await store.fetch(_SELECT_PAGE, (last_reef, last_us, last_id, PAGE_ROWS))
+        else:
+            rows = await store.fetch(_SELECT_REEF_PAGE, (reef_id, last_us, last_id, PAGE_ROWS))
+        for last_reef, last_us, last_id, body in rows:  # noqa: B007 - the last row's key is where the next page begins
+            yield body
+        if len(rows) < PAGE_ROWS:
+            return
+
+
+async def open_episodes(store: Store, *, limit: int = 10_000) -> Sequence[OpenEpisode]:
+    """Return what stands open now, by reef, kind and subject."""
+    return [
+        OpenEpisode(
+            reef_id=reef_id,
+            kind=kind,
+            subject=subject,
+            buoy_id=buoy_id,
+            state=state,
+            severity=severity,
+            since=instant_of(since_us),
+            changed_at=instant_of(changed_us),
+            alert_id=alert_id,
+            summary=summary,
+        )
+        for reef_id, kind, subject, buoy_id, state, severity, since_us, changed_us, alert_id, summary in await store.fetch(
+            _SELECT_EPISODES, (limit,)
+        )
+    ]
+
+
+async def list_deliveries(
+    store: Store, *, status: str | None = None, alert_id: str | None = None, limit: int = 100
+) -> Sequence[DeliveryRow]:
+    """Return deliveries, newest first: all, those of one status, or those of one alert."""
+    if alert_id is not None:
+        rows = await store.fetch(_SELECT_DELIVERIES + " WHERE d.alert_id = ?" + _NEWEST_FIRST, (alert_id, limit))
+    elif status is not None:
+        rows = await store.fetch(_SELECT_DELIVERIES + " WHERE d.status = ?" + _NEWEST_FIRST, (status, limit))
+    else:
+        rows = await store.fetch(_SELECT_DELIVERIES + _NEWEST_FIRST, (limit,))
+    return [
+        DeliveryRow(
+            idempotency_key=row[0],
+            alert_id=row[1],
+            reef_id=row[2],
+            subscription=row[3],
+            channel=row[4],
+            status=row[5],
+            attempts=row[6],
+            created_at=instant_of(row[7]),
+            next_attempt_at=instant_of(row[8]),
+            digest_at=instant_of(row[9]) if row[9] else None,
+            settled_at=None if row[10] is None else instant_of(row[10]),
+            last_error=row[11],
+            summary=Alert.model_validate_json(row[12]).summary,
+        )
+        for row in rows
+    ]
+
+
+async def count_deliveries(store: Store) -> dict[str, dict[str, int]]:
+    """Return channel -> status -> how many."""
+    counted: dict[str, dict[str, int]] = {}
+    for channel, status, count in await store.fetch(_COUNT_DELIVERIES):
+        counted.setdefault(channel, {})[status] = count
+    return counted

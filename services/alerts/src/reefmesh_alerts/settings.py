@@ -1,0 +1,43 @@
+"""What an operator sets for the alerts service."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from reefmesh.settings import ServiceSettings
+from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
+
+
+class AlertsSettings(ServiceSettings):
+    """As every service; the section ``[alerts]`` of the file and ``REEFMESH_ALERTS_...`` are for it alone."""
+
+    SECTION: ClassVar[str] = "alerts"
+
+    subscriptions_file: Path | None = Field(
+        default=None, description="the path of a subscriptions file (TOML); without one, alerts go to the log alone"
+    )
+    heat_opens_at: Annotated[int, Field(ge=1, le=7)] = Field(
+        default=DEFAULT_OPENS_AT, description="the heat level, 1 (Bleaching Watch) to 7, from which on an episode is open"
+    )
+    tick_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=1.0, description="seconds between looks at the deadlines, above 0 and at most 3600"
+    )
+    tick_grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        default=30.0, description="seconds after a start before deadlines are looked at, from 0 to 86400"
+    )
+    delivery_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=0.5, description="seconds between looks for deliveries that are due, above 0 and at most 3600"
+    )
+    delivery_attempts_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=60, description="attempts at a delivery before it is given up, from 1 to 1000"
+    )
+    delivery_backoff_first_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=5.0, description="seconds after the first failure, above 0 and at most 3600; doubled at each further one"
+    )
+    delivery_backoff_max_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=3600.0, description="seconds between attempts at most, above 0 and at most 86400"
+    )
+    delivery_expires_hours: Annotated[float, Field(gt=0, le=8760)] = Field(
+        default=72.0, description="hours after which an alert that could not be delivered is not told any more"
+    )

@@ -1,0 +1,166 @@
+"""The bridge: what devices sent over MQTT becomes telemetry of the mesh, in order, in one broker transaction a batch.
+
+Every ingest process has one. The broker gives messages to one of them at a time; the others stand by.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+import structlog
+
+from reefmesh.broker.devices import DeviceMessage, DeviceQueue, Move, Role
+from reefmesh.broker.port import LaneLost, Publication
+from reefmesh.clock import Clock
+from reefmesh.contracts.channels import TELEMETRY, UNREGISTERED
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.errors import TransientError
+from reefmesh.observability import table
+from reefmesh.observability.health import Check
+from reefmesh.observability.metrics import Metrics
+from reefmesh.service.backoff import Backoff
+from reefmesh_ingest.domain.device_message import device_of, telemetry_of
+from reefmesh_ingest.register.table import Register
+
+BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
+
+log = structlog.get_logger()
+
+
+class Bridge:
+    """Give ``run`` to the service as a background task, ``check`` to its health, ``sample`` to its metrics."""
+
+    def __init__(
+        self, *, queue: DeviceQueue, register: Register, clock: Clock, metrics: Metrics, backoff: Backoff = BACKOFF
+    ) -> None:
+        self._queue = queue
+        self._register = register
+        self._clock = clock
+        self._metrics = metrics
+        self._backoff = backoff
+        self._random = Random()  # noqa: S311 - jitter, nothing secret
+        self._told: Role = "away"
+        self._moved = 0
+        self._failures = 0
+        self._losses = 0
+        self._failing = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Move messages until ``stop``; what is in hand then is finished first, and what is not is given to another bridge.
+
+        Raises:
+            ConfigurationError: this user may not read the queue of devices.
+        """
+        stopping = asyncio.create_task(self._stop_receiving(stop), name="bridge/stop")
+        try:
+            await self._start(stop)
+            while batch := await self._queue.receive():
+                self._tell_role()
+                await self._move(batch, stop)
+        finally:
+            stopping.cancel()
+            await self._queue.close()
+        log.info("mqtt bridge stopped", moved=self._moved)
+
+    async def check(self) -> Check:
+        """Whether messages of devices can be moved, and whether it is this process that moves them."""
+        role = self._queue.role
+        facts: dict[str, str | int | float | None] = {"role": role, "moved": self._moved, "failures": self._failures}
+        if self._failing:
+            return Check(name="mqtt bridge", status="degraded", reason=self._failing, facts=facts)
+        if role == "away":
+            return Check(name="mqtt bridge", status="degraded", reason="not subscribed", facts=facts)
+        return Check(name="mqtt bridge", status="ok", facts=facts)
+
+    async def sample(self) -> None:
+        self._metrics.set(table.BRIDGE_ACTIVE, int(self._queue.role == "active"))
+
+    async def _stop_receiving(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._queue.stop()
+
+    async def _start(self, stop: asyncio.Event) -> None:
+        attempt = 0
+        while not stop.is_set():
+            try:
+                await self._queue.start()
+            except TransientError as failure:
+                attempt += 1
+                await self._wait(attempt, failure, stop)
+            else:
+                self._failing = ""
+                log.info("mqtt bridge subscribed")
+                return
+
+    async def _move(self, batch: Sequence[DeviceMessage], stop: asyncio.Event) -> None:
+        """Move a batch, however long it takes: what comes after it would overtake it."""
+        attempt = 0
+        while not stop.is_set() or attempt == 0:
+            try:
+                moves = await self._moves_of(batch)
+                await self._queue.settle(moves)
+            except LaneLost as lost:  # it comes again, here or elsewhere; not at once, should the broker be refusing it
+                self._told = "away"
+                self._losses += 1
+                await self._wait(self._losses, lost, stop)
+                return
+            except TransientError as failure:
+                attempt += 1
+                await self._wait(attempt, failure, stop)
+            else:
+                self._count(moves)
+                return
+
+    async def _moves_of(self, batch: Sequence[DeviceMessage]) -> list[Move]:
+        """Raises StoreUnavailable."""
+        devices = [device_of(message.topic) for message in batch]
+        if self._register.is_due() or any(device and self._register.buoy(device) is None for device in devices):
+            await self._register.refresh()  # who was registered a moment ago must be known by now
+        now = self._clock.now()
+        moves = []
+        for message, device in zip(batch, devices, strict=True):
+            buoy = self._register.buoy(device) if device else None
+            envelope = telemetry_of(
+                message_id=message.message_id,
+                topic=message.topic,
+                body=message.body,
+                stamp=message.received_at,
+                reef_id=buoy.entry.reef if buoy else None,
+                now=now,
+            )
+            moves.append(Move(message=message, outputs=(Publication(channel=TELEMETRY, message=envelope),)))
+        return moves
+
+    async def _wait(self, attempt: int, failure: TransientError, stop: asyncio.Event) -> None:
+        self._failures += 1
+        self._metrics.count(table.BRIDGE_FAILURES, type(failure).__name__)
+        if attempt == 1:
+            log.warning("mqtt bridge cannot move messages, and tries again", reason=str(failure))
+        self._failing = str(failure)
+        try:
+            async with asyncio.timeout(self._backoff.delay_seconds(attempt, self._random)):
+                await stop.wait()
+        except TimeoutError:
+            return
+
+    def _tell_role(self) -> None:
+        if (role := self._queue.role) != self._told:
+            self._told = role
+            log.info(f"mqtt bridge {role}")
+
+    def _count(self, moves: Sequence[Move]) -> None:
+        if self._failing:
+            log.info("mqtt bridge moves messages again")
+            self._failing = ""
+            self._losses = 0
+        self._moved += len(moves)
+        for whose, number in Counter(_whose(output.message) for move in moves for output in move.outputs).items():
+            self._metrics.count(table.BRIDGED, whose, amount=number)
+
+
+def _whose(message: Envelope) -> str:
+    if "device" not in message.headers:
+        return "nameless"
+    return "unregistered" if message.reef_id == UNREGISTERED else "registered"

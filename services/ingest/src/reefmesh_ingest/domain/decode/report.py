@@ -1,0 +1,54 @@
+"""What a decoder makes of a payload: one report of one device, before the register has been asked anything."""
+
+from dataclasses import dataclass, field
+
+from reefmesh.contracts.readings import DeviceStatus
+from reefmesh_ingest.domain.decode.refusals import RefusedPart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One value of one sensor, not yet a channel: the register, or the format's defaults, say what it feeds.
+
+    ``source`` names the sensor (``DS18B20-LOGGER/rs485/2/ch1``, ``SEN0169``), ``hint`` is the device's own word for the
+    quantity. ``raw`` is None under a fault. ``factor`` is the device's own correction, a multiplier.
+    """
+
+    source: str
+    hint: str
+    unit: str
+    raw: float | None
+    factor: float | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One instant of one device.
+
+    ``observed_us`` is the device's own time, or None in a format without. ``values`` maps quantity to the raw number (None:
+    a known channel without a value) and ``faults`` quantity to the device's words; ``samples`` are still to be assigned.
+    ``position`` is (latitude, longitude) in degrees.
+    """
+
+    observed_us: int | None
+    values: dict[str, float | None]
+    faults: dict[str, str] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    position: tuple[float, float] | None = None
+    status: DeviceStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A decoded message. ``device`` is what the body says of its sender, ``sent_us`` the device's time of sending."""
+
+    device: str | None
+    observations: tuple[Observation, ...]
+    sent_us: int | None = None
+    refused: tuple[RefusedPart, ...] = ()
+
+    @property
+    def readings_refused(self) -> int:
+        return sum(part.readings for part in self.refused if part.scope == "reading")

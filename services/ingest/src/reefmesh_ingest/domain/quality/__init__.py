@@ -1,0 +1,45 @@
+"""Quality control: the IOOS QARTOD tests of one channel of one buoy, streaming, exact in any order of arrival.
+
+The verdict of a point is a function of the *set* of points of its channel, never of the order in which they came.
+
+    series = Series(DEFAULT_LIMITS[SEA_WATER_TEMPERATURE])
+    for time_us, before, now in series.put(observed_us, 28.4):     # the point itself, and earlier ones that changed
+        ...                                                        # before is None for a new point; now.flag, now.tests
+
+Points older than the tail that a series holds (``covers`` says no) are judged among rows of the caller's table. Of one message
+take those first and all at once, then the others in ascending order, because rows and series must not be behind each other:
+
+    late = [time_us for time_us in values if not series.covers(time_us)]
+    for window in windows([limits], late):
+        among = series.window(load_rows(window.low_us, window.high_us), window)
+        for time_us in window.times_us:
+            changes = among.put(time_us, values[time_us])
+        series.adopt(among)
+"""
+
+from reefmesh_ingest.domain.quality.judgement import evaluate
+from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, ChannelLimits, Span
+from reefmesh_ingest.domain.quality.position import distance_metres, judge_position
+from reefmesh_ingest.domain.quality.series import NotCovered, Row, Series, State
+from reefmesh_ingest.domain.quality.verdicts import MISSING, Change, Verdict
+from reefmesh_ingest.domain.quality.windows import Window, dependency_range, tail_us, windows
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "MISSING",
+    "Change",
+    "ChannelLimits",
+    "NotCovered",
+    "Row",
+    "Series",
+    "Span",
+    "State",
+    "Verdict",
+    "Window",
+    "dependency_range",
+    "distance_metres",
+    "evaluate",
+    "judge_position",
+    "tail_us",
+    "windows",
+]

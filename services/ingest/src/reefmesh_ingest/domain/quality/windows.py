@@ -1,0 +1,42 @@
+"""Which points must be loaded to judge a late one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reefmesh_ingest.domain.quality.limits import ChannelLimits
+from reefmesh_ingest.domain.quality.thresholds import thresholds_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Points that must be loaded together, both ends inside, to judge the late ``times_us`` among them."""
+
+    low_us: int
+    high_us: int
+    times_us: tuple[int, ...]
+
+
+def dependency_range(limits: ChannelLimits, time_us: int) -> tuple[int, int]:
+    """Return the first and last instant, both inside, whose points decide what a change at ``time_us`` does to any verdict."""
+    reach_us = thresholds_of(limits).reach_us
+    return time_us - reach_us, time_us + reach_us
+
+
+def tail_us(limits: ChannelLimits) -> int:
+    """Return how far behind the newest point of a buoy rows must be loaded to rebuild a series."""
+    return thresholds_of(limits).tail_us
+
+
+def windows(limits: Iterable[ChannelLimits], times_us: Iterable[int]) -> list[Window]:
+    """Group late instants into disjoint windows that cover the ``dependency_range`` of each under all ``limits``.
+
+    Instants of different windows are so far apart that they cannot alter the same verdict.
+    """
+    reach_us = max((thresholds_of(each).reach_us for each in limits), default=0)
+    groups: list[list[int]] = []
+    for time_us in sorted(set(times_us)):
+        if groups and time_us - groups[-1][-1] <= 2 * reach_us:
+            groups[-1].append(time_us)
+        else:
+            groups.append([time_us])
+    return [Window(low_us=group[0] - reach_us, high_us=group[-1] + reach_us, times_us=tuple(group)) for group in groups]

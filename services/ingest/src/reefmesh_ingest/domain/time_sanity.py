@@ -1,0 +1,48 @@
+"""When was it observed? The device's clock where it is possible, else the time of reception."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+TimeSource = Literal["device", "received", "broken_clock"]
+
+AHEAD_MICROSECONDS_LIMIT: Final = 10 * 60 * 1_000_000
+AGE_MICROSECONDS_LIMIT: Final = 366 * 86_400 * 1_000_000
+
+
+def instants_of(
+    observed: Sequence[int | None], *, sent_us: int | None, received_us: int, earliest_us: int
+) -> list[tuple[int, TimeSource]]:
+    """Return the instant of each observation of one message, and where it comes from; all in UTC microseconds.
+
+    An instant before ``earliest_us`` or more than 10 minutes after ``received_us`` shows a broken clock. Its readings are kept
+    apart in one of two ways, both a function of the message alone:
+
+    * The clock runs, only from a wrong start: ``sent_us`` is of the same broken clock, and every broken instant lies at most
+      366 days before it. Then each reading is as old as the device says: ``received_us - (sent_us - observed)``.
+    * Otherwise the last broken reading of the message gets ``received_us``, and each one before it one microsecond less.
+    """
+    latest_us = received_us + AHEAD_MICROSECONDS_LIMIT
+    instants: list[tuple[int, TimeSource]] = []
+    broken: list[int] = []
+    for place, observed_us in enumerate(observed):
+        if observed_us is None:
+            instants.append((received_us, "received"))
+        elif earliest_us <= observed_us <= latest_us:
+            instants.append((observed_us, "device"))
+        else:
+            broken.append(place)
+            instants.append((observed_us, "broken_clock"))
+    if not broken:
+        return instants
+    ages = None if sent_us is None else [sent_us - instants[place][0] for place in broken]
+    is_running = (
+        ages is not None
+        and sent_us is not None
+        and not earliest_us <= sent_us <= latest_us
+        and all(0 <= age <= AGE_MICROSECONDS_LIMIT for age in ages)
+    )
+    if ages is None or not is_running:
+        ages = list(range(len(broken) - 1, -1, -1))
+    for place, age_us in zip(broken, ages, strict=True):
+        instants[place] = (received_us - age_us, "broken_clock")
+    return instants

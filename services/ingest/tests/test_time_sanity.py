@@ -1,0 +1,64 @@
+"""When was it observed: the device's clock, or the reception."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reefmesh_ingest.domain.time_sanity import AHEAD_MICROSECONDS_LIMIT, instants_of
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+EARLIEST = 946_684_800 * SECOND  # 2000-01-01
+RECEIVED = 1_700_000_000 * SECOND
+
+
+def at(*observed: int | None, sent: int | None = None) -> list[tuple[int, str]]:
+    return list(instants_of(observed, sent_us=sent, received_us=RECEIVED, earliest_us=EARLIEST))
+
+
+def test_possible_clock_is_believed() -> None:
+    assert at(RECEIVED - DAY, EARLIEST, RECEIVED + AHEAD_MICROSECONDS_LIMIT) == [
+        (RECEIVED - DAY, "device"),
+        (EARLIEST, "device"),
+        (RECEIVED + AHEAD_MICROSECONDS_LIMIT, "device"),
+    ]
+
+
+def test_format_without_times_gets_the_reception() -> None:
+    assert at(None) == [(RECEIVED, "received")]
+
+
+def test_impossible_clock_gets_the_reception() -> None:
+    assert at(EARLIEST - 1) == [(RECEIVED, "broken_clock")]
+    assert at(RECEIVED + AHEAD_MICROSECONDS_LIMIT + 1) == [(RECEIVED, "broken_clock")]
+
+
+def test_clock_that_runs_from_1970_keeps_the_ages_of_its_readings() -> None:
+    assert at(100 * SECOND, 1900 * SECOND, sent=2000 * SECOND) == [
+        (RECEIVED - 1900 * SECOND, "broken_clock"),
+        (RECEIVED - 100 * SECOND, "broken_clock"),
+    ]
+
+
+def test_clock_that_was_set_between_reading_and_sending_says_nothing_of_ages() -> None:
+    assert at(100 * SECOND, 1900 * SECOND, sent=RECEIVED) == [
+        (RECEIVED - 1, "broken_clock"),
+        (RECEIVED, "broken_clock"),
+    ]
+
+
+def test_reading_after_its_own_sending_says_nothing_of_ages() -> None:
+    assert at(100 * SECOND, 3000 * SECOND, sent=2000 * SECOND) == [(RECEIVED - 1, "broken_clock"), (RECEIVED, "broken_clock")]
+
+
+def test_good_readings_beside_broken_ones_keep_their_time() -> None:
+    assert at(5, RECEIVED - DAY, 7) == [(RECEIVED - 1, "broken_clock"), (RECEIVED - DAY, "device"), (RECEIVED, "broken_clock")]
+
+
+@given(
+    st.lists(st.integers(-(10**17), EARLIEST - 1), min_size=1, max_size=50, unique=True),
+    st.none() | st.integers(-(10**17), 10**17),
+)
+def test_different_broken_instants_never_fall_on_one(observed: list[int], sent: int | None) -> None:
+    instants = [instant for instant, _ in at(*observed, sent=sent)]
+    assert len(set(instants)) == len(observed)
+    assert all(instant <= RECEIVED for instant in instants)

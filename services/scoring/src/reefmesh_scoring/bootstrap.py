@@ -1,0 +1,20 @@
+"""The only place of scoring that names adapters: what its blueprint is made of."""
+
+from typing import Final
+
+from reefmesh.contracts import channels
+from reefmesh.service.assembly import Blueprint, Parts
+from reefmesh.store.migrations import read_migrations
+from reefmesh_scoring.handler import ScoringHandler
+from reefmesh_scoring.settings import ScoringSettings
+
+MIGRATIONS: Final = (read_migrations("scoring", "reefmesh_scoring"),)
+
+
+def blueprint(_: ScoringSettings) -> Blueprint:
+    """Return how to put the service together."""
+    return Blueprint(name="scoring", subscription=channels.SCORING, migrations=MIGRATIONS, handler=_handler)
+
+
+def _handler(parts: Parts) -> ScoringHandler:
+    return ScoringHandler(parts.store)

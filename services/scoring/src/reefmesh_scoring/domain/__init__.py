@@ -1,0 +1,1 @@
+"""What scoring computes: pure functions and frozen values; no I/O and no clock."""

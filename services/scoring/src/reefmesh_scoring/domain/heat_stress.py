@@ -1,0 +1,189 @@
+"""Heat stress of one reef by NOAA Coral Reef Watch version 3.1, day by day, from records with holes in them.
+
+Sources: Skirving et al. 2020, Remote Sensing 12:3856 (HotSpot, DHW, 84 days including today); the bleaching alert area
+table of December 2023 (levels); gap filling, coverage and status are this project's rules for buoys.
+Temperatures are integers of 1e-4 degC (``..._e4``), accumulations are integers of 1e-4 degC-days (``..._e4_days``), and days
+count from 1970-01-01 (``date.toordinal() - EPOCH_ORDINAL``).
+
+``score_days`` is the definition, written for the reader; ``heat_span`` computes the same incrementally.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+from reefmesh.contracts.scores import HeatStatus, Level
+from reefmesh_scoring.domain.fixed_point import E4
+
+EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+DHW_DAYS: Final = 84
+DAYS_PER_WEEK: Final = 7
+LEVEL_DAYS: Final = 7
+FILL_DAYS_LIMIT: Final = 7
+COVERAGE_DAYS_MINIMUM: Final = 63
+"""75 % of 84 days; with fewer real days a DHW is ``insufficient``."""
+
+STRESS_E4: Final = 1 * E4
+"""A HotSpot counts from 1.0 degC on, that value included."""
+
+E4_DAYS_PER_DHW: Final = DAYS_PER_WEEK * E4
+"""1 degC-week in the unit of the accumulations."""
+
+_LEVEL_FROM_E4_DAYS: Final = (
+    (20 * E4_DAYS_PER_DHW, Level.ALERT_5),
+    (16 * E4_DAYS_PER_DHW, Level.ALERT_4),
+    (12 * E4_DAYS_PER_DHW, Level.ALERT_3),
+    (8 * E4_DAYS_PER_DHW, Level.ALERT_2),
+    (4 * E4_DAYS_PER_DHW, Level.ALERT_1),
+)
+
+RealSource = Literal["night", "whole_day"]
+Source = Literal["night", "whole_day", "filled", "missing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRecord:
+    """One solar date on record: the reef was heard on it. ``sst_e4`` is None when no temperature of it can be scored."""
+
+    day: int
+    sst_e4: int | None
+    source: RealSource = "night"
+    readings: int = 0
+
+
+class DayHeat(NamedTuple):
+    """Heat stress on one day. A tuple, because a late reading compares and writes a hundred of them."""
+
+    day: int
+    source: Source
+    readings: int
+    sst_e4: int | None
+    hotspot_e4: int | None
+    dhw_e4_days: int | None
+    dhw_low_e4_days: int | None
+    dhw_high_e4_days: int | None
+    level: int | None
+    level_7day_max: int | None
+    coverage_days: int
+    status: HeatStatus
+
+
+def level_of(hotspot_e4: int, dhw_e4_days: int) -> Level:
+    """Return the single-day level: it needs a HotSpot of today, however high the DHW."""
+    if hotspot_e4 <= 0:
+        return Level.NO_STRESS
+    if hotspot_e4 < STRESS_E4:
+        return Level.WATCH
+    for least_e4_days, level in _LEVEL_FROM_E4_DAYS:
+        if dhw_e4_days >= least_e4_days:
+            return level
+    return Level.WARNING
+
+
+def status_of(*, coverage_days: int, missing_days: int, age_days: int, mmm_known: bool) -> HeatStatus:
+    """Return how far a DHW can be trusted; the first that applies.
+
+    ``missing_days`` counts days of the last 84 that are neither real nor filled; ``age_days`` is 1 on the first day on record.
+    """
+    if not mmm_known or coverage_days == 0:
+        return HeatStatus.UNKNOWN
+    if age_days < DHW_DAYS:
+        return HeatStatus.WARMING_UP
+    if coverage_days < COVERAGE_DAYS_MINIMUM:
+        return HeatStatus.INSUFFICIENT
+    return HeatStatus.LOWER_BOUND if missing_days else HeatStatus.OK
+
+
+def between_e4(before_e4: int, after_e4: int, step: int, steps: int) -> int:
+    """Return the value ``step`` of ``steps`` days on the way, to the nearest 1e-4 degC (halves up)."""
+    return before_e4 + (2 * (after_e4 - before_e4) * step + steps) // (2 * steps)
+
+
+def fill_gaps(real_e4: Mapping[int, int]) -> dict[int, int]:
+    """Return day -> value for the days inside gaps of at most 7 days between two real days, on a straight line."""
+    filled: dict[int, int] = {}
+    days = sorted(real_e4)
+    for before, after in pairwise(days):
+        steps = after - before
+        if steps - 1 <= FILL_DAYS_LIMIT:
+            for step in range(1, steps):
+                filled[before + step] = between_e4(real_e4[before], real_e4[after], step, steps)
+    return filled
+
+
+def accumulate_e4_days(sst_e4: Mapping[int, int], day: int, mmm_e4: int) -> int:
+    """Return the sum of the HotSpots of at least 1.0 degC over the 84 days that end with ``day``."""
+    hotspots = (sst_e4[each] - mmm_e4 for each in range(day - DHW_DAYS + 1, day + 1) if each in sst_e4)
+    return sum(hotspot for hotspot in hotspots if hotspot >= STRESS_E4)
+
+
+def score_days(days: Sequence[DayRecord], mmm_e4: int | None, accuracy_e4: int) -> list[DayHeat]:
+    """Score a whole record: one row for every date from the first on record to the last.
+
+    ``accuracy_e4`` is the sensor's stated accuracy: the band is the DHW of the same record that much colder and warmer.
+    While ``warming_up`` DHW and level are what the record has so far, and so at least that.
+    """
+    if not days:
+        return []
+    records = {record.day: record for record in days}
+    real = {record.day: record.sst_e4 for record in days if record.sst_e4 is not None}
+    filled = fill_gaps(real)
+    values = real | filled
+    first, last = min(records), max(records)
+    levels: dict[int, int] = {}
+    rows: list[DayHeat] = []
+    for day in range(first, last + 1):
+        window = range(max(first, day - DHW_DAYS + 1), day + 1)
+        coverage_days = sum(each in real for each in window)
+        missing_days = sum(each not in values for each in window)
+        status = status_of(
+            coverage_days=coverage_days, missing_days=missing_days, age_days=day - first + 1, mmm_known=mmm_e4 is not None
+        )
+        sst_e4 = values.get(day)
+        hotspot_e4 = dhw = low = high = None
+        if mmm_e4 is not None and status is not HeatStatus.UNKNOWN:
+            dhw = accumulate_e4_days(values, day, mmm_e4)
+            low = accumulate_e4_days(values, day, mmm_e4 + accuracy_e4)
+            high = accumulate_e4_days(values, day, mmm_e4 - accuracy_e4)
+            if sst_e4 is not None:
+                hotspot_e4 = sst_e4 - mmm_e4
+                levels[day] = level_of(hotspot_e4, dhw)
+        record = records.get(day)
+        source: Source = "missing"
+        if day in real and record is not None:
+            source = record.source
+        elif day in filled:
+            source = "filled"
+        rows.append(
+            DayHeat(
+                day=day,
+                source=source,
+                readings=record.readings if record is not None and day in real else 0,
+                sst_e4=sst_e4,
+                hotspot_e4=hotspot_e4,
+                dhw_e4_days=dhw,
+                dhw_low_e4_days=low,
+                dhw_high_e4_days=high,
+                level=levels.get(day),
+                level_7day_max=max(
+                    (levels[each] for each in range(day - LEVEL_DAYS + 1, day + 1) if each in levels), default=None
+                ),
+                coverage_days=coverage_days,
+                status=status,
+            )
+        )
+    return rows
+
+
+def highest(rows: Sequence[DayHeat]) -> tuple[int, int] | None:
+    """Return (DHW in 1e-4 degC-days, day) of the highest DHW, on its first day; None when there is none.
+
+    A record of this reef, not a standard product.
+    """
+    known = [(row.dhw_e4_days, -row.day) for row in rows if row.dhw_e4_days is not None]
+    if not known:
+        return None
+    dhw_e4_days, negative_day = max(known)
+    return dhw_e4_days, -negative_day

@@ -1,0 +1,102 @@
+"""One message of readings in; days scored, tables written and one score out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from reefmesh.contracts.channels import SCORES
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.readings import READERS, Readings
+from reefmesh.contracts.schema import SCORES_1, read_body
+from reefmesh.errors import PoisonMessage
+from reefmesh.service.handler import Change, Output
+from reefmesh.store.migrations import MigrationSet, read_migrations
+from reefmesh.store.port import Store, Write
+from reefmesh_scoring import reef_state
+from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
+from reefmesh_scoring.domain.carbonate import CarbonateRules
+from reefmesh_scoring.domain.dive import DiveLimits
+from reefmesh_scoring.newest_lookup import mend_newest
+from reefmesh_scoring.reef_state import BuoyState, ReefState
+from reefmesh_scoring.rescoring import rescore
+from reefmesh_scoring.samples import fetch_samples, upsert
+from reefmesh_scoring.score_body import score_bodies
+
+_UPSERT_SCORE: Final = (
+    "INSERT INTO scores (reef_id, as_of_us, readings, revisions, ignored, body) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (reef_id) DO UPDATE SET as_of_us = excluded.as_of_us, readings = excluded.readings, "
+    "revisions = excluded.revisions, ignored = excluded.ignored, body = excluded.body"
+)
+
+
+def migrations() -> MigrationSet:
+    """Return the schema of scoring's own tables."""
+    return read_migrations("scoring", "reefmesh_scoring")
+
+
+class ScoringHandler:
+    """Scores reefs from ``reef.readings``. Two sets of rules are the operator's; what NOAA defines is fixed."""
+
+    def __init__(
+        self, store: Store, *, dive_limits: DiveLimits | None = None, carbonate_rules: CarbonateRules | None = None
+    ) -> None:
+        self._store = store
+        self._dive_limits = dive_limits or DiveLimits()
+        self._carbonate_rules = carbonate_rules or CarbonateRules()
+
+    async def load(self, reef_id: str, state: bytes | None) -> ReefState:
+        return await reef_state.load(self._store, reef_id, state)
+
+    def dump(self, state: ReefState) -> bytes:
+        return reef_state.dump(state)
+
+    async def handle(self, message: Envelope, state: ReefState) -> Change[ReefState]:
+        body = read_body(message, READERS)
+        if body.reef.reef_id != message.reef_id:
+            raise PoisonMessage(
+                "wrong-reef", f"the body is about reef {body.reef.reef_id}, its envelope about {message.reef_id}"
+            )
+        _take_facts(body, message.seq, state)
+        observed_us = instants_us(body.readings)
+        keys = keys_to_look_up(body.readings, observed_us, state)
+        on_record = at_hand(keys, state)
+        if lacking := [key for key in keys if key not in on_record]:
+            on_record |= await fetch_samples(self._store, state.reef_id, lacking)
+        counted = count(body.readings, observed_us, state, on_record)
+        if counted.dropped or counted.reopened or counted.withdrawn:
+            await mend_newest(self._store, state, counted)  # first: the band depends on which buoys measure temperature
+        rescored = await rescore(self._store, state, counted)
+        bodies: list[bytes] = []  # of a reef that was never heard, or whose only readings were withdrawn, there is no score
+        if state.as_of_us is not None:
+            bodies = score_bodies(state, rescored.changed, limits=self._dive_limits, rules=self._carbonate_rules)
+        writes = [upsert(state.reef_id, key, sample) for key, sample in counted.samples.items()]
+        writes += rescored.writes
+        writes.append(_score_write(state, bodies))
+        return Change(state=state, writes=writes, outputs=_outputs(bodies))
+
+
+def _take_facts(body: Readings, seq: int | None, state: ReefState) -> None:
+    """Take the register's facts, unless newer ones are known: a message that was parked brings old facts with it."""
+    at = seq if seq is not None else state.facts_seq + 1
+    if state.facts is None or at > state.facts_seq:
+        state.facts, state.facts_seq = body.reef, at
+        if state.record is None:
+            state.offset_us = state.wanted_offset_us()
+    for facts in body.buoys:
+        buoy = state.buoys.get(facts.buoy_id)
+        if buoy is None:
+            state.buoys[facts.buoy_id] = BuoyState(facts=facts, facts_seq=at)
+        elif at > buoy.facts_seq:
+            buoy.facts, buoy.facts_seq = facts, at
+
+
+def _outputs(bodies: Sequence[bytes]) -> list[Output]:
+    return [
+        Output(channel=SCORES, step="score" if part == 0 else f"score/{part}", schema_id=SCORES_1, body=body)
+        for part, body in enumerate(bodies)
+    ]
+
+
+def _score_write(state: ReefState, bodies: Sequence[bytes]) -> Write:
+    if not bodies:
+        return Write("DELETE FROM scores WHERE reef_id = ?", (state.reef_id,))
+    return Write(_UPSERT_SCORE, (state.reef_id, state.as_of_us, state.readings, state.revisions, state.ignored, bodies[-1]))

@@ -1,0 +1,63 @@
+"""What the command asks of scoring's tables."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from reefmesh.contracts.schema import SCORES_1
+from reefmesh.contracts.scores import READERS, DayScore, ReefScore
+from reefmesh.store.port import Store
+from reefmesh_scoring.days import fetch_scores
+from reefmesh_scoring.domain.heat_revision import Days
+from reefmesh_scoring.domain.solar_day import day_of, instant_of
+from reefmesh_scoring.score_body import day_fields
+
+PAGE_DAYS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far scoring is: ``readings`` that count, their later ``revisions``, and what was ``ignored``: repeats and revisions
+    that came after newer ones."""
+
+    reefs: int
+    readings: int
+    revisions: int
+    ignored: int
+    newest_observed_at: datetime | None
+
+
+async def latest_scores(store: Store, *, reef_id: str | None = None) -> list[ReefScore]:
+    """Return the last published score of every reef (or of one), by reef id; of a score in parts, the last part."""
+    if reef_id is None:
+        rows = await store.fetch("SELECT body FROM scores ORDER BY reef_id")
+    else:
+        rows = await store.fetch("SELECT body FROM scores WHERE reef_id = ?", (reef_id,))
+    return [READERS[SCORES_1].validate_json(bytes(row[0])) for row in rows]
+
+
+async def day_scores(
+    store: Store, reef_id: str, first: date | None = None, last: date | None = None
+) -> AsyncIterator[DayScore]:
+    """Iterate over the scored days of a reef, oldest first, both ends included, in pages."""
+    bounds = await store.fetch("SELECT MIN(day), MAX(day) FROM days WHERE reef_id = ?", (reef_id,))
+    if not bounds or bounds[0][0] is None:
+        return
+    start = max(bounds[0][0], day_of(first)) if first is not None else bounds[0][0]
+    end = min(bounds[0][1], day_of(last)) if last is not None else bounds[0][1]
+    for page in range(start, end + 1, PAGE_DAYS):
+        for row in await fetch_scores(store, reef_id, Days(page, min(end, page + PAGE_DAYS - 1))):
+            yield DayScore.model_validate(day_fields(row), strict=False)
+
+
+async def progress(store: Store) -> Progress:
+    rows = await store.fetch("SELECT COUNT(*), SUM(readings), SUM(revisions), SUM(ignored), MAX(as_of_us) FROM scores")
+    reefs, readings, revisions, ignored, as_of_us = rows[0]
+    return Progress(
+        reefs=reefs,
+        readings=int(readings or 0),
+        revisions=int(revisions or 0),
+        ignored=int(ignored or 0),
+        newest_observed_at=None if as_of_us is None else instant_of(as_of_us),
+    )

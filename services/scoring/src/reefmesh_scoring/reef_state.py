@@ -1,0 +1,183 @@
+"""What scoring knows of one reef between messages, and the bytes of it that are kept in the reef's row.
+
+The bytes hold what no table holds; the recent days, their totals and the highest DHW are read from the tables.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pydantic_core import from_json, to_json
+
+from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
+from reefmesh.contracts.register import BuoyFacts, ReefFacts
+from reefmesh.store.port import Store
+from reefmesh_scoring.days import RECENT_DAYS_LIMIT, RecentDays, fetch_highest, fetch_scores, fetch_totals
+from reefmesh_scoring.domain.fixed_point import to_e4
+from reefmesh_scoring.domain.heat_revision import Days, Yardstick
+from reefmesh_scoring.domain.heat_stress import DayHeat
+from reefmesh_scoring.domain.solar_day import DayTotals, solar_offset_us
+from reefmesh_scoring.domain.window import NewestScored
+
+if TYPE_CHECKING:
+    from reefmesh_scoring.samples import Sample  # which imports this module
+
+TOTALS_KEPT_DAYS: Final = 8
+"""Days whose totals are at hand: today and the week in which carbonate chemistry is judged."""
+
+NEVER_US: Final = -(2**62)
+
+_FORMAT: Final = 1
+_NO_YARDSTICK: Final = Yardstick(None, 0)
+
+
+class Newest(NamedTuple):
+    """What a buoy said last under one name."""
+
+    observed_us: int
+    value: float | None
+    flag: int
+    fault: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class BuoyState:
+    """``last_seen_us`` is its newest reading (``NEVER_US``: the register knows it, nobody heard it). ``newest_us`` is the
+    newest one on record, be it withdrawn: a later one needs no look at the table of samples. ``newest_sample`` is that one,
+    when it came since the state was loaded: a report revises the one before it (its spike test), and would need a look each
+    time.
+    """
+
+    facts: BuoyFacts
+    facts_seq: int = 0
+    last_seen_us: int = NEVER_US
+    newest_us: int = NEVER_US
+    newest_sample: "Sample | None" = None
+    items: dict[str, Newest] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class ReefState:
+    """``record`` are the first and last solar date on which the reef was heard; ``highest_before`` is the highest DHW of the
+    days before the last one (the last one changes with every reading, and ``latest`` holds it)."""
+
+    reef_id: str
+    facts: ReefFacts | None = None
+    facts_seq: int = 0
+    offset_us: int = 0
+    yardstick: Yardstick = _NO_YARDSTICK
+    as_of_us: int | None = None
+    buoys: dict[str, BuoyState] = field(default_factory=dict)
+    scored: dict[str, NewestScored] = field(default_factory=dict)
+    record: Days | None = None
+    recent: RecentDays = field(default_factory=lambda: RecentDays(0))
+    totals: dict[int, DayTotals] = field(default_factory=dict)
+    latest: DayHeat | None = None
+    highest_before: tuple[int, int] | None = None
+    readings: int = 0
+    revisions: int = 0
+    ignored: int = 0
+
+    def newest_seen_us(self) -> int | None:
+        """Return the newest reading of all buoys."""
+        newest_us = max((buoy.last_seen_us for buoy in self.buoys.values()), default=NEVER_US)
+        return None if newest_us == NEVER_US else newest_us
+
+    def accuracy(self, quantity: str, name: str) -> float:
+        """Return the worst stated accuracy (a field of ``BuoyFacts``) of the buoys that measure a quantity; 0 of none."""
+        return max((getattr(buoy.facts, name) for buoy in self.buoys.values() if quantity in buoy.items), default=0.0)
+
+    def wanted_yardstick(self) -> Yardstick:
+        """Return what the facts ask to be measured against, which ``yardstick`` is once all days have been."""
+        mmm_celsius = None if self.facts is None else self.facts.mmm_celsius
+        return Yardstick(
+            None if mmm_celsius is None else to_e4(mmm_celsius),
+            to_e4(self.accuracy(SEA_WATER_TEMPERATURE, "temperature_accuracy_celsius")),
+        )
+
+    def wanted_offset_us(self) -> int:
+        return 0 if self.facts is None else solar_offset_us(self.facts.longitude_degrees)
+
+
+def dump(state: ReefState) -> bytes:
+    return to_json(
+        {
+            "format": _FORMAT,
+            "facts": state.facts,
+            "facts_seq": state.facts_seq,
+            "offset_us": state.offset_us,
+            "yardstick": state.yardstick,
+            "as_of_us": state.as_of_us,
+            "record": state.record,
+            "counts": (state.readings, state.revisions, state.ignored),
+            "buoys": [
+                (buoy.facts, buoy.facts_seq, buoy.last_seen_us, buoy.newest_us, buoy.items) for buoy in state.buoys.values()
+            ],
+            "scored": {
+                name: (
+                    each.observed_us,
+                    each.buoy_id,
+                    each.value,
+                    each.starts_us,
+                    each.minimum,
+                    each.maximum,
+                    each.total_e6,
+                    each.count,
+                )
+                for name, each in state.scored.items()
+            },
+        }
+    )
+
+
+async def load(store: Store, reef_id: str, row: bytes | None) -> ReefState:
+    """Make the state of a reef again from its row and the tables; of a new reef without a row."""
+    if row is None:
+        return ReefState(reef_id=reef_id)
+    parts: dict[str, Any] = from_json(row)
+    if parts["format"] != _FORMAT:
+        raise ValueError(f"the state of reef {reef_id} is of format {parts['format']}, which this version does not read")
+    facts = parts["facts"]
+    record = parts["record"]
+    readings, revisions, ignored = parts["counts"]
+    state = ReefState(
+        reef_id=reef_id,
+        facts=None if facts is None else ReefFacts.model_validate(facts),
+        facts_seq=parts["facts_seq"],
+        offset_us=parts["offset_us"],
+        yardstick=Yardstick(*parts["yardstick"]),
+        as_of_us=parts["as_of_us"],
+        record=None if record is None else Days(*record),
+        readings=readings,
+        revisions=revisions,
+        ignored=ignored,
+    )
+    for buoy_facts, facts_seq, last_seen_us, newest_us, items in parts["buoys"]:
+        buoy = BuoyState(
+            facts=BuoyFacts.model_validate(buoy_facts), facts_seq=facts_seq, last_seen_us=last_seen_us, newest_us=newest_us
+        )
+        buoy.items = {name: Newest(*item) for name, item in items.items()}
+        state.buoys[buoy.facts.buoy_id] = buoy
+    for name, (observed_us, buoy_id, value, starts_us, minimum, maximum, total_e6, count) in parts["scored"].items():
+        state.scored[name] = NewestScored(
+            observed_us=observed_us,
+            buoy_id=buoy_id,
+            value=value,
+            starts_us=starts_us,
+            minimum=minimum,
+            maximum=maximum,
+            total_e6=total_e6,
+            count=count,
+        )
+    if state.record is not None:
+        await _load_days(store, state, state.record)
+    return state
+
+
+async def _load_days(store: Store, state: ReefState, record: Days) -> None:
+    base = max(record.first, record.last - RECENT_DAYS_LIMIT + 1)
+    rows = await fetch_scores(store, state.reef_id, Days(base, record.last))
+    state.recent = RecentDays(base, rows)
+    state.latest = rows[-1]
+    kept = range(record.last - TOTALS_KEPT_DAYS + 1, record.last + 1)
+    state.totals = await fetch_totals(store, state.reef_id, kept)
+    state.highest_before = await fetch_highest(store, state.reef_id, before=record.last)

@@ -1,0 +1,249 @@
+"""Scoring the days of a reef again: those that a message touched and what they reach, or all when the yardstick changed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reefmesh.store.port import Store, Write
+from reefmesh_scoring.counting import Counted, add_to_totals
+from reefmesh_scoring.days import (
+    RECENT_DAYS_LIMIT,
+    RecentDays,
+    delete_all,
+    delete_scores_outside,
+    fetch_highest,
+    fetch_scores,
+    fetch_totals,
+    put_totals,
+    upsert_score,
+    value_of,
+)
+from reefmesh_scoring.domain.heat_revision import Days, NewValue, days_needed, record_after, revise, spans_to_revise
+from reefmesh_scoring.domain.heat_span import NO_VALUE, Stretch, score_span
+from reefmesh_scoring.domain.heat_stress import DayHeat, highest
+from reefmesh_scoring.domain.solar_day import NIGHT_TEMPERATURE, TEMPERATURE, DayTotals, day_value, empty_totals, split_solar
+from reefmesh_scoring.reef_state import NEVER_US, TOTALS_KEPT_DAYS, ReefState
+from reefmesh_scoring.samples import Sample, all_samples, oldest_us
+
+_NONE: Final = NewValue(NO_VALUE, 0)
+_NO_DAYS: Final = Days(0, -1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescored:
+    """Days whose score is new or different, oldest first, and the rows to write."""
+
+    changed: Sequence[DayHeat]
+    writes: Sequence[Write]
+
+
+async def rescore(store: Store, state: ReefState, counted: Counted) -> Rescored:
+    """Bring totals and scores of the reef up to what was counted, and the state with them."""
+    if state.offset_us != state.wanted_offset_us():
+        return await _recount_all(store, state, counted)
+    if not counted.deltas:
+        return await _rescore_all(store, state, {}) if _yardstick_changed(state) else Rescored(changed=(), writes=())
+    totals = await _add_deltas(store, state, counted)
+    writes = [put_totals(state.reef_id, day, totals[day]) for day in totals]
+    touched = {
+        day: new_value(totals[day])
+        for day in totals
+        if _is_new(day, state.record) or any(counted.deltas[day][NIGHT_TEMPERATURE : TEMPERATURE + 2])
+    }
+    shorter = await _shorter_record(store, state, counted, touched) if counted.withdrawn else None
+    if shorter is not None:
+        rescored = await _rescore_shorter(store, state, totals, touched, shorter)
+    elif _yardstick_changed(state):
+        rescored = await _rescore_all(store, state, touched)
+    elif touched:
+        rescored = await _rescore_touched(store, state, touched)
+    else:
+        rescored = Rescored(changed=(), writes=())
+    return Rescored(changed=rescored.changed, writes=[*writes, *rescored.writes])
+
+
+def new_value(totals: DayTotals) -> NewValue:
+    sst_e4, source, readings = day_value(totals)
+    if sst_e4 is None:
+        return _NONE
+    return NewValue(sst_e4, readings if source == "night" else -readings)
+
+
+def _is_new(day: int, record: Days | None) -> bool:
+    return record is None or not record.first <= day <= record.last
+
+
+def _yardstick_changed(state: ReefState) -> bool:
+    """Whether all days must be scored again; the first ones of a reef are scored by what is wanted to begin with."""
+    wanted = state.wanted_yardstick()
+    if wanted == state.yardstick:
+        return False
+    if state.record is None:
+        state.yardstick = wanted
+        return False
+    return True
+
+
+async def _add_deltas(store: Store, state: ReefState, counted: Counted) -> dict[int, DayTotals]:
+    """Return the totals of the days heard, with what was counted added."""
+    record = state.record
+    if record is not None:
+        older = [day for day in counted.deltas if record.first <= day <= record.last - TOTALS_KEPT_DAYS]
+        if older:
+            state.totals.update(await fetch_totals(store, state.reef_id, older))
+    totals: dict[int, DayTotals] = {}
+    for day, delta in counted.deltas.items():
+        before = state.totals.get(day)
+        totals[day] = state.totals[day] = delta if before is None else [a + b for a, b in zip(before, delta, strict=True)]
+    oldest_kept = record_after(record, counted.deltas).last - TOTALS_KEPT_DAYS
+    for day in [day for day in state.totals if day <= oldest_kept]:
+        del state.totals[day]
+    return totals
+
+
+async def _rescore_touched(store: Store, state: ReefState, touched: Mapping[int, NewValue]) -> Rescored:
+    record, yardstick = state.record, state.yardstick
+    now = record_after(record, touched)
+    changed: list[DayHeat] = []
+    for span in spans_to_revise(record, touched):
+        stretch = await _stretch(store, state, days_needed(span, now))
+        changed += revise(stretch, span, touched, record=record, now=now, yardstick=yardstick)
+    if record is None:
+        state.recent = RecentDays(now.first)
+    for day in sorted(touched):
+        state.recent.put(day, touched[day])
+    state.record = now
+    await _note_highest(store, state, changed, record)
+    if changed and changed[-1].day == now.last:
+        state.latest = changed[-1]
+    return Rescored(changed=changed, writes=[upsert_score(state.reef_id, row) for row in changed])
+
+
+async def _stretch(store: Store, state: ReefState, days: Days) -> Stretch:
+    """Return days of the record as they were, from memory as far as it reaches."""
+    older: Sequence[DayHeat] = ()
+    if state.record is not None and days.first < state.recent.base and state.record.first < state.recent.base:
+        older = await fetch_scores(store, state.reef_id, Days(days.first, min(days.last, state.recent.base - 1)))
+    return state.recent.stretch(days, older)
+
+
+async def _note_highest(store: Store, state: ReefState, changed: Sequence[DayHeat], record: Days | None) -> None:
+    """Keep the highest DHW of the days before the last one; asks the table only when that very day lost it."""
+    if state.record is None:
+        return
+    last = state.record.last
+    best = state.highest_before
+    closed = [row for row in changed if row.day < last]
+    was_last = None if record is None or record.last == last else state.latest
+    if was_last is not None and not any(row.day == was_last.day for row in closed):
+        closed.insert(0, was_last)  # it is one of the days before the last now
+    if best is not None:
+        now = next((row for row in closed if row.day == best[1]), None)
+        if now is not None and (now.dhw_e4_days is None or now.dhw_e4_days < best[0]):
+            best = await fetch_highest(store, state.reef_id, before=last, apart_from=[row.day for row in closed])
+    candidates = [each for each in (best, highest(closed)) if each is not None]
+    state.highest_before = max(candidates, key=lambda each: (each[0], -each[1]), default=None)
+
+
+async def _rescore_all(store: Store, state: ReefState, touched: Mapping[int, NewValue]) -> Rescored:
+    """Score every day by a changed yardstick: by far the most expensive thing here, and rare."""
+    state.yardstick = state.wanted_yardstick()
+    record = state.record
+    if record is None:
+        return Rescored(changed=(), writes=())
+    now = record_after(record, [record.first, record.last, *touched])
+    stretch = await _stretch(store, state, now)
+    for day, value in touched.items():
+        stretch.sst_e4[day - now.first] = value.sst_e4
+        stretch.readings[day - now.first] = value.readings
+    rows = _score_whole(state, stretch, now)
+    return Rescored(changed=rows, writes=[upsert_score(state.reef_id, row) for row in rows])
+
+
+async def _shorter_record(store: Store, state: ReefState, counted: Counted, touched: Collection[int]) -> Days | None:
+    """Return the days of the record, if a withdrawn reading was the only one of its first or last day (``_NO_DAYS``: if it was
+    the only one of all); None if the record only grows, as it does but for that."""
+    if state.as_of_us is None:
+        return _NO_DAYS
+    offset_us, record = state.offset_us, state.record
+    heard_us = [at_us for (_, at_us), sample in counted.samples.items() if not sample.withdrawn]
+    heard = [split_solar(at_us, offset_us)[0] for at_us in heard_us]
+    first = min(heard if record is None else [*heard, record.first])
+    if min(split_solar(at_us, offset_us)[0] for _, at_us in counted.withdrawn) <= first:
+        for buoy_id in state.buoys:
+            at_us = await oldest_us(store, state.reef_id, buoy_id, from_us=NEVER_US, apart_from=counted.samples)
+            if at_us is not None:
+                heard_us.append(at_us)
+        first = split_solar(min(heard_us), offset_us)[0]
+    now = Days(first, split_solar(state.as_of_us, offset_us)[0])
+    grown = [*touched] if record is None else [*touched, *record]
+    return None if now == Days(min(grown), max(grown)) else now
+
+
+async def _rescore_shorter(
+    store: Store, state: ReefState, totals: Mapping[int, DayTotals], touched: Mapping[int, NewValue], now: Days
+) -> Rescored:
+    """Score a record that lost days at an end. It reads all of it, and is very rare: a copy of a report came before its
+    original, and midnight lay between them."""
+    if now == _NO_DAYS:
+        return _forget_all(state)
+    record = state.record
+    before = {} if record is None else {row.day: row for row in await fetch_scores(store, state.reef_id, record)}
+    values = {day: value_of(row) for day, row in before.items()} | dict(touched)
+    state.yardstick = state.wanted_yardstick()
+    rows = _score_whole(state, _stretch_of(values, now), now)
+    changed = [row for row in rows if row != before.get(row.day)]
+    kept = range(now.last - TOTALS_KEPT_DAYS + 1, now.last + 1)
+    state.totals = await fetch_totals(store, state.reef_id, kept) | {day: totals[day] for day in kept if day in totals}
+    writes = [delete_scores_outside(state.reef_id, now), *(upsert_score(state.reef_id, row) for row in changed)]
+    return Rescored(changed=changed, writes=writes)
+
+
+def _forget_all(state: ReefState) -> Rescored:
+    """Make the reef one that was never heard."""
+    state.record = state.latest = state.highest_before = None
+    state.recent, state.totals = RecentDays(0), {}
+    return Rescored(changed=(), writes=delete_all(state.reef_id))
+
+
+def _stretch_of(values: Mapping[int, NewValue], days: Days) -> Stretch:
+    each = [values.get(day, _NONE) for day in range(days.first, days.last + 1)]
+    return Stretch(base=days.first, sst_e4=[value.sst_e4 for value in each], readings=[value.readings for value in each])
+
+
+def _score_whole(state: ReefState, stretch: Stretch, now: Days) -> list[DayHeat]:
+    rows = score_span(stretch, first=now.first, last=now.last, first_day=now.first, **state.yardstick._asdict())
+    base = max(now.first, now.last - RECENT_DAYS_LIMIT + 1)
+    state.recent = RecentDays(base, rows[base - now.first :])
+    state.record, state.latest, state.highest_before = now, rows[-1], highest(rows[:-1])
+    return rows
+
+
+async def _recount_all(store: Store, state: ReefState, counted: Counted) -> Rescored:
+    """Count every reading again, because its solar date may be another: the reef's longitude was corrected."""
+    state.offset_us = state.wanted_offset_us()
+    state.yardstick = state.wanted_yardstick()
+    totals: dict[int, DayTotals] = {}
+
+    def count(at_us: int, sample: Sample) -> None:
+        day, night = split_solar(at_us, state.offset_us)
+        add_to_totals(totals.setdefault(day, empty_totals()), sample.items, night=night, times=1)
+
+    async for (buoy_id, at_us), sample in all_samples(store, state.reef_id):
+        if (buoy_id, at_us) not in counted.samples:
+            count(at_us, sample)
+    for (_, at_us), sample in counted.samples.items():
+        if not sample.withdrawn:
+            count(at_us, sample)
+    if not totals:
+        return _forget_all(state)
+    now = Days(min(totals), max(totals))
+    values = {day: new_value(totals[day]) for day in totals}
+    rows = _score_whole(state, _stretch_of(values, now), now)
+    state.totals = {day: totals[day] for day in totals if day > now.last - TOTALS_KEPT_DAYS}
+    writes = [
+        *delete_all(state.reef_id),
+        *(put_totals(state.reef_id, day, totals[day]) for day in sorted(totals)),
+        *(upsert_score(state.reef_id, row) for row in rows),
+    ]
+    return Rescored(changed=rows, writes=writes)

@@ -1,0 +1,192 @@
+"""Writing ``scores/1``. The parts are plain mappings of the contract's fields, because models built for every message would
+cost more than the scores; that they are valid is what the tests validate."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
+from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, Level
+from reefmesh_scoring.chemistry import DayChemistry, judge_chemistry
+from reefmesh_scoring.domain.carbonate import CarbonateRules
+from reefmesh_scoring.domain.dive import HEAT_ADVICE, DiveLimits, Factor, Measured, judge_dive
+from reefmesh_scoring.domain.fixed_point import E4
+from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat
+from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
+from reefmesh_scoring.domain.window import NewestScored
+from reefmesh_scoring.newest_lookup import LOOKBACK_US
+from reefmesh_scoring.reef_state import NEVER_US, BuoyState, Newest, ReefState
+from reefmesh_scoring.samples import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
+
+Fields = dict[str, Any]
+
+_UNKNOWN_UNIT: Final = "unknown"
+
+
+def day_fields(row: DayHeat) -> Fields:
+    """Return the fields of ``DayScore``."""
+    return {
+        "date": date_of(row.day).isoformat(),
+        "source": row.source,
+        "readings": row.readings,
+        "sst_celsius": _celsius(row.sst_e4),
+        "hotspot_celsius": _celsius(row.hotspot_e4),
+        "dhw_celsius_weeks": _weeks(row.dhw_e4_days),
+        "dhw_low_celsius_weeks": _weeks(row.dhw_low_e4_days),
+        "dhw_high_celsius_weeks": _weeks(row.dhw_high_e4_days),
+        "level": row.level,
+        "level_7day_max": row.level_7day_max,
+        "coverage_days": row.coverage_days,
+        "status": row.status.value,
+    }
+
+
+def score_bodies(state: ReefState, changed: Sequence[DayHeat], *, limits: DiveLimits, rules: CarbonateRules) -> list[bytes]:
+    """Return one body, or several when more days changed than one may carry: then all else is the same in each."""
+    if state.facts is None or state.as_of_us is None:
+        raise ValueError("a reef that was never heard has no score")
+    fields: Fields = {
+        "reef_id": state.reef_id,
+        "reef_name": state.facts.name,
+        "as_of": text_of(state.as_of_us),
+        "heat": _heat_fields(state),
+        "carbonate": _carbonate_fields(judge_chemistry(state, rules)),
+        "dive": _dive_fields(state, state.as_of_us, limits),
+        "latest": _latest_fields(state, state.as_of_us),
+        "buoys": [_buoy_fields(buoy) for _, buoy in sorted(state.buoys.items()) if buoy.last_seen_us != NEVER_US],
+    }
+    bodies: list[bytes] = []
+    for start in range(0, max(1, len(changed)), DAYS_PER_MESSAGE_LIMIT):
+        fields["heat"]["changed"] = [day_fields(row) for row in changed[start : start + DAYS_PER_MESSAGE_LIMIT]]
+        bodies.append(to_json(fields))
+    return bodies
+
+
+def _heat_fields(state: ReefState) -> Fields:
+    facts, latest = state.facts, state.latest
+    highest = state.highest_before
+    if latest is not None and latest.dhw_e4_days is not None and (highest is None or latest.dhw_e4_days > highest[0]):
+        highest = latest.dhw_e4_days, latest.day
+    return {
+        "mmm_celsius": None if facts is None else facts.mmm_celsius,
+        "mmm_source": "unknown" if facts is None else facts.mmm_source,
+        "latest": None if latest is None else day_fields(latest),
+        "highest_dhw_celsius_weeks": None if highest is None else _weeks(highest[0]),
+        "highest_dhw_date": None if highest is None else date_of(highest[1]).isoformat(),
+    }
+
+
+def _carbonate_fields(judged: DayChemistry | str) -> Fields:
+    if isinstance(judged, str):
+        return {"status": "unknown", "reason": judged}
+    saturation = judged.saturation
+    return {
+        "status": "indicative" if saturation.indicative else "ok",
+        "date": date_of(judged.day).isoformat(),
+        "omega_aragonite": saturation.omega,
+        "omega_low": saturation.low,
+        "omega_high": saturation.high,
+        "relative_uncertainty": saturation.relative_uncertainty,
+        "band": saturation.band,
+        "salinity": judged.salinity,
+        "salinity_assumed": judged.salinity_assumed,
+        "reason": f"salinity {judged.salinity:g} is assumed, not measured" if judged.salinity_assumed else None,
+    }
+
+
+def _dive_fields(state: ReefState, as_of_us: int, limits: DiveLimits) -> Fields:
+    judged = judge_dive(
+        current=_measured(state, SEA_WATER_SPEED), visibility=_measured(state, VISIBILITY), as_of_us=as_of_us, limits=limits
+    )
+    level = None if state.latest is None else state.latest.level_7day_max
+    return {
+        "verdict": judged.verdict,
+        "reasons": judged.reasons,
+        "factors": [_factor_fields(factor, as_of_us) for factor in judged.factors],
+        "valid_until": None if judged.valid_until_us is None else text_of(judged.valid_until_us),
+        "advice": HEAT_ADVICE if level is not None and level >= Level.ALERT_1 else None,
+    }
+
+
+def _measured(state: ReefState, quantity: str) -> Measured | None:
+    newest = _scored(state, quantity)
+    if newest is None:
+        return None
+    interval_seconds = state.buoys[newest.buoy_id].facts.report_interval_seconds
+    return Measured(value=newest.value, observed_us=newest.observed_us, report_interval_seconds=interval_seconds)
+
+
+def _scored(state: ReefState, quantity: str) -> NewestScored | None:
+    newest = state.scored.get(quantity)
+    if newest is None or state.as_of_us is None or newest.observed_us < state.as_of_us - LOOKBACK_US:
+        return None
+    return newest
+
+
+def _factor_fields(factor: Factor, as_of_us: int) -> Fields:
+    measured = factor.measured
+    return {
+        "quantity": factor.quantity,
+        "value": None if measured is None else measured.value,
+        "unit": UNITS[factor.quantity],
+        "verdict": factor.verdict,
+        "observed_at": None if measured is None else text_of(measured.observed_us),
+        "age_seconds": None if measured is None else (as_of_us - measured.observed_us) / SECOND_US,
+        "reason": factor.reason,
+    }
+
+
+def _latest_fields(state: ReefState, as_of_us: int) -> Fields:
+    newest: dict[str, tuple[int, str, Newest]] = {}
+    for buoy_id, buoy in state.buoys.items():
+        for name, item in buoy.items.items():
+            if not name.startswith("@"):
+                found = newest.get(name)
+                if found is None or (item.observed_us, buoy_id) > found[:2]:
+                    newest[name] = (item.observed_us, buoy_id, item)
+    return {name: _value_fields(state, name, *newest[name], as_of_us=as_of_us) for name in sorted(newest)}
+
+
+def _value_fields(state: ReefState, name: str, observed_us: int, buoy_id: str, item: Newest, *, as_of_us: int) -> Fields:
+    window = _scored(state, name)
+    return {
+        "quantity": name,
+        "unit": UNITS.get(name, _UNKNOWN_UNIT),
+        "value": item.value,
+        "flag": int(item.flag),
+        "observed_at": text_of(observed_us),
+        "age_seconds": (as_of_us - observed_us) / SECOND_US,
+        "buoy_id": buoy_id,
+        "window": None
+        if window is None
+        else {
+            "starts_at": text_of(window.starts_us),
+            "minimum": window.minimum,
+            "mean": window.mean,
+            "maximum": window.maximum,
+            "count": window.count,
+        },
+    }
+
+
+def _buoy_fields(buoy: BuoyState) -> Fields:
+    items: Mapping[str, Newest] = buoy.items
+    volts, percent, position = (items.get(name) for name in (BATTERY_VOLTS, BATTERY_PERCENT, POSITION))
+    return {
+        "facts": buoy.facts,
+        "last_seen_at": text_of(buoy.last_seen_us),
+        "battery_volts": None if volts is None else volts.value,
+        "battery_percent": None if percent is None else percent.value,
+        "drift_metres": None if position is None else position.value,
+        "position_flag": None if position is None else int(position.flag),
+        "faults": {name: item.fault for name, item in sorted(items.items()) if item.fault},
+    }
+
+
+def _celsius(value_e4: int | None) -> float | None:
+    return None if value_e4 is None else value_e4 / E4
+
+
+def _weeks(value_e4_days: int | None) -> float | None:
+    return None if value_e4_days is None else value_e4_days / E4_DAYS_PER_DHW

@@ -1,0 +1,51 @@
+"""``reefmesh``: the command line of the whole mesh."""
+
+from typing import Annotated, Final
+
+import typer
+
+import reefmesh
+from reefmesh_standalone.commands import buoys, demo, doctor, parked, quarantine, reefs, replay, send, status, up
+from reefmesh_standalone.commands.help_page import Command
+
+app: Final = typer.Typer(
+    name="reefmesh",
+    help="Buoys at coral reefs in; quality-controlled readings, reef scores and alerts out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reefmesh {reefmesh.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Buoys at coral reefs in; quality-controlled readings, reef scores and alerts out."""
+
+
+for command in (demo.demo, up.up, replay.replay, send.send, status.status, doctor.doctor):
+    app.command(cls=Command)(command)
+app.add_typer(reefs.app, name="reefs")
+app.add_typer(buoys.app, name="buoys")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(parked.app, name="parked")
+
+
+def main() -> None:
+    """Run the command; exits with its code."""
+    app(prog_name="reefmesh")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The sub-commands of ``reefmesh``: one module each; arguments in, exit code out."""

@@ -1,0 +1,22 @@
+"""The accounting as a table, and what stands in quarantine beside it."""
+
+from rich.table import Table
+
+from reefmesh_ingest.receipts import Accounting
+from reefmesh_standalone.commands.reef_table import table_of
+
+COUNTS = ("received", "accepted", "duplicates", "quarantined", "unexplained")
+
+
+def books_table(books: Accounting) -> Table:
+    """Return messages and readings, each as received = accepted + duplicates + quarantined."""
+    table = table_of("Accounting: received = accepted + duplicates + quarantined", "", *COUNTS, numbers=COUNTS)
+    for name, count in (("messages", books.messages), ("readings", books.readings)):
+        cells = (count.received, count.accepted, count.duplicates, count.quarantined, count.unexplained)
+        table.add_row(name, *(f"{cell:,}" for cell in cells))
+    table.caption = (
+        f"Open in quarantine: {books.quarantine_entries_open:,} entries,"
+        f" {books.channels_quarantined:,} of them single channels of readings that were used."
+    )
+    table.caption_justify = "left"
+    return table

@@ -1,0 +1,130 @@
+"""What every sub-command shares: the home, how to run to an exit code, and where people and machines read."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from reefmesh.errors import ConfigurationError
+from reefmesh.observability.logs import LogLevel, configure_logging
+from reefmesh.service.exit import explain, run_to_exit
+from reefmesh_alerts.channels import console
+from reefmesh_standalone.home import Home
+from reefmesh_standalone.session import Session
+from reefmesh_standalone.settings import DEFAULT_HOME, StandaloneSettings
+
+people: Final = Console(stderr=True, highlight=False, markup=False)
+"""Progress and remarks; standard output is for results."""
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="Folder of the journal and the databases \\[env: REEFMESH_HOME].", show_default=False),
+]
+BrokerOption = Annotated[
+    str | None,
+    typer.Option("--broker", help="Broker address; without it the embedded engine in the home \\[env: REEFMESH_BROKER_URL]."),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", help="PostgreSQL address; without it SQLite files in the home \\[env: REEFMESH_STORE_URL]."),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Settings file (TOML) \\[env: REEFMESH_CONFIG].", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+def home_of(home: Path | None, broker: str | None = None, store: str | None = None, config: Path | None = None) -> Home:
+    """Return the home that options, environment and settings file name, or exit with one line."""
+    try:
+        settings = StandaloneSettings.load(config=config, overrides={"home": home, "broker_url": broker, "store_url": store})
+        return Home.of(settings)
+    except ConfigurationError as error:
+        raise typer.Exit(explain(error)) from None
+
+
+@contextmanager
+def home_or_scratch(
+    home: Path | None, broker: str | None, store: str | None, config: Path | None, *, purpose: str
+) -> Iterator[Home]:
+    """Yield the home that was named, or a folder that is removed at the end, however the command ends."""
+    named = home_of(home, broker, store, config)
+    if home is not None or "REEFMESH_HOME" in os.environ or named.path != default_home().path:
+        yield named
+        return
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix=f"reefmesh-{purpose}-", ignore_cleanup_errors=True)
+    except OSError as error:
+        mistake = ConfigurationError(f"there is no folder for a mesh ({error.strerror or error}); give one with --home")
+        raise typer.Exit(explain(mistake)) from None
+    with scratch as path:
+        yield replace(home_of(Path(path), broker, store, config), temporary=True)
+
+
+def default_home() -> Home:
+    """Return the home that is used when nobody names one."""
+    return Home(path=DEFAULT_HOME.expanduser().absolute())
+
+
+def run(
+    main: Callable[[asyncio.Event], Awaitable[None]], *, log_level: LogLevel = "warning", alerts_in_log: bool = True
+) -> None:
+    """Run a command's coroutine to its exit code; an ``Outcome`` chooses a code of its own.
+
+    ``alerts_in_log`` False: the command shows alerts itself, so that their lines do not run through its progress.
+    """
+    configure_logging("reefmesh", level=log_level)
+    logging.getLogger(console.__name__).setLevel(logging.NOTSET if alerts_in_log else logging.ERROR)
+    outcome = 0
+
+    async def guarded(stop: asyncio.Event) -> None:
+        nonlocal outcome
+        try:
+            await main(stop)
+        except Outcome as chosen:
+            outcome = chosen.code
+
+    code = run_to_exit(guarded)
+    raise typer.Exit(code or outcome)
+
+
+class Outcome(Exception):
+    """Ends a command with an exit code after it has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def refuse_unfinished(complete: bool, session: Session, *, kept: str) -> None:
+    """End a command whose work was not awaited to its end: 130 when it was stopped; when the mesh in this process ended
+    by a fault, leaving the session says which.
+
+    Raises:
+        Outcome: it is not ``complete``.
+    """
+    if complete:
+        return
+    if not session.ended.is_set():
+        people.print(f"Interrupted: {kept}")
+    raise Outcome(130)
+
+
+def print_json(document: Any) -> None:
+    """Print for a machine: one document, one line, UTF-8."""
+    sys.stdout.write(json.dumps(document, default=str, ensure_ascii=False) + "\n")
+
+
+def results() -> Console:
+    """Return the console for results that people read, on standard output; what devices call themselves is no markup."""
+    return Console(highlight=False, markup=False)

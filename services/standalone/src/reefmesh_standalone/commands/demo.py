@@ -1,0 +1,178 @@
+"""``reefmesh demo``: a simulated fleet through the whole mesh, and what came of it."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from reefmesh.clock import SystemClock
+from reefmesh_alerts.queries import export_alerts
+from reefmesh_ingest.receipts import accounting
+from reefmesh_ingest.register.entries import BuoyEntry, MooringEntry, ReefEntry
+from reefmesh_ingest.register.table import Register
+from reefmesh_scoring.queries import latest_scores
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    Outcome,
+    StoreOption,
+    home_or_scratch,
+    print_json,
+    refuse_unfinished,
+    results,
+    run,
+)
+from reefmesh_standalone.commands.demo_report import Outcomes, document, fleet_table, show
+from reefmesh_standalone.commands.progress import bars
+from reefmesh_standalone.following import Follower
+from reefmesh_standalone.home import Home
+from reefmesh_standalone.mesh import ticker_beside
+from reefmesh_standalone.sending import send_all
+from reefmesh_standalone.session import Session, mesh_session
+from reefmesh_standalone.simulator.arrivals import Arrival
+from reefmesh_standalone.simulator.fleet import Fleet, demonstration
+from reefmesh_standalone.simulator.late_clock import LateClock
+
+HEARD_WITHIN: Final = timedelta(minutes=1)
+"""The last words of a buoy are at the broker by then."""
+STEP: Final = timedelta(hours=3)
+"""How often an agent sends."""
+UNDER_WAY: Final = 1_000
+"""Messages in the mesh at a time. ActiveMQ looks at all that wait for each that it hands out, which nine reefs would feel."""
+NO_LOOK_SECONDS: Final = 86_400.0
+"""The demonstration looks at deadlines itself, when everything has been heard that was said before."""
+
+
+def demo(
+    days: Annotated[int, typer.Option(min=120, max=400, help="Days of the fleet's life.")] = 126,
+    seed: Annotated[str, typer.Option(help="Another seed, another sea.")] = "reefmesh",
+    join: Annotated[
+        bool, typer.Option("--join", help="The services run already, as processes of their own: run none here.")
+    ] = False,
+    clock_file: Annotated[
+        Path | None, typer.Option(help="With --join: where those services read the demonstration's time.", hidden=True)
+    ] = None,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate a fleet through the whole mesh, then show reefs, alerts and the accounting.
+
+    Nine reefs, both Nemo-Pi generations and our own format: heat waves, a buoy that is offline for three weeks and then
+    sends its backlog, duplicates, reordering, a clock at 1970, dead probes, a wrong unit, a buoy that falls silent, and one
+    that nobody registered.
+
+    Without --home (or REEFMESH_HOME) the mesh lives in a folder that is removed afterwards.
+    Exit code 0 means that every message is accounted for.
+
+    Examples:
+      reefmesh demo
+      reefmesh demo --json | jq .accounting
+      reefmesh demo --home ~/reefs && reefmesh status --home ~/reefs
+    """
+    with home_or_scratch(home, broker, store, config, purpose="demo") as place:
+        clock = LateClock(SystemClock(), told=clock_file)
+        run(lambda stop: _demonstrate(place, clock, config, seed, days, stop, join=join, as_json=as_json), alerts_in_log=False)
+
+
+async def _demonstrate(
+    place: Home, clock: LateClock, config: Path | None, seed: str, days: int, stop: asyncio.Event, *, join: bool, as_json: bool
+) -> None:
+    fleet = demonstration(datetime.now(UTC).replace(microsecond=0), seed=seed, days=days)
+    if not as_json:
+        results().print(fleet_table(fleet))
+    running = mesh_session(place, clock=clock, run_services=not join, config=config, tick_grace_seconds=NO_LOOK_SECONDS)
+    async with running as session:
+        ticker = session.mesh.ticker if session.mesh else ticker_beside(place, session.stores, session.broker, clock, config)
+        await _register(Register(session.stores.ingest), fleet)
+        before = await accounting(session.stores.ingest)
+        arrivals = fleet.arrivals()
+        with bars(quiet=as_json) as add:
+            sent, done = add("telemetry sent", len(arrivals)), add("through the mesh", len(arrivals))
+            for part, heard_at in _in_steps(arrivals, fleet):
+                clock.go_to(heard_at)
+                complete = await _pass_through(session, arrivals[part], part.start, sent, done, stop)
+                refuse_unfinished(complete, session, kept="the fleet's telemetry did not all go through the mesh.")
+                await ticker.look_once()
+        outcomes = Outcomes(
+            scores=await latest_scores(session.stores.scoring),
+            alerts=[each async for each in export_alerts(session.stores.alerts)],
+            books=await accounting(session.stores.ingest),
+            sent=len(arrivals),
+            received_before=before.messages.received,
+            at=clock.now(),
+        )
+    if as_json:
+        print_json(document(fleet, outcomes))
+    else:
+        show(results(), fleet, outcomes)
+    if outcomes.unexplained or outcomes.books.discrepancies:
+        raise Outcome(1)
+
+
+def _in_steps(arrivals: Sequence[Arrival], fleet: Fleet) -> Iterator[tuple[slice, datetime]]:
+    """Yield spans of the arrivals, in order, and when the mesh is to hear each.
+
+    All that is older than the last two days is a replay: it says nothing of what is silent or stale today. Those two days
+    the mesh lives through step by step, with its clock at each, so that alerts come as they would in the field.
+    """
+    received = [arrival.received_at for arrival in arrivals]
+    heard_at = fleet.silence_at + HEARD_WITHIN
+    first = 0
+    while first < len(arrivals):
+        last = bisect_right(received, heard_at)
+        if last > first:
+            yield slice(first, last), heard_at
+        first, heard_at = last, heard_at + STEP
+
+
+async def _pass_through(
+    session: Session,
+    arrivals: Sequence[Arrival],
+    first: int,
+    sent: Callable[[int], None],
+    done: Callable[[int], None],
+    stop: asyncio.Event,
+) -> bool:
+    """Send these, of which ``first`` went before, and follow them to the end of the mesh; False when stopped before."""
+    messages = [arrival.envelope() for arrival in arrivals]
+    for start in range(0, len(messages), UNDER_WAY):
+        part, before = messages[start : start + UNDER_WAY], first + start
+        follower = Follower(session.stores, [(message.event_id, message.reef_id) for message in part])
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(send_all(session.broker, part, report=_onward(sent, before), stop=stop))
+            following = tasks.create_task(follower.until_done(_onward(done, before), stop=stop, ended=session.ended))
+        if not following.result():
+            return False
+    return True
+
+
+def _onward(report: Callable[[int], None], before: int) -> Callable[[int], None]:
+    return lambda count: report(before + count)
+
+
+async def _register(register: Register, fleet: Fleet) -> None:
+    reefs, buoys = [], []
+    for site in fleet.sites:
+        device = site.device
+        place = {"latitude_degrees": device.latitude_degrees, "longitude_degrees": device.longitude_degrees}
+        reefs.append(ReefEntry(id=site.reef_id, name=site.name, mmm_celsius=site.mmm_celsius, mmm_source="simulated", **place))
+        if site.registered:
+            interval_seconds = round(device.report_interval.total_seconds())
+            buoys.append(
+                BuoyEntry(
+                    id=device.buoy_id,
+                    reef=site.reef_id,
+                    mooring=MooringEntry(**place),
+                    report_interval_seconds=interval_seconds,
+                )
+            )
+    await register.upsert(reefs=reefs, buoys=buoys)

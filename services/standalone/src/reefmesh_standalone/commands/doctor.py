@@ -1,0 +1,89 @@
+"""``reefmesh doctor``: is this broker, and are these databases, fit for the mesh? By what they do."""
+
+import asyncio
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+from rich.text import Text
+
+from reefmesh.clock import SystemClock
+from reefmesh_alerts.bootstrap import MIGRATIONS as ALERTS
+from reefmesh_ingest.bootstrap import MIGRATIONS as INGEST
+from reefmesh_scoring.bootstrap import MIGRATIONS as SCORING
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    Outcome,
+    StoreOption,
+    home_of,
+    print_json,
+    results,
+    run,
+)
+from reefmesh_standalone.doctor.examination import Examination
+from reefmesh_standalone.doctor.finding import Finding, Verdict
+
+MIGRATIONS: Final = {"ingest": INGEST, "scoring": SCORING, "alerts": ALERTS}
+COLOURS: Final[dict[Verdict, str]] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+class Service(StrEnum):
+    """What ``--service`` takes."""
+
+    INGEST = "ingest"
+    SCORING = "scoring"
+    ALERTS = "alerts"
+
+
+def doctor(
+    service: Annotated[
+        list[Service] | None,
+        typer.Option(help="Whose rights and database to check; repeatable. Without it: all services'."),
+    ] = None,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a live installation by its behaviour, and say what is wrong and how to mend it.
+
+    Login, rights, persistence, 1,500 message groups on two consumers, order, clocks, latency; each service's database and its
+    migrations. The messages are the doctor's own, on a channel of its own (reef.doctor), and are taken back; nothing of the
+    services is consumed, written or migrated.
+
+    Exit code 0: nothing failed; 1: something did.
+
+    Examples:
+      reefmesh doctor
+      reefmesh doctor --broker stomp://operator:secret@broker:61613 --store postgresql://reefmesh@db/reefmesh
+      reefmesh doctor --broker stomp+ssl://ingest:secret@host-1:61614,host-2:61614 --service ingest --json
+    """
+    place = home_of(home, broker, store, config)
+    services = [each.value for each in service or Service]
+
+    async def main(_: asyncio.Event) -> None:
+        if place.embedded:
+            place.require()
+        examination = Examination((lambda _: None) if as_json else _show, clock=SystemClock())
+        await examination.examine_broker(place.broker_address(), services)
+        await examination.examine_databases({name: (place.store_address(name), MIGRATIONS[name]) for name in services})
+        failed = [finding for finding in examination.findings if finding.verdict == "fail"]
+        if as_json:
+            print_json({"ok": not failed, "findings": [asdict(finding) for finding in examination.findings]})
+        if failed:
+            raise Outcome(1)
+
+    run(main, log_level="error")
+
+
+def _show(finding: Finding) -> None:
+    line = Text(f"{finding.verdict:<5}", style=COLOURS[finding.verdict])
+    line.append(f"{finding.check}: {finding.said}", style="default")
+    if finding.mend:
+        line.append(f"; {finding.mend}", style="default")
+    results().print(line, soft_wrap=True)

@@ -1,0 +1,181 @@
+"""``reefmesh quarantine``: telemetry that could not be understood, why, and sending it again after a mend."""
+
+import asyncio
+import base64
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, Any, Final
+
+import typer
+from rich.padding import Padding
+
+from reefmesh.errors import ConfigurationError
+from reefmesh_alerts.domain.alert_text import plain
+from reefmesh_ingest.domain.decode.values import instant_of
+from reefmesh_ingest.quarantine import Entry, Quarantine
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    StoreOption,
+    home_of,
+    people,
+    print_json,
+    results,
+    run,
+)
+from reefmesh_standalone.commands.help_page import Command
+from reefmesh_standalone.commands.replaying import counted, open_quarantine, send_again
+
+app: Final = typer.Typer(help="Telemetry that could not be understood.", no_args_is_help=True)
+
+LIST_LIMIT: Final = 100_000
+
+
+@app.command("list", cls=Command)
+def list_entries(
+    reef: Annotated[str | None, typer.Option(help="Only of this reef.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only of this device.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this reason, e.g. unknown-device.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Replayed entries too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=LIST_LIMIT, help="At most so many.")] = 100,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what could not be understood, the oldest first.
+
+    Examples:
+      reefmesh quarantine list --reason unknown-device
+    """
+    place = home_of(home, broker, store, config)
+
+    async def main(_: asyncio.Event) -> None:
+        async with open_quarantine(place) as quarantine:
+            status = None if everything else "open"
+            entries = await quarantine.list(limit=limit, status=status, reef_id=reef, device=device, reason=reason)
+        if as_json:
+            print_json([_document(entry) for entry in entries])
+            return
+        if not entries:
+            people.print("Nothing like that is in quarantine." if reef or device or reason else "Nothing is in quarantine.")
+            return
+        for entry in entries:
+            _show_entry(entry)
+        if len(entries) == limit:
+            people.print(f"The oldest {limit} are shown; --limit shows more.")
+
+    run(main)
+
+
+@app.command(cls=Command)
+def show(
+    quarantine_id: Annotated[str, typer.Argument(help="Id, as listed.", show_default=False)],
+    raw: Annotated[bool, typer.Option("--raw", help="Only the payload, byte for byte.")] = False,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show one entry with its message exactly as it was received, as JSON.
+
+    Examples:
+      reefmesh quarantine show 8c0f4c7e-1f0b-5a53-9d0e-0c7a2f1b6a11 --raw > report.json
+    """
+    place = home_of(home, broker, store, config)
+
+    async def main(_: asyncio.Event) -> None:
+        async with open_quarantine(place) as quarantine:
+            shown = await quarantine.show(quarantine_id)
+        if shown is None:
+            raise ConfigurationError(f"there is no entry {quarantine_id}; 'reefmesh quarantine list' shows those that are")
+        if raw:
+            sys.stdout.buffer.write(shown.payload)
+            sys.stdout.buffer.flush()
+            return
+        print_json(_document(shown.entry) | {"headers": shown.headers} | _payload(shown.payload))
+
+    run(main)
+
+
+@app.command(cls=Command)
+def replay(
+    quarantine_ids: Annotated[list[str] | None, typer.Argument(help="Ids, as listed.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All open entries (of --reef, --device, --reason).")] = False,
+    reef: Annotated[str | None, typer.Option(help="Only of this reef.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only of this device.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this reason.")] = None,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send quarantined messages again, after the cause was mended; 'list' shows afterwards what is still wrong.
+
+    They go to the mesh that is up in the home; without one, the mesh runs for as long as it takes.
+
+    Examples:
+      reefmesh quarantine replay --all --reason unknown-device
+      reefmesh quarantine replay --all --device 100000000000000a
+      reefmesh quarantine replay 8c0f4c7e-1f0b-5a53-9d0e-0c7a2f1b6a11
+    """
+    place = home_of(home, broker, store, config)
+
+    async def main(stop: asyncio.Event) -> None:
+        if bool(quarantine_ids) == everything:
+            raise ConfigurationError("name the entries to replay, or say --all")
+        chosen = list(dict.fromkeys(quarantine_ids or ()))
+        async with open_quarantine(place) as quarantine:
+            if everything:
+                found = await quarantine.list(limit=LIST_LIMIT, reef_id=reef, device=device, reason=reason)
+                chosen = [entry.quarantine_id for entry in found]
+            else:
+                await _refuse_unknown(quarantine, chosen)
+        if not chosen:
+            people.print("Nothing like that is in quarantine.")
+            return
+        await send_again(place, config, lambda quarantine: quarantine.replay(chosen), stop)
+
+    run(main)
+
+
+async def _refuse_unknown(quarantine: Quarantine, quarantine_ids: Sequence[str]) -> None:
+    """Send none if one of them cannot be: ids are copied, and a slip would go unnoticed."""
+    for quarantine_id in quarantine_ids:
+        shown = await quarantine.show(quarantine_id)
+        if shown is None:
+            raise ConfigurationError(f"there is no entry {quarantine_id}; 'reefmesh quarantine list' shows those that are")
+        if shown.entry.status != "open":
+            raise ConfigurationError(f"entry {quarantine_id} is not open any more: it was replayed")
+
+
+def _show_entry(entry: Entry) -> None:
+    """Two lines and a sentence: an id must be whole to be copied, and a reason whole to be understood."""
+    out = results()
+    received = f"{instant_of(entry.received_us):%Y-%m-%d %H:%M}"
+    about = f"channel {entry.channel}" if entry.channel else entry.scope
+    replayed = "" if entry.status == "open" else f" ({entry.status})"
+    out.print(plain(f"{entry.quarantine_id}  {received}  {entry.device or 'no device'}"))
+    said = f"{entry.reason}, {about}, {counted(entry.readings, 'reading')}{replayed}: {entry.detail}"
+    out.print(Padding(plain(said), (0, 0, 0, 4)))
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    document = asdict(entry)
+    del document["received_us"], document["example"]
+    return {
+        **document,
+        "received_at": instant_of(entry.received_us).isoformat(),
+        "example": entry.example.decode(errors="replace"),
+    }
+
+
+def _payload(payload: bytes) -> dict[str, str]:
+    try:
+        return {"payload": payload.decode()}
+    except UnicodeDecodeError:
+        return {"payload_base64": base64.b64encode(payload).decode()}

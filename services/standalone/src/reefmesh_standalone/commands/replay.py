@@ -1,0 +1,218 @@
+"""``reefmesh replay``: an archive's days through the whole mesh, and the scores as a file."""
+
+import asyncio
+import csv
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from reefmesh.clock import SystemClock
+from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.scores import DayScore
+from reefmesh.errors import ConfigurationError
+from reefmesh_alerts.queries import export_alerts
+from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
+from reefmesh_ingest.register.table import Register
+from reefmesh_scoring.queries import day_scores
+from reefmesh_standalone.archive import csv_file, noaa_station
+from reefmesh_standalone.archive.record import Archive
+from reefmesh_standalone.archive.telemetry import buoy_of, interval_of, telemetry_of
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    StoreOption,
+    home_or_scratch,
+    people,
+    print_json,
+    refuse_unfinished,
+    run,
+)
+from reefmesh_standalone.commands.progress import bars
+from reefmesh_standalone.commands.register import entry_of, open_register
+from reefmesh_standalone.commands.replaying import counted
+from reefmesh_standalone.following import Follower
+from reefmesh_standalone.home import Home
+from reefmesh_standalone.sending import send_all
+from reefmesh_standalone.session import Session, mesh_session
+from reefmesh_standalone.whole_file import refuse_unwritable, replacing
+
+COLUMNS: Final = (
+    "date",
+    "sst_celsius",
+    "hotspot_celsius",
+    "dhw_celsius_weeks",
+    "level",
+    "level_7day_max",
+    "coverage_days",
+    "status",
+)
+KEPT: Final = "what was sent is kept in the home; repeat the command to go on."
+TEMPORARY: Final = "nothing is kept; with --home it would be, and the command could go on."
+ARCHIVE_BEGINS_AT: Final = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+class ArchiveFormat(StrEnum):
+    """What ``--format`` takes."""
+
+    NOAA_STATION = "noaa-station"
+    CSV = "csv"
+
+
+READERS: Final[dict[ArchiveFormat, Callable[..., Archive]]] = {
+    ArchiveFormat.NOAA_STATION: noaa_station.read,
+    ArchiveFormat.CSV: csv_file.read,
+}
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
+    file_format: Annotated[ArchiveFormat, typer.Option("--format", help="How the file is written.")],
+    reef: Annotated[str, typer.Option(help="Name of the reef: lower-case letters, digits, dots, dashes.")],
+    out: Annotated[Path, typer.Option(help="Where to write the scores (CSV), one line a day.")],
+    mmm: Annotated[float | None, typer.Option(help="Maximum monthly mean in degC; default: the file's, else none.")] = None,
+    longitude: Annotated[float | None, typer.Option(min=-180, max=180, help="Degrees east; sets the reef's night.")] = None,
+    alerts: Annotated[Path | None, typer.Option(help="Where to write the alerts (JSON lines).")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=500, help="Readings a message.")] = 100,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a file's days through the whole mesh and write what it makes of them.
+
+    Without --home (or REEFMESH_HOME) the mesh lives in a folder that is removed afterwards. With a home in which
+    'reefmesh up' is running, the telemetry goes there; a replay that was interrupted is continued by repeating it.
+
+    Examples:
+      reefmesh replay florida_keys.txt --format noaa-station --reef florida-keys --out scores.csv
+      reefmesh replay logger.csv --format csv --reef amed-wall --mmm 29.5 --longitude 115.6 --out scores.csv
+    """
+    with home_or_scratch(home, broker, store, config, purpose="replay") as place:
+
+        async def main(stop: asyncio.Event) -> None:
+            archive = READERS[file_format](file, mmm_celsius=mmm, longitude_degrees=longitude)
+            entries = await _entries(archive, reef, place)
+            _refuse_targets(file, out, alerts)
+            async with mesh_session(place, clock=SystemClock(), config=config) as session:
+                await Register(session.stores.ingest).upsert(reefs=[entries[0]], buoys=[entries[1]])
+                summary = await _send(session, archive, reef, batch, stop, quiet=as_json)
+                refuse_unfinished(summary["complete"], session, kept=TEMPORARY if place.temporary else KEPT)
+                days = [day async for day in day_scores(session.stores.scoring, reef)]
+                raised: Sequence[Alert] = [each async for each in export_alerts(session.stores.alerts, reef_id=reef)]
+                _write(out, days, alerts, raised)
+            summary |= {"days": len(days), "alerts": len(raised), "out": str(out)}
+            if as_json:
+                print_json(summary)
+            else:
+                _say(summary, days, alerts)
+
+        run(main, alerts_in_log=False)
+
+
+def _refuse_targets(file: Path, out: Path, alerts: Path | None) -> None:
+    targets = [target for target in (out, alerts) if target is not None]
+    for target in targets:
+        if target.resolve() == file.resolve():
+            raise ConfigurationError(f"{target} is the archive itself; name another file to write to")
+        refuse_unwritable(target)
+    if alerts is not None and alerts.resolve() == out.resolve():
+        raise ConfigurationError(f"--out and --alerts both name {out}; name two files")
+
+
+def _say(summary: dict[str, Any], days: Sequence[DayScore], alerts: Path | None) -> None:
+    people.print(", ".join(f"{summary[kind]:,} {kind}" for kind in ("readings", "duplicates", "quarantined")))
+    scored = [day for day in days if day.dhw_celsius_weeks is not None]
+    said = "no day has a DHW: is the MMM known, and is there sea_water_temperature?"
+    if scored:
+        worst = max(scored, key=lambda day: day.dhw_celsius_weeks or 0.0)
+        said = f"highest DHW {worst.dhw_celsius_weeks:.4f} degC-weeks on {worst.date}"
+    people.print(f"{len(days):,} days to {summary['out']}; {said}")
+    people.print(f"{counted(summary['alerts'], 'alert')}" + (f" to {alerts}" if alerts else ""))
+
+
+async def _entries(archive: Archive, reef_id: str, place: Home) -> tuple[ReefEntry, BuoyEntry]:
+    """Return the reef and the buoy that stands for the archive; what the file and the options say wins over the register.
+
+    Raises:
+        ConfigurationError: no reef can be so.
+    """
+    known = None
+    if place.exists():
+        async with open_register(place) as register:
+            known = register.reef(reef_id)
+    facts: dict[str, Any] = known.entry.model_dump() if known else {"id": reef_id, "name": archive.name or reef_id}
+    stated = {
+        "mmm_celsius": archive.mmm_celsius,
+        "latitude_degrees": archive.latitude_degrees,
+        "longitude_degrees": archive.longitude_degrees,
+    }
+    facts |= {name: value for name, value in stated.items() if value is not None}
+    facts.setdefault("latitude_degrees", 0.0)
+    facts.setdefault("longitude_degrees", 0.0)
+    buoy = {
+        "id": buoy_of(reef_id),
+        "reef": reef_id,
+        "report_interval_seconds": round(interval_of(archive) / timedelta(seconds=1)),
+        "earliest_observed_at": ARCHIVE_BEGINS_AT,
+    }
+    return entry_of(ReefEntry, facts), entry_of(BuoyEntry, buoy)
+
+
+async def _send(
+    session: Session, archive: Archive, reef_id: str, batch: int, stop: asyncio.Event, *, quiet: bool
+) -> dict[str, Any]:
+    """Publish everything and follow it to the end of the mesh; ``complete`` is False when ``stop`` came first."""
+    messages = list(telemetry_of(archive, reef_id=reef_id, readings_per_message=batch, sent_at=SystemClock().now()))
+    follower = Follower(session.stores, [(message.event_id, reef_id) for message in messages])
+    with bars(quiet=quiet) as add:
+        sent = add("sent", len(messages))
+        done = add("through the mesh", len(messages))
+        await send_all(session.broker, messages, report=sent, stop=stop)
+        complete = await follower.until_done(done, stop=stop, ended=session.ended)
+    receipts = follower.receipts.values()
+    return {
+        "reef": reef_id,
+        "complete": complete,
+        "messages": len(messages),
+        "readings": sum(receipt.readings_new + receipt.readings_merged for receipt in receipts),
+        "duplicates": sum(receipt.readings_duplicate for receipt in receipts),
+        "quarantined": sum(receipt.readings_quarantined for receipt in receipts),
+    }
+
+
+def _write(out: Path, days: Sequence[DayScore], alerts: Path | None, raised: Sequence[Alert]) -> None:
+    """Write both files whole before either takes its name."""
+    with ExitStack() as files:
+        scores = files.enter_context(replacing(out))
+        ledger = None if alerts is None else files.enter_context(replacing(alerts))
+        writer = csv.writer(scores, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_row(day) for day in days)
+        scores.flush()
+        if ledger is not None:
+            ledger.writelines(alert.model_dump_json() + "\n" for alert in raised)
+
+
+def _row(day: DayScore) -> Sequence[object]:
+    return (
+        day.date.isoformat(),
+        _decimal(day.sst_celsius),
+        _decimal(day.hotspot_celsius),
+        _decimal(day.dhw_celsius_weeks),
+        "" if day.level is None else int(day.level),
+        "" if day.level_7day_max is None else int(day.level_7day_max),
+        day.coverage_days,
+        day.status.value,
+    )
+
+
+def _decimal(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"

@@ -1,0 +1,190 @@
+"""``reefmesh send``: raw payloads as they are, and what became of each."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import typer
+
+from reefmesh.clock import SystemClock
+from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
+from reefmesh.contracts.schema import NEMOPI_2021_1, NEMOPI_MQTT_1, TELEMETRY_1
+from reefmesh.errors import ConfigurationError
+from reefmesh.service.exit import explain
+from reefmesh_ingest.domain.decode.refusals import Reason
+from reefmesh_ingest.receipts import Receipt
+from reefmesh_ingest.register.table import Register
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    Outcome,
+    StoreOption,
+    home_of,
+    print_json,
+    refuse_unfinished,
+    results,
+    run,
+)
+from reefmesh_standalone.commands.progress import bars
+from reefmesh_standalone.commands.reef_table import table_of
+from reefmesh_standalone.commands.replaying import counted
+from reefmesh_standalone.following import Follower
+from reefmesh_standalone.sending import send_all
+from reefmesh_standalone.session import mesh_session
+
+UNREGISTERED: Final = "unregistered"
+"""Message group of telemetry whose device the register does not know."""
+
+
+class PayloadFormat(StrEnum):
+    """What ``--format`` takes."""
+
+    NEMOPI_MQTT = "nemopi-mqtt"
+    NEMOPI_2021 = "nemopi-2021"
+    TELEMETRY = "telemetry"
+
+
+SCHEMAS: Final = {
+    PayloadFormat.NEMOPI_MQTT: NEMOPI_MQTT_1,
+    PayloadFormat.NEMOPI_2021: NEMOPI_2021_1,
+    PayloadFormat.TELEMETRY: TELEMETRY_1,
+}
+
+
+def send(
+    files: Annotated[list[str], typer.Argument(metavar="FILE|- ...", help="Payloads; - reads standard input.")],
+    payload_format: Annotated[PayloadFormat, typer.Option("--format", help="What the payloads are.")],
+    buoy: Annotated[str, typer.Option(help="IMEI, serial number or name of the buoy that sent them.")],
+    lines: Annotated[bool, typer.Option("--lines", help="Each line is a payload of its own.")] = False,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send raw payloads to the mesh and report what became of each.
+
+    They go to the mesh that is up in the home (or behind --broker); without one, the mesh runs for as long as it takes.
+    Exit code 0: all became readings or duplicates; 1: something was quarantined.
+
+    Examples:
+      reefmesh send report.json --format nemopi-2021 --buoy 100000000000000a
+      reefmesh send - --lines --format nemopi-mqtt --buoy 867740030000003 < reports.jsonl
+    """
+    place = home_of(home, broker, store, config)
+    payloads = _read_all(files, lines=lines)
+
+    async def main(stop: asyncio.Event) -> None:
+        async with mesh_session(place, clock=SystemClock(), run_services=place.embedded, config=config) as session:
+            register = Register(session.stores.ingest)
+            await register.refresh()
+            known = register.buoy(buoy)
+            reef_id = known.entry.reef if known else UNREGISTERED
+            messages = [_message(payload, SCHEMAS[payload_format], buoy, reef_id) for _, payload in payloads]
+            follower = Follower(session.stores, [(message.event_id, reef_id) for message in messages])
+            with bars(quiet=as_json or len(messages) == 1) as add:
+                sent, done = add("sent", len(messages)), add("through the mesh", len(messages))
+                await send_all(session.broker, messages, report=sent, stop=stop)
+                complete = await follower.until_done(done, stop=stop, ended=session.ended)
+            receipts = [follower.receipts.get(message.event_id) for message in messages]
+            names = [name for name, _ in payloads]
+            if as_json:
+                print_json([_document(name, receipt) for name, receipt in zip(names, receipts, strict=True)])
+            else:
+                _show(names, receipts)
+            refuse_unfinished(complete, session, kept="what was sent is safe in the broker; its outcome was not awaited.")
+        if any(receipt is None or receipt.outcome == "quarantined" for receipt in receipts):
+            raise Outcome(1)
+
+    run(main)
+
+
+def _read_all(files: Sequence[str], *, lines: bool) -> list[tuple[str, bytes]]:
+    """Read before the event loop runs: a terminal or pipe that says nothing must not keep Ctrl-C from working."""
+    try:
+        payloads = [part for file in files for part in _read(file, lines=lines)]
+    except ConfigurationError as error:
+        raise typer.Exit(explain(error)) from None
+    if not payloads:
+        raise typer.Exit(explain(ConfigurationError("there is nothing to send: every line of the input is empty")))
+    return payloads
+
+
+def _read(file: str, *, lines: bool) -> list[tuple[str, bytes]]:
+    """Return (what to call it, payload) of one argument; bounded by what a broker carries."""
+    at_most = -1 if lines else BODY_BYTES_LIMIT + 1
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(at_most)
+        else:
+            with Path(file).open("rb") as opened:
+                content = opened.read(at_most)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+    name = "standard input" if file == "-" else file
+    parts = [(f"{name}:{number}", line) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
+    payloads = parts if lines else [(name, content)]
+    for called, payload in payloads:
+        if len(payload) > BODY_BYTES_LIMIT:
+            raise ConfigurationError(f"{called} is larger than the {BODY_BYTES_LIMIT} bytes that a broker carries")
+    return payloads
+
+
+def _message(payload: bytes, schema_id: str, buoy: str, reef_id: str) -> Envelope:
+    now = SystemClock().now()
+    return Envelope(
+        event_id=str(uuid4()),
+        reef_id=reef_id,
+        schema_id=schema_id,
+        produced_at=now,
+        body=payload,
+        headers={"device": buoy, "received-at": now.isoformat()},
+    )
+
+
+def _document(name: str, receipt: Receipt | None) -> dict[str, Any]:
+    if receipt is None:
+        return {"payload": name, "outcome": "unknown"}
+    return {
+        "payload": name,
+        "event_id": receipt.event_id,
+        "reef_id": receipt.reef_id,
+        "outcome": receipt.outcome,
+        "reason": receipt.reason,
+        "says": Reason(receipt.reason).sentence if receipt.reason else None,
+        "readings": receipt.readings_new + receipt.readings_merged,
+        "duplicates": receipt.readings_duplicate,
+        "quarantined": receipt.readings_quarantined,
+        "channels_quarantined": receipt.channels_quarantined,
+    }
+
+
+def _show(names: Sequence[str], receipts: Sequence[Receipt | None]) -> None:
+    table = table_of("", "payload", "outcome", "what became of it", whole=("outcome",))
+    for name, receipt in zip(names, receipts, strict=True):
+        if receipt is None:
+            table.add_row(name, "not known", "It was not awaited.")
+        else:
+            table.add_row(name, receipt.outcome, _said(receipt))
+    out = results()
+    out.print(table)
+    if any(receipt is not None and receipt.channels_quarantined for receipt in receipts):
+        out.print("'reefmesh quarantine list' says what is wrong with each channel.")
+
+
+def _said(receipt: Receipt) -> str:
+    if receipt.reason:
+        return f"{receipt.reason}: {Reason(receipt.reason).sentence}"
+    counts = (
+        (receipt.readings_new + receipt.readings_merged, "reading", ""),
+        (receipt.readings_duplicate, "duplicate reading", ""),
+        (receipt.readings_quarantined, "reading", " quarantined"),
+        (receipt.channels_quarantined, "channel", " quarantined"),
+    )
+    return ", ".join(f"{counted(number, noun)}{rest}" for number, noun, rest in counts if number) or "no readings in it"

@@ -1,0 +1,156 @@
+"""``reefmesh status``: every reef and its buoys as last known, the open episodes, and the books."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from reefmesh.contracts.scores import ReefScore
+from reefmesh.errors import ConfigurationError
+from reefmesh_alerts.queries import OpenEpisode, open_episodes
+from reefmesh_ingest.receipts import Accounting, accounting
+from reefmesh_ingest.register.table import Register
+from reefmesh_scoring.queries import latest_scores
+from reefmesh_standalone.commands.books_table import books_table
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    JsonOption,
+    StoreOption,
+    home_of,
+    people,
+    print_json,
+    results,
+    run,
+)
+from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, ReefLine, age, dive_verdict, reef_table, table_of, words
+from reefmesh_standalone.mesh import open_stores
+
+
+def status(
+    reef: Annotated[str | None, typer.Option(help="Only this reef, with its channels and buoys.")] = None,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every reef as last known, with the age of what is known, open episodes and the accounting.
+
+    A dive verdict that nobody has renewed in time is unknown, whatever it was. Wider terminals show more columns.
+
+    Examples:
+      reefmesh status
+      reefmesh status --reef amed-wall
+      reefmesh status --json | jq '.reefs[] | select(.dive.verdict_now == "no_go") | .reef_id'
+    """
+    place = home_of(home, broker, store, config)
+
+    async def main(_: asyncio.Event) -> None:
+        place.require()
+        now = datetime.now(UTC)
+        async with open_stores(place) as stores:
+            register = Register(stores.ingest)
+            await register.refresh()
+            known = {each.entry.id: each.entry.name for each in register.reefs()}
+            scores = {score.reef_id: score for score in await latest_scores(stores.scoring)}
+            lines = {
+                reef_id: ReefLine(name=known.get(reef_id) or scores[reef_id].reef_name, score=scores.get(reef_id))
+                for reef_id in sorted(known.keys() | scores.keys())
+                if reef in (None, reef_id)
+            }
+            episodes = [each for each in await open_episodes(stores.alerts) if reef in (None, each.reef_id)]
+            books = await accounting(stores.ingest)
+        if reef is not None and not lines:
+            raise ConfigurationError(f"reef {reef} is not registered; 'reefmesh reefs list' shows those that are")
+        if as_json:
+            print_json(_document(lines, episodes, books, now))
+            return
+        _show_reefs(list(lines.values()), now)
+        if reef is not None:
+            for score in (line.score for line in lines.values() if line.score is not None):
+                _show_channels(score, now)
+                _show_buoys(score, now)
+        _show_episodes(episodes)
+        if reef is None:
+            results().print(books_table(books))
+
+    run(main)
+
+
+def _show_reefs(lines: Sequence[ReefLine], now: datetime) -> None:
+    if not lines:
+        people.print("No reef is registered; 'reefmesh reefs set' or 'reefmesh reefs load' registers some.")
+        return
+    out = results()
+    out.print(reef_table(lines, now=now, width=out.width))
+
+
+def _show_channels(score: ReefScore, now: datetime) -> None:
+    out = results()
+    spread = ("5 min: min / mean / max",) if out.width >= ROOMY_COLUMNS else ()
+    table = table_of(score.reef_name, "channel", "value", "flag", "age", "buoy", *spread, numbers=("value", "age"))
+    for name, latest in sorted(score.latest.items()):
+        window = latest.window
+        span = f"{window.minimum:g} / {window.mean:.3f} / {window.maximum:g} of {window.count}" if window else "none"
+        unit = "" if latest.unit == "1" else f" {latest.unit}"
+        value = "missing" if latest.value is None else f"{latest.value:g}{unit}"
+        cells = (value, words(latest.flag.name.lower()), age(latest.observed_at, now), latest.buoy_id)
+        table.add_row(words(name), *cells, *((span,) if spread else ()))
+    out.print(table)
+    reasons = score.dive.reasons
+    if dive_verdict(score, now) != score.dive.verdict:
+        until = f"{score.dive.valid_until:%Y-%m-%d %H:%M}"
+        reasons = [f"unknown since {until} UTC, when the last verdict ran out: {words(score.dive.verdict)}"]
+    for reason in reasons:
+        out.print(f"Dive: {reason}")
+    if score.heat.highest_dhw_celsius_weeks is not None:
+        highest = f"{score.heat.highest_dhw_celsius_weeks:.2f} degC-weeks on {score.heat.highest_dhw_date}"
+        out.print(f"Highest DHW on record here: {highest}")
+
+
+def _show_buoys(score: ReefScore, now: datetime) -> None:
+    table = table_of("Buoys", "buoy", "last seen", "battery", "drift", "faults")
+    for buoy in score.buoys:
+        volts = "" if buoy.battery_volts is None else f"{buoy.battery_volts:g} V "
+        percent = "" if buoy.battery_percent is None else f"{buoy.battery_percent:g} %"
+        drift = "unknown" if buoy.drift_metres is None else f"{buoy.drift_metres:.0f} m"
+        faults = ", ".join(f"{channel}: {fault}" for channel, fault in buoy.faults.items()) or "none"
+        seen = f"{age(buoy.last_seen_at, now)} ago"
+        table.add_row(buoy.facts.buoy_id, seen, (volts + percent).strip() or "unknown", drift, faults)
+    results().print(table)
+
+
+def _show_episodes(episodes: Sequence[OpenEpisode]) -> None:
+    out = results()
+    if not episodes:
+        out.print("No episode is open.\n")
+        return
+    table = table_of("Open episodes", "reef", "episode", "state", "since (UTC)", whole=("reef", "since (UTC)"))
+    for each in episodes:
+        # A subject is a buoy, or a buoy and a channel with a slash between: a space is where a narrow terminal may break it.
+        about = f"{words(each.kind)} {each.subject.replace('/', ' ')}".strip()
+        table.add_row(each.reef_id, about, words(each.state), f"{each.since:%Y-%m-%d %H:%M}")
+    out.print(table)
+
+
+def _document(lines: dict[str, ReefLine], episodes: Sequence[OpenEpisode], books: Accounting, now: datetime) -> dict[str, Any]:
+    reefs = []
+    for reef_id, line in lines.items():
+        score = line.score
+        if score is None:
+            reefs.append({"reef_id": reef_id, "reef_name": line.name, "as_of": None, "age_seconds": None})
+            continue
+        document = score.model_dump(mode="json", exclude={"heat": {"changed"}})
+        document["age_seconds"] = (now - score.as_of).total_seconds()
+        document["dive"]["verdict_now"] = dive_verdict(score, now)
+        reefs.append(document)
+    accounts = asdict(books) | {"discrepancies": list(books.discrepancies)}
+    episodes_told = [
+        asdict(each) | {"since": each.since.isoformat(), "changed_at": each.changed_at.isoformat()} for each in episodes
+    ]
+    return {"at": now.isoformat(), "reefs": reefs, "episodes": episodes_told, "accounting": accounts}

@@ -1,0 +1,77 @@
+"""``reefmesh up``: the mesh on one machine, until it is stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from reefmesh.broker.embedded.ownership import JournalOwned
+from reefmesh.clock import SystemClock
+from reefmesh.errors import ConfigurationError
+from reefmesh.observability.http import pages, serve
+from reefmesh.observability.logs import LogLevel
+from reefmesh_standalone.commands.context import BrokerOption, ConfigOption, HomeOption, StoreOption, home_of, people, run
+from reefmesh_standalone.home import Home
+from reefmesh_standalone.mesh import Mesh, open_mesh
+
+log = structlog.get_logger()
+
+
+def up(
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    host: Annotated[
+        str,
+        typer.Option(envvar="REEFMESH_HTTP_HOST", show_envvar=False, help="Address of the pages \\[env: REEFMESH_HTTP_HOST]."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            envvar="REEFMESH_HTTP_PORT",
+            show_envvar=False,
+            help="Port of the pages; 0: any free one \\[env: REEFMESH_HTTP_PORT].",
+        ),
+    ] = 8080,
+    log_level: Annotated[LogLevel, typer.Option(help="Least level of what is logged to standard error.")] = "info",
+) -> None:
+    """Run the whole mesh in one process until stopped.
+
+    Ctrl-C or SIGTERM drain it: what is in hand is finished, nothing is lost. The pages are /health and /metrics.
+
+    Examples:
+      reefmesh up
+      reefmesh up --home /srv/reefmesh --port 9000
+      reefmesh up --store postgresql://reefmesh@localhost/reefmesh
+    """
+    place = home_of(home, broker, store, config)
+
+    async def main(stop: asyncio.Event) -> None:
+        async with (
+            _sole_mesh(place, config) as mesh,
+            serve(pages(mesh.healths, mesh.metrics), host=host, port=port) as address,
+        ):
+            said = f"reefmesh is up in {place.path}: {address.url}/health, {address.url}/metrics (Ctrl-C drains)"
+            people.print(said, soft_wrap=True)  # whole on its line, for those who wait for it
+            log.info("mesh up", home=str(place.path), url=address.url)
+            await mesh.run(stop)
+
+    run(main, log_level=log_level)
+
+
+@asynccontextmanager
+async def _sole_mesh(place: Home, config: Path | None) -> AsyncIterator[Mesh]:
+    try:
+        async with open_mesh(place, clock=SystemClock(), config=config) as mesh:
+            yield mesh
+    except JournalOwned as owned:
+        raise ConfigurationError(
+            f"a mesh is up in {place.path} already, as process {owned.pid}; stop it first, or give another --home"
+        ) from None

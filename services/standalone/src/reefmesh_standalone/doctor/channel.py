@@ -1,0 +1,61 @@
+"""The doctor's own channel: nothing else in the mesh publishes or listens there, and what we send, we take back."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+from uuid import uuid4
+
+from reefmesh.broker.port import Broker, Publication
+from reefmesh.clock import Clock
+from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope
+
+CHANNEL: Final = "reef.doctor"
+OWN: Final = Subscription("doctor", CHANNEL)
+SCHEMA: Final = "doctor/1"
+PUBLISH_AT_ONCE: Final = 250
+PATIENCE_SECONDS: Final = 30.0
+"""For everything that one check sends to come back."""
+
+
+class Unfinished(Exception):
+    """Not everything came back in time; the text says how much did."""
+
+
+def message(clock: Clock, group: str, number: int) -> Publication:
+    """Return the ``number``-th message of a group, from 1."""
+    envelope = Envelope(event_id=uuid4().hex, reef_id=group, schema_id=SCHEMA, produced_at=clock.now(), body=b"", seq=number)
+    return Publication(channel=CHANNEL, message=envelope)
+
+
+async def publish(broker: Broker, publications: Sequence[Publication]) -> None:
+    for start in range(0, len(publications), PUBLISH_AT_ONCE):
+        await broker.publish(publications[start : start + PUBLISH_AT_ONCE])
+
+
+async def take_until(broker: Broker, event_ids: set[str]) -> set[str]:
+    """Take everything that waits, oldest first, until these are among it; return which of them came.
+
+    Alone on the subscription and through one lane, messages come in the order in which they were published: what an earlier
+    doctor left behind is taken on the way.
+    """
+    consumer = broker.consumer(OWN, lanes=1)
+    await consumer.start()
+    came: set[str] = set()
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while came < event_ids and (delivery := await consumer.lanes[0].receive()) is not None:
+                came |= {delivery.message.event_id} & event_ids
+                await consumer.lanes[0].settle(delivery, [])
+    except TimeoutError:
+        pass
+    finally:
+        await consumer.close()
+    return came
+
+
+async def sweep(broker: Broker, clock: Clock) -> None:
+    """Take whatever waits on our subscription."""
+    last = message(clock, "doctor", 1)
+    await broker.publish([last])
+    await take_until(broker, {last.message.event_id})

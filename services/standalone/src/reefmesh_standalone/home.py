@@ -1,0 +1,81 @@
+"""The folder in which a standalone mesh lives: the broker's journal and one database a service."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from reefmesh.errors import ConfigurationError
+from reefmesh_standalone.settings import StandaloneSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Addresses of everything that a mesh on this machine keeps; ``broker_url`` and ``store_url`` point elsewhere if set.
+
+    A ``temporary`` home is gone when its command ends.
+    """
+
+    path: Path
+    broker_url: str | None = None
+    store_url: str | None = None
+    temporary: bool = False
+
+    @classmethod
+    def of(cls, settings: StandaloneSettings) -> "Home":
+        """Return the home that the settings name; creates nothing.
+
+        Raises:
+            ConfigurationError: no database can have such an address.
+        """
+        path = settings.home.expanduser().absolute()
+        if "?" in str(path):  # it would begin the parameters of the databases' addresses
+            raise ConfigurationError(f"cannot use {path} as home: its name has a question mark; give another with --home")
+        return cls(path=path, broker_url=settings.broker_address(), store_url=settings.store_address())
+
+    @property
+    def embedded(self) -> bool:
+        return self.broker_url is None
+
+    def create(self) -> None:
+        """Make the folder, readable by its owner alone.
+
+        Raises:
+            ConfigurationError: it cannot be made or written to.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise ConfigurationError(
+                f"cannot use {self.path} as home: {why}; give another with --home or REEFMESH_HOME"
+            ) from None
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise ConfigurationError(f"cannot write in {self.path}; give another folder with --home or REEFMESH_HOME")
+
+    def require(self) -> None:
+        """Raise ConfigurationError when nothing was ever kept here: no register was filled, and no mesh has run."""
+        if not self.exists():
+            raise ConfigurationError(
+                f"no mesh has run in {self.path} yet; start one with 'reefmesh up', or give another --home"
+            )
+
+    def exists(self) -> bool:
+        """Tell whether there may be a register; a database server is not asked."""
+        try:
+            return self.store_url is not None or (self.path / "ingest.db").exists()
+        except OSError:  # a path that cannot even be looked at
+            return False
+
+    def broker_address(self, *, publisher_only: bool = False) -> str:
+        if self.broker_url is not None:
+            return self.broker_url
+        return f"embedded://{quote(str(self.path / 'journal.db'))}" + ("?role=publisher" if publisher_only else "")
+
+    def store_address(self, service: str) -> str:
+        """Return the address of one service's database: a schema of ``store_url``, or a SQLite file."""
+        if self.store_url is None:
+            return f"sqlite:///{self.path / f'{service}.db'}"
+        parts = urlsplit(self.store_url)
+        query = dict(parse_qsl(parts.query)) | {"schema": service}
+        return parts._replace(query=urlencode(query)).geturl()

@@ -1,0 +1,32 @@
+"""Publishing many messages with a bound on what is under way, and telling how far it got."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from reefmesh.broker.port import Broker, Publication
+from reefmesh.contracts import channels
+from reefmesh.contracts.envelope import Envelope
+
+MESSAGES_PER_PUBLISH: Final = 100
+BYTES_PER_PUBLISH: Final = 1024 * 1024
+
+
+async def send_all(broker: Broker, messages: Sequence[Envelope], *, report: Callable[[int], None], stop: asyncio.Event) -> int:
+    """Publish telemetry in this order; returns how many messages the broker confirmed before the end or ``stop``."""
+    confirmed = 0
+    while confirmed < len(messages) and not stop.is_set():
+        batch = _next_batch(messages, confirmed)
+        await broker.publish([Publication(channel=channels.TELEMETRY, message=message) for message in batch])
+        confirmed += len(batch)
+        report(confirmed)
+    return confirmed
+
+
+def _next_batch(messages: Sequence[Envelope], first: int) -> Sequence[Envelope]:
+    size = 0
+    for index in range(first, min(first + MESSAGES_PER_PUBLISH, len(messages))):
+        size += len(messages[index].body)
+        if size > BYTES_PER_PUBLISH:
+            return messages[first : max(index, first + 1)]
+    return messages[first : first + MESSAGES_PER_PUBLISH]

@@ -1,0 +1,51 @@
+"""What an operator sets for the ``reefmesh`` command: where its home is, which broker and which databases."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Final
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from reefmesh.settings import ServiceSettings, Settings, with_credentials
+
+DEFAULT_HOME: Final = Path("~/.local/share/reefmesh")
+
+
+def _named(folder: object) -> object:
+    """An empty name would be the folder that the command happens to run in."""
+    if folder in ("", Path()):
+        raise ValueError("that names no folder")
+    return folder
+
+
+class StandaloneSettings(Settings):
+    """Everything else (lanes, drain time-out, mail server ...) is each service's own and read by it."""
+
+    SECTION: ClassVar[str] = "standalone"
+    ELSEWHERE: ClassVar[frozenset[str]] = frozenset(ServiceSettings.model_fields)
+    OPTIONS: ClassVar[Mapping[str, str]] = {"broker_url": "--broker", "store_url": "--store"}
+
+    home: Annotated[Path, BeforeValidator(_named)] = Field(
+        default=DEFAULT_HOME, description="a folder for the journal and the databases"
+    )
+    broker_url: str | None = Field(
+        default=None,
+        pattern=r"^[a-z][a-z+]*://",
+        description="a broker's address (stomp://host:61613, stomp+ssl://host-1:61614,host-2:61614); unset: embedded",
+    )
+    broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
+    broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
+    store_url: str | None = Field(
+        default=None,
+        pattern=r"^postgresql://",
+        description="a PostgreSQL address; each service gets a schema of its own; unset: SQLite files in the home",
+    )
+    store_password: SecretStr | None = Field(default=None, description="a password of the database, when the address has none")
+
+    def broker_address(self) -> str | None:
+        """Return the broker's address with user name and password in it: never to be logged. None: embedded."""
+        return self.broker_url and with_credentials(self.broker_url, self.broker_username, self.broker_password)
+
+    def store_address(self) -> str | None:
+        """Return the database's address with its password in it: never to be logged. None: files in the home."""
+        return self.store_url and with_credentials(self.store_url, None, self.store_password)

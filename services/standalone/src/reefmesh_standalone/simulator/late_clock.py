@@ -1,0 +1,44 @@
+"""A clock that stands behind another and is moved forward in steps, so that a simulation's past can be lived through."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from reefmesh.clock import Clock
+from reefmesh_standalone.whole_file import replacing
+
+
+class LateClock:
+    """Runs as ``clock`` does, and as late as it was told last; ``told`` is a file through which others are told too."""
+
+    def __init__(self, clock: Clock, *, told: Path | None = None) -> None:
+        self._clock = clock
+        self._told = told
+        self._behind = timedelta()
+
+    def now(self) -> datetime:
+        return self._clock.now() - self._behind
+
+    def go_to(self, instant: datetime) -> None:
+        """Go on from ``instant``, or from the present if that is earlier."""
+        self._behind = max(timedelta(), self._clock.now() - instant)
+        if self._told is not None:
+            with replacing(self._told) as file:
+                file.write(f"{self._behind.total_seconds()}\n")
+
+
+class ToldClock:
+    """As late as the file says at the moment: the same simulation's clock in another process."""
+
+    def __init__(self, clock: Clock, file: Path) -> None:
+        self._clock = clock
+        self._file = file
+        self._read: tuple[int, timedelta] = (0, timedelta())
+
+    def now(self) -> datetime:
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return self._clock.now()
+        if status.st_ino != self._read[0]:  # each telling is a new file
+            self._read = (status.st_ino, timedelta(seconds=float(self._file.read_text())))
+        return self._clock.now() - self._read[1]

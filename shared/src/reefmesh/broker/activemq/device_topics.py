@@ -1,0 +1,62 @@
+"""Talking with devices over MQTT: a command to a topic, and what comes back on another one."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from reefmesh.broker.activemq.destinations import device_topic
+from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.link import Link
+from reefmesh.broker.activemq.session import Session
+
+
+class ActiveMQDeviceTopics:
+    def __init__(self, *, telling: Link, hearing: Link) -> None:
+        self._telling = telling
+        self._hearing = hearing
+
+    async def tell(self, topic: str, body: bytes) -> None:
+        session = self._telling.session()
+        # Not persistent: a command is for whoever listens now, never for a device that comes back next week.
+        try:
+            await session.request("SEND", (("destination", device_topic(topic)), ("persistent", "false")), body)
+        except BrokerRefusal as refusal:
+            raise refusal.as_failure() from refusal
+
+    @asynccontextmanager
+    async def hear(self, topic: str, on_message: Callable[[bytes], None]) -> AsyncIterator[None]:
+        ear = _Ear(device_topic(topic), on_message)
+        await ear.attach(self._hearing.session())
+        self._hearing.add(ear)
+        try:
+            yield
+        finally:
+            self._hearing.remove(ear)
+            await ear.leave()
+
+
+class _Ear:
+    """A subscription to a topic, on every session of the link while it lasts."""
+
+    def __init__(self, destination: str, on_message: Callable[[bytes], None]) -> None:
+        self._destination = destination
+        self._on_message = on_message
+        self._session: Session | None = None
+        self._name = ""
+
+    async def attach(self, session: Session) -> None:
+        self._session, self._name = session, session.new_name("e")
+        try:
+            await session.subscribe(
+                self._name, self._destination, (("ack", "auto"),), lambda frame: self._on_message(frame.body)
+            )
+        except BrokerRefusal as refusal:
+            raise refusal.as_failure() from refusal
+
+    def detach(self) -> None:
+        self._session = None
+
+    async def leave(self) -> None:
+        session, self._session = self._session, None
+        if session is not None and not session.is_lost:
+            with suppress(BrokerRefusal, ConnectionLost):
+                await session.unsubscribe(self._name)

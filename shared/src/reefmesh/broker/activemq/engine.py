@@ -1,0 +1,114 @@
+"""The port's face of the ActiveMQ engine."""
+
+from collections.abc import Callable, Sequence
+
+from reefmesh.broker.activemq.consumer import ActiveMQConsumer
+from reefmesh.broker.activemq.device_queue import ActiveMQDeviceQueue
+from reefmesh.broker.activemq.device_topics import ActiveMQDeviceTopics
+from reefmesh.broker.activemq.group_commit import Care, GroupCommit
+from reefmesh.broker.activemq.link import Link
+from reefmesh.broker.activemq.parking import ActiveMQParking
+from reefmesh.broker.activemq.publisher import Publisher
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
+from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
+from reefmesh.clock import Clock
+from reefmesh.contracts.channels import Subscription
+
+
+class ActiveMQBroker:
+    """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish."""
+
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        self._clock = clock
+        address = Address.parse(url)
+        self._consuming = Link(address, purpose="consume", on_event=self._hear)
+        self._publishing = Link(address, purpose="publish", on_event=self._hear)
+        self._publisher = Publisher(self._publishing)
+        self._publishing.add(self._publisher)
+        self._consumers: list[ActiveMQConsumer] = []
+        self._care = Care()
+        self._commits: tuple[Session, GroupCommit] | None = None
+        self._listeners: list[Callable[[BrokerEvent], None]] = []
+        self._closed = False
+
+    async def connect(self) -> None:
+        if self._closed:
+            raise BrokerUnavailable("this client is closed")
+        try:
+            await self._publishing.open()
+            await self._consuming.open()
+        except BaseException:
+            await self._publishing.close()
+            raise
+
+    async def close(self) -> None:
+        self._closed = True
+        for consumer in self._consumers:
+            await consumer.close()
+        self._consumers.clear()
+        await self._consuming.close()
+        await self._publishing.close()
+
+    def abort(self) -> None:
+        """Vanish without a farewell, as a killed process does: for tests of what the others do then."""
+        self._closed = True
+        self._consuming.abort()
+        self._publishing.abort()
+
+    async def declare(self, subscriptions: Sequence[Subscription]) -> None:
+        await self._publisher.declare(subscriptions)
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        await self._publisher.publish(publications)
+
+    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
+        consumer = ActiveMQConsumer(
+            self._consuming, subscription, lanes=lanes, clock=self._clock, commits=self._commits_of, on_event=self._hear
+        )
+        self._consumers = [known for known in self._consumers if not known.is_closed]
+        self._consumers.append(consumer)
+        return consumer
+
+    def parking(self, subscription: Subscription) -> Parking:
+        return ActiveMQParking(self._publishing, subscription)
+
+    def device_queue(self) -> DeviceQueue:
+        return ActiveMQDeviceQueue(self._consuming, self._care)
+
+    def device_topics(self) -> DeviceTopics:
+        return ActiveMQDeviceTopics(telling=self._publishing, hearing=self._consuming)
+
+    def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
+        self._listeners.append(listener)
+
+    async def statistics(self) -> BrokerStatistics:
+        heard = [seconds for link in (self._consuming, self._publishing) if (seconds := link.heard_seconds_ago) is not None]
+        return BrokerStatistics(
+            connected=self._consuming.is_up and self._publishing.is_up,
+            last_heard_seconds=max(heard) if heard else None,
+            publishes_in_flight=self._publisher.in_flight,
+            reconnects=self._consuming.reconnects + self._publishing.reconnects,
+            subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
+        )
+
+    def _commits_of(self, session: Session) -> GroupCommit:
+        """The lanes of all consumers share the transactions of the session."""
+        if self._commits is None or self._commits[0] is not session:
+            self._commits = (session, GroupCommit(session, self._care))
+        return self._commits[1]
+
+    def _hear(self, event: BrokerEvent) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)
+
+
+def conforms(broker: ActiveMQBroker) -> Broker:
+    """The type checker's proof that this is a broker of the port."""
+    return broker
+
+
+def speaks_to_devices(broker: ActiveMQBroker) -> DeviceBroker:
+    """The type checker's proof that devices may speak to this broker."""
+    return broker

@@ -1,0 +1,76 @@
+"""What goes wrong between us and the broker, told apart by what a caller can do about it."""
+
+import socket
+import ssl
+
+from reefmesh.broker.port import BrokerUnavailable, PublishRefused
+from reefmesh.errors import ConfigurationError
+
+
+class ConnectionLost(BrokerUnavailable):
+    """The connection is gone; what was on its way may or may not have arrived."""
+
+
+class ProtocolViolation(ConnectionLost):
+    """The peer sent what is not STOMP, or not what STOMP allows here: the connection is given up."""
+
+
+class BrokerRefusal(Exception):
+    """An ERROR frame: the broker's own words for what it did not do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def is_permission(self) -> bool:
+        return "is not authorized to" in self.message
+
+    def as_publish_refused(self) -> PublishRefused:
+        return PublishRefused(f"the broker refused: {self.message}")
+
+    def as_failure(self) -> Exception:
+        """Return the error for whoever wanted something other than to publish."""
+        if self.is_permission:
+            return ConfigurationError(
+                f"the broker refused: {self.message}; give this user that right in the broker's configuration"
+            )
+        return BrokerUnavailable(f"the broker refused: {self.message}")
+
+
+def login_failure(message: str, *, user: str, address: str) -> Exception:
+    """Return the error for an ERROR frame that answers a login."""
+    lowered = message.lower()
+    if "password" in lowered or "authentic" in lowered or "user name" in lowered or "credential" in lowered:
+        return ConfigurationError(f"{address} refused the login of {user or 'nobody'}: wrong user name or password")
+    return BrokerUnavailable(f"{address} refused the connection: {message}")
+
+
+def connect_failure(error: Exception, *, address: str, ca_file: str | None) -> Exception:
+    """Return the error for a connection that did not come about: ConfigurationError for what no retry mends."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return ConfigurationError(_certificate_failure(error, address=address, ca_file=ca_file))
+        case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER" in str(error):
+            return ConfigurationError(f"{address} does not speak TLS there: use stomp:// for a plain port, or the TLS port")
+        case ssl.SSLError():
+            return BrokerUnavailable(f"{address}: TLS failed: {error.reason or error}")
+        case socket.gaierror() if error.errno == socket.EAI_NONAME:
+            return ConfigurationError(f"{address}: there is no such host name")
+        case TimeoutError():
+            return BrokerUnavailable(f"{address} did not answer in time")
+        case OSError():
+            return BrokerUnavailable(f"{address}: {error.strerror or error}")
+    return error
+
+
+def _certificate_failure(error: ssl.SSLCertVerificationError, *, address: str, ca_file: str | None) -> str:
+    if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+        return (
+            f"{address}: the certificate is for another name ({error.verify_message}): "
+            "use the name that it has, or set server_name="
+        )
+    trusted = f"by {ca_file}" if ca_file else "by this system's authorities"
+    return (
+        f"{address}: the certificate is not trusted {trusted} ({error.verify_message}): name the right authority with ca=FILE"
+    )

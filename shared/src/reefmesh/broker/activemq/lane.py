@@ -1,0 +1,132 @@
+"""A lane: one message in hand, until it is settled, parked or released."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reefmesh.broker.activemq.destinations import channel_topic, parking_queue
+from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.group_commit import Send, Work
+from reefmesh.broker.activemq.message_headers import from_frame, to_frame
+from reefmesh.broker.activemq.parking import parked_headers
+from reefmesh.broker.activemq.redelivery import is_redelivered
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.slot import Mail
+from reefmesh.broker.port import Delivery, LaneLost, Publication
+from reefmesh.errors import PoisonMessage
+
+if TYPE_CHECKING:
+    from reefmesh.broker.activemq.consumer import ActiveMQConsumer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticket:
+    """What the broker must be told to acknowledge, and through which session."""
+
+    mail: Mail
+    session: Session
+    ack_id: str
+
+
+class ActiveMQLane:
+    def __init__(self, consumer: ActiveMQConsumer, index: int) -> None:
+        self._consumer = consumer
+        self._index = index
+        self._in_hand: Delivery | None = None
+
+    @property
+    def index(self) -> int:
+        return self._index
+
+    @property
+    def is_busy(self) -> bool:
+        return self._in_hand is not None
+
+    async def receive(self) -> Delivery | None:
+        if self._in_hand is not None:  # whoever held it gave up without a word
+            await self.release(self._in_hand)
+        while (mail := await self._consumer.next_mail()) is not None:
+            session = mail.slot.session
+            if session is None:
+                continue
+            ticket = Ticket(mail, session, mail.frame.headers.get("ack", ""))
+            try:
+                message = from_frame(mail.frame.headers, mail.frame.body)
+            except PoisonMessage as poison:
+                await self._park_unreadable(ticket, poison)
+                continue
+            delivery = Delivery(
+                message=message,
+                subscription=self._consumer.subscription,
+                lane=self._index,
+                redelivered=is_redelivered(mail.frame.headers, session.name),
+                token=ticket,
+            )
+            self._in_hand = delivery
+            self._consumer.take_in_hand(message.reef_id)
+            return delivery
+        return None
+
+    async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
+        sends = [
+            Send(destination=channel_topic(output.channel), headers=to_frame(output.message), body=output.message.body)
+            for output in outputs
+        ]
+        await self._conclude(delivery, sends)
+
+    async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
+        ticket = _ticket(delivery)
+        headers = parked_headers(
+            ticket.mail.frame.headers, reason=reason, detail=detail, attempts=attempts, parked_at=self._consumer.clock.now()
+        )
+        destination = parking_queue(self._consumer.subscription)
+        await self._conclude(delivery, [Send(destination=destination, headers=headers, body=delivery.message.body)])
+
+    async def release(self, delivery: Delivery) -> None:
+        ticket = _ticket(delivery)
+        if ticket.mail.is_current:
+            await self._consumer.give_back(ticket.mail.slot)
+        self._let_go(delivery)
+
+    async def _conclude(self, delivery: Delivery, sends: Sequence[Send]) -> None:
+        ticket = _ticket(delivery)
+        if not ticket.mail.is_current or ticket.session.is_lost:
+            self._let_go(delivery)
+            raise LaneLost("the broker took the message back")
+        work = Work(sends=sends, ack_id=ticket.ack_id, after=ticket.mail.slot.settled)
+        try:
+            await self._consumer.commits(ticket.session).do(work)
+        except BrokerRefusal as refusal:
+            raise refusal.as_publish_refused() from refusal
+        except ConnectionLost as lost:
+            self._let_go(delivery)
+            raise LaneLost(str(lost)) from lost
+        self._let_go(delivery)
+
+    def _let_go(self, delivery: Delivery) -> None:
+        if self._in_hand is delivery:
+            self._in_hand = None
+            self._consumer.let_go(delivery.message.reef_id)
+
+    async def _park_unreadable(self, ticket: Ticket, poison: PoisonMessage) -> None:
+        """A message without a readable envelope never reaches a handler: it is parked as it is."""
+        headers = parked_headers(
+            ticket.mail.frame.headers,
+            reason=poison.reason,
+            detail=poison.detail,
+            attempts=0,
+            parked_at=self._consumer.clock.now(),
+        )
+        send = Send(destination=parking_queue(self._consumer.subscription), headers=headers, body=ticket.mail.frame.body)
+        work = Work(sends=[send], ack_id=ticket.ack_id, after=ticket.mail.slot.settled)
+        try:
+            await self._consumer.commits(ticket.session).do(work)
+        except (BrokerRefusal, ConnectionLost):
+            await self._consumer.give_back(ticket.mail.slot)  # it comes again
+
+
+def _ticket(delivery: Delivery) -> Ticket:
+    assert isinstance(delivery.token, Ticket)  # noqa: S101 - deliveries of this engine carry its tickets
+    return delivery.token

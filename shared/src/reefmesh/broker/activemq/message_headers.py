@@ -1,0 +1,80 @@
+"""An envelope as headers of a frame, and back.
+
+The envelope's own facts and a few that devices' agents set themselves travel under their plain names. Every other fact
+gets a prefix: so no name can collide with one that STOMP or the broker gives a meaning to, and what a broker adds to a
+message is never taken for a fact of the envelope. Text that the broker does not keep as it is travels percent-encoded,
+under a prefix that says so: ActiveMQ writes characters beyond U+FFFF to its store in a way that it cannot read again, and NUL
+ends a frame.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, unquote
+
+from reefmesh.broker.port import PublishRefused
+from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, HEADER_BYTES_LIMIT, Envelope
+
+GROUP: Final = "JMSXGroupID"
+PREFIX: Final = "h-"
+ENCODED_PREFIX: Final = "u-"
+ENVELOPE: Final = ("event-id", "reef-id", "schema", "produced-at", "seq", "traceparent")
+PLAIN: Final = frozenset({*ENVELOPE, "device", "received-at", "replayed"})
+
+
+def to_frame(message: Envelope) -> list[tuple[str, str]]:
+    """Return the headers of a persistent message in its reef's group.
+
+    Raises:
+        PublishRefused: headers or body exceed their limit: nothing was sent.
+    """
+    if len(message.body) > BODY_BYTES_LIMIT:
+        raise PublishRefused(f"a body of {len(message.body)} bytes is more than {BODY_BYTES_LIMIT}")
+    headers = message.to_headers()
+    size = sum(len(name) + len(value) for name, value in headers.items())
+    if size > HEADER_BYTES_LIMIT // 4:  # only then can their UTF-8 be too long
+        size = sum(len(name.encode()) + len(value.encode()) for name, value in headers.items())
+        if size > HEADER_BYTES_LIMIT:
+            raise PublishRefused(f"headers of {size} bytes are more than {HEADER_BYTES_LIMIT}")
+    frame = [("persistent", "true"), (GROUP, message.reef_id)]
+    frame += [carried(name if name in PLAIN else PREFIX + name, value) for name, value in headers.items()]
+    return frame
+
+
+def carried(name: str, value: str) -> tuple[str, str]:
+    """Return a header that arrives with this text, whatever the text is."""
+    if (value.isascii() or max(value) <= "\uffff") and "\0" not in value:
+        return name, value
+    return ENCODED_PREFIX + name, quote(value)
+
+
+def text_of(headers: Mapping[str, str], name: str) -> str | None:
+    """Return the text that was ``carried`` under this name."""
+    if (encoded := headers.get(ENCODED_PREFIX + name)) is not None:
+        return unquote(encoded)
+    return headers.get(name)
+
+
+def is_fact(name: str) -> bool:
+    """Whether a header of a frame carries a fact of an envelope, in whatever way."""
+    name = name.removeprefix(ENCODED_PREFIX)
+    return name in PLAIN or name.startswith(PREFIX)
+
+
+def facts_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the envelope's facts among a frame's headers, under their own names."""
+    facts = {}
+    for name, value in headers.items():
+        if name in PLAIN:
+            facts[name] = value
+        elif name[1:2] != "-":  # neither prefix: most of what the broker adds
+            continue
+        elif name.startswith(PREFIX):
+            facts[name[len(PREFIX) :]] = value
+        elif name.startswith(ENCODED_PREFIX) and is_fact(name):
+            facts[name[len(ENCODED_PREFIX) :].removeprefix(PREFIX)] = unquote(value)
+    return facts
+
+
+def from_frame(headers: Mapping[str, str], body: bytes) -> Envelope:
+    """Raises PoisonMessage (``bad-envelope``)."""
+    return Envelope.from_headers(facts_of(headers), body)

@@ -1,0 +1,191 @@
+"""The messages of one subscription that were set aside: a queue of its own, without groups, in the order of parking."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
+from reefmesh.broker.activemq.errors import BrokerRefusal
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.link import Link
+from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.port import BrokerUnavailable, ParkedMessage
+from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.errors import PoisonMessage
+
+PARKING_ID: Final = "parking_id"
+"""A header that can stand in a selector, which a name with a dash cannot."""
+REASON, DETAIL, ATTEMPTS, PARKED_AT = "parked-reason", "parked-detail", "parked-attempts", "parked-at"
+DETAIL_CHARACTERS_LIMIT: Final = 2_000
+BROWSE_PREFETCH: Final = 1_000
+TAKE_AT_ONCE: Final = 200
+"""How many messages leave the parking in one transaction; also the length of a selector."""
+TAKE_SECONDS: Final = 5.0
+UNREADABLE: Final = "unreadable"
+
+
+def parked_headers(
+    headers: Mapping[str, str], *, reason: str, detail: str, attempts: int, parked_at: datetime
+) -> list[tuple[str, str]]:
+    """Return the headers of a message's parked copy: the original's facts as they came, and why it is here."""
+    kept = [(name, value) for name, value in headers.items() if is_fact(name)]
+    return [
+        ("persistent", "true"),
+        *kept,
+        (PARKING_ID, uuid4().hex),
+        carried(REASON, reason),
+        carried(DETAIL, detail[:DETAIL_CHARACTERS_LIMIT]),
+        (ATTEMPTS, str(attempts)),
+        (PARKED_AT, parked_at.isoformat()),
+    ]
+
+
+class ActiveMQParking:
+    def __init__(self, link: Link, subscription: Subscription) -> None:
+        self._link = link
+        self._subscription = subscription
+
+    async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]:
+        frames = await self._browse(self._link.session())
+        chosen = [frame for frame in frames if reef_id is None or frame.headers.get("reef-id") == reef_id]
+        return [self._parked(frame) for frame in chosen[:limit]]
+
+    async def replay(self, parking_ids: Sequence[str]) -> int:
+        return await self._take(parking_ids, replay=True)
+
+    async def discard(self, parking_ids: Sequence[str]) -> int:
+        return await self._take(parking_ids, replay=False)
+
+    async def _take(self, parking_ids: Sequence[str], *, replay: bool) -> int:
+        if not parking_ids:
+            return 0
+        session = self._link.session()
+        wanted = set(parking_ids)
+        found = [identity for frame in await self._browse(session) if (identity := frame.headers.get(PARKING_ID, "")) in wanted]
+        taken = 0
+        try:
+            for start in range(0, len(found), TAKE_AT_ONCE):
+                taken += await self._take_some(session, found[start : start + TAKE_AT_ONCE], replay=replay)
+        except BrokerRefusal as refusal:
+            raise refusal.as_publish_refused() from refusal
+        return taken
+
+    async def _take_some(self, session: Session, identities: Sequence[str], *, replay: bool) -> int:
+        """Take exactly these out, sending each to the subscription if it is to be replayed, in one transaction."""
+        frames: dict[str, Frame] = {}
+        complete = asyncio.Event()
+
+        def arrived(frame: Frame) -> None:
+            frames[frame.headers.get(PARKING_ID, "")] = frame
+            if len(frames) == len(identities):
+                complete.set()
+
+        name = session.new_name("p")
+        selector = f"{PARKING_ID} IN ({','.join(_quoted(identity) for identity in identities)})"
+        prefetch = str(len(identities))
+        headers = (("ack", "client-individual"), ("selector", selector), ("activemq.prefetchSize", prefetch))
+        await session.subscribe(name, parking_queue(self._subscription), headers, arrived)
+        try:
+            try:
+                async with asyncio.timeout(TAKE_SECONDS):
+                    await complete.wait()
+            except TimeoutError:
+                pass  # somebody else took some of them meanwhile
+            in_order = [frames[identity] for identity in identities if identity in frames]
+            if in_order:
+                await self._conclude(session, in_order, replay=replay)
+        finally:
+            if not session.is_lost:
+                await session.unsubscribe(name)
+        return len(in_order)
+
+    async def _conclude(self, session: Session, frames: Sequence[Frame], *, replay: bool) -> None:
+        transaction = ("transaction", session.new_name("t"))
+        session.tell("BEGIN", (transaction,))
+        try:
+            if replay:
+                sent = []
+                for frame in frames:
+                    headers = (("destination", subscription_queue(self._subscription)), transaction, *_replayed(frame.headers))
+                    sent.append(session.request("SEND", headers, frame.body))
+                    await session.drain()
+                for confirmation in sent:
+                    await confirmation
+        except BrokerRefusal:
+            session.tell("ABORT", (transaction,))
+            raise
+        for frame in frames:
+            session.tell("ACK", (("id", frame.headers.get("ack", "")), transaction))
+        await session.request("COMMIT", (transaction,))
+
+    async def _browse(self, session: Session) -> Sequence[Frame]:
+        """Return everything that is parked, oldest first, without taking it."""
+        frames: list[Frame] = []
+        finished = asyncio.Event()
+
+        def arrived(frame: Frame) -> None:
+            if frame.headers.get("browser") == "end":
+                finished.set()
+            else:
+                frames.append(frame)
+
+        name = session.new_name("b")
+        headers = (("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", str(BROWSE_PREFETCH)))
+        try:
+            await session.subscribe(name, parking_queue(self._subscription), headers, arrived)
+        except BrokerRefusal as refusal:
+            raise refusal.as_failure() from refusal
+        session.lost.add_done_callback(lambda _: finished.set())
+        await finished.wait()
+        if session.is_lost:
+            raise BrokerUnavailable(str(session.lost.result()))
+        await session.unsubscribe(name)
+        return frames
+
+    def _parked(self, frame: Frame) -> ParkedMessage:
+        headers = frame.headers
+        attempts = headers.get(ATTEMPTS, "")
+        return ParkedMessage(
+            parking_id=headers.get(PARKING_ID) or headers.get("message-id", ""),
+            subscription=self._subscription,
+            message=_message(frame),
+            reason=text_of(headers, REASON) or "unknown",
+            detail=text_of(headers, DETAIL) or "",
+            attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
+            parked_at=headers.get(PARKED_AT) or _instant(headers).isoformat(),
+        )
+
+
+def _message(frame: Frame) -> Envelope:
+    """Return the parked message; one whose envelope cannot be read is shown with what can be said of it."""
+    facts = facts_of(frame.headers)
+    try:
+        return Envelope.from_headers(facts, frame.body)
+    except PoisonMessage:  # its headers may be anything, so nothing but their text is taken from them
+        return Envelope(
+            event_id=f"{UNREADABLE}/{frame.headers.get(PARKING_ID, '')}",
+            reef_id=UNREADABLE,
+            schema_id=UNREADABLE,
+            produced_at=_instant(frame.headers),
+            body=frame.body,
+            headers=facts,
+        )
+
+
+def _instant(headers: Mapping[str, str]) -> datetime:
+    stamped = headers.get("timestamp", "")
+    return datetime.fromtimestamp(int(stamped) / 1000 if stamped.isascii() and stamped.isdigit() else 0, UTC)
+
+
+def _replayed(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    kept = [(name, value) for name, value in headers.items() if is_fact(name)]
+    group = [(GROUP, headers["reef-id"])] if headers.get("reef-id") else []
+    return [("persistent", "true"), *group, *((n, v) for n, v in kept if n != "replayed"), ("replayed", "true")]
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,110 @@
+"""Asking a broker what a user may do, and what time it is there, without leaving a message behind or taking one."""
+
+import asyncio
+import time
+from typing import Final
+from uuid import uuid4
+
+from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, subscription_queue
+from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.port import BrokerUnavailable
+from reefmesh.contracts.channels import Subscription
+from reefmesh.errors import ConfigurationError, TransientError
+
+ANSWER_SECONDS: Final = 10.0
+MARK: Final = "probe"
+
+
+class ActiveMQProbe:
+    def __init__(self, url: str) -> None:
+        self._address = Address.parse(url)
+        self._session: Session | None = None
+
+    async def connect(self) -> None:
+        context = self._address.ssl_context()
+        failures: list[str] = []
+        for endpoint in self._address.endpoints:
+            try:
+                self._session = await Session.open(self._address, endpoint, context)
+            except TransientError as error:
+                failures.append(str(error))
+            else:
+                return
+        raise BrokerUnavailable(f"no broker: {'; '.join(failures)}")
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def may_publish(self, channel: str) -> str | None:
+        return await self._may_send(channel_topic(channel))
+
+    async def may_park(self, subscription: Subscription) -> str | None:
+        return await self._may_send(parking_queue(subscription))
+
+    async def may_consume(self, subscription: Subscription) -> str | None:
+        """A browser needs the rights of a consumer, and takes neither messages nor reefs."""
+        session = self._up()
+        name = session.new_name("b")
+        headers = (("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", "1"))
+        try:
+            await session.subscribe(name, subscription_queue(subscription), headers, _ignore)
+        except BrokerRefusal as refusal:
+            return refusal.message
+        await session.unsubscribe(name)
+        return None
+
+    async def clock_offset_seconds(self, subscription: Subscription) -> float:
+        session = self._up()
+        arrived: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        name, mark = session.new_name("c"), uuid4().hex
+
+        def read(frame: Frame) -> None:
+            session.tell("ACK", (("id", frame.headers.get("ack", "")),))
+            if frame.headers.get(MARK) == mark and not arrived.done():
+                arrived.set_result(frame.headers.get("timestamp", ""))
+
+        queue = subscription_queue(subscription)
+        try:
+            await session.subscribe(name, queue, (("ack", "client-individual"),), read)
+            sent_at = time.time()
+            await session.request("SEND", (("destination", queue), ("persistent", "true"), (MARK, mark)), b"")
+            confirmed_at = time.time()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                stamped = await arrived
+        except BrokerRefusal as refusal:
+            raise refusal.as_failure() from refusal
+        except TimeoutError:
+            raise BrokerUnavailable(f"our own message did not arrive within {ANSWER_SECONDS:g} s") from None
+        finally:
+            if not session.is_lost:
+                await session.unsubscribe(name)
+        if not stamped.isdigit():
+            raise ConfigurationError("the broker does not stamp messages with its time")
+        return int(stamped) / 1000 - (sent_at + confirmed_at) / 2
+
+    async def _may_send(self, destination: str) -> str | None:
+        """The broker judges a message when it is sent; what was sent in a transaction that is given up never was."""
+        session = self._up()
+        transaction = ("transaction", session.new_name("t"))
+        session.tell("BEGIN", (transaction,))
+        try:
+            await session.request("SEND", (("destination", destination), transaction, ("persistent", "true")), b"")
+        except BrokerRefusal as refusal:
+            return refusal.message
+        finally:
+            if not session.is_lost:
+                await session.request("ABORT", (transaction,))
+        return None
+
+    def _up(self) -> Session:
+        if self._session is None or self._session.is_lost:
+            raise ConnectionLost("not connected")
+        return self._session
+
+
+def _ignore(_: Frame) -> None:
+    """What is browsed is not looked at."""

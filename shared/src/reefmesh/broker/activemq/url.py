@@ -1,0 +1,123 @@
+"""The address of a broker: its endpoints, who we are there, and the few settings of the connection."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote
+
+from reefmesh.errors import ConfigurationError
+
+PORTS: Final = {"stomp": 61613, "stomp+ssl": 61614}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """``stomp+ssl://user:password@host-1:61614,host-2:61614?ca=FILE&heartbeat_ms=10000`` and its kin.
+
+    Endpoints are tried in turn (of an active/standby pair only one listens). Parameters:
+    ``ca`` a PEM file of authorities instead of the system's; ``server_name`` the name the certificate must have, when it is not
+    the host's; ``heartbeat_ms`` silence is noticed within two of these; ``connect_timeout_ms`` for one endpoint, TLS and login
+    included; ``confirm_timeout_ms`` how long the broker may take to confirm anything; ``host`` the virtual host.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    tls: bool
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: str | None = None
+    server_name: str | None = None
+    virtual_host: str | None = None
+    heartbeat_seconds: float = 10.0
+    connect_timeout_seconds: float = 10.0
+    confirm_timeout_seconds: float = 60.0
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Raises ConfigurationError in one line that names what is wrong, never with the password in it."""
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in PORTS:
+            raise ConfigurationError("a broker URL of ActiveMQ is stomp://host:61613 or stomp+ssl://user:password@host:61614")
+        authority, _, query = rest.partition("?")
+        authority = authority.rstrip("/")
+        credentials, at, hosts = authority.rpartition("@")
+        user, _, password = credentials.partition(":")
+        if any(character in unquote(credentials) for character in "\r\n\0"):
+            raise ConfigurationError("broker URL: user name and password cannot hold line breaks")
+        tls = scheme == "stomp+ssl"
+        settings = _settings(query, tls=tls)
+        return cls(
+            endpoints=tuple(_endpoint(host, PORTS[scheme]) for host in hosts.split(",")),
+            tls=tls,
+            user=unquote(user) if at else "",
+            password=unquote(password) if at else "",
+            **settings,
+        )
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Return a context that verifies chain and name, or None without TLS. Raises ConfigurationError."""
+        if not self.tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except FileNotFoundError:
+            raise ConfigurationError(f"ca={self.ca_file}: there is no such file") from None
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigurationError(f"ca={self.ca_file}: not a readable PEM file of certificates ({error.strerror})") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+def _endpoint(text: str, default_port: int) -> Endpoint:
+    host, port = text, ""
+    if text.startswith("["):
+        host, bracket, tail = text[1:].partition("]")
+        if not bracket or (tail and not tail.startswith(":")):
+            raise ConfigurationError(f"broker URL: {text!r} is not a host and port")
+        port = tail[1:]
+    elif ":" in text:
+        host, _, port = text.partition(":")
+    if not host or any(character.isspace() or character == "/" for character in host):
+        raise ConfigurationError(f"broker URL: {text!r} is not a host and port")
+    if not port:
+        return Endpoint(host=host, port=default_port)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ConfigurationError(f"broker URL: {port!r} is not a port")
+    return Endpoint(host=host, port=int(port))
+
+
+def _settings(query: str, *, tls: bool) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        match name:
+            case "ca" | "server_name" if not tls:
+                raise ConfigurationError(f"broker URL: {name}= is for stomp+ssl:// only")
+            case "ca":
+                settings["ca_file"] = str(Path(value).expanduser())
+            case "server_name":
+                settings["server_name"] = value
+            case "host":
+                settings["virtual_host"] = value
+            case "heartbeat_ms" | "connect_timeout_ms" | "confirm_timeout_ms":
+                settings[f"{name.removesuffix('_ms')}_seconds"] = _seconds(name, value)
+            case _:
+                raise ConfigurationError(
+                    f"broker URL: unknown parameter {name!r}; there are ca, server_name, host, heartbeat_ms, "
+                    "connect_timeout_ms, confirm_timeout_ms"
+                )
+    return settings
+
+
+def _seconds(name: str, value: str) -> float:
+    if not (value.isascii() and value.isdigit() and 10 <= int(value) <= 3_600_000):
+        raise ConfigurationError(f"broker URL: {name}={value!r} must be a whole number of milliseconds from 10 to 3600000")
+    return int(value) / 1000

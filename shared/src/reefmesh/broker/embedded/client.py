@@ -1,0 +1,105 @@
+"""The port's face of the embedded engine."""
+
+from collections.abc import Callable, Sequence
+
+from reefmesh.broker.embedded.address import Address
+from reefmesh.broker.embedded.consumer import EmbeddedConsumer
+from reefmesh.broker.embedded.engine import Engine
+from reefmesh.broker.embedded.parked import EmbeddedParking
+from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
+from reefmesh.clock import Clock
+from reefmesh.contracts.channels import Subscription
+
+
+class EmbeddedBroker:
+    """One client. Clients made by ``another_client`` share its engine, as processes share a broker."""
+
+    def __init__(self, address: Address, *, clock: Clock) -> None:
+        self._start(Engine(address, clock=clock))
+
+    def another_client(self) -> "EmbeddedBroker":
+        other = EmbeddedBroker.__new__(EmbeddedBroker)
+        other._start(self._engine)
+        return other
+
+    def _start(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connected = False
+        self._publishes = 0
+        self._consumers: list[EmbeddedConsumer] = []
+        self._listeners: list[Callable[[BrokerEvent], None]] = []
+
+    @property
+    def unrouted_messages(self) -> int:
+        """Messages published since the start to channels that nobody subscribes to."""
+        return self._engine.unrouted_messages
+
+    def in_memory_slots(self, subscription: Subscription) -> int:
+        """How much of the subscription's window is taken: a slot for each message, and one for each KiB of body."""
+        return self._engine.in_memory_slots(subscription)
+
+    async def connect(self) -> None:
+        if self._connected:
+            return
+        await self._engine.join(self)
+        self._connected = True
+        self._engine.listen(self._heard)
+        self._heard(BrokerEvent(name="connected", facts={"journal": str(self._engine.address.path or "memory")}))
+
+    async def close(self) -> None:
+        if not self._connected:
+            return
+        self._connected = False
+        for consumer in self._consumers:
+            await consumer.close()
+        self._consumers.clear()
+        self._engine.silence(self._heard)
+        await self._engine.leave(self)
+
+    async def declare(self, subscriptions: Sequence[Subscription]) -> None:
+        self._require_connection()
+        await self._engine.declare(subscriptions)
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        self._require_connection()
+        if not publications:
+            return
+        self._publishes += 1
+        try:
+            await self._engine.publish(publications)
+        finally:
+            self._publishes -= 1
+
+    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
+        consumer = EmbeddedConsumer(self._engine, subscription, lanes)
+        self._consumers = [known for known in self._consumers if not known.is_closed]
+        self._consumers.append(consumer)
+        return consumer
+
+    def parking(self, subscription: Subscription) -> Parking:
+        return EmbeddedParking(self._engine, subscription)
+
+    def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
+        self._listeners.append(listener)
+
+    async def statistics(self) -> BrokerStatistics:
+        return BrokerStatistics(
+            connected=self._connected,
+            last_heard_seconds=0.0 if self._connected else None,
+            publishes_in_flight=self._publishes,
+            reconnects=0,
+            subscriptions=await self._engine.statistics() if self._connected else {},
+        )
+
+    def _heard(self, event: BrokerEvent) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    def _require_connection(self) -> None:
+        if not self._connected:
+            raise BrokerUnavailable("the embedded broker is not connected")
+
+
+def conforms(broker: EmbeddedBroker) -> Broker:
+    """The type checker's proof that this is a broker of the port."""
+    return broker

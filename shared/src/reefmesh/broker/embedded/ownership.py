@@ -1,0 +1,53 @@
+"""One process at a time consumes from a journal: an advisory lock beside the file says which."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from reefmesh.errors import ConfigurationError
+
+
+class JournalOwned(ConfigurationError):
+    """Another process consumes from this journal; it can still be opened as a publisher. ``pid`` is what it wrote of itself."""
+
+    def __init__(self, message: str, *, pid: str) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class Ownership:
+    """The lock is the kernel's, so it ends with the process however that ends; the file only tells people the pid."""
+
+    def __init__(self, journal: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            JournalOwned: another process has it.
+            ConfigurationError: the lock file cannot be written.
+        """
+        path = journal.with_name(journal.name + ".owner")
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write beside the journal {journal}: {error.strerror}; choose another path"
+            ) from None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise JournalOwned(
+                f"the journal {journal} is in use by process {pid}: stop it, or open the journal with ?role=publisher", pid=pid
+            ) from None
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise ConfigurationError(
+                f"cannot write beside the journal {journal}: {error.strerror}; free some space, or choose another disk"
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._descriptor)

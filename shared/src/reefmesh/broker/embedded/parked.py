@@ -1,0 +1,102 @@
+"""The parking of one subscription, in the journal."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from reefmesh.broker.embedded.backlog import REPLAYED
+from reefmesh.broker.embedded.engine import Engine
+from reefmesh.broker.embedded.journal import Journal
+from reefmesh.broker.embedded.record import COLUMNS, envelope_of
+from reefmesh.broker.port import ParkedMessage
+from reefmesh.contracts.channels import Subscription
+
+_FACTS = COLUMNS.partition(", ")[2]  # all columns of a message but its position
+
+
+def park_action(
+    subscription: int, position: int, *, reason: str, detail: str, attempts: int, now_us: int
+) -> Callable[[Journal], None]:
+    """Return what copies a message into the parking, before its settlement deletes it."""
+
+    def park(journal: Journal) -> None:
+        journal.execute(
+            f"INSERT INTO parked (subscription, reason, detail, attempts, parked_us, {_FACTS}) "  # noqa: S608 - constants only
+            f"SELECT ?, ?, ?, ?, ?, {_FACTS} FROM message WHERE id = ?",
+            (subscription, _storable(reason), _storable(detail), attempts, now_us, position),
+        )
+
+    return park
+
+
+class EmbeddedParking:
+    """See the port."""
+
+    def __init__(self, engine: Engine, subscription: Subscription) -> None:
+        self._engine = engine
+        self._subscription = subscription
+
+    async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]:
+        def read(journal: Journal) -> Sequence[ParkedMessage]:
+            rows = journal.execute(
+                f"SELECT reason, detail, attempts, parked_us, id, {_FACTS} FROM parked "  # noqa: S608 - constants only
+                "WHERE subscription = ? AND (? IS NULL OR reef_id = ?) ORDER BY id LIMIT ?",
+                (journal.subscription_id(self._subscription), reef_id, reef_id, limit),
+            )
+            return [self._entry(row[:4], row[4:]) for row in rows]
+
+        return await self._engine.transact(read)
+
+    async def replay(self, parking_ids: Sequence[str]) -> int:
+        def replay(journal: Journal) -> int:
+            number = journal.subscription_id(self._subscription)
+            if number is None:
+                return 0
+            replayed = 0
+            for parking_id in _numbers(parking_ids):
+                row = journal.execute(
+                    f"DELETE FROM parked WHERE subscription = ? AND id = ? RETURNING {_FACTS}",  # noqa: S608 - constants only
+                    (number, parking_id),
+                ).fetchone()
+                if row is not None:
+                    *facts, headers, published_us, body = row
+                    marked = json.dumps({**(json.loads(headers) if headers else {}), REPLAYED: "true"}, ensure_ascii=False)
+                    journal.add_for(number, (journal.give_position(), *facts, marked, published_us, body))
+                    replayed += 1
+            return replayed
+
+        return await self._engine.transact(replay)
+
+    async def discard(self, parking_ids: Sequence[str]) -> int:
+        def discard(journal: Journal) -> int:
+            number = journal.subscription_id(self._subscription)
+            return sum(
+                journal.execute("DELETE FROM parked WHERE subscription = ? AND id = ?", (number, parking_id)).rowcount
+                for parking_id in _numbers(parking_ids)
+            )
+
+        return await self._engine.transact(discard)
+
+    def _entry(self, parking: Sequence[object], record: Sequence[object]) -> ParkedMessage:
+        reason, detail, attempts, parked_us = parking
+        parked_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(str(parked_us)))
+        return ParkedMessage(
+            parking_id=str(record[0]),
+            subscription=self._subscription,
+            message=envelope_of(record),
+            reason=str(reason),
+            detail=str(detail),
+            attempts=int(str(attempts)),
+            parked_at=parked_at.isoformat(),
+        )
+
+
+def _numbers(parking_ids: Sequence[str]) -> Sequence[int]:
+    """The rows these name, oldest first; what names none is left out."""
+    numbers = {int(text) for text in parking_ids if text.isascii() and text.isdecimal() and len(text) < 19}
+    return sorted(numbers)
+
+
+def _storable(text: str) -> str:
+    """Text for a person, whatever the failing input put into it."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,189 @@
+"""The port: what services need of a broker, and nothing else.
+
+A *channel* fans out to *subscriptions*; inside a subscription the messages of one group (= reef id) are handled one at a
+time, in publishing order, by one *lane* of one process; different reefs run in parallel. Every engine holds these laws;
+``reefmesh_conformance`` is their one test.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.errors import TransientError
+
+
+class BrokerUnavailable(TransientError):
+    """There is no connection, or it was lost before the broker answered: what was asked may or may not have happened."""
+
+
+class PublishRefused(TransientError):
+    """The broker answered, and did not take the message (store full, permission, size)."""
+
+
+class LaneLost(TransientError):
+    """The delivery is no longer this lane's (connection lost, group moved, time-out): it will be delivered again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One message for one channel."""
+
+    channel: str
+    message: Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message in the hands of one lane until it is settled, parked or released.
+
+    ``redelivered`` says that it may have been delivered before (never that it was handled). ``token`` is the engine's.
+    """
+
+    message: Envelope
+    subscription: Subscription
+    lane: int
+    redelivered: bool
+    token: object
+
+
+class Lane(Protocol):
+    """Handles one delivery at a time."""
+
+    @property
+    def index(self) -> int: ...
+
+    async def receive(self) -> Delivery | None:
+        """Wait for the next delivery; None once the consumer drains or is closed. Survives reconnection by itself."""
+        ...
+
+    async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
+        """Publish ``outputs`` and acknowledge, in one broker transaction where the engine has them; confirmed on return.
+
+        Raises:
+            LaneLost: the delivery is no longer ours; outputs may or may not be out (deterministic ids heal that).
+            PublishRefused: nothing was published and nothing acknowledged; the delivery is still ours.
+        """
+        ...
+
+    async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
+        """Move the message to the subscription's parking, with its reason, and acknowledge it; raises like ``settle``."""
+        ...
+
+    async def release(self, delivery: Delivery) -> None:
+        """Give the message back unhandled (an interruption): it is delivered again, before any later one of its reef."""
+        ...
+
+
+class Consumer(Protocol):
+    """K lanes on one subscription."""
+
+    @property
+    def lanes(self) -> Sequence[Lane]: ...
+
+    async def start(self) -> None:
+        """Subscribe. Raises BrokerUnavailable when the broker cannot be reached within the connection time-out."""
+        ...
+
+    async def drain(self) -> None:
+        """Take nothing new: every waiting ``receive`` returns None; returns when all deliveries are settled and the
+        subscription is given up at the broker. Idempotent. Bound it from outside: it waits for the handlers."""
+        ...
+
+    async def close(self) -> None:
+        """Give up at once; what is unsettled is delivered again, here or elsewhere. Idempotent, safe before ``start``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedMessage:
+    """A message that was set aside, as a person sees it; ``parking_id`` names it for ``show`` and ``replay``."""
+
+    parking_id: str
+    subscription: Subscription
+    message: Envelope
+    reason: str
+    detail: str
+    attempts: int
+    parked_at: str
+
+
+class Parking(Protocol):
+    """The messages of one subscription that were set aside; order is the order of parking."""
+
+    async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]: ...
+
+    async def replay(self, parking_ids: Sequence[str]) -> int:
+        """Send the named messages to their subscription again (to it alone, not to the channel), oldest first, under
+        their own event ids with the header ``replayed: true``; each leaves the parking in the same transaction.
+        Returns how many were found."""
+        ...
+
+    async def discard(self, parking_ids: Sequence[str]) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionStatistics:
+    """A point in time of one subscription, as far as this engine can see it (None: it cannot)."""
+
+    waiting_messages: int | None
+    in_flight_messages: int
+    oldest_age_seconds: float | None
+    lanes: int
+    lanes_busy: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerStatistics:
+    """What a broker client knows of itself."""
+
+    connected: bool
+    last_heard_seconds: float | None
+    publishes_in_flight: int
+    reconnects: int
+    subscriptions: dict[Subscription, SubscriptionStatistics]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerEvent:
+    """``connected``, ``lost``, ``consumers_changed`` or ``lane_shed``, with facts for the log."""
+
+    name: str
+    facts: dict[str, str | int | float]
+
+
+class Broker(Protocol):
+    """One client of one broker."""
+
+    async def connect(self) -> None:
+        """Connect, trying every endpoint. Raises BrokerUnavailable, or ConfigurationError for what no retry can mend
+        (wrong password, unknown CA, wrong host name, no permission)."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect; consumers are closed, not drained. Idempotent, safe before ``connect``."""
+        ...
+
+    async def declare(self, subscriptions: Sequence[Subscription]) -> None:
+        """Make these durable subscriptions exist, so that what is published from now on waits for them."""
+        ...
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        """Publish in this order, all in one transaction where the engine has them.
+
+        Returns when the broker has confirmed a durable write of all.
+
+        Raises:
+            BrokerUnavailable: no confirmation came; any of them may be out.
+            PublishRefused: the broker said no.
+        """
+        ...
+
+    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer: ...
+
+    def parking(self, subscription: Subscription) -> Parking: ...
+
+    def on_event(self, listener: Callable[[BrokerEvent], None]) -> None: ...
+
+    async def statistics(self) -> BrokerStatistics: ...

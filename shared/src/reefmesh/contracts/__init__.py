@@ -1,0 +1,1 @@
+"""What the services say to each other: channels, the envelope, and one module per message body."""

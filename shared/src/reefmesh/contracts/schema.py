@@ -1,0 +1,42 @@
+"""Schema names and their version rule.
+
+A schema id is ``name/major``. Any change of a body's fields or meaning is a new major: bodies are closed, so there is no
+compatible addition. Consumers are deployed before producers and read every major they list; one they do not list is
+quarantined (telemetry) or parked (inside the mesh), never guessed.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.errors import PoisonMessage
+
+TELEMETRY_1: Final = "telemetry/1"
+NEMOPI_MQTT_1: Final = "nemopi-mqtt/1"
+NEMOPI_2021_1: Final = "nemopi-2021/1"
+READINGS_1: Final = "readings/1"
+SCORES_1: Final = "scores/1"
+ALERT_1: Final = "alert/1"
+QUARANTINE_1: Final = "quarantine/1"
+
+Body = TypeVar("Body")
+
+
+def read_body(message: Envelope, readers: Mapping[str, TypeAdapter[Body]]) -> Body:
+    """Validate a message's JSON body by the schema that it declares.
+
+    Raises:
+        PoisonMessage: ``unknown-schema`` when no reader takes that version, ``bad-body`` when the body breaks it.
+    """
+    reader = readers.get(message.schema_id)
+    if reader is None:
+        known = ", ".join(sorted(readers))
+        raise PoisonMessage("unknown-schema", f"{message.schema_id} is not one of {known}")
+    try:
+        return reader.validate_json(message.body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "body"
+        raise PoisonMessage("bad-body", f"{place}: {first['msg']}") from error

@@ -1,0 +1,1 @@
+"""How a service tells what it does: logs, metrics, progress, health, and the page that serves them."""

@@ -1,0 +1,207 @@
+"""Health is progress, not liveness: idle with nothing waiting is healthy, work that does not move is not."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import structlog
+
+from reefmesh.broker.port import Broker, BrokerStatistics
+from reefmesh.observability.progress import Progress
+from reefmesh.observability.stacks import task_stacks
+from reefmesh.store.port import Store
+
+Status = Literal["ok", "degraded", "failing"]
+
+CHECK_TIMEOUT_SECONDS: Final = 2.0
+BROKER_SILENT_SECONDS: Final = 60.0
+
+_ORDER: Final[tuple[Status, ...]] = ("ok", "degraded", "failing")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at. ``degraded``: somebody should look, work goes on; ``failing``: work does not go on."""
+
+    name: str
+    status: Status
+    reason: str = ""
+    facts: dict[str, str | int | float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """``alive`` is False when starting the process again is the likely cure: work is stuck here although the store and the
+    broker are there."""
+
+    service: str
+    status: Status
+    alive: bool
+    checks: Sequence[Check]
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        return [f"{check.name}: {check.reason}" for check in self.checks if check.status != "ok"]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the page of ``/health``."""
+        return {
+            "service": self.service,
+            "status": self.status,
+            "alive": self.alive,
+            "reasons": self.reasons,
+            "checks": {check.name: {"status": check.status, "reason": check.reason, **check.facts} for check in self.checks},
+        }
+
+
+Probe = Callable[[], Awaitable[Check]]
+
+
+class Health:
+    """One service's health: its lanes' progress, its broker, its store, and whatever ``add`` brings."""
+
+    def __init__(
+        self,
+        service: str,
+        progress: Progress,
+        *,
+        broker: Broker | None = None,
+        store: Store | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.service = service
+        self._progress = progress
+        self._broker = broker
+        self._store = store
+        self._now = now
+        self._probes: list[tuple[str, Probe]] = []
+        self._waiting_since: float | None = None
+        self._finished_when_waiting = 0
+        self._reported: set[tuple[str, int, str]] = set()
+
+    def add(self, name: str, probe: Probe) -> None:
+        """Ask ``probe`` too in every report; one that raises or takes over 2 s is failing."""
+        self._probes.append((name, probe))
+
+    async def report(self) -> HealthReport:
+        """Look at everything now; takes 2 s at most."""
+        (broker_check, waiting), store_check, others = await asyncio.gather(
+            self._broker_check(),
+            self._store_check(),
+            asyncio.gather(*(_bounded(name, probe) for name, probe in self._probes)),
+        )
+        progress = self._progress_check(waiting)
+        checks = [check for check in (progress, broker_check, store_check, *others) if check is not None]
+        dependencies_there = all(check.status != "failing" for check in (broker_check, store_check) if check is not None)
+        return HealthReport(
+            service=self.service,
+            status=max((check.status for check in checks), key=_ORDER.index),
+            alive=not (progress.status == "failing" and dependencies_there and bool(self._progress.stuck())),
+            checks=checks,
+        )
+
+    async def watch(self, *, interval_seconds: float = 5.0) -> None:
+        """Look every few seconds until cancelled: a stuck lane is logged once, with the stacks of all tasks."""
+        previous: Status = "ok"
+        while True:
+            report = await self.report()
+            if report.status != previous:
+                log = _log.info if report.status == "ok" else _log.warning
+                log("health changed", service=self.service, status=report.status, was=previous, reasons=list(report.reasons))
+                previous = report.status
+            self.log_stuck_lanes()
+            await asyncio.sleep(interval_seconds)
+
+    def log_stuck_lanes(self) -> int:
+        """Log lanes that got stuck since the last call, and the stacks of all tasks with them; return how many did."""
+        stuck = {(held.subscription, held.lane, held.event_id): held for held in self._progress.stuck()}
+        fresh = [held for key, held in stuck.items() if key not in self._reported]
+        self._reported = set(stuck)
+        for held in fresh:
+            _log.error(
+                "lane stuck",
+                service=self.service,
+                subscription=held.subscription,
+                lane=held.lane,
+                reef_id=held.reef_id,
+                event_id=held.event_id,
+                still_seconds=round(held.still_seconds, 1),
+            )
+        if fresh:
+            _log.error("stacks of all tasks", service=self.service, stacks=task_stacks())
+        return len(fresh)
+
+    def _progress_check(self, waiting: int) -> Check:
+        now, limit, seen = self._now(), self._progress.stall_after_seconds, self._progress.statistics()
+        if not waiting or seen.draining:
+            self._waiting_since = None
+        elif self._waiting_since is None or seen.finished != self._finished_when_waiting:
+            self._waiting_since = now
+        self._finished_when_waiting = seen.finished
+        starved_seconds = 0.0 if self._waiting_since is None else now - self._waiting_since
+        facts: dict[str, str | int | float | None] = {
+            "received": seen.received,
+            "finished": seen.finished,
+            "in_flight": len(seen.held),
+            "waiting": waiting,
+            "idle_seconds": round(seen.idle_seconds, 1),
+        }
+        unmoved_seconds = max(seen.unmoved_seconds, starved_seconds)
+        status: Status = "ok"
+        reason = "draining" if seen.draining else ""
+        if unmoved_seconds > limit:
+            status = "failing"
+            reason = f"{len(seen.held)} in flight, {waiting} waiting, and nothing was finished for {unmoved_seconds:.0f} s"
+            error = next((held.error for held in seen.held if held.error), None)
+            reason += f"; latest failure: {error}" if error else ""
+        elif late := [held for held in seen.held if held.held_seconds > limit]:
+            status = "degraded"
+            worst = max(late, key=lambda held: held.held_seconds)
+            reason = f"lane {worst.lane} of {worst.subscription} has held a message of {worst.reef_id} "
+            reason += f"for {worst.held_seconds:.0f} s" + (f": {worst.error}" if worst.error else "")
+        return Check(name="progress", status=status, reason=reason, facts=facts)
+
+    async def _broker_check(self) -> tuple[Check | None, int]:
+        if self._broker is None:
+            return None, 0
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                seen = await self._broker.statistics()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it is what this check reports
+            return Check(name="broker", status="failing", reason=_said(error)), 0
+        return _judge_broker(seen), sum(each.waiting_messages or 0 for each in seen.subscriptions.values())
+
+    async def _store_check(self) -> Check | None:
+        store = self._store
+        if store is None:
+            return None
+
+        async def probe() -> Check:
+            await store.fetch("SELECT 1")
+            return Check(name="store", status="ok", facts={"units_waiting": store.statistics().units_waiting})
+
+        return await _bounded("store", probe)
+
+
+def _judge_broker(seen: BrokerStatistics) -> Check:
+    facts: dict[str, str | int | float | None] = {"last_heard_seconds": seen.last_heard_seconds, "reconnects": seen.reconnects}
+    if not seen.connected:
+        return Check(name="broker", status="failing", reason="not connected", facts=facts)
+    if seen.last_heard_seconds is not None and seen.last_heard_seconds > BROKER_SILENT_SECONDS:
+        return Check(name="broker", status="failing", reason=f"silent for {seen.last_heard_seconds:.0f} s", facts=facts)
+    return Check(name="broker", status="ok", facts=facts)
+
+
+async def _bounded(name: str, probe: Probe) -> Check:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            return await probe()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it is what this check reports
+        return Check(name=name, status="failing", reason=_said(error))
+
+
+def _said(error: Exception) -> str:
+    return f"no answer within {CHECK_TIMEOUT_SECONDS:.0f} s" if isinstance(error, TimeoutError) else str(error) or repr(error)

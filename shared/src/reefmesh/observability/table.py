@@ -1,0 +1,275 @@
+"""The one table of metric names: what reefmesh counts, in which unit, under which labels.
+
+Dashboards, alert rules and code name metrics by these rows alone. Every row carries the label ``service`` besides its own.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Unit = Literal["messages", "readings", "seconds", "lanes", "units", "reefs", "events", "boolean", "ratio", "bytes", "info"]
+
+OTHER: Final = "other"
+"""The value that stands for every label value beyond a label's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label and its bound: a closed set of ``values``, or the first ``limit`` values seen; the rest become ``OTHER``."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    limit: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """Only rises; ``name`` ends in ``_total``."""
+
+    name: str
+    unit: Unit
+    help: str
+    labels: tuple[Label, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """A value now. Values folded into ``OTHER`` overwrite one another: there it is only a sample of them."""
+
+    name: str
+    unit: Unit
+    help: str
+    labels: tuple[Label, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram:
+    """A distribution; ``buckets`` are inclusive upper bounds in the row's unit, ascending, without infinity."""
+
+    name: str
+    unit: Unit
+    help: str
+    buckets: tuple[float, ...]
+    labels: tuple[Label, ...] = ()
+
+
+Row = Counter | Gauge | Histogram
+
+HANDLING_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+WAITING_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 21600.0)
+
+SUBSCRIPTION: Final = Label("subscription", limit=16)
+CHANNEL: Final = Label("channel", limit=16)
+REASON: Final = Label("reason", limit=64)
+REEF: Final = Label("reef", limit=1000)
+
+HANDLED_OUTCOMES: Final = ("handled", "duplicate", "parked", "released")
+
+# What every worker counts.
+MESSAGES_RECEIVED: Final = Counter(
+    name="reefmesh_messages_received_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Deliveries taken from a subscription, redeliveries included.",
+)
+MESSAGES_HANDLED: Final = Counter(
+    name="reefmesh_messages_handled_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, Label("outcome", values=HANDLED_OUTCOMES)),
+    help="Deliveries given back to the broker, by what became of them: handled, duplicate, parked or released.",
+)
+HANDLING_SECONDS: Final = Histogram(
+    name="reefmesh_handling_seconds",
+    unit="seconds",
+    labels=(SUBSCRIPTION,),
+    buckets=HANDLING_BUCKETS,
+    help="From a delivery's receipt to its acknowledgement, commit and outputs included.",
+)
+WAITING_SECONDS: Final = Histogram(
+    name="reefmesh_waiting_seconds",
+    unit="seconds",
+    labels=(SUBSCRIPTION,),
+    buckets=WAITING_BUCKETS,
+    help="From a message's production to its receipt by a lane.",
+)
+LANES: Final = Gauge(
+    name="reefmesh_lanes", unit="lanes", labels=(SUBSCRIPTION,), help="Lanes that this process runs on a subscription."
+)
+LANES_BUSY: Final = Gauge(
+    name="reefmesh_lanes_busy", unit="lanes", labels=(SUBSCRIPTION,), help="Lanes with a message in their hands."
+)
+LANES_STUCK: Final = Gauge(
+    name="reefmesh_lanes_stuck",
+    unit="lanes",
+    labels=(SUBSCRIPTION,),
+    help="Lanes whose message has not moved for longer than the stall limit.",
+)
+RETRIES: Final = Counter(
+    name="reefmesh_retries_total",
+    unit="events",
+    labels=(SUBSCRIPTION, REASON),
+    help="Attempts at a message that failed for now and are repeated in its lane, by the failure's kind.",
+)
+DUPLICATES: Final = Counter(
+    name="reefmesh_duplicates_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages skipped because their effect was there already.",
+)
+REDELIVERIES_HEALED: Final = Counter(
+    name="reefmesh_redeliveries_healed_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Redeliveries whose state was there and whose unsent outputs were sent from the outbox.",
+)
+SEQUENCE_GAPS: Final = Counter(
+    name="reefmesh_sequence_gaps_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Sequence numbers of a reef that were passed over when a later one arrived.",
+)
+PARKED: Final = Counter(
+    name="reefmesh_parked_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, REASON),
+    help="Messages set aside with their reason.",
+)
+POISON_BREAKER_OPEN: Final = Gauge(
+    name="reefmesh_poison_breaker_open",
+    unit="boolean",
+    labels=(SUBSCRIPTION,),
+    help="1 when too much was poison and the consumer has stopped, else 0.",
+)
+FENCE_REFUSALS: Final = Counter(
+    name="reefmesh_fence_refusals_total",
+    unit="events",
+    labels=(SUBSCRIPTION,),
+    help="Units of work refused because another process had written the reef.",
+)
+REEFS_CACHED: Final = Gauge(
+    name="reefmesh_reefs_cached", unit="reefs", labels=(SUBSCRIPTION,), help="Reefs whose state this process holds in memory."
+)
+
+# What the broker's client and the outbox tell.
+PUBLISHED: Final = Counter(
+    name="reefmesh_published_total",
+    unit="messages",
+    labels=(CHANNEL,),
+    help="Messages whose durable write the broker confirmed.",
+)
+PUBLISH_SECONDS: Final = Histogram(
+    name="reefmesh_publish_seconds",
+    unit="seconds",
+    labels=(SUBSCRIPTION,),
+    buckets=HANDLING_BUCKETS,
+    help="From handing a message's outputs and its acknowledgement to the broker until it confirmed them.",
+)
+RECONNECTS: Final = Counter(
+    name="reefmesh_reconnects_total", unit="events", help="Connections to the broker made again after a loss."
+)
+BROKER_CONNECTED: Final = Gauge(
+    name="reefmesh_broker_connected", unit="boolean", help="1 while connected to the broker, else 0."
+)
+BROKER_LAST_HEARD_SECONDS: Final = Gauge(
+    name="reefmesh_broker_last_heard_seconds", unit="seconds", help="Time since the broker was last heard of."
+)
+MESSAGES_WAITING: Final = Gauge(
+    name="reefmesh_messages_waiting",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages of a subscription that no lane has taken, where the engine can tell.",
+)
+OLDEST_MESSAGE_AGE_SECONDS: Final = Gauge(
+    name="reefmesh_oldest_message_age_seconds",
+    unit="seconds",
+    labels=(SUBSCRIPTION,),
+    help="Age of the oldest waiting message, where the engine can tell.",
+)
+OUTPUTS_RESENT: Final = Counter(
+    name="reefmesh_outputs_resent_total", unit="messages", help="Overdue outputs that were sent from the outbox."
+)
+
+# What the store tells.
+STORE_COMMITS: Final = Counter(
+    name="reefmesh_store_commits_total", unit="events", help="Database transactions that were committed."
+)
+STORE_COMMIT_SECONDS: Final = Counter(
+    name="reefmesh_store_commit_seconds_total",
+    unit="seconds",
+    help="Time that committed transactions took; divided by their number, what one takes.",
+)
+STORE_UNITS: Final = Counter(
+    name="reefmesh_store_units_total",
+    unit="units",
+    help="Units of work committed; divided by the transactions, how many share one.",
+)
+STORE_FAILURES: Final = Counter(
+    name="reefmesh_store_failures_total", unit="events", help="Transactions that failed; their units are tried again."
+)
+STORE_UNITS_WAITING: Final = Gauge(
+    name="reefmesh_store_units_waiting", unit="units", help="Units of work that wait for a transaction."
+)
+
+# What the services count.
+READINGS: Final = Counter(
+    name="reefmesh_readings_total",
+    unit="readings",
+    labels=(Label("outcome", values=("accepted", "duplicate", "quarantined")),),
+    help="Readings received, by what became of them; the three add up to all.",
+)
+QUARANTINED: Final = Counter(
+    name="reefmesh_quarantined_total",
+    unit="events",
+    labels=(REASON,),
+    help="Quarantine entries: messages, readings or single channels that could not be understood.",
+)
+READING_LAG_SECONDS: Final = Gauge(
+    name="reefmesh_reading_lag_seconds",
+    unit="seconds",
+    labels=(REEF,),
+    help="From the observation to the handling of a reef's newest reading, when it was handled.",
+)
+BRIDGED: Final = Counter(
+    name="reefmesh_bridged_total",
+    unit="messages",
+    labels=(Label("device", values=("registered", "unregistered", "nameless")),),
+    help="Messages that devices sent over MQTT, moved to reef.telemetry, by what is known of the device.",
+)
+BRIDGE_FAILURES: Final = Counter(
+    name="reefmesh_bridge_failures_total",
+    unit="events",
+    labels=(REASON,),
+    help="Attempts to move messages of devices that failed and are repeated, by the failure's kind.",
+)
+BRIDGE_ACTIVE: Final = Gauge(
+    name="reefmesh_bridge_active",
+    unit="boolean",
+    help="1 when the broker gives the messages of devices to this process, 0 while it stands by or is away.",
+)
+DELIVERIES: Final = Counter(
+    name="reefmesh_deliveries_total",
+    unit="messages",
+    labels=(CHANNEL, Label("outcome", values=("delivered", "retrying", "failed", "suppressed"))),
+    help="Alerts given to a channel to people, by outcome.",
+)
+ALERT_LATENCY_SECONDS: Final = Histogram(
+    name="reefmesh_alert_latency_seconds",
+    unit="seconds",
+    buckets=WAITING_BUCKETS,
+    help="From the receipt of the telemetry that raised an alert to the alert.",
+)
+
+# What the process tells of itself.
+BUILD_INFO: Final = Gauge(
+    name="reefmesh_build_info",
+    unit="info",
+    labels=(Label("version", limit=1), Label("python", limit=1)),
+    help="1, with the versions that run.",
+)
+LABEL_VALUES_FOLDED: Final = Counter(
+    name="reefmesh_label_values_folded_total",
+    unit="events",
+    labels=(Label("metric", limit=128),),
+    help="Uses of a label value beyond its limit, shown as 'other'.",
+)
+
+ROWS: Final[tuple[Row, ...]] = tuple(value for value in list(vars().values()) if isinstance(value, Counter | Gauge | Histogram))

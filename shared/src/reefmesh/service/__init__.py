@@ -1,0 +1,1 @@
+"""How a service lives: its lanes, its drain, its exit codes."""

@@ -1,0 +1,77 @@
+"""The command line of a service that runs as a process of its own."""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+import reefmesh
+from reefmesh.clock import Clock, SystemClock
+from reefmesh.errors import ConfigurationError
+from reefmesh.observability.logs import configure_logging
+from reefmesh.service.assembly import Blueprint, run_alone
+from reefmesh.service.exit import explain, run_to_exit
+from reefmesh.settings import ServiceSettings
+
+Kind = TypeVar("Kind", bound=ServiceSettings)
+
+log = structlog.get_logger()
+
+
+def run_service(
+    kind: type[Kind],
+    blueprint: Callable[[Kind], Blueprint],
+    *,
+    description: str,
+    arguments: Sequence[str] | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Parse, read the settings, run until SIGTERM or SIGINT; return the exit code (see ``service.exit``).
+
+    ``clock`` is the system's unless a simulation brings its own.
+    """
+    name = kind.SECTION
+    parser = argparse.ArgumentParser(
+        prog=f"reefmesh-{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_epilog(kind),
+    )
+    parser.add_argument("--config", type=Path, help="settings file (TOML) [env: REEFMESH_CONFIG]")
+    parser.add_argument("--check", action="store_true", help="check the settings, say nothing, exit 0 or 78")
+    parser.add_argument("--version", action="version", version=f"reefmesh-{name} {reefmesh.__version__}")
+    options = parser.parse_args(arguments)
+    try:
+        settings = kind.load(config=options.config)
+        plan = blueprint(settings)
+    except ConfigurationError as error:
+        return explain(error)
+    if options.check:
+        return 0
+    configure_logging(name, level=settings.log_level, log_format=settings.log_format)
+    for warning in kind.unknown_variables():
+        log.warning("unknown variable", hint=warning)
+
+    async def main(stop: asyncio.Event) -> None:
+        await run_alone(plan, settings, stop, clock=clock or SystemClock())
+
+    return run_to_exit(main)
+
+
+def _epilog(kind: type[ServiceSettings]) -> str:
+    upper = kind.SECTION.upper()
+    lines = [f"settings (environment; also REEFMESH_{upper}_<NAME> for this service alone):"]
+    for name, field in kind.model_fields.items():
+        lines.append(f"  REEFMESH_{name.upper():<28} {field.description or ''}")
+    lines += [
+        "",
+        "example:",
+        "  REEFMESH_BROKER_URL=stomp+ssl://host-1:61614,host-2:61614 REEFMESH_BROKER_USERNAME=" + kind.SECTION,
+        f"  REEFMESH_STORE_URL='postgresql://{kind.SECTION}@host/reefmesh?schema={kind.SECTION}' reefmesh-{kind.SECTION}",
+        "",
+        "exit codes: 0 drained, 65 too much poison, 70 bug, 75 broker or database away, 78 settings",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""What a service must bring: one message in; new state, rows and messages out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.store.port import Write
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A message to be: the worker gives it its envelope. ``step`` makes its event id deterministic (unique per input);
+    ``sequenced`` gives it the reef's next number on that channel."""
+
+    channel: str
+    step: str
+    schema_id: str
+    body: bytes
+    sequenced: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Generic[S]):
+    """What one message did to one reef."""
+
+    state: S
+    writes: Sequence[Write] = ()
+    outputs: Sequence[Output] = ()
+
+
+class Handler(Protocol[S]):
+    """The domain's side of a worker. State is owned by the worker: after a failed commit it is loaded again, so a handler
+    may change it in place."""
+
+    async def load(self, reef_id: str, state: bytes | None) -> S:
+        """Make the state of a reef from its row (None: a new reef), reading the service's own tables if need be."""
+        ...
+
+    def dump(self, state: S) -> bytes:
+        """Return the bytes for the reef's row."""
+        ...
+
+    async def handle(self, message: Envelope, state: S) -> Change[S]:
+        """Apply one message.
+
+        Raises:
+            PoisonMessage: it can never be handled.
+            TransientError: try again later.
+        """
+        ...

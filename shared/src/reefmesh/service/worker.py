@@ -1,0 +1,384 @@
+"""The lanes of one service on one subscription: from a delivery to a safe effect.
+
+One message's way: receive -> skip if applied -> handle -> commit (state + inbox mark + rows + outbox, behind the version
+fence) -> settle (outputs + acknowledgement at the broker) -> forget the outbox rows. A crash anywhere in between heals on
+redelivery: the inbox says "applied", the outbox says what is still to be sent.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Generic, Literal, TypeVar
+
+import structlog
+
+from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, LaneLost, Publication
+from reefmesh.clock import Clock
+from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.errors import PoisonMessage, TransientError
+from reefmesh.observability import table
+from reefmesh.observability.carried import CARRIED, Carried
+from reefmesh.observability.metrics import Metrics
+from reefmesh.observability.progress import Progress
+from reefmesh.service import positions
+from reefmesh.service.backoff import Backoff
+from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh.service.handler import Handler, Output
+from reefmesh.service.reefs import Reefs
+from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
+
+S = TypeVar("S")
+log = structlog.get_logger()
+
+REPLAYED_HEADER: Final = "replayed"
+BEHIND_PARKED: Final = "behind-parked"
+STALE_RETRIES_LIMIT: Final = 100
+SUSPECT_WAIT_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """The bounds of a worker; see ``reefmesh.settings`` for how operators set them.
+
+    ``crash_limit``: a redelivered message is tried this often before it counts as one that kills its process.
+    ``fault_attempts_limit``: tries of a message on which the handler itself fails (a bug), before it is parked.
+    """
+
+    lanes: int = 32
+    poison_policy: Literal["continue", "park"] = "continue"
+    crash_limit: int = 5
+    fault_attempts_limit: int = 5
+    reefs_cached_limit: int = 20_000
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Carried:
+    """A delivery on its way, and what is settled about it so far."""
+
+    lane: Lane
+    delivery: Delivery
+    attempts: int = 0
+    faults: int = 0
+    outcome: str = ""
+    outputs: Sequence[Publication] | None = None
+    poison: PoisonMessage | None = None
+
+
+class Worker(Generic[S]):
+    """Runs K lanes until it is drained; ``run`` returns when every lane has handed back what it held."""
+
+    def __init__(
+        self,
+        *,
+        subscription: Subscription,
+        broker: Broker,
+        store: Store,
+        handler: Handler[S],
+        clock: Clock,
+        metrics: Metrics,
+        progress: Progress,
+        limits: WorkerLimits | None = None,
+        breaker: PoisonBreaker | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.subscription = subscription
+        self._inbox = str(subscription)
+        self._broker = broker
+        self._store = store
+        self._handler = handler
+        self._clock = clock
+        self._metrics = metrics
+        self._progress = progress
+        self._limits = limits or WorkerLimits()
+        self._breaker = breaker or PoisonBreaker()
+        self._random = random or Random()  # noqa: S311  # jitter, not secrets
+        self._reefs: Reefs[S] = Reefs(store=store, handler=handler, limit=self._limits.reefs_cached_limit)
+        self._suspects = asyncio.Lock()
+        self._draining = asyncio.Event()
+        self._consumer: Consumer | None = None
+
+    @property
+    def reefs_cached(self) -> int:
+        return len(self._reefs)
+
+    async def run(self) -> None:
+        """Subscribe and work until drained.
+
+        Raises:
+            TooMuchPoison: the breaker opened; nothing more is taken, what was in hand was given back.
+        """
+        if self._draining.is_set():
+            return
+        consumer = self._consumer = self._broker.consumer(self.subscription, lanes=self._limits.lanes)
+        await consumer.start()
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for lane in consumer.lanes:
+                    lanes.create_task(self._work(lane), name=f"{self._inbox}/{lane.index}")
+        except* TooMuchPoison as stopped:
+            raise stopped.exceptions[0] from None
+        finally:
+            await consumer.close()
+
+    async def drain(self) -> None:
+        """Take nothing new, let what is in flight finish (a message that waits for its next try is given back), then
+        unsubscribe. Returns when that is done; bound it from outside. Idempotent, safe before ``run``."""
+        self._draining.set()
+        self._progress.draining()
+        if self._consumer is not None:
+            await self._consumer.drain()
+
+    async def _work(self, lane: Lane) -> None:
+        busy = self._metrics.gauge(table.LANES_BUSY, self._inbox)
+        received = self._metrics.counter(table.MESSAGES_RECEIVED, self._inbox)
+        waiting = self._metrics.histogram(table.WAITING_SECONDS, self._inbox)
+        while not self._draining.is_set() and (delivery := await lane.receive()) is not None:
+            message = delivery.message
+            self._progress.received(self._inbox, lane.index, reef_id=message.reef_id, event_id=message.event_id)
+            received.inc()
+            waiting.observe(max(0.0, (self._clock.now() - message.produced_at).total_seconds()))
+            busy.inc()
+            outcome = "released"
+            noted = CARRIED.set(Carried(message, lane.index, self._inbox))
+            try:
+                outcome = await self._carry(lane, delivery)
+            finally:
+                CARRIED.reset(noted)
+                busy.dec()
+                if outcome == "released":
+                    self._progress.released(self._inbox, lane.index)
+                else:
+                    self._progress.finished(self._inbox, lane.index)
+                self._metrics.count(table.MESSAGES_HANDLED, self._inbox, outcome)
+
+    async def _carry(self, lane: Lane, delivery: Delivery) -> str:
+        """Bring one delivery to its end, however often that must be tried; returns the outcome for the metrics."""
+        carried = _Carried(lane=lane, delivery=delivery)
+        started = asyncio.get_running_loop().time()
+        while True:
+            try:
+                outcome = await self._try_once(carried)
+            except LaneLost as lost:
+                log.warning("lane lost its delivery", reason=str(lost))
+                return "released"
+            except TransientError as error:
+                carried.attempts += 1
+                self._metrics.count(table.RETRIES, self._inbox, type(error).__name__)
+                self._progress.retrying(self._inbox, lane.index, str(error))
+                log.warning("retry", attempt=carried.attempts, reason=str(error))
+                if not await self._wait_before_retry(carried.attempts):
+                    await self._give_back(lane, delivery)
+                    return "released"
+                self._progress.attempting(self._inbox, lane.index)
+            else:
+                handling_seconds = asyncio.get_running_loop().time() - started
+                self._metrics.observe(table.HANDLING_SECONDS, handling_seconds, self._inbox)
+                return outcome
+
+    async def _try_once(self, carried: "_Carried") -> str:
+        """One attempt. What an earlier attempt finished (the commit, the verdict "poison") is not done again."""
+        message = carried.delivery.message
+        if carried.poison is None and carried.outputs is None:
+            try:
+                redelivered = carried.delivery.redelivered and carried.attempts == 0
+                carried.outcome, carried.outputs = await (self._apply_again if redelivered else self._apply)(message)
+            except PoisonMessage as poison:
+                await self._judge_poison(carried, poison)
+            except TransientError:
+                raise
+            except Exception as error:  # a bug that one message meets must not stop the lanes of the other reefs
+                log.exception("handler fault", attempt=carried.attempts + 1)
+                carried.faults += 1
+                if carried.faults < self._limits.fault_attempts_limit:
+                    raise TransientError(f"{type(error).__name__}: {error}") from error
+                await self._judge_poison(carried, PoisonMessage("handler-fault", f"{type(error).__name__}: {error}"[:500]))
+        if carried.poison is not None:
+            await self._park(carried.lane, carried.delivery, carried.poison, carried.attempts + 1)
+            return "parked"
+        outputs = carried.outputs or ()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await carried.lane.settle(carried.delivery, outputs)
+        self._metrics.observe(table.PUBLISH_SECONDS, loop.time() - began, self._inbox)
+        for output in outputs:
+            self._metrics.count(table.PUBLISHED, output.channel)
+        if outputs:
+            await self._store.outputs_sent([message.event_id])
+        self._breaker.note(poison=False)
+        return carried.outcome
+
+    async def _judge_poison(self, carried: "_Carried", poison: PoisonMessage) -> None:
+        carried.poison = poison
+        if poison.reason == BEHIND_PARKED:
+            return
+        self._breaker.note(poison=True)
+        if self._breaker.open:
+            self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
+            log.error("too much poison, consumer stops", reason=poison.reason, detail=poison.detail)
+            await self._give_back(carried.lane, carried.delivery)
+            raise TooMuchPoison(f"{self._inbox} stopped: too many messages are poison, the last by {poison}")
+
+    async def _apply(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
+        """Commit what the message does, once; return the outcome and the outputs that are not known to be out."""
+        reef = self._reefs.hold(message.reef_id)
+        async with reef.lock:
+            for _ in range(STALE_RETRIES_LIMIT):
+                state = await self._reefs.load(reef)
+                if self._may_be_outdated(reef.cursor, message):
+                    reef.fresh = False
+                    state = await self._reefs.load(reef)
+                if positions.is_applied(reef.cursor, self._inbox, message.seq):
+                    return self._healed(await self._store.pending_outputs(message.reef_id, message.event_id))
+                self._refuse_behind_parked(reef.cursor, message)
+                reef.fresh = False  # until the commit says otherwise: the handler may change the state in place
+                change = await self._handler.handle(message, state)
+                cursor = self._after(reef.cursor, message)
+                cursor, outputs = self._address(message, cursor, change.outputs)
+                result = await self._store.commit(
+                    Unit(
+                        reef_id=message.reef_id,
+                        inbox=self._inbox,
+                        event_id=message.event_id,
+                        expected_version=reef.version,
+                        cursor=cursor,
+                        state=self._handler.dump(change.state),
+                        writes=change.writes,
+                        outputs=outputs,
+                    )
+                )
+                match result:
+                    case Committed(version):
+                        reef.state, reef.version, reef.cursor, reef.fresh = change.state, version, cursor, True
+                        return "handled", outputs
+                    case AlreadyApplied(pending):
+                        return self._healed(pending)
+                    case Stale(version):
+                        self._metrics.count(table.FENCE_REFUSALS, self._inbox)
+                        log.info("stale version refused", had=reef.version, row=version)
+            raise TransientError("the reef's row changes faster than it can be read")
+
+    def _healed(self, pending: Sequence[Publication]) -> tuple[str, Sequence[Publication]]:
+        self._metrics.count(table.DUPLICATES, self._inbox)
+        if pending:
+            self._metrics.count(table.REDELIVERIES_HEALED, self._inbox)
+        return "duplicate", pending
+
+    def _after(self, cursor: Cursor, message: Envelope) -> Cursor:
+        gap = 0 if message.headers.get(REPLAYED_HEADER) else positions.gap_before(cursor, self._inbox, message.seq)
+        if gap:
+            self._metrics.count(table.SEQUENCE_GAPS, self._inbox, amount=gap)
+            log.warning("sequence gap", gap=gap)
+        cursor = positions.advance(cursor, self._inbox, message.seq)
+        return positions.take_back(cursor, self._inbox) if message.headers.get(REPLAYED_HEADER) else cursor
+
+    def _address(self, message: Envelope, cursor: Cursor, outputs: Sequence[Output]) -> tuple[Cursor, tuple[Publication, ...]]:
+        """Give each output its envelope: deterministic id, the reef's next number, the input's trace."""
+        now = self._clock.now()
+        publications = []
+        for output in outputs:
+            seq = None
+            if output.sequenced:
+                cursor, (seq,) = positions.next_seqs(cursor, output.channel, 1)
+            publications.append(
+                Publication(
+                    channel=output.channel,
+                    message=Envelope(
+                        event_id=event_id_of(message.event_id, output.step),
+                        reef_id=message.reef_id,
+                        schema_id=output.schema_id,
+                        produced_at=now,
+                        body=output.body,
+                        seq=seq,
+                        traceparent=message.traceparent,
+                    ),
+                )
+            )
+        return cursor, tuple(publications)
+
+    def _may_be_outdated(self, cursor: Cursor, message: Envelope) -> bool:
+        """What looks like a hole, or like a parked message, may be what another process did while it had the reef."""
+        return positions.gap_before(cursor, self._inbox, message.seq) > 0 or cursor.parked.get(self._inbox, 0) > 0
+
+    def _refuse_behind_parked(self, cursor: Cursor, message: Envelope) -> None:
+        waits = self._limits.poison_policy == "park" and cursor.parked.get(self._inbox, 0) > 0
+        if waits and not message.headers.get(REPLAYED_HEADER):
+            raise PoisonMessage(BEHIND_PARKED, "an earlier message of this reef is parked")
+
+    async def _apply_again(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
+        """Apply a message that may have killed a process, or stood beside one that did. From its second redelivery on it is
+        tried while no other such message is, and counted only then: the killer is found out, its neighbours are not blamed."""
+        suspect = self._limits.crash_limit == 1 or await self._store.attempts(self._inbox, message.event_id) > 0
+        async with self._alone() if suspect else nullcontext():
+            await self._refuse_killers(message)
+            return await self._apply(message)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Wait for the other suspects, but not for ever for one that is stuck."""
+        try:
+            async with asyncio.timeout(SUSPECT_WAIT_SECONDS):
+                await self._suspects.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._suspects.release()
+
+    async def _refuse_killers(self, message: Envelope) -> None:
+        tries = await self._store.count_attempt(self._inbox, message.event_id)
+        if tries > self._limits.crash_limit:
+            raise PoisonMessage("kills-its-process", f"tried {tries - 1} times without an end")
+
+    async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
+        """Remember the hole in the reef's row first, then move the message: a crash in between only repeats this."""
+        message = delivery.message
+        reef = self._reefs.hold(message.reef_id)
+        async with reef.lock:
+            for _ in range(STALE_RETRIES_LIMIT):
+                state = await self._reefs.load(reef)
+                cursor = positions.set_aside(reef.cursor, self._inbox, message.seq)
+                result = await self._store.commit(
+                    Unit(
+                        reef_id=message.reef_id,
+                        inbox=f"{self._inbox}#parked",
+                        event_id=message.event_id,
+                        expected_version=reef.version,
+                        cursor=cursor,
+                        state=self._handler.dump(state),
+                    )
+                )
+                if isinstance(result, Committed):
+                    reef.version, reef.cursor = result.version, cursor
+                    break
+                reef.fresh = False
+                if isinstance(result, AlreadyApplied):
+                    break
+        if delivery.redelivered:
+            await self._store.forget_attempts(self._inbox, message.event_id)
+        await lane.park(delivery, reason=poison.reason, detail=poison.detail, attempts=attempts)
+        self._metrics.count(table.PARKED, self._inbox, poison.reason)
+        log.error("parked", reason=poison.reason, detail=poison.detail, attempts=attempts)
+
+    async def _wait_before_retry(self, attempt: int) -> bool:
+        """Wait for the backoff; False when the worker drains meanwhile."""
+        delay_seconds = self._limits.backoff.delay_seconds(attempt, self._random)
+        try:
+            await asyncio.wait_for(self._draining.wait(), timeout=delay_seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    async def _give_back(self, lane: Lane, delivery: Delivery) -> None:
+        try:
+            if delivery.redelivered:
+                await self._store.forget_attempts(self._inbox, delivery.message.event_id)
+            await lane.release(delivery)
+        except TransientError as error:
+            # The broker is away: it redelivers by itself what was never acknowledged.
+            log.info("not given back, the broker redelivers", reason=str(error))

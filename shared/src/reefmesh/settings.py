@@ -1,0 +1,243 @@
+"""What an operator sets: environment variables over one TOML file over defaults; every mistake becomes one line."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from reefmesh.errors import ConfigurationError
+from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
+from reefmesh.observability.progress import STALL_AFTER_SECONDS
+
+PREFIX: Final = "REEFMESH_"
+CONFIG_VARIABLE: Final = "REEFMESH_CONFIG"
+SECTIONS: Final = ("ingest", "scoring", "alerts", "standalone")
+FILE_BYTES_LIMIT: Final = 1024 * 1024
+
+PoisonPolicy = Literal["continue", "park"]
+
+
+class Settings(BaseSettings):
+    """Reads nothing by itself: ``load`` does, once, in ``bootstrap.py``; tests construct it with keywords.
+
+    A subclass names its ``SECTION``: that table of the file, and ``REEFMESH_<SECTION>_<NAME>``, are for it alone and win
+    over the top of the file and over ``REEFMESH_<NAME>``. A field's description says what is allowed; errors quote it.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+    SECTION: ClassVar[str] = ""
+    ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home"})
+    """What may stand at the top of the file for others: the file is one for all that run on a machine."""
+    OPTIONS: ClassVar[Mapping[str, str]] = {}
+    """How the command line calls a setting, where that is not ``--`` and its name."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        environment: Mapping[str, str] | None = None,
+        config: Path | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Read the file (``config``, else ``REEFMESH_CONFIG``), the environment and ``overrides`` (they win).
+
+        Raises:
+            ConfigurationError: one line that names the setting, its value (unless secret) and what is allowed.
+        """
+        environment = os.environ if environment is None else environment
+        named = environment.get(CONFIG_VARIABLE)
+        path = config or (Path(named) if named else None)
+        layers = [
+            *([_from_file(cls, path)] if path else []),
+            _from_environment(cls, environment, PREFIX),
+            *([_from_environment(cls, environment, _section_prefix(cls))] if cls.SECTION else []),
+            {
+                name: (cls.OPTIONS.get(name, f"--{name.replace('_', '-')}"), value)
+                for name, value in (overrides or {}).items()
+                if value is not None
+            },
+        ]
+        origins: dict[str, tuple[str, Any]] = {}
+        for layer in layers:
+            origins |= layer
+        try:
+            return cls(**{name: value for name, (_, value) in origins.items()})
+        except ValidationError as error:
+            mistakes = [_said(cls, each, origins) for each in error.errors(include_url=False)]
+            raise ConfigurationError("; ".join(mistakes)) from None  # the cause would print secrets
+
+    @classmethod
+    def unknown_variables(cls, environment: Mapping[str, str] | None = None) -> Sequence[str]:
+        """Return a line for each ``REEFMESH_`` variable that looks like a misspelt setting of this service: for a warning, as
+        it may be another service's."""
+        environment = os.environ if environment is None else environment
+        known = [f"{prefix}{name.upper()}" for prefix in {PREFIX, _section_prefix(cls)} for name in cls.model_fields]
+        strange = sorted(
+            name
+            for name in environment
+            if name.startswith(PREFIX) and "__" not in name and name not in (CONFIG_VARIABLE, *known)
+        )
+        return [
+            f"{variable} is not a setting of this service; is {near[0]} meant?"
+            for variable in strange
+            if (near := difflib.get_close_matches(variable, known, n=1, cutoff=0.9))
+        ]
+
+
+class ServiceSettings(Settings):
+    """What every service has."""
+
+    broker_url: str = Field(
+        pattern=r"^[a-z][a-z+]*://",
+        description="a broker's address: embedded:///path, stomp+ssl://host-1:61614,host-2:61614 or amqps://host:5671",
+    )
+    broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
+    broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
+    store_url: str = Field(
+        pattern=r"^[a-z][a-z+]*://", description="a database's address: sqlite:////absolute/path or postgresql://user@host/name"
+    )
+    store_password: SecretStr | None = Field(default=None, description="a password of the database, when the address has none")
+    http_host: str = Field(default="127.0.0.1", min_length=1, description="an address of this machine (0.0.0.0: all)")
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(default=8080, description="a port from 0 (any free one) to 65535")
+    lanes: Annotated[int, Field(ge=1, le=1024)] = Field(default=32, description="a whole number from 1 to 1024")
+    drain_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=90.0, description="seconds, above 0 and at most 3600"
+    )
+    stall_after_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=STALL_AFTER_SECONDS, description="seconds, above 0 and at most 86400"
+    )
+    log_level: LogLevel = Field(default="info", description="debug, info, warning or error")
+    log_format: LogFormat = Field(default="auto", description="auto (text on a terminal, else JSON), json or pretty")
+    poison_policy: PoisonPolicy = Field(
+        default="continue", description="continue (set aside the message alone) or park (and every later one of its reef)"
+    )
+    crash_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=5, description="a whole number from 1 to 1000: tries of a message that kills its process"
+    )
+    poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5, description="a share above 0 and at most 1 of the latest messages"
+    )
+
+    def broker_address(self) -> str:
+        """Return the broker's address with user name and password in it: never to be logged."""
+        return with_credentials(self.broker_url, self.broker_username, self.broker_password)
+
+    def store_address(self) -> str:
+        """Return the database's address with its password in it: never to be logged."""
+        return with_credentials(self.store_url, None, self.store_password)
+
+
+Origins = dict[str, tuple[str, Any]]
+"""Setting -> (how an operator would name its place, value)."""
+
+
+def with_credentials(url: str, username: str | None, password: SecretStr | None) -> str:
+    """Return the address with what it leaves out filled in; what it names wins."""
+    parts = urlsplit(url)
+    named, _, hosts = parts.netloc.rpartition("@")
+    user, colon, secret = named.partition(":")
+    if not (user or username) or (username is None and password is None):
+        return url
+    user = user or quote(username or "", safe="")
+    secret = secret if colon or password is None else quote(password.get_secret_value(), safe="")
+    return parts._replace(netloc=f"{user}:{secret}@{hosts}" if secret else f"{user}@{hosts}").geturl()
+
+
+def _section_prefix(cls: type[Settings]) -> str:
+    return f"{PREFIX}{cls.SECTION.upper()}_" if cls.SECTION else PREFIX
+
+
+def _from_environment(cls: type[Settings], environment: Mapping[str, str], prefix: str) -> Origins:
+    source = EnvSettingsSource(cls, env_prefix=prefix)
+    source.env_vars = {name.lower(): value for name, value in environment.items()}
+    try:
+        values = source()
+    except SettingsError as error:
+        name = next((name for name in cls.model_fields if f'"{name}"' in str(error)), "")
+        raise ConfigurationError(f"{prefix}{name.upper()} is not valid JSON{_allowed(cls, name)}") from None
+    return {name: (f"{prefix}{name.upper()}", value) for name, value in values.items()}
+
+
+def _from_file(cls: type[Settings], path: Path) -> Origins:
+    try:
+        with path.open("rb") as file:
+            text = file.read(FILE_BYTES_LIMIT + 1)
+        if len(text) > FILE_BYTES_LIMIT:
+            raise ConfigurationError(f"the settings file {path} is larger than {FILE_BYTES_LIMIT} bytes")
+        content = tomllib.loads(text.decode())
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the settings file {path}: {(error.strerror or str(error)).lower()}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the settings file {path} is not valid TOML: {' '.join(str(error).split())}") from None
+    strange = (set(SECTIONS) | cls.ELSEWHERE) - set(cls.model_fields)
+    top = {key: value for key, value in content.items() if key not in strange}
+    own = content.get(cls.SECTION, {}) if cls.SECTION else {}
+    if not isinstance(own, dict):
+        raise ConfigurationError(f"{cls.SECTION} in {path} must be a table: [{cls.SECTION}]")
+    origins: Origins = {}
+    for place, values in ((f"in {path}", top), (f"under [{cls.SECTION}] in {path}", own)):
+        for key, value in values.items():
+            if key not in cls.model_fields:
+                near = difflib.get_close_matches(key, [*cls.model_fields, *SECTIONS, *cls.ELSEWHERE], n=1)
+                hint = f"; is {near[0]} meant?" if near else f"; known are {', '.join(sorted(cls.model_fields))}"
+                raise ConfigurationError(f"unknown setting {key} {place}{hint}")
+            origins[key] = (f"{key} {place}", value)
+    return origins
+
+
+def _said(cls: type[Settings], error: ErrorDetails, origins: Origins) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    allowed = _allowed(cls, name)
+    if error["type"] == "missing" and len(error["loc"]) == 1:
+        return f"{PREFIX}{name.upper()} is not set{allowed}"
+    if not name:
+        return _plain(error["msg"])
+    place, value = origins.get(name, (f"{PREFIX}{name.upper()}", error["input"]))
+    inside = "".join(f".{part}" for part in error["loc"][1:])
+    shown = "" if _is_secret(cls, name) else f" is {_shown(error['input'] if inside else value)}"
+    if error["type"] == "extra_forbidden" and not inside:
+        return f"unknown setting {place}"
+    problem = (
+        f": {_plain(error['msg'])}" if error["type"] in ("value_error", "assertion_error") or inside or not allowed else ""
+    )
+    return f"{place}{inside}{shown or ' is not valid'}{problem}{'' if inside else allowed}"
+
+
+def _allowed(cls: type[Settings], name: str) -> str:
+    field = cls.model_fields.get(name)
+    return f"; set it to {field.description}" if field is not None and field.description else ""
+
+
+def _is_secret(cls: type[Settings], name: str) -> bool:
+    field = cls.model_fields.get(name)
+    return field is not None and "Secret" in repr(field.annotation)
+
+
+def _shown(value: object) -> str:
+    text = hide_url_secrets(repr(value))
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _plain(message: str) -> str:
+    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return " ".join((text[:1].lower() + text[1:]).split())

@@ -1,0 +1,81 @@
+"""Looking at a database without changing it: is it there, what was applied to it, what time is it there."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from reefmesh.clock import Clock
+from reefmesh.store.migrations import SELECT_RECORDS, MigrationSet, Records, next_migration
+from reefmesh.store.sqlite_errors import translated
+
+LOOK_TIMEOUT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """``made``: a service has made its tables here. ``pending``: changes that the next start of a service makes.
+    ``clock_offset_seconds``: how far the database's clock is ahead of ours; None where it is the same clock."""
+
+    name: str
+    made: bool
+    pending: tuple[str, ...]
+    clock_offset_seconds: float | None
+
+
+async def inspect_sqlite(path: Path, sets: Sequence[MigrationSet]) -> Inspection:
+    """Raises ConfigurationError or StoreUnavailable, as opening the store would."""
+    name = f"the database {path}"
+    applied = await asyncio.to_thread(_read_sqlite, path, name)
+    return _inspection(name, sets, applied, None)
+
+
+def _read_sqlite(path: Path, name: str) -> Records | None:
+    if not path.exists():
+        return None
+    address = f"file:{quote(str(path))}?mode=ro"
+    with translated(name, opening=True), closing(sqlite3.connect(address, uri=True, timeout=LOOK_TIMEOUT_SECONDS)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'mesh_migration'").fetchone():
+            return None
+        return {(row[0], row[1]): row[2] for row in database.execute(SELECT_RECORDS)}
+
+
+async def inspect_postgresql(dsn: str, *, schema: str, name: str, sets: Sequence[MigrationSet], clock: Clock) -> Inspection:
+    """Raises ConfigurationError or StoreUnavailable, as opening the store would."""
+    import asyncpg  # noqa: PLC0415 - an optional dependency; whoever calls has found it
+
+    from reefmesh.store.postgresql_errors import translated as translated_postgresql  # noqa: PLC0415 - needs the driver too
+
+    applied: Records | None = None
+    with translated_postgresql(name, opening=True):
+        connection = await asyncpg.connect(dsn, timeout=LOOK_TIMEOUT_SECONDS, command_timeout=LOOK_TIMEOUT_SECONDS)
+        try:
+            asked_at = clock.now()
+            there_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            answered_at = clock.now()
+            if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.mesh_migration"):
+                await connection.execute("SELECT set_config('search_path', $1, false)", schema)
+                applied = {(row[0], row[1]): row[2] for row in await connection.fetch(SELECT_RECORDS)}
+        finally:
+            await connection.close()
+    offset = there_at - (asked_at + (answered_at - asked_at) / 2)
+    return _inspection(name, sets, applied, offset.total_seconds())
+
+
+def _inspection(
+    name: str, sets: Sequence[MigrationSet], applied: Records | None, clock_offset_seconds: float | None
+) -> Inspection:
+    if applied is not None:
+        next_migration(sets, applied, database=name)  # says what is wrong with what was applied
+    pending = tuple(
+        f"{each.name} {migration.version:04}"
+        for each in sets
+        for migration in each.migrations
+        if (each.name, migration.version) not in (applied or {})
+    )
+    return Inspection(name=name, made=applied is not None, pending=pending, clock_offset_seconds=clock_offset_seconds)

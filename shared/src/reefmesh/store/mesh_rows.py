@@ -1,0 +1,69 @@
+"""How cursors and publications are written into the mesh's own tables, and read back."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic_core import to_json
+
+from reefmesh.broker.port import Publication
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.store.port import Cursor, Unit
+
+INBOX_LENGTH: Final = 128
+"""Inputs remembered per reef and inbox. The sequence numbers in the cursor skip older repeats; raw telemetry, which has
+none, is repeated by brokers within far fewer messages of one reef than this."""
+
+OutboxRow = tuple[str, str, str, int, int, str, str, bytes, int]
+"""event_id, cause_event_id, reef_id, version, position, channel, headers_json, body, created_us."""
+
+SELECT_OUTPUTS: Final = """
+SELECT channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? AND cause_event_id = ? ORDER BY version, position
+"""
+
+
+def cursor_to_json(cursor: Cursor) -> str:
+    """Write a cursor; empty parts are left out, since there is one in every row."""
+    parts: dict[str, Mapping[str, object]] = {"applied": cursor.applied, "published": cursor.published}
+    if cursor.missing:
+        parts["missing"] = cursor.missing
+    if cursor.parked:
+        parts["parked"] = cursor.parked
+    return to_json({name: part for name, part in parts.items() if part}).decode()
+
+
+def cursor_from_json(text: str) -> Cursor:
+    parts = json.loads(text)
+    missing = {subscription: tuple(numbers) for subscription, numbers in parts.get("missing", {}).items()}
+    return Cursor(
+        applied=parts.get("applied", {}),
+        missing=missing,
+        published=parts.get("published", {}),
+        parked=parts.get("parked", {}),
+    )
+
+
+def outbox_rows(unit: Unit, *, version: int, created_us: int) -> list[OutboxRow]:
+    """Return the rows of a unit's outputs; ``version`` is the reef's version once the unit is in."""
+    rows: list[OutboxRow] = []
+    for position, output in enumerate(unit.outputs):
+        message = output.message
+        headers = to_json(message.to_headers()).decode()
+        rows.append(
+            (
+                message.event_id,
+                unit.event_id,
+                unit.reef_id,
+                version,
+                position,
+                output.channel,
+                headers,
+                message.body,
+                created_us,
+            )
+        )
+    return rows
+
+
+def publication_from_row(channel: str, headers_json: str, body: bytes) -> Publication:
+    return Publication(channel=channel, message=Envelope.from_headers(json.loads(headers_json), body))

@@ -1,0 +1,119 @@
+"""Versioned schema changes, read from a package's data: ``NNNN_name.sql``, numbered from 1 without a gap.
+
+Each is applied in one transaction of its own and recorded with its checksum. An applied file is history: it is never
+edited, a further one is added.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from sqlite3 import complete_statement
+from typing import Final
+
+from reefmesh.errors import ConfigurationError
+
+RECORD_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS mesh_migration (
+  set_name TEXT NOT NULL,
+  version BIGINT NOT NULL,
+  name TEXT NOT NULL,
+  checksum TEXT NOT NULL,
+  applied_us BIGINT NOT NULL,
+  PRIMARY KEY (set_name, version)
+)
+"""
+SELECT_RECORDS: Final = "SELECT set_name, version, checksum FROM mesh_migration"
+INSERT_RECORD: Final = "INSERT INTO mesh_migration (set_name, version, name, checksum, applied_us) VALUES (?, ?, ?, ?, ?)"
+
+_FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
+
+Records = Mapping[tuple[str, int], str]
+"""What a database says was applied to it: (set, version) -> checksum."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    version: int
+    name: str
+    script: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the script, whatever line ends a checkout gave it."""
+        return hashlib.sha256("\n".join(self.script.splitlines()).encode()).hexdigest()
+
+    def statements(self) -> Iterator[str]:
+        """Yield the script's statements one by one; the last may lack its semicolon."""
+        statement = ""
+        for line in self.script.splitlines(keepends=True):
+            statement += line
+            if complete_statement(statement):
+                yield statement
+                statement = ""
+        if any(line.strip() and not line.lstrip().startswith("--") for line in statement.splitlines()):
+            yield statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationSet:
+    """All schema changes of one owner (the store itself, or a service), in order."""
+
+    name: str
+    migrations: tuple[Migration, ...]
+
+    def __post_init__(self) -> None:
+        versions = [migration.version for migration in self.migrations]
+        if versions != list(range(1, len(versions) + 1)):
+            raise ValueError(f"the migrations of {self.name} must be numbered from 0001 without a gap, not {versions}")
+
+
+def read_migrations(name: str, package: str, folder: str = "migrations") -> MigrationSet:
+    """Read a set from ``folder`` of an importable package.
+
+    Raises:
+        ValueError: a file is misnamed, or the numbers have a gap (mistakes of a developer, found by any start).
+    """
+    migrations = []
+    for entry in resources.files(package).joinpath(folder).iterdir():
+        if not entry.name.endswith(".sql"):
+            continue
+        if (match := _FILE_NAME.fullmatch(entry.name)) is None:
+            raise ValueError(f"{package}/{folder}/{entry.name} is not named NNNN_name.sql")
+        script = entry.read_text(encoding="utf-8")
+        migrations.append(Migration(version=int(match["version"]), name=match["name"], script=script))
+    return MigrationSet(name=name, migrations=tuple(sorted(migrations, key=lambda migration: migration.version)))
+
+
+def next_migration(sets: Sequence[MigrationSet], applied: Records, *, database: str) -> tuple[MigrationSet, Migration] | None:
+    """Return the first change that the database lacks, None when it is up to date.
+
+    ``database`` names it for the person who reads the error, without a password.
+
+    Raises:
+        ConfigurationError: the database is newer than this program, belongs to another service, or was migrated with
+            a file that has been changed since.
+    """
+    known = {(each.name, migration.version): migration for each in sets for migration in each.migrations}
+    for (name, version), checksum in sorted(applied.items()):
+        migration = known.get((name, version))
+        if migration is None and not any(each.name == name for each in sets):
+            raise ConfigurationError(
+                f"{database} holds tables of '{name}', which this program does not know: give each service its own"
+            )
+        if migration is None:
+            raise ConfigurationError(
+                f"{database} is newer than this program ('{name}' is at migration {version:04}): start the newer version, "
+                "or restore a backup made before the upgrade"
+            )
+        if migration.checksum != checksum:
+            raise ConfigurationError(
+                f"{database} was made with another migration {version:04}_{migration.name} of '{name}' than this program has: "
+                "install the version that made it, or start with a new database"
+            )
+    for each in sets:
+        for migration in each.migrations:
+            if (each.name, migration.version) not in applied:
+                return each, migration
+    return None

@@ -1,0 +1,62 @@
+"""The pages: real sockets on the loopback, no signal handlers taken, mistakes in one line."""
+
+import signal
+import socket
+
+import httpx
+import pytest
+
+from reefmesh.errors import ConfigurationError
+from reefmesh.observability import table
+from reefmesh.observability.health import Check, Health
+from reefmesh.observability.http import pages, serve
+from reefmesh.observability.metrics import Metrics
+from reefmesh.observability.progress import Progress
+
+
+async def test_pages_answer_on_a_free_port_and_leave_signals_alone() -> None:
+    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    metrics = Metrics("ingest")
+    metrics.count(table.RECONNECTS)
+    app = pages([Health("ingest", Progress())], [metrics])
+    async with serve(app) as address, httpx.AsyncClient(base_url=address.url) as client:
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
+        health, live, scrape = [await client.get(path) for path in ("/health", "/health/live", "/metrics")]
+    assert (health.status_code, health.json()["status"], health.json()["service"]) == (200, "ok", "ingest")
+    assert (live.status_code, live.json()) == (200, {"alive": True})
+    assert 'reefmesh_reconnects_total{service="ingest"} 1.0' in scrape.text
+    assert scrape.headers["content-type"].startswith("text/plain; version=")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address.host, address.port))
+
+
+async def test_failing_service_answers_503_with_its_reason_among_several() -> None:
+    failing = Health("scoring", Progress())
+
+    async def probe() -> Check:
+        return Check(name="store", status="failing", reason="disk full")
+
+    failing.add("store", probe)
+    app = pages([Health("ingest", Progress()), failing], [])
+    async with serve(app) as address, httpx.AsyncClient(base_url=address.url) as client:
+        answer, live = await client.get("/health"), await client.get("/health/live")
+    assert (answer.status_code, answer.json()["status"]) == (503, "failing")
+    assert answer.json()["services"]["ingest"]["status"] == "ok"
+    assert answer.json()["services"]["scoring"]["reasons"] == ["store: disk full"]
+    assert live.status_code == 200
+
+
+async def test_port_in_use_is_an_operators_mistake_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            ConfigurationError, match=rf"cannot listen on 127.0.0.1:{port}: the port is in use; set REEFMESH_HTTP_PORT"
+        ):
+            async with serve(pages([], []), port=port):
+                pass
+
+
+async def test_foreign_address_is_an_operators_mistake_in_one_line() -> None:
+    with pytest.raises(ConfigurationError, match="set REEFMESH_HTTP_HOST"):
+        async with serve(pages([], []), host="192.0.2.1"):
+            pass

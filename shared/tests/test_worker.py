@@ -1,0 +1,415 @@
+"""The worker's laws, on the embedded engine and SQLite in memory: order, effect once, retry, poison, drain."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from reefmesh.broker.connect import open_broker
+from reefmesh.broker.port import Broker, Publication
+from reefmesh.clock import ManualClock
+from reefmesh.contracts import channels
+from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.errors import PoisonMessage, TransientError
+from reefmesh.observability import table
+from reefmesh.observability.metrics import Metrics
+from reefmesh.observability.progress import Progress
+from reefmesh.service.backoff import Backoff
+from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh.service.handler import Change, Output
+from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.store.connect import open_store
+from reefmesh.store.port import Committed, Store, Unit
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+NEXT = Subscription("next", channels.SCORES)
+INBOX = str(channels.SCORING)
+QUICK = Backoff(first_seconds=0.001, max_seconds=0.002)
+
+
+@dataclass
+class Handler:
+    """Adds up what it is given. ``act`` may refuse a message, or wait, before its effect."""
+
+    act: Callable[[str, int], object] = lambda text, attempt: None
+    attempts: dict[str, int] = field(default_factory=dict)
+    handled: list[tuple[str, str]] = field(default_factory=list)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def load(self, reef_id: str, state: bytes | None) -> list[str]:
+        return json.loads(state) if state else []
+
+    def dump(self, state: list[str]) -> bytes:
+        return json.dumps(state).encode()
+
+    async def handle(self, message: Envelope, state: list[str]) -> Change[list[str]]:
+        text = message.body.decode()
+        self.attempts[text] = self.attempts.get(text, 0) + 1
+        async with self.changed:
+            self.changed.notify_all()
+        acted = self.act(text, self.attempts[text])
+        if asyncio.iscoroutine(acted):
+            await acted
+        self.handled.append((message.reef_id, text))
+        state.append(text)  # in place, as a handler may
+        return Change(state=state, outputs=[Output(channel=channels.SCORES, step="echo", schema_id="x/1", body=message.body)])
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10), self.changed:
+            await self.changed.wait_for(what)
+
+
+@dataclass
+class Bench:
+    broker: Broker
+    store: Store
+    metrics: Metrics
+    clock: ManualClock
+
+    def worker(self, handler: Handler, **limits: object) -> Worker[list[str]]:
+        breaker = limits.pop("breaker", None)
+        return Worker(
+            subscription=channels.SCORING,
+            broker=self.broker,
+            store=self.store,
+            handler=handler,
+            clock=self.clock,
+            metrics=self.metrics,
+            progress=Progress(),
+            limits=replace(WorkerLimits(lanes=8, backoff=QUICK), **limits),  # type: ignore[arg-type]  # the tests' keywords are its fields
+            breaker=breaker if isinstance(breaker, PoisonBreaker) else None,
+            random=Random(1),
+        )
+
+    async def send(self, reef_id: str, *texts: str, first_seq: int = 1) -> None:
+        messages = [
+            Envelope(
+                event_id=event_id_of(reef_id, text),
+                reef_id=reef_id,
+                schema_id="x/1",
+                produced_at=START,
+                body=text.encode(),
+                seq=first_seq + index,
+            )
+            for index, text in enumerate(texts)
+        ]
+        await self.broker.publish([Publication(channel=channels.READINGS, message=message) for message in messages])
+
+    async def received(self, count: int) -> list[Envelope]:
+        """The next ``count`` messages that came out, acknowledged."""
+        consumer = self.broker.consumer(NEXT, lanes=1)
+        await consumer.start()
+        messages = []
+        async with asyncio.timeout(10):
+            for _ in range(count):
+                delivery = await consumer.lanes[0].receive()
+                assert delivery is not None
+                messages.append(delivery.message)
+                await consumer.lanes[0].settle(delivery, [])
+        await consumer.drain()
+        return messages
+
+    async def state(self, reef_id: str) -> list[str]:
+        row = await self.store.load(reef_id)
+        return json.loads(row.state) if row.state else []
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    clock = ManualClock(START)
+    broker = open_broker("embedded://", clock=clock)
+    store = open_store("sqlite://", migrations=[], clock=clock)
+    await broker.connect()
+    await store.open()
+    await broker.declare([channels.SCORING, NEXT])
+    yield Bench(broker, store, Metrics("test"), clock)
+    await broker.close()
+    await store.close()
+
+
+@asynccontextmanager
+async def running(worker: Worker[list[str]]) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(worker.run())
+    try:
+        yield task
+        async with asyncio.timeout(10):
+            await worker.drain()
+            await task
+    finally:
+        task.cancel()
+
+
+async def parked(bench: Bench) -> Sequence[tuple[str, str]]:
+    return [(each.message.body.decode(), each.reason) for each in await bench.broker.parking(channels.SCORING).list()]
+
+
+async def test_messages_of_reefs_come_out_in_order_numbered_and_with_deterministic_ids(bench: Bench) -> None:
+    """Laws 1 and 4: in order per reef; outputs carry the reef's next numbers and ids made from their cause."""
+    handler = Handler()
+    for reef_id in ("a", "b"):
+        await bench.send(reef_id, *(f"{reef_id}{number}" for number in range(20)))
+    async with running(bench.worker(handler)):
+        out = await bench.received(40)
+    for reef_id in ("a", "b"):
+        own = [message for message in out if message.reef_id == reef_id]
+        assert [message.body.decode() for message in own] == [f"{reef_id}{number}" for number in range(20)]
+        assert [message.seq for message in own] == list(range(1, 21))
+        assert [message.event_id for message in own] == [
+            event_id_of(event_id_of(reef_id, f"{reef_id}{number}"), "echo") for number in range(20)
+        ]
+        assert await bench.state(reef_id) == [f"{reef_id}{number}" for number in range(20)]
+
+
+async def test_transient_fault_holds_its_reef_and_no_other(bench: Bench) -> None:
+    """Law 8: retried in its lane while the reef waits; law 2: the others flow."""
+
+    def act(text: str, attempt: int) -> None:
+        if text == "a0" and attempt <= 4:
+            raise TransientError("not yet")
+
+    handler = Handler(act)
+    await bench.send("a", "a0", "a1")
+    await bench.send("b", "b0")
+    async with running(bench.worker(handler)):
+        out = await bench.received(3)
+    assert [message.body for message in out if message.reef_id == "a"] == [b"a0", b"a1"]
+    assert handler.attempts == {"a0": 5, "a1": 1, "b0": 1}
+    assert bench.metrics.value(table.RETRIES, INBOX, "TransientError") == 4
+    assert await parked(bench) == []
+
+
+async def test_redelivery_after_commit_has_one_effect_and_sends_the_outputs(bench: Bench) -> None:
+    """Law 4: a process that died between its commit and the acknowledgement is healed by inbox and outbox."""
+    message_id = event_id_of("a", "a0")
+    output = Envelope(
+        event_id=event_id_of(message_id, "echo"), reef_id="a", schema_id="x/1", produced_at=START, body=b"a0", seq=1
+    )
+    died = Unit(
+        reef_id="a",
+        inbox=INBOX,
+        event_id=message_id,
+        expected_version=0,
+        cursor=replace((await bench.store.load("a")).cursor, applied={INBOX: 1}, published={channels.SCORES: 1}),
+        state=b'["a0"]',
+        outputs=[Publication(channel=channels.SCORES, message=output)],
+    )
+    assert isinstance(await bench.store.commit(died), Committed)
+    handler = Handler()
+    await bench.send("a", "a0", "a1")
+    async with running(bench.worker(handler)):
+        out = await bench.received(2)
+    assert [(message.body, message.seq) for message in out] == [(b"a0", 1), (b"a1", 2)]
+    assert handler.handled == [("a", "a1")]
+    assert await bench.state("a") == ["a0", "a1"]
+    assert bench.metrics.value(table.REDELIVERIES_HEALED, INBOX) == 1
+
+
+async def test_zombie_with_an_old_version_is_refused_and_starts_over(bench: Bench) -> None:
+    """Law 5: a row that somebody else wrote meanwhile refuses the unit; the handler then sees the new state."""
+    handler = Handler()
+    intruded = False
+
+    async def intrude() -> None:
+        row = await bench.store.load("a")
+        other = Unit(
+            reef_id="a", inbox="other", event_id="e", expected_version=row.version, cursor=row.cursor, state=b'["other"]'
+        )
+        assert isinstance(await bench.store.commit(other), Committed)
+
+    def act(text: str, attempt: int) -> object:
+        nonlocal intruded
+        if text == "a0" and not intruded:
+            intruded = True
+            return intrude()
+        return None
+
+    handler.act = act
+    await bench.send("a", "a0")
+    async with running(bench.worker(handler)):
+        await bench.received(1)
+    assert await bench.state("a") == ["other", "a0"]
+    assert bench.metrics.value(table.FENCE_REFUSALS, INBOX) == 1
+
+
+async def test_poison_is_parked_alone_and_later_messages_go_on(bench: Bench) -> None:
+    """Law 8, policy continue; replayed after the mend it is applied once, and its number is no longer missing."""
+    mended = False
+
+    def act(text: str, attempt: int) -> None:
+        if text == "a1" and not mended:
+            raise PoisonMessage("bad-body", "no")
+
+    handler = Handler(act)
+    await bench.send("a", "a0", "a1", "a2")
+    async with running(bench.worker(handler)):
+        await bench.received(2)
+        assert await parked(bench) == [("a1", "bad-body")]
+        assert (await bench.store.load("a")).cursor.missing == {INBOX: (2,)}
+        mended = True
+        parking = bench.broker.parking(channels.SCORING)
+        assert await parking.replay([each.parking_id for each in await parking.list()]) == 1
+        out = await bench.received(1)
+    assert out[0].body == b"a1"
+    assert await bench.state("a") == ["a0", "a2", "a1"]
+    cursor = (await bench.store.load("a")).cursor
+    assert (cursor.missing.get(INBOX, ()), cursor.parked, await parked(bench)) == ((), {}, [])
+
+
+async def test_reef_parks_behind_its_poison_until_all_is_replayed_in_order(bench: Bench) -> None:
+    """Law 8, policy park: every later message of the reef joins the poison, other reefs go on, replay keeps the order."""
+    mended = False
+
+    def act(text: str, attempt: int) -> None:
+        if text == "a1" and not mended:
+            raise PoisonMessage("bad-body", "no")
+
+    handler = Handler(act)
+    await bench.send("a", "a0", "a1", "a2", "a3")
+    await bench.send("b", "b0")
+    async with running(bench.worker(handler, poison_policy="park")):
+        await bench.received(2)
+        await until_parked(bench, 3)
+        assert await parked(bench) == [("a1", "bad-body"), ("a2", "behind-parked"), ("a3", "behind-parked")]
+        mended = True
+        parking = bench.broker.parking(channels.SCORING)
+        await parking.replay([each.parking_id for each in await parking.list()])
+        await bench.received(3)
+        await bench.send("a", "a4", first_seq=5)
+        await bench.received(1)
+    assert await bench.state("a") == ["a0", "a1", "a2", "a3", "a4"]
+    assert await bench.state("b") == ["b0"]
+
+
+async def until_parked(bench: Bench, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(await parked(bench)) < count:  # noqa: ASYNC110  # parking tells no event; this only yields to the loop
+            await asyncio.sleep(0)
+
+
+async def test_handler_that_always_fails_on_a_message_parks_it_after_its_attempts(bench: Bench) -> None:
+    """Law 8: a bug that one message meets is tried as often as is set, then parked with the bug's own words."""
+
+    def act(text: str, attempt: int) -> None:
+        if text == "a0":
+            raise ZeroDivisionError("of the tests")
+
+    handler = Handler(act)
+    await bench.send("a", "a0", "a1")
+    async with running(bench.worker(handler, fault_attempts_limit=3)):
+        await bench.received(1)
+        await until_parked(bench, 1)
+    assert handler.attempts == {"a0": 3, "a1": 1}
+    (only,) = await bench.broker.parking(channels.SCORING).list()
+    assert (only.reason, only.detail) == ("handler-fault", "ZeroDivisionError: of the tests")
+
+
+async def test_too_much_poison_stops_the_consumer_instead_of_parking_everything(bench: Bench) -> None:
+    """Law 8: when most is poison the fault is not the messages'; what was not parked stays in the queue."""
+
+    def act(text: str, attempt: int) -> None:
+        raise PoisonMessage("bad-body", text)
+
+    handler = Handler(act)
+    await bench.send("a", *(f"a{number}" for number in range(30)))
+    breaker = PoisonBreaker(ratio=0.5, window=20, minimum=10)
+    with pytest.raises(TooMuchPoison, match="too many messages are poison"):
+        await bench.worker(handler, breaker=breaker).run()
+    assert len(await parked(bench)) == 9
+    async with running(bench.worker(Handler())):
+        out = await bench.received(21)
+    assert [message.body.decode() for message in out] == [f"a{number}" for number in range(9, 30)]
+
+
+async def test_message_that_kills_its_process_is_parked_after_the_limit(bench: Bench) -> None:
+    """Law 8: redelivered messages are counted before they are tried; one that never comes to an end is parked."""
+    message_id = event_id_of("a", "a0")
+    for tries in range(1, 4):
+        assert await bench.store.count_attempt(INBOX, message_id) == tries
+    handler = Handler()
+    await bench.send("a", "a0", "a1")
+    consumer = bench.broker.consumer(channels.SCORING, lanes=1)
+    await consumer.start()
+    assert await consumer.lanes[0].receive() is not None
+    await consumer.close()  # as if the process had died with it
+    async with running(bench.worker(handler, crash_limit=3)):
+        await bench.received(1)
+        await until_parked(bench, 1)
+    assert await parked(bench) == [("a0", "kills-its-process")]
+    assert handler.handled == [("a", "a1")]
+
+
+async def test_drain_gives_back_a_message_that_waits_for_its_next_try(bench: Bench) -> None:
+    """Law 6: the drain does not wait for a backoff; law 8: an interrupted attempt is no attempt."""
+
+    def act(text: str, attempt: int) -> None:
+        raise TransientError("away")
+
+    handler = Handler(act)
+    await bench.send("a", "a0")
+    worker = bench.worker(handler, backoff=Backoff(first_seconds=3600, max_seconds=3600))
+    async with running(worker):
+        await handler.until(lambda: bool(handler.attempts))
+    healthy = Handler()
+    async with running(bench.worker(healthy)):
+        out = await bench.received(1)
+    assert out[0].body == b"a0"
+
+
+async def test_sequence_gap_is_counted_and_what_was_missing_is_applied_when_it_comes(bench: Bench) -> None:
+    """A number that is passed over is remembered as missing: late is not a duplicate."""
+    await bench.send("a", "a0")
+    await bench.send("a", "a2", first_seq=3)
+    await bench.send("a", "a1", first_seq=2)
+    await bench.send("a", "a1-again", first_seq=2)
+    handler = Handler()
+    async with running(bench.worker(handler)):
+        await bench.received(3)
+    assert await bench.state("a") == ["a0", "a2", "a1"]
+    assert bench.metrics.value(table.SEQUENCE_GAPS, INBOX) == 1
+    assert bench.metrics.value(table.DUPLICATES, INBOX) == 1
+
+
+async def test_restarts_during_an_outage_do_not_make_a_message_a_killer(bench: Bench) -> None:
+    """Law 8: an interrupted attempt is no attempt, however often the process is stopped cleanly meanwhile."""
+
+    def act(text: str, attempt: int) -> None:
+        raise TransientError("away")
+
+    await bench.send("a", "a0")
+    for _ in range(5):
+        handler = Handler(act)
+        async with running(bench.worker(handler, crash_limit=2, backoff=Backoff(first_seconds=3600, max_seconds=3600))):
+            await handler.until(lambda: bool(handler.attempts))  # noqa: B023  # awaited inside this turn of the loop
+    async with running(bench.worker(Handler(), crash_limit=2)):
+        out = await bench.received(1)
+    assert out[0].body == b"a0"
+    assert await parked(bench) == []
+
+
+async def test_reef_that_was_elsewhere_meanwhile_is_loaded_anew_without_a_gap_or_a_refusal(bench: Bench) -> None:
+    """Law 7: a reef that went to another process and came back continues from what was done there."""
+    handler = Handler()
+    async with running(bench.worker(handler)):
+        await bench.send("a", "a0")
+        await bench.received(1)
+        row = await bench.store.load("a")
+        elsewhere = Unit(
+            reef_id="a",
+            inbox=INBOX,
+            event_id=event_id_of("a", "a1"),
+            expected_version=row.version,
+            cursor=replace(row.cursor, applied={INBOX: 2}),
+            state=b'["a0", "a1"]',
+        )
+        assert isinstance(await bench.store.commit(elsewhere), Committed)
+        await bench.send("a", "a2", first_seq=3)
+        await bench.received(1)
+    assert await bench.state("a") == ["a0", "a1", "a2"]
+    assert bench.metrics.value(table.SEQUENCE_GAPS, INBOX) == 0
+    assert bench.metrics.value(table.FENCE_REFUSALS, INBOX) == 0

@@ -1,0 +1,133 @@
+"""The load as a process of its own: publishes confirmed telemetry and hears what becomes of it.
+
+usage: python tests/bench/load_process.py ORDER  (JSON: see order.py; the report is printed as JSON)
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts beside each other, no package
+
+from order import Order, Report
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
+from reefmesh.broker.activemq.message_headers import GROUP, to_frame
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.url import Address
+from reefmesh.contracts.envelope import Envelope
+
+MESSAGES_PER_TRANSACTION: Final = 50
+PREFETCH: Final = "500"  # 1000 would count as "nothing said", and the broker would take its own 1
+
+
+class Effects:
+    """What came out at the exit, by the trace that every stage carries on."""
+
+    def __init__(self, wanted: int) -> None:
+        self.published_at: dict[str, float] = {}
+        self.heard: dict[str, float] = {}
+        self.all_heard = asyncio.Event()
+        self._wanted = wanted
+        self._room: asyncio.Event | None = None
+        self._limit = 0
+
+    async def until_outstanding(self, limit: int) -> None:
+        """Wait until no more messages than that are without an effect."""
+        while self._outstanding > limit:
+            self._room, self._limit = asyncio.Event(), limit
+            await self._room.wait()
+
+    def hear(self, frame: Frame) -> None:
+        trace = frame.headers.get("traceparent", "")
+        if trace in self.published_at and trace not in self.heard:
+            self.heard[trace] = time.monotonic()
+            if len(self.heard) == self._wanted:
+                self.all_heard.set()
+            if self._room is not None and self._outstanding <= self._limit:
+                self._room.set()
+
+    @property
+    def _outstanding(self) -> int:
+        return len(self.published_at) - len(self.heard)
+
+
+async def run(order: Order) -> Report:
+    sends = [(message.traceparent or "", _send(message, order)) for message in order.load().envelopes()]
+    address = Address.parse(order.broker_url)
+    publishing = await Session.open(address, address.endpoints[0], address.ssl_context())
+    watching = await Session.open(address, address.endpoints[0], address.ssl_context())
+    effects = Effects(wanted=len(sends))
+    if order.exit is not None:
+        headers = (("ack", "auto"), ("activemq.prefetchSize", PREFETCH))
+        await watching.subscribe("watcher", order.exit, headers, effects.hear)
+    began_at, began_cpu = time.monotonic(), time.process_time()
+    published_at = None
+    with contextlib.suppress(TimeoutError):  # what was heard until then is told
+        async with asyncio.timeout(order.patience_seconds):
+            if order.messages_per_second is None:
+                await _publish_all(sends, GroupCommit(publishing, Care()), effects, order)
+            else:
+                await _publish_steadily(sends, GroupCommit(publishing, Care()), effects, order.messages_per_second)
+            published_at = time.monotonic()
+            if order.exit is not None:
+                await effects.all_heard.wait()
+    ended_at = time.monotonic()
+    cpu_seconds = time.process_time() - began_cpu
+    await watching.close()
+    await publishing.close()
+    return Report(
+        began_at=began_at,
+        messages=len(sends),
+        published_at=published_at,
+        ended_at=ended_at,
+        cpu_seconds=cpu_seconds,
+        effects=[(at := effects.published_at[trace], heard_at - at) for trace, heard_at in effects.heard.items()],
+    )
+
+
+def _send(message: Envelope, order: Order) -> Send:
+    headers = [(name, value) for name, value in to_frame(message) if order.grouped or name != GROUP]
+    return Send(destination=order.entry, headers=headers, body=message.body)
+
+
+async def _publish_all(sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, order: Order) -> None:
+    for first in range(0, len(sends), MESSAGES_PER_TRANSACTION):
+        part = sends[first : first + MESSAGES_PER_TRANSACTION]
+        if order.exit is not None:
+            await effects.until_outstanding(order.outstanding_limit - len(part))
+        now = time.monotonic()
+        effects.published_at.update((trace, now) for trace, _ in part)
+        await commits.do(Work(sends=[send for _, send in part]))
+
+
+async def _publish_steadily(
+    sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, messages_per_second: float
+) -> None:
+    """Publish each message by itself at its instant, whether the earlier ones are confirmed or not: buoys do not wait for one
+    another, so a slow broker meets the same load."""
+
+    async def publish(trace: str, send: Send) -> None:
+        effects.published_at[trace] = time.monotonic()
+        await commits.do(Work(sends=[send]))
+
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        for index, (trace, send) in enumerate(sends):
+            if (wait := began + index / messages_per_second - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            tasks.create_task(publish(trace, send))
+
+
+def main() -> None:
+    report = asyncio.run(run(Order.model_validate_json(sys.argv[1])))
+    sys.stdout.write(report.model_dump_json() + os.linesep)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""What each service keeps in memory, measured in a process of its own.
+
+The three services cannot share an embedded journal as processes at one time, so they run one after the other on one home: each
+reads what the one before it left in the journal, and works until nothing waits.
+"""
+
+import argparse
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts beside each other, no package
+
+from load import Load
+from reefmesh.broker.connect import open_broker
+from reefmesh.broker.port import Broker, Publication
+from reefmesh.clock import SystemClock
+from reefmesh.contracts import channels
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.observability.logs import configure_logging
+from reefmesh.service.assembly import Blueprint, assemble
+from reefmesh.service.garbage import look_rarely
+from reefmesh.settings import ServiceSettings
+from reefmesh_alerts import bootstrap as alerts
+from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_ingest import bootstrap as ingest
+from reefmesh_ingest.register.table import Register
+from reefmesh_ingest.settings import IngestSettings
+from reefmesh_scoring import bootstrap as scoring
+from reefmesh_scoring.settings import ScoringSettings
+from reefmesh_standalone.home import Home
+from reefmesh_standalone.mesh import SUBSCRIPTIONS, addresses, open_stores
+
+SERVICES: Final = ("ingest", "scoring", "alerts")
+MEGABYTE: Final = 1_000_000
+MESSAGES_PER_PUBLISH: Final = 50
+WAITING_LIMIT: Final = 200
+"""The load waits for ingest: a backlog would be the journal's memory, not ingest's."""
+
+
+def megabytes_of_each(load: Load) -> dict[str, float]:
+    """Return the highest resident memory of a process with one service alone, by service."""
+    shape = [str(each) for each in (load.reefs, load.messages, load.batch, load.channels)]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--home", folder, "--load", *shape, "--run"]
+        subprocess.run([*command, "register"], check=True)
+        return {name: _megabytes([*command, name]) for name in SERVICES}
+
+
+def _megabytes(command: list[str]) -> float:
+    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ).stdout)
+
+
+async def register(home: Home, load: Load) -> None:
+    home.create()
+    async with open_stores(home) as stores:
+        await Register(stores.ingest).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
+
+
+async def run(name: str, home: Home, load: Load) -> None:
+    """Run one service until nothing waits for it; ingest is sent the load meanwhile."""
+    clock = SystemClock()
+    broker = open_broker(home.broker_address(), clock=clock)
+    await broker.connect()
+    await broker.declare(SUBSCRIPTIONS)
+    blueprint, settings = _service(name, home)
+    stop = asyncio.Event()
+    async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, asyncio.TaskGroup() as tasks:
+        tasks.create_task(assembled.service.run(stop))
+        if name == "ingest":
+            messages = load.envelopes()
+            while await _publish_some(broker, messages):
+                await _until_waiting(broker, blueprint, at_most=WAITING_LIMIT)
+        await _until_waiting(broker, blueprint, at_most=0)
+        stop.set()
+    await broker.close()
+
+
+async def _publish_some(broker: Broker, messages: Iterator[Envelope]) -> bool:
+    some = [Publication(channel=channels.TELEMETRY, message=message) for message in islice(messages, MESSAGES_PER_PUBLISH)]
+    await broker.publish(some)
+    return bool(some)
+
+
+async def _until_waiting(broker: Broker, blueprint: Blueprint, *, at_most: int) -> None:
+    while True:
+        known = (await broker.statistics()).subscriptions[blueprint.subscription]
+        if (known.waiting_messages or 0) + known.in_flight_messages <= at_most:
+            return
+        await asyncio.sleep(0.1)
+
+
+def _service(name: str, home: Home) -> tuple[Blueprint, ServiceSettings]:
+    here = addresses(home, name)
+    match name:
+        case "ingest":
+            for_ingest = IngestSettings.load(overrides=here)
+            return ingest.blueprint(for_ingest), for_ingest
+        case "scoring":
+            for_scoring = ScoringSettings.load(overrides=here)
+            return scoring.blueprint(for_scoring), for_scoring
+        case _:
+            for_alerts = AlertsSettings.load(overrides=here)
+            return alerts.blueprint(for_alerts), for_alerts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)  # these are for the processes that it starts
+    parser.add_argument("--run", choices=("register", *SERVICES), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--load",
+        type=int,
+        nargs=4,
+        metavar=("REEFS", "MESSAGES", "BATCH", "CHANNELS"),
+        default=(10_000, 30_000, 48, 5),
+        help="how much of what (default: 10,000 reefs that are heard three times, 48 readings of 5 channels each)",
+    )
+    options = parser.parse_args()
+    reefs, messages, batch, width = options.load
+    load = Load(reefs=reefs, messages=messages, batch=batch, channels=width)
+    if options.run is None:
+        for name, megabytes in megabytes_of_each(load).items():
+            print(f"{name}: {megabytes:.0f} MB")
+        return
+    configure_logging("bench", level="error")
+    look_rarely()
+    home = Home(path=options.home)
+    asyncio.run(register(home, load) if options.run == "register" else run(options.run, home, load))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Rates, latencies and costs: of the mesh on a real broker, and of the plain pipeline under the same load."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+import mesh_under_load as mesh
+import plain_pipeline as plain
+from figures import percentile
+from load import Load, live_since
+from order import TELEMETRY_ENTRY, Order, Report
+from processes import cpu_between, cpu_seconds
+from reefmesh_standalone.following import Follower
+from sending import send
+
+REEFS: Final = 500
+CHANNELS: Final = 5
+RATE_TO_HOLD: Final = 556.0
+"""A million buoys, one report every 30 minutes each."""
+HOPELESS_SECONDS: Final = 2.0
+"""A median above this is a backlog that grows: rates above the one to hold say nothing more then."""
+WARM_UP_TURNS: Final = 6
+
+SATURATED_SECONDS_LIMIT: Final = 60.0
+STEP_PATIENCE_SECONDS: Final = 20.0
+FOLLOWING_SECONDS_LIMIT: Final = 600.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sustained:
+    """``cpu_seconds`` of each process for one unit (a message, or a reading)."""
+
+    per_second: float
+    cpu_seconds: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Latencies at one offered rate, in seconds."""
+
+    offered_per_second: float
+    p50: float
+    p99: float
+    p999: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerting:
+    """A pipeline of which every message ends in one alert."""
+
+    steps: Sequence[Step]
+    sustained: Sustained
+
+
+@dataclass(slots=True)
+class _Turns:
+    """Hands out consecutive parts of one long load, so that each reef's readings go on from part to part."""
+
+    url: str
+    entry: str
+    exit: str
+    grouped: bool
+    begins_at: datetime
+    done: int = field(default=0)
+
+    def order(self, turns: int, messages_per_second: float | None, *, patience_seconds: float) -> Order:
+        first, self.done = self.done, self.done + turns
+        load = Load(
+            reefs=REEFS,
+            messages=turns * REEFS,
+            batch=1,
+            channels=CHANNELS,
+            first_turn=first,
+            begins_at=self.begins_at,
+            alerting=True,
+        )
+        return Order.of(
+            load,
+            broker_url=self.url,
+            entry=self.entry,
+            exit=self.exit,
+            grouped=self.grouped,
+            messages_per_second=messages_per_second,
+            patience_seconds=patience_seconds,
+        )
+
+
+async def quiet(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustained:
+    """Return what the mesh sustains when readings change nothing that people are told: the everyday load.
+
+    From the first publish until the last decision of alerts, which is read from the services' tables; after
+    ``warm_up_turns`` messages of each reef that are not counted (the broker compiles its own code then).
+    """
+    warm_up = replace(load, messages=warm_up_turns * load.reefs)
+    measured = replace(load, first_turn=warm_up_turns)
+    async with mesh.mesh_under_load(load, setup=setup) as running:
+        await follow(warm_up, running)
+        before = cpu_seconds(running.pids())
+        began_at = (await follow(measured, running)).began_at
+        seconds = time.monotonic() - began_at
+        spent = cpu_between(before, cpu_seconds(running.pids()))
+    return Sustained(per_second=load.readings / seconds, cpu_seconds={name: cpu / load.readings for name, cpu in spent.items()})
+
+
+async def follow(load: Load, running: mesh.MeshUnderLoad) -> Report:
+    """Send a load and wait until every service is done with it."""
+    follower = Follower(running.stores, [(message.event_id, message.reef_id) for message in load.envelopes()])
+    report = await send(Order.of(load, broker_url=running.broker.url()))
+    async with asyncio.timeout(FOLLOWING_SECONDS_LIMIT):
+        await follower.until_done(lambda _: None, stop=asyncio.Event())
+    return report
+
+
+async def alerting_mesh(
+    rates: Sequence[float], *, seconds: float, saturated_turns: int, setup: mesh.Setup, tell: Tell
+) -> Alerting:
+    load = Load(reefs=REEFS, messages=REEFS, batch=1, channels=CHANNELS)
+    async with mesh.mesh_under_load(load, setup=setup) as running:
+        turns = _Turns(
+            running.broker.url(), TELEMETRY_ENTRY, mesh.ALERTS_EXIT, True, _begins_at(rates, seconds, saturated_turns)
+        )
+        return await _measure(turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell)
+
+
+async def alerting_plain(rates: Sequence[float], *, seconds: float, saturated_turns: int, tell: Tell) -> Alerting:
+    with plain.plain_pipeline(heap=mesh.HEAP) as running:
+        turns = _Turns(
+            running.broker.url(plain.USER), plain.ENTRY, plain.EXIT, False, _begins_at(rates, seconds, saturated_turns)
+        )
+        return await _measure(turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell)
+
+
+async def _measure(
+    turns: _Turns,
+    pids: Callable[[], dict[str, int]],
+    rates: Sequence[float],
+    *,
+    seconds: float,
+    saturated_turns: int,
+    tell: Tell,
+) -> Alerting:
+    await send(turns.order(WARM_UP_TURNS, None, patience_seconds=SATURATED_SECONDS_LIMIT))
+    before = cpu_seconds(pids())
+    report = await send(turns.order(saturated_turns, None, patience_seconds=SATURATED_SECONDS_LIMIT))
+    spent = cpu_between(before, cpu_seconds(pids()))
+    spent["load"] = report.cpu_seconds
+    count = len(report.effects)
+    sustained = Sustained(per_second=report.messages_per_second, cpu_seconds={name: cpu / count for name, cpu in spent.items()})
+    tell(f"sustained {sustained.per_second:,.0f} messages/s")
+    steps: list[Step] = []
+    for rate in rates:
+        order = turns.order(_turns_of(rate, seconds), rate, patience_seconds=seconds + STEP_PATIENCE_SECONDS)
+        report = await send(order)
+        if not report.is_complete:
+            tell(f"{rate:,.0f} messages/s: more than it can, a backlog grows")
+            break
+        steps.append(_step(rate, report))
+        tell(f"{rate:,.0f} messages/s: p50 {steps[-1].p50 * 1e3:,.0f} ms, p99 {steps[-1].p99 * 1e3:,.0f} ms")
+        if steps[-1].p50 > HOPELESS_SECONDS and rate >= RATE_TO_HOLD:
+            break
+    return Alerting(steps=steps, sustained=sustained)
+
+
+def _step(rate: float, report: Report) -> Step:
+    p50, p99, p999 = (percentile(report.latencies, share) for share in (0.5, 0.99, 0.999))
+    return Step(offered_per_second=rate, p50=p50, p99=p99, p999=p999)
+
+
+def _turns_of(rate: float, seconds: float) -> int:
+    return max(1, round(rate * seconds / REEFS))
+
+
+def _begins_at(rates: Sequence[float], seconds: float, saturated_turns: int) -> datetime:
+    turns = WARM_UP_TURNS + saturated_turns + sum(_turns_of(rate, seconds) for rate in rates)
+    return live_since(turns)

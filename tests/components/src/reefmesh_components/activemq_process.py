@@ -1,0 +1,205 @@
+"""ActiveMQ Classic as a process of its own group, with the broker.xml that reefmesh ships, on free ports of the loopback."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from reefmesh_components.certificates import ServerCertificate
+
+BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.xml"
+START_TIMEOUT_SECONDS: Final = 60.0
+STOP_TIMEOUT_SECONDS: Final = 20.0
+HOST: Final = "127.0.0.1"
+STORE_LIMIT: Final = "2 gb"
+USERS: Final = ("operator", "ingest", "scoring", "alerts", "buoy")
+LOGGING: Final = """\
+rootLogger.level = WARN
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} - %m%n%throwable{5}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    stomp: int
+    stomp_tls: int
+    mqtt: int
+    mqtt_tls: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        listeners = [socket.create_server((HOST, 0)) for _ in range(4)]
+        stomp, stomp_tls, mqtt, mqtt_tls = (listener.getsockname()[1] for listener in listeners)
+        for listener in listeners:
+            listener.close()
+        return cls(stomp=stomp, stomp_tls=stomp_tls, mqtt=mqtt, mqtt_tls=mqtt_tls)
+
+
+def password_of(user: str) -> str:
+    """Return the test password of a user: it needs percent-encoding in a URL on purpose."""
+    return f"{user}-p4ss@word"
+
+
+class ActivemqProcess:
+    """One broker. ``start``, ``stop`` and ``kill`` may be called again and again; data and addresses stay."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        folder: Path,
+        certificate: ServerCertificate,
+        data: Path | None = None,
+        heap: str = "512m",
+        store_limit: str = STORE_LIMIT,
+        ports: Ports | None = None,
+        password_of: Callable[[str], str] = password_of,
+    ) -> None:
+        self.ports = ports or Ports.free()
+        self._password_of = password_of
+        self.certificate = certificate
+        self.log = folder / "broker.log"
+        self._home, self._folder, self._heap = home, folder, heap
+        self._store_limit = store_limit
+        self._data = data or folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._configure()
+
+    def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
+        """Return the STOMP address of a user; further ``parameters`` as ``name=value&...``."""
+        query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
+        query = "&".join(part for part in (query, parameters) if part)
+        scheme, port = ("stomp+ssl", self.ports.stomp_tls) if tls else ("stomp", self.ports.stomp)
+        return f"{scheme}://{user}:{quote(self._password_of(user), safe='')}@{HOST}:{port}" + (f"?{query}" if query else "")
+
+    @property
+    def folder(self) -> Path:
+        """Where its configuration (``conf``), its log and, unless told otherwise, its data are."""
+        return self._folder
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start; returns when every port answers, or at once without ``wait`` (a standby listens only when it takes over)."""
+        if self.pid is not None:
+            return
+        java = ["java", f"-Xmx{self._heap}", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={self._folder}"]
+        places = {"home": self._home, "base": self._folder, "conf": self._conf, "data": self._data}
+        java += [f"-Dactivemq.{name}={place}" for name, place in places.items()]
+        java += ["-jar", str(self._home / "bin" / "activemq.jar"), "start", f"xbean:file:{self._conf / 'broker.xml'}"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                java, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
+            )
+        if wait:
+            self.wait_until_listening()
+
+    def wait_until_listening(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        waiting = [self.ports.stomp, self.ports.stomp_tls, self.ports.mqtt, self.ports.mqtt_tls]
+        while waiting:
+            if self.pid is None or time.monotonic() > deadline:
+                raise RuntimeError(f"ActiveMQ did not start: {self._last_words()}")
+            try:
+                socket.create_connection((HOST, waiting[0]), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                waiting.pop(0)
+
+    def stop(self) -> None:
+        """Stop as an operator would (SIGTERM), hard when that takes too long."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill -9: nothing is flushed, nobody is told."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the process (SIGSTOP): connections stay open and silent."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def _end(self, how: signal.Signals) -> None:
+        if (process := self._process) is None:
+            return
+        self._process = None
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _configure(self) -> None:
+        self._conf = self._folder / "conf"
+        self._conf.mkdir(parents=True, exist_ok=True)
+        write_configuration(
+            self._conf,
+            ports=self.ports,
+            bind=HOST,
+            data=str(self._data),
+            keystore=str(self.certificate.keystore),
+            keystore_password=self.certificate.password,
+            password_of=self._password_of,
+            store_limit=self._store_limit,
+        )
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        telling = [line for line in lines if "ERROR" in line or "Exception" in line] or lines
+        return " | ".join(telling[-3:])[:600] or f"no word in {os.fspath(self.log)}"
+
+
+def write_configuration(
+    conf: Path,
+    *,
+    ports: Ports,
+    bind: str,
+    data: str,
+    keystore: str,
+    keystore_password: str,
+    password_of: Callable[[str], str] = password_of,
+    store_limit: str = STORE_LIMIT,
+) -> None:
+    """Write what a broker needs into ``conf``: the broker.xml that reefmesh ships and what differs from place to place."""
+    shutil.copy(BROKER_XML, conf / BROKER_XML.name)
+    (conf / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
+    properties = {
+        "bind": bind,
+        "port.stomp": ports.stomp,
+        "port.stomp-tls": ports.stomp_tls,
+        "port.mqtt": ports.mqtt,
+        "port.mqtt-tls": ports.mqtt_tls,
+        "data": data,
+        "store.limit": store_limit,
+        "temp.limit": "256 mb",
+        "tls.keystore": keystore,
+        "tls.password": keystore_password,
+        **{f"password.{user}": password_of(user) for user in USERS},
+    }
+    file = conf / "reefmesh.properties"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"reefmesh.{name} = {value}\n" for name, value in properties.items()), encoding="utf-8")

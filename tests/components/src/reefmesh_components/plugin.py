@@ -1,0 +1,91 @@
+"""The pytest plugin: real components as fixtures. The root ``conftest.py`` names it in ``pytest_plugins``."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import asyncpg
+import pytest
+
+from reefmesh_components import requirement
+from reefmesh_components.activemq import ActivemqServer, activemq_server, local_activemq, shared_store_pair
+from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.postgresql import PostgresqlServer, postgresql_server
+
+
+def pytest_configure() -> None:
+    requirement.required()  # a wrong name is told at once, not by a test that happens to ask
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what this run did not test, and what would provide it."""
+    for absence in requirement.absences():
+        terminalreporter.write_line(f"NOT TESTED on a real component. {absence}", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session", name="postgresql")
+def _postgresql() -> Iterator[PostgresqlServer]:
+    """A real PostgreSQL server, started once for the run."""
+    try:
+        with postgresql_server() as server:
+            yield server
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(postgresql: PostgresqlServer) -> str:
+    """``postgresql://user:password@host:port/database``; append ``?schema=NAME`` for a schema of your own."""
+    return postgresql.url
+
+
+@pytest.fixture
+def postgresql_schema_url(postgresql_url: str) -> Iterator[str]:
+    """The URL of a schema that no other test uses; it is dropped afterwards."""
+    schema = f"test_{uuid.uuid4().hex[:12]}"
+    separator = "&" if "?" in postgresql_url else "?"
+    yield f"{postgresql_url}{separator}schema={schema}"
+    with ThreadPoolExecutor(max_workers=1) as thread:  # the test's own event loop is none of ours
+        thread.submit(asyncio.run, _drop(postgresql_url, schema)).result()
+
+
+@pytest.fixture(scope="session", name="activemq")
+def _activemq() -> Iterator[ActivemqServer]:
+    """A real ActiveMQ with the shipped configuration, started once for the run; tests leave it running."""
+    try:
+        with activemq_server() as server:
+            yield server
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="session")
+def activemq_process(activemq: ActivemqServer) -> Iterator[ActivemqProcess]:
+    """A broker of this run's own that tests may stop, kill, pause and restart; they leave it running."""
+    if activemq.process is not None:
+        yield activemq.process
+        return
+    try:
+        with local_activemq() as process:
+            yield process
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture
+def activemq_pair() -> Iterator[tuple[ActivemqProcess, ActivemqProcess]]:
+    """Two brokers on one store: a master that runs and a standby that waits for its lock."""
+    try:
+        with shared_store_pair() as pair:
+            yield pair
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+async def _drop(url: str, schema: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+    finally:
+        await connection.close()

@@ -1,0 +1,41 @@
+"""What an engine brings to be tested."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from reefmesh.broker.port import Broker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What this engine can show, and how large and how patient the suite should be with it."""
+
+    loses_clients: bool = True
+    """``lose`` cuts a client off without a farewell."""
+    restarts: bool = False
+    """``restart`` stops the broker and starts it again on the same data; connected clients are lost or come back."""
+    backlog_messages: int = 300
+    """The backlog of a stuck reef that must not hold up the others."""
+    patience_seconds: float = 20.0
+    """The longest wait for anything that must happen."""
+    takeover_seconds: float = 5.0
+    """The longest wait until a consumer that joined has work, or the work of one that left is taken over."""
+
+
+class BrokerUnderTest(Protocol):
+    """One broker, and ways to reach and to disturb it."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def connect(self) -> Broker:
+        """Return a fresh, connected client; every call stands for another process."""
+        ...
+
+    async def lose(self, client: Broker) -> None:
+        """Make this client vanish without a farewell, as kill -9 or a cut cable would. Only with ``loses_clients``."""
+        ...
+
+    async def restart(self) -> None:
+        """Stop and start the broker, keeping its data. Only with ``restarts``. The suite closes its clients around it."""
+        ...

@@ -1,0 +1,55 @@
+"""Law 2: different reefs run in parallel; a slow, hot or stuck reef delays only itself."""
+
+import asyncio
+from collections.abc import Sequence
+
+from reefmesh.broker.port import Delivery, Publication
+from reefmesh_conformance.law import Law
+from reefmesh_conformance.ledger import Ledger
+from reefmesh_conformance.stage import Stage
+
+
+class ParallelLaw(Law):
+    async def test_as_many_reefs_as_lanes_all_in_hand_at_once(self, stage: Stage) -> None:
+        """K lanes hold K different reefs at the same time."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        reefs = {f"reef-{index}" for index in range(6)}
+        await stage.publish(client, dict.fromkeys(sorted(reefs), 2))
+        async with stage.consuming(client, subscription, lanes=6) as consumer:
+            held = await asyncio.gather(*(stage.receive(lane) for lane in consumer.lanes))
+            assert reefs == {delivery.message.reef_id for delivery in held}
+
+    async def test_stuck_reef_with_a_backlog_other_reefs_flow(self, stage: Stage) -> None:
+        """A reef that stands still, with its whole backlog ahead of everybody, holds up nobody else."""
+        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
+        client = await stage.client(subscription)
+        backlog = stage.capabilities.backlog_messages
+
+        async def handle(delivery: Delivery) -> Sequence[Publication]:
+            if delivery.message.reef_id == "stuck":
+                await gate.wait()
+            return ()
+
+        await stage.publish(client, {"stuck": backlog}, batch=500)
+        others = await stage.publish(client, {f"reef-{index}": 10 for index in range(5)})
+        async with stage.crew(client, subscription, ledger, lanes=3, handle=handle):
+            await stage.settled(ledger, sum(others.values()))
+            assert "stuck" not in ledger.settled
+            assert ledger.holds("stuck")
+            gate.set()
+            await stage.settled(ledger, sum(others.values()) + backlog)
+        ledger.assert_complete({**others, "stuck": backlog})
+
+    async def test_stuck_reef_at_one_client_other_client_flows(self, stage: Stage) -> None:
+        """A client whose only lane is stuck does not keep work from a client that has hands free."""
+        subscription, ledger = stage.subscription(), Ledger()
+        stuck, free = await stage.client(subscription), await stage.client()
+        await stage.publish(stuck, {"stuck": 3})
+        async with stage.consuming(stuck, subscription) as consumer:
+            held = await stage.receive(consumer.lanes[0])
+            assert held.message.reef_id == "stuck"
+            async with stage.crew(free, subscription, ledger, lanes=2):
+                others = await stage.publish(free, {f"reef-{index}": 5 for index in range(4)})
+                await stage.settled(ledger, sum(others.values()))
+                ledger.assert_complete(others)

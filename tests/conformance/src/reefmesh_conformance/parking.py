@@ -1,0 +1,125 @@
+"""Law 8: a poison message is parked with its reason; parked messages can be listed, shown and replayed in order."""
+
+from datetime import datetime
+
+from reefmesh.broker.port import Broker, Consumer, Delivery
+from reefmesh.contracts.channels import Subscription
+from reefmesh_conformance.law import Law
+from reefmesh_conformance.stage import Stage, number_of
+
+
+class ParkingLaw(Law):
+    async def _park(self, stage: Stage, client: Broker, subscription: Subscription, counts: dict[str, int]) -> list[Delivery]:
+        """Publish ``counts`` and park them all; returns the deliveries in the order of parking."""
+        await stage.publish(client, counts)
+        parked = []
+        async with stage.consuming(client, subscription) as consumer:
+            lane = consumer.lanes[0]
+            for index in range(sum(counts.values())):
+                delivery = await stage.receive(lane)
+                await lane.park(delivery, reason="bad-json", detail=f"Zeile {index}: über", attempts=index + 1)
+                parked.append(delivery)
+        return parked
+
+    async def test_parked_next_of_its_reef_flows_and_the_parked_is_listed_in_full(self, stage: Stage) -> None:
+        """Parking acknowledges: the reef goes on, the message is set aside with everything a person needs."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await stage.publish(client, {"reef-a": 2})
+        async with stage.consuming(client, subscription) as consumer:
+            lane = consumer.lanes[0]
+            await lane.park(await stage.receive(lane), reason="bad-json", detail="line 1: 'ü'\nand more", attempts=3)
+            assert number_of((await stage.receive(lane)).message) == 1
+        (parked,) = await client.parking(subscription).list()
+        assert stage.message("reef-a", 0) == parked.message
+        assert (parked.reason, parked.detail, parked.attempts) == ("bad-json", "line 1: 'ü'\nand more", 3)
+        assert subscription == parked.subscription
+        assert datetime.fromisoformat(parked.parked_at).tzinfo is not None
+
+    async def test_many_parked_listed_in_order_of_parking_by_reef_and_limit(self, stage: Stage) -> None:
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        deliveries = await self._park(stage, client, subscription, {"reef-a": 3, "reef-b": 3})
+        other = await stage.client()
+        parking = other.parking(subscription)
+        in_order = [delivery.message.event_id for delivery in deliveries]
+        assert in_order == [entry.message.event_id for entry in await parking.list()]
+        assert in_order[:2] == [entry.message.event_id for entry in await parking.list(limit=2)]
+        of_b = [entry.message.event_id for entry in await parking.list(reef_id="reef-b")]
+        assert [event_id for event_id in in_order if "/reef-b/" in event_id] == of_b
+        assert await parking.list(reef_id="reef-z") == []
+
+    async def test_replayed_comes_oldest_first_to_its_subscription_alone_and_leaves_the_parking(self, stage: Stage) -> None:
+        """Replay keeps ids and order, says so in a header, and reaches nobody else."""
+        subscription, other = stage.subscription(), stage.subscription("beta")
+        client = await stage.client(subscription, other)
+        await self._park(stage, client, subscription, {"reef-a": 3})
+        parking = client.parking(subscription)
+        ids = [entry.parking_id for entry in await parking.list()]
+        assert await parking.replay([ids[2], ids[0]]) == 2
+        assert [ids[1]] == [entry.parking_id for entry in await parking.list()]
+        async with stage.consuming(client, subscription) as consumer:
+            assert await self._take(stage, consumer, 2) == [(0, "true"), (2, "true")]
+        async with stage.consuming(client, other) as consumer:
+            assert await self._take(stage, consumer, 3) == [(0, None), (1, None), (2, None)]
+            await stage.publish(client, {"reef-a": 1}, first=3)  # the next in line shows that no replay came here
+            assert await self._take(stage, consumer, 1) == [(3, None)]
+
+    async def _take(self, stage: Stage, consumer: Consumer, messages: int) -> list[tuple[int, str | None]]:
+        taken = []
+        lane = consumer.lanes[0]
+        for _ in range(messages):
+            delivery = await stage.receive(lane)
+            taken.append((number_of(delivery.message), delivery.message.headers.get("replayed")))
+            await lane.settle(delivery, ())
+        return taken
+
+    async def test_replayed_message_parked_again_is_listed_again(self, stage: Stage) -> None:
+        """A replay that fails again is not lost."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await self._park(stage, client, subscription, {"reef-a": 1})
+        parking = client.parking(subscription)
+        for attempts in (7, 8):
+            (entry,) = await parking.list()
+            assert await parking.replay([entry.parking_id]) == 1
+            assert await parking.list() == []
+            async with stage.consuming(client, subscription) as consumer:
+                delivery = await stage.receive(consumer.lanes[0])
+                await consumer.lanes[0].park(delivery, reason="still-bad", detail="", attempts=attempts)
+            (again,) = await parking.list()
+            assert ("still-bad", attempts) == (again.reason, again.attempts)
+            assert f"{stage.channel}/reef-a/0" == again.message.event_id
+
+    async def test_discarded_is_gone_and_unknown_ids_are_not_found(self, stage: Stage) -> None:
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await self._park(stage, client, subscription, {"reef-a": 2})
+        parking = client.parking(subscription)
+        ids = [entry.parking_id for entry in await parking.list()]
+        assert await parking.discard([ids[0]]) == 1
+        assert await parking.discard([ids[0]]) == 0
+        assert await parking.replay([ids[0], "no-such-id"]) == 0
+        assert await parking.replay([]) == 0
+        assert [ids[1]] == [entry.parking_id for entry in await parking.list()]
+
+    async def test_parkings_of_two_subscriptions_are_apart(self, stage: Stage) -> None:
+        """One subscription's parking neither shows nor touches what another set aside."""
+        subscription, other = stage.subscription(), stage.subscription("beta")
+        client = await stage.client(subscription, other)
+        await self._park(stage, client, subscription, {"reef-a": 1})
+        assert await client.parking(other).list() == []
+        (entry,) = await client.parking(subscription).list()
+        assert await client.parking(other).replay([entry.parking_id]) == 0
+        assert len(await client.parking(subscription).list()) == 1
+
+    async def test_parked_survives_its_client(self, stage: Stage) -> None:
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await self._park(stage, client, subscription, {"reef-a": 2})
+        if stage.capabilities.restarts:
+            await stage.restart()
+        else:
+            await client.close()
+        later = await stage.client(subscription)
+        assert [number_of(entry.message) for entry in await later.parking(subscription).list()] == [0, 1]

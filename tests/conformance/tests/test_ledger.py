@@ -1,0 +1,69 @@
+"""The judge is judged: the ledger reports every breach, and nothing that is lawful."""
+
+import pytest
+
+from reefmesh_conformance.ledger import Ledger, Worker
+
+ONE = Worker(client="one", lane=0)
+TWO = Worker(client="two", lane=0)
+
+
+def settle(ledger: Ledger, number: int, worker: Worker = ONE) -> None:
+    ledger.received("reef-a", number, worker, redelivered=False)
+    ledger.handled("reef-a", number)
+    ledger.confirmed("reef-a", number, worker)
+
+
+def test_in_order_by_turns_lawful() -> None:
+    ledger = Ledger()
+    for number in range(4):
+        settle(ledger, number, (ONE, TWO)[number % 2])
+    ledger.assert_complete({"reef-a": 4})
+    with pytest.raises(AssertionError):
+        ledger.assert_complete({"reef-a": 5})
+
+
+def test_reef_in_two_hands_is_a_breach() -> None:
+    ledger = Ledger()
+    ledger.received("reef-a", 0, ONE, redelivered=False)
+    ledger.received("reef-a", 0, TWO, redelivered=True)
+    assert "while" in ledger.breaches[0]
+    with pytest.raises(AssertionError):
+        ledger.assert_lawful()
+
+
+@pytest.mark.parametrize("second", [0, 2])
+def test_repeat_after_settlement_or_gap_is_a_breach(second: int) -> None:
+    ledger = Ledger()
+    settle(ledger, 0)
+    settle(ledger, second)
+    assert len(ledger.breaches) == 1
+
+
+def test_interrupted_same_one_must_come_again() -> None:
+    ledger = Ledger()
+    for number, breaches in ((0, 0), (0, 0), (1, 1)):
+        ledger.received("reef-a", number, ONE, redelivered=number == 0)
+        ledger.interrupted("reef-a", number)
+        assert len(ledger.breaches) == breaches
+
+
+@pytest.mark.parametrize(("following", "breaches"), [(0, 0), (1, 0), (2, 1)])
+def test_outcome_unknown_same_or_next_may_come(following: int, breaches: int) -> None:
+    ledger = Ledger()
+    ledger.received("reef-a", 0, ONE, redelivered=False)
+    ledger.handled("reef-a", 0)
+    ledger.received("reef-a", following, TWO, redelivered=False)
+    assert len(ledger.breaches) == breaches
+
+
+def test_next_received_before_the_confirmation_is_known_lawful() -> None:
+    """The broker may hand out the next message before the settling client has heard the answer."""
+    ledger = Ledger()
+    ledger.received("reef-a", 0, ONE, redelivered=False)
+    ledger.handled("reef-a", 0)
+    ledger.received("reef-a", 1, TWO, redelivered=False)
+    ledger.confirmed("reef-a", 0, ONE)
+    ledger.handled("reef-a", 1)
+    ledger.confirmed("reef-a", 1, TWO)
+    ledger.assert_complete({"reef-a": 2})

@@ -1,0 +1,134 @@
+"""What is on the wire stays on the wire: golden samples of every body, and a fingerprint that refuses silent changes."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from uuid import uuid5
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from reefmesh.contracts import alerts, quarantine, readings, schema, scores
+from reefmesh.contracts.contract import Instant
+from reefmesh.contracts.envelope import NAMESPACE, Envelope, event_id_of
+from reefmesh.errors import PoisonMessage
+
+GOLDEN = Path(__file__).parent / "golden"
+READERS: Mapping[str, TypeAdapter[Any]] = {
+    **readings.READERS,
+    **scores.READERS,
+    **alerts.READERS,
+    **quarantine.READERS,
+}
+
+FINGERPRINTS: Mapping[str, str] = {
+    "alert/1": "d0c0b70ad72ad9e5",
+    "quarantine/1": "76296ab48ca3776f",
+    "readings/1": "b5f471af847aa2e2",
+    "scores/1": "f758bb0900802997",
+}
+"""SHA-256 (first 16 digits) of each body's JSON schema without its prose."""
+
+
+def envelope(schema_id: str, body: bytes) -> Envelope:
+    return Envelope.model_validate(
+        {
+            "event_id": event_id_of("test", schema_id),
+            "reef_id": "amed-wall",
+            "schema_id": schema_id,
+            "produced_at": "2026-03-01T18:30:03Z",
+            "body": body,
+            "seq": 1,
+        }
+    )
+
+
+def sample(schema_id: str) -> bytes:
+    return (GOLDEN / f"{schema_id.replace('/', '-')}.json").read_bytes()
+
+
+@pytest.mark.parametrize("schema_id", sorted(READERS))
+def test_golden_sample_is_read_and_written_unchanged(schema_id: str) -> None:
+    """Every body that was ever sent can be read, and means the same when it is written again."""
+    body = schema.read_body(envelope(schema_id, sample(schema_id)), READERS)
+    assert json.loads(READERS[schema_id].dump_json(body)) == json.loads(sample(schema_id))
+
+
+@pytest.mark.parametrize("schema_id", sorted(READERS))
+def test_contract_does_not_change_under_its_version(schema_id: str) -> None:
+    """Bodies are closed: any change of fields is a new major. Add ``name/2`` beside ``name/1`` instead of editing it."""
+    definition = json.dumps(_bare(READERS[schema_id].json_schema()), sort_keys=True).encode()
+    assert hashlib.sha256(definition).hexdigest()[:16] == FINGERPRINTS[schema_id]
+
+
+def _bare(node: Any) -> Any:
+    """A JSON schema without its prose: words may get better under the same version."""
+    if isinstance(node, dict):
+        return {key: _bare(value) for key, value in node.items() if key not in ("description", "title")}
+    return [_bare(each) for each in node] if isinstance(node, list) else node
+
+
+@pytest.mark.parametrize("schema_id", sorted(READERS))
+def test_unknown_major_version_is_refused_not_guessed(schema_id: str) -> None:
+    name = schema_id.partition("/")[0]
+    with pytest.raises(PoisonMessage, match=f"unknown-schema: {name}/2 is not one of"):
+        schema.read_body(envelope(f"{name}/2", sample(schema_id)), READERS)
+
+
+@pytest.mark.parametrize("schema_id", sorted(READERS))
+def test_extra_field_is_refused_with_its_place(schema_id: str) -> None:
+    body = json.dumps({**json.loads(sample(schema_id)), "surprise": 1}).encode()
+    with pytest.raises(PoisonMessage, match="bad-body: surprise: "):
+        schema.read_body(envelope(schema_id, body), READERS)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(number: str) -> None:
+    body = sample(schema.READINGS_1).replace(b"30.294", number.encode())
+    with pytest.raises(PoisonMessage, match="bad-body"):
+        schema.read_body(envelope(schema.READINGS_1, body), READERS)
+
+
+def test_envelope_survives_its_headers() -> None:
+    message = envelope(schema.READINGS_1, b"{}").model_copy(
+        update={"headers": {"device": "a: b\nc\\d \N{FISH}"}, "traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}
+    )
+    assert Envelope.from_headers(message.to_headers(), message.body) == message
+
+
+@pytest.mark.parametrize("broken", [{"reef-id": "Not A Reef"}, {"seq": "0"}, {"produced-at": "yesterday"}, {"event-id": ""}])
+def test_broken_envelope_is_poison_with_a_reason(broken: dict[str, str]) -> None:
+    headers = envelope(schema.READINGS_1, b"{}").to_headers() | broken
+    with pytest.raises(PoisonMessage, match="bad-envelope"):
+        Envelope.from_headers(headers, b"{}")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+def test_event_ids_are_version_5_uuids_of_cause_and_step(cause: str, step: str) -> None:
+    assert event_id_of(cause, step) == str(uuid5(NAMESPACE, f"{cause}\n{step}"))
+
+
+INSTANTS: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+
+@given(st.datetimes(min_value=datetime(1985, 1, 1), max_value=datetime(2100, 1, 1)), st.integers(-14 * 60, 14 * 60))  # noqa: DTZ001 - the offset is drawn apart
+def test_instants_of_any_offset_are_the_same_instants_in_utc(wall: datetime, offset_minutes: int) -> None:
+    instant = wall.replace(tzinfo=timezone(timedelta(minutes=offset_minutes)))
+    for read in (INSTANTS.validate_python(instant), INSTANTS.validate_json(json.dumps(instant.isoformat()))):
+        assert (read, read.utcoffset()) == (instant, timedelta(0))
+
+
+@pytest.mark.parametrize("text", ["2026-03-01T18:30:03", "2026-03-01", "yesterday", ""])
+def test_instant_without_an_offset_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="instant with its offset"):
+        INSTANTS.validate_json(json.dumps(text))
+
+
+def test_instant_in_utc_is_taken_as_it_is() -> None:
+    now = datetime.now(UTC)
+    assert INSTANTS.validate_python(now) is now

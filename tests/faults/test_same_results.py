@@ -1,0 +1,62 @@
+"""The engine changes nothing of what the mesh computes: replay and demonstration on processes give what one process gives."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.mesh_processes import MeshProcesses
+
+STATION = Path(__file__).parents[3] / "shared" / "data" / "noaa_crw_florida_keys_1985_2014.txt"
+RUN_SPECIFIC = ("raised_at", "data_age_seconds")
+
+
+def replayed(home: Path, *where: str) -> tuple[bytes, list[dict[str, Any]]]:
+    """Return scores as written and alerts without what tells of the run."""
+    home.mkdir(exist_ok=True)
+    scores, alerts = home / "scores.csv", home / "alerts.jsonl"
+    options = ["--format", "noaa-station", "--reef", "florida-keys", "--out", str(scores), "--alerts", str(alerts)]
+    command = [sys.executable, "-m", "reefmesh_standalone", "replay", str(STATION), *options, "--home", str(home), *where]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=110, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [json.loads(line) for line in alerts.read_text().splitlines()]
+    return scores.read_bytes(), [{name: alert[name] for name in alert if name not in RUN_SPECIFIC} for alert in told]
+
+
+@pytest.mark.skipif(not STATION.exists(), reason=f"NOAA's station file is not at {STATION}: put it there to run this test")
+@pytest.mark.timeout(240)
+def test_noaa_replay_on_activemq_with_services_as_processes_gives_the_same(broker: ActivemqProcess, tmp_path: Path) -> None:
+    embedded = replayed(tmp_path / "embedded")
+    home = tmp_path / "activemq"
+    with MeshProcesses(home, broker_url_of=broker.url) as mesh:
+        mesh.start(scoring=2)
+        on_broker = replayed(home, "--broker", broker.url())
+        assert set(mesh.drain().values()) == {0}
+    assert embedded[0] == on_broker[0]
+    assert embedded[1] == on_broker[1] != []
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(600)
+def test_demonstration_on_activemq_accounts_for_every_message_as_embedded(tmp_path: Path) -> None:
+    here = demonstrated([sys.executable, "-m", "reefmesh_standalone", "demo", "--days", "100", "--json"])
+    there = demonstrated([sys.executable, "-m", "reefmesh_components.local_mesh", "demo", "--days", "100", "--json"])
+    assert here["accounting"] == there["accounting"]
+    assert 0 == there["accounting"]["unexplained"]
+    # the sea of the demonstration ends now, so tides differ by the minutes between the two; kinds of alerts do not
+    assert kinds(here) == kinds(there)
+
+
+def demonstrated(command: list[str]) -> dict[str, Any]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def kinds(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(alert["reef_id"], alert["kind"]) for alert in document["alerts"]}
