@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -17,6 +18,7 @@ T = TypeVar("T")
 JOURNAL_BYTES_LIMIT: Final = 64 * 1024 * 1024
 """What the write-ahead file is cut back to after a checkpoint."""
 STATEMENTS_CACHED: Final = 512
+LOOK_AGAIN_SECONDS: Final = 0.01
 
 
 class ConnectionThread:
@@ -112,7 +114,7 @@ def connect_writer(path: str, busy_timeout_seconds: float) -> sqlite3.Connection
     """Connect for writing: write-ahead journal, a flush of the disk at every commit, foreign keys as PostgreSQL has them."""
     connection = _connect(path, busy_timeout_seconds)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, busy_timeout_seconds)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES_LIMIT}")
@@ -120,6 +122,20 @@ def connect_writer(path: str, busy_timeout_seconds: float) -> sqlite3.Connection
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, busy_timeout_seconds: float) -> None:
+    """Several that open a new file together: all but one are refused at once, whatever time-out SQLite was given."""
+    deadline = time.monotonic() + busy_timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & PRIMARY_CODE_MASK != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(LOOK_AGAIN_SECONDS)
+        else:
+            return
 
 
 def connect_reader(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
