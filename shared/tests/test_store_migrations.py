@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
@@ -54,14 +53,6 @@ async def test_processes_that_start_together_migrate_once(shared_database_url: s
     records = await asyncio.gather(*(reopen(shared_database_url, migration_set(*steps)) for _ in range(6)))
 
     assert records == [[*(("service", n) for n in range(1, 7)), ("store", 1)]] * 6
-
-
-async def test_services_that_make_a_new_file_together_all_open_it(tmp_path: Path) -> None:
-    """Whoever finds it in another's hands waits: SQLite itself does not, while the journal's mode changes."""
-    for number in range(40):
-        url = f"sqlite:///{tmp_path}/{number}.db"
-        records = await asyncio.gather(*(reopen(url, migration_set(FIRST)) for _ in range(6)))
-        assert [[("service", 1), ("store", 1)]] * 6 == records
 
 
 async def test_database_newer_than_the_program_is_refused(shared_database_url: str) -> None:

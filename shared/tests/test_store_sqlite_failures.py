@@ -4,7 +4,9 @@ import asyncio
 import os
 import resource
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +20,7 @@ from reefmesh.store.database import DatabaseStore
 from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Committed, Store, StoreUnavailable, Unit
 from reefmesh.store.sqlite import SqliteDatabase
+from reefmesh.store.sqlite_connection import connect_writer
 
 OpenStore = Callable[..., Awaitable[Store]]
 MakeUnit = Callable[..., Unit]
@@ -179,3 +182,19 @@ async def test_full_disk_is_unavailable_and_loses_nothing_confirmed(tmp_path: Pa
     assert await store.commit(unit("reef-a", number + 1, outputs=20)) == Committed(number + 1)
     assert await store.fetch("SELECT COUNT(*) FROM reading") == [(number + 1,)]
     assert await store.fetch("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_processes_that_make_a_new_file_together_all_open_it(tmp_path: Path) -> None:
+    """While the journal's mode changes, SQLite refuses the others at once, whatever time-out it was given: we wait instead."""
+    together = 6
+    barrier = threading.Barrier(together)
+
+    def open_file(path: Path) -> str:
+        barrier.wait()
+        with closing(connect_writer(str(path), 5.0)) as connection:
+            return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+    with ThreadPoolExecutor(together) as threads:
+        for number in range(150):
+            modes = threads.map(open_file, [tmp_path / f"{number}.db"] * together)
+            assert ["wal"] * together == list(modes)
