@@ -17,10 +17,12 @@ from reefmesh.contracts.readings import ChannelReading, DeviceStatus, Position, 
 from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh.contracts.schema import READINGS_1, SCORES_1
 from reefmesh.contracts.scores import READERS, DayScore, ReefScore
+from reefmesh.observability.metrics import Metrics
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Committed, Cursor, Row, Store, Unit, Value, Write
 from reefmesh_scoring import queries
 from reefmesh_scoring.handler import ScoringHandler, migrations
+from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.reef_state import ReefState
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -88,7 +90,8 @@ class Mesh:
     def __init__(self, store: Store, **rules: Any) -> None:
         self.counting = CountingStore(store)
         self.store: Store = self.counting
-        self.handler = ScoringHandler(self.store, **rules)
+        self.metrics = Metrics("scoring")
+        self.handler = ScoringHandler(self.store, gauges=ReefGauges(self.metrics), **rules)
         self.states: dict[str, ReefState] = {}
         self.seq = 0
         self.writes: Sequence[Write] = ()

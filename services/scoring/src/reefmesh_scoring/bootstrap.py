@@ -6,6 +6,7 @@ from reefmesh.contracts import channels
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.store.migrations import read_migrations
 from reefmesh_scoring.handler import ScoringHandler
+from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.settings import ScoringSettings
 
 MIGRATIONS: Final = (read_migrations("scoring", "reefmesh_scoring"),)
@@ -17,4 +18,4 @@ def blueprint(_: ScoringSettings) -> Blueprint:
 
 
 def _handler(parts: Parts) -> ScoringHandler:
-    return ScoringHandler(parts.store)
+    return ScoringHandler(parts.store, gauges=ReefGauges(parts.metrics))

@@ -15,11 +15,13 @@ from reefmesh_scoring import reef_state
 from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.dive import DiveLimits
+from reefmesh_scoring.domain.solar_day import SECOND_US
 from reefmesh_scoring.newest_lookup import mend_newest
+from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.reef_state import BuoyState, ReefState
 from reefmesh_scoring.rescoring import rescore
 from reefmesh_scoring.samples import fetch_samples, upsert
-from reefmesh_scoring.score_body import score_bodies
+from reefmesh_scoring.score_body import score_bodies, score_fields
 
 _UPSERT_SCORE: Final = (
     "INSERT INTO scores (reef_id, as_of_us, readings, revisions, ignored, body) VALUES (?, ?, ?, ?, ?, ?) "
@@ -37,9 +39,15 @@ class ScoringHandler:
     """Scores reefs from ``reef.readings``. Two sets of rules are the operator's; what NOAA defines is fixed."""
 
     def __init__(
-        self, store: Store, *, dive_limits: DiveLimits | None = None, carbonate_rules: CarbonateRules | None = None
+        self,
+        store: Store,
+        *,
+        gauges: ReefGauges,
+        dive_limits: DiveLimits | None = None,
+        carbonate_rules: CarbonateRules | None = None,
     ) -> None:
         self._store = store
+        self._gauges = gauges
         self._dive_limits = dive_limits or DiveLimits()
         self._carbonate_rules = carbonate_rules or CarbonateRules()
 
@@ -67,7 +75,11 @@ class ScoringHandler:
         rescored = await rescore(self._store, state, counted)
         bodies: list[bytes] = []  # of a reef that was never heard, or whose only readings were withdrawn, there is no score
         if state.as_of_us is not None:
-            bodies = score_bodies(state, rescored.changed, limits=self._dive_limits, rules=self._carbonate_rules)
+            fields = score_fields(state, limits=self._dive_limits, rules=self._carbonate_rules)
+            bodies = score_bodies(fields, rescored.changed)
+            self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
+        else:
+            self._gauges.clear(state.reef_id)
         writes = [upsert(state.reef_id, key, sample) for key, sample in counted.samples.items()]
         writes += rescored.writes
         writes.append(_score_write(state, bodies))

@@ -42,11 +42,11 @@ def day_fields(row: DayHeat) -> Fields:
     }
 
 
-def score_bodies(state: ReefState, changed: Sequence[DayHeat], *, limits: DiveLimits, rules: CarbonateRules) -> list[bytes]:
-    """Return one body, or several when more days changed than one may carry: then all else is the same in each."""
+def score_fields(state: ReefState, *, limits: DiveLimits, rules: CarbonateRules) -> Fields:
+    """Return the fields of ``ReefScore``, but for the days that changed."""
     if state.facts is None or state.as_of_us is None:
         raise ValueError("a reef that was never heard has no score")
-    fields: Fields = {
+    return {
         "reef_id": state.reef_id,
         "reef_name": state.facts.name,
         "as_of": text_of(state.as_of_us),
@@ -56,6 +56,10 @@ def score_bodies(state: ReefState, changed: Sequence[DayHeat], *, limits: DiveLi
         "latest": _latest_fields(state, state.as_of_us),
         "buoys": [_buoy_fields(buoy) for _, buoy in sorted(state.buoys.items()) if buoy.last_seen_us != NEVER_US],
     }
+
+
+def score_bodies(fields: Fields, changed: Sequence[DayHeat]) -> list[bytes]:
+    """Return one body, or several when more days changed than one may carry: then all else is the same in each."""
     bodies: list[bytes] = []
     for start in range(0, max(1, len(changed)), DAYS_PER_MESSAGE_LIMIT):
         fields["heat"]["changed"] = [day_fields(row) for row in changed[start : start + DAYS_PER_MESSAGE_LIMIT]]

@@ -6,7 +6,23 @@ Dashboards, alert rules and code name metrics by these rows alone. Every row car
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Unit = Literal["messages", "readings", "seconds", "lanes", "units", "reefs", "events", "boolean", "ratio", "bytes", "info"]
+Unit = Literal[
+    "messages",
+    "readings",
+    "seconds",
+    "lanes",
+    "units",
+    "reefs",
+    "events",
+    "boolean",
+    "ratio",
+    "bytes",
+    "info",
+    "level",
+    "celsius_weeks",
+    "days",
+    "code",
+]
 
 OTHER: Final = "other"
 """The value that stands for every label value beyond a label's limit."""
@@ -244,6 +260,36 @@ BRIDGE_ACTIVE: Final = Gauge(
     name="reefmesh_bridge_active",
     unit="boolean",
     help="1 when the broker gives the messages of devices to this process, 0 while it stands by or is away.",
+)
+REEF_HEAT_STRESS_LEVEL: Final = Gauge(
+    name="reefmesh_reef_heat_stress_level",
+    unit="level",
+    labels=(REEF,),
+    help="Highest bleaching alert level of a reef's latest 7 days, 0 (no stress) to 7 (alert level 5); -1 when unknown.",
+)
+REEF_DEGREE_HEATING: Final = Gauge(
+    name="reefmesh_reef_degree_heating_celsius_weeks",
+    unit="celsius_weeks",
+    labels=(REEF,),
+    help="Degree heating weeks of a reef's latest day; NaN when unknown, a lower bound where days are missing.",
+)
+REEF_COVERAGE_DAYS: Final = Gauge(
+    name="reefmesh_reef_coverage_days",
+    unit="days",
+    labels=(REEF,),
+    help="Days with data among the latest 84, which degree heating weeks are summed over.",
+)
+REEF_DIVE_VERDICT: Final = Gauge(
+    name="reefmesh_reef_dive_verdict",
+    unit="code",
+    labels=(REEF,),
+    help="Dive verdict when it was made: 0 unknown, 1 good, 2 fair, 3 poor, 4 experienced only, 5 no go.",
+)
+REEF_SCORE_AS_OF_SECONDS: Final = Gauge(
+    name="reefmesh_reef_score_as_of_timestamp_seconds",
+    unit="seconds",
+    labels=(REEF,),
+    help="Observation time of the newest reading in a reef's score, Unix time; of two processes the later one has the reef.",
 )
 DELIVERIES: Final = Counter(
     name="reefmesh_deliveries_total",
