@@ -21,9 +21,11 @@ async def test_pages_answer_on_a_free_port_and_leave_signals_alone() -> None:
     app = pages([Health("ingest", Progress())], [metrics])
     async with serve(app) as address, httpx.AsyncClient(base_url=address.url) as client:
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-        health, live, scrape = [await client.get(path) for path in ("/health", "/health/live", "/metrics")]
+        paths = ("/health", "/health/live", "/health/ready", "/metrics")
+        health, live, ready, scrape = [await client.get(path) for path in paths]
     assert (health.status_code, health.json()["status"], health.json()["service"]) == (200, "ok", "ingest")
-    assert (live.status_code, live.json()) == (200, {"alive": True})
+    assert (live.status_code, live.json()) == (200, {"alive": True, "reasons": []})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": []})
     assert 'reefmesh_reconnects_total{service="ingest"} 1.0' in scrape.text
     assert scrape.headers["content-type"].startswith("text/plain; version=")
     with pytest.raises(ConnectionRefusedError):
@@ -39,11 +41,21 @@ async def test_failing_service_answers_503_with_its_reason_among_several() -> No
     failing.add("store", probe)
     app = pages([Health("ingest", Progress()), failing], [])
     async with serve(app) as address, httpx.AsyncClient(base_url=address.url) as client:
-        answer, live = await client.get("/health"), await client.get("/health/live")
+        answer, live, ready = [await client.get(path) for path in ("/health", "/health/live", "/health/ready")]
     assert (answer.status_code, answer.json()["status"]) == (503, "failing")
     assert answer.json()["services"]["ingest"]["status"] == "ok"
     assert answer.json()["services"]["scoring"]["reasons"] == ["store: disk full"]
     assert live.status_code == 200
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, "reasons": ["store: disk full"]})
+
+
+async def test_draining_service_is_alive_and_not_ready() -> None:
+    """Whoever routes work or replaces containers learns of the drain; nobody starts it again for it."""
+    progress = Progress()
+    progress.draining()
+    async with serve(pages([Health("scoring", progress)], [])) as address, httpx.AsyncClient(base_url=address.url) as client:
+        live, ready = [await client.get(path) for path in ("/health/live", "/health/ready")]
+    assert (live.status_code, ready.status_code, ready.json()["reasons"]) == (200, 503, ["draining"])
 
 
 async def test_port_in_use_is_an_operators_mistake_in_one_line() -> None:

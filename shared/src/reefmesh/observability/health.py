@@ -35,16 +35,23 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
     """``alive`` is False when starting the process again is the likely cure: work is stuck here although the store and the
-    broker are there."""
+    broker are there. ``draining``: nothing new is taken any more."""
 
     service: str
     status: Status
     alive: bool
     checks: Sequence[Check]
+    draining: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes messages and can finish them."""
+        return self.status != "failing" and not self.draining
 
     @property
     def reasons(self) -> Sequence[str]:
-        return [f"{check.name}: {check.reason}" for check in self.checks if check.status != "ok"]
+        said = [f"{check.name}: {check.reason}" for check in self.checks if check.status != "ok"]
+        return ["draining", *said] if self.draining else said
 
     def as_json(self) -> dict[str, object]:
         """Return the page of ``/health``."""
@@ -52,6 +59,7 @@ class HealthReport:
             "service": self.service,
             "status": self.status,
             "alive": self.alive,
+            "ready": self.ready,
             "reasons": self.reasons,
             "checks": {check.name: {"status": check.status, "reason": check.reason, **check.facts} for check in self.checks},
         }
@@ -101,6 +109,7 @@ class Health:
             status=max((check.status for check in checks), key=_ORDER.index),
             alive=not (progress.status == "failing" and dependencies_there and bool(self._progress.stuck())),
             checks=checks,
+            draining=self._progress.is_draining,
         )
 
     async def watch(self, *, interval_seconds: float = 5.0) -> None:
@@ -147,6 +156,7 @@ class Health:
             "finished": seen.finished,
             "in_flight": len(seen.held),
             "waiting": waiting,
+            "oldest_unacknowledged_seconds": round(max((held.held_seconds for held in seen.held), default=0.0), 1),
             "idle_seconds": round(seen.idle_seconds, 1),
         }
         unmoved_seconds = max(seen.unmoved_seconds, starved_seconds)

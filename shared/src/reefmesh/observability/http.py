@@ -1,4 +1,4 @@
-"""The pages a service shows to machines: ``/health``, ``/health/live`` and ``/metrics``."""
+"""The pages a service shows to machines: ``/health``, ``/health/live``, ``/health/ready`` and ``/metrics``."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,8 @@ def pages(healths: Sequence[Health], metrics: Sequence[Metrics]) -> Starlette:
     """Return the application for these services.
 
     ``/health`` answers 200 while every service is ok or degraded, else 503; ``/health/live`` answers 503 only when
-    starting the process again is the likely cure; ``/metrics`` is Prometheus text.
+    starting the process again is the likely cure, ``/health/ready`` 503 while a service is failing or drains;
+    ``/metrics`` is Prometheus text.
     """
     process = process_registry()
 
@@ -48,14 +49,26 @@ def pages(healths: Sequence[Health], metrics: Sequence[Metrics]) -> Starlette:
 
     async def live(_: Request) -> Response:
         reports = await asyncio.gather(*(each.report() for each in healths))
-        alive = all(report.alive for report in reports)
-        return JSONResponse({"alive": alive}, status_code=200 if alive else 503)
+        dead = [report for report in reports if not report.alive]
+        reasons = [reason for report in dead for reason in report.reasons]
+        return JSONResponse({"alive": not dead, "reasons": reasons}, status_code=503 if dead else 200)
+
+    async def ready(_: Request) -> Response:
+        reports = await asyncio.gather(*(each.report() for each in healths))
+        unready = [report for report in reports if not report.ready]
+        reasons = [reason for report in unready for reason in report.reasons]
+        return JSONResponse({"ready": not unready, "reasons": reasons}, status_code=503 if unready else 200)
 
     async def scrape(_: Request) -> Response:
         return Response(await exposition(metrics, process=process), headers={"content-type": EXPOSITION_CONTENT_TYPE})
 
     return Starlette(
-        routes=[Route("/health", health), Route("/health/live", live), Route("/metrics", scrape)],
+        routes=[
+            Route("/health", health),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Route("/metrics", scrape),
+        ],
     )
 
 

@@ -96,6 +96,10 @@ class Progress:
         """Nothing new is taken from now on, so waiting messages are no longer ours to move."""
         self._draining = True
 
+    @property
+    def is_draining(self) -> bool:
+        return self._draining
+
     def busy_lanes(self, subscription: str) -> int:
         return sum(1 for name, _ in self._held if name == subscription)
 

@@ -11,6 +11,7 @@ import structlog
 import reefmesh
 from reefmesh.clock import Clock, SystemClock
 from reefmesh.errors import ConfigurationError
+from reefmesh.observability.health_check import OPTION, PAGES
 from reefmesh.observability.logs import configure_logging
 from reefmesh.service.assembly import Blueprint, run_alone
 from reefmesh.service.exit import explain, run_to_exit
@@ -42,6 +43,14 @@ def run_service(
     )
     parser.add_argument("--config", type=Path, help="settings file (TOML) [env: REEFMESH_CONFIG]")
     parser.add_argument("--check", action="store_true", help="check the settings, say nothing, exit 0 or 78")
+    # For the help alone: what asks for it never comes here, see ``__main__`` and ``observability.health_check``.
+    parser.add_argument(
+        OPTION,
+        nargs="?",
+        const="live",
+        choices=tuple(PAGES),
+        help="ask the service that runs on this machine (its pages) and exit 0 or 1: live (default) or ready",
+    )
     parser.add_argument("--version", action="version", version=f"reefmesh-{name} {reefmesh.__version__}")
     options = parser.parse_args(arguments)
     try:
@@ -71,6 +80,9 @@ def _epilog(kind: type[ServiceSettings]) -> str:
         "example:",
         "  REEFMESH_BROKER_URL=stomp+ssl://host-1:61614,host-2:61614 REEFMESH_BROKER_USERNAME=" + kind.SECTION,
         f"  REEFMESH_STORE_URL='postgresql://{kind.SECTION}@host/reefmesh?schema={kind.SECTION}' reefmesh-{kind.SECTION}",
+        "",
+        "as a container's health check:",
+        f"  reefmesh-{kind.SECTION} {OPTION}",
         "",
         "exit codes: 0 drained, 65 too much poison, 70 bug, 75 broker or database away, 78 settings",
     ]
