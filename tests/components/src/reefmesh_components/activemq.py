@@ -6,6 +6,7 @@ The places are tried in this order:
 2. A container, when a Docker engine answers.
 3. The upstream distribution from the cache folder (``REEFMESH_CACHE``, by default ``~/.cache/reefmesh``), fetched there
    through Maven and verified; with Java it runs on free ports of the loopback in a temporary folder.
+   ``REEFMESH_ACTIVEMQ_VERSION`` names another version than the usual one.
 
 Tests that kill, restart or pause the broker, and those that need its users, ask for a ``LocalActivemq``: the third place.
 """
@@ -86,10 +87,12 @@ def pair_url(pair: tuple[ActivemqProcess, ActivemqProcess], *, user: str = "oper
 
 def _process(folder: Path, *, heap: str, data: Path | None = None, store_limit: str = STORE_LIMIT) -> ActivemqProcess:
     try:
-        home = distribution()
+        found = distribution()
     except DistributionMissing as missing:
         engine = docker_engine_failure() or "this test needs a process, which a container is not"
         why = f"{URL_VARIABLE} is not set, {engine}, {missing}"
         raise ComponentMissing(COMPONENT, why=why, command=COMMAND) from missing
     certificate = make_server_certificate(folder)
-    return ActivemqProcess(home=home, folder=folder, certificate=certificate, data=data, heap=heap, store_limit=store_limit)
+    return ActivemqProcess(
+        distribution=found, folder=folder, certificate=certificate, data=data, heap=heap, store_limit=store_limit
+    )

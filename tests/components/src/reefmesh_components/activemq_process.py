@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from reefmesh_components.activemq_distribution import Distribution
 from reefmesh_components.certificates import ServerCertificate
 
 BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.xml"
@@ -57,7 +58,7 @@ class ActivemqProcess:
     def __init__(
         self,
         *,
-        home: Path,
+        distribution: Distribution,
         folder: Path,
         certificate: ServerCertificate,
         data: Path | None = None,
@@ -70,7 +71,7 @@ class ActivemqProcess:
         self._password_of = password_of
         self.certificate = certificate
         self.log = folder / "broker.log"
-        self._home, self._folder, self._heap = home, folder, heap
+        self._distribution, self._folder, self._heap = distribution, folder, heap
         self._store_limit = store_limit
         self._data = data or folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,6 +83,10 @@ class ActivemqProcess:
         query = "&".join(part for part in (query, parameters) if part)
         scheme, port = ("stomp+ssl", self.ports.stomp_tls) if tls else ("stomp", self.ports.stomp)
         return f"{scheme}://{user}:{quote(self._password_of(user), safe='')}@{HOST}:{port}" + (f"?{query}" if query else "")
+
+    @property
+    def version(self) -> str:
+        return self._distribution.version
 
     @property
     def folder(self) -> Path:
@@ -97,9 +102,9 @@ class ActivemqProcess:
         if self.pid is not None:
             return
         java = ["java", f"-Xmx{self._heap}", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={self._folder}"]
-        places = {"home": self._home, "base": self._folder, "conf": self._conf, "data": self._data}
+        places = {"home": self._distribution.home, "base": self._folder, "conf": self._conf, "data": self._data}
         java += [f"-Dactivemq.{name}={place}" for name, place in places.items()]
-        java += ["-jar", str(self._home / "bin" / "activemq.jar"), "start", f"xbean:file:{self._conf / 'broker.xml'}"]
+        java += [*self._distribution.launch, "start", f"xbean:file:{self._conf / 'broker.xml'}"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 java, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, start_new_session=True

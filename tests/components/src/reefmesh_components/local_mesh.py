@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reefmesh_components.activemq_distribution import VERSION, DistributionMissing, distribution
+from reefmesh_components.activemq_distribution import DistributionMissing, distribution
 from reefmesh_components.activemq_process import HOST, USERS, ActivemqProcess, Ports
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.mesh_processes import MeshProcesses
@@ -99,7 +99,7 @@ def _demo(home: Path | None, *, scoring: int, store_url: str | None, arguments: 
                 command_of=lambda service: (*late_service, service, str(clock_file)),
             )
         )
-        _say(f"ActiveMQ {VERSION} and {len(mesh.services.processes)} processes are up:", *_names(mesh))
+        _say(f"ActiveMQ {mesh.broker.version} and {len(mesh.services.processes)} processes are up:", *_names(mesh))
         command = [sys.executable, "-m", "reefmesh_standalone", "demo", "--join", "--clock-file", str(clock_file)]
         command += ["--home", str(place), *arguments]
         environment = {**os.environ, "REEFMESH_BROKER_URL": mesh.broker.url()}
@@ -123,7 +123,7 @@ def _local_mesh(
     command_of: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> Iterator[LocalMesh]:
     """Start the broker, then the services, and wait until all are well. What still runs at the end is killed."""
-    distribution_home = distribution()
+    found = distribution()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -134,7 +134,7 @@ def _local_mesh(
         folder.mkdir(mode=0o700, exist_ok=True)
         passwords = _passwords(folder / "passwords")
         broker = ActivemqProcess(
-            home=distribution_home,
+            distribution=found,
             folder=folder,
             certificate=make_server_certificate(folder),
             ports=USUAL_PORTS if usual_ports and _are_free(USUAL_PORTS) else None,
@@ -184,7 +184,7 @@ def _tell_what_runs(mesh: LocalMesh) -> None:
     environment.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in lines.items()))
     ports = mesh.broker.ports
     _say(
-        f"reefmesh is up on ActiveMQ {VERSION} in {mesh.home} (Ctrl-C drains all)",
+        f"reefmesh is up on ActiveMQ {mesh.broker.version} in {mesh.home} (Ctrl-C drains all)",
         f"  broker     STOMP {HOST}:{ports.stomp}, TLS {ports.stomp_tls}, MQTT {ports.mqtt}; log {mesh.broker.log}",
         *_names(mesh),
         f"In another terminal: . {shlex.quote(str(environment))}; reefmesh doctor; reefmesh demo --join; reefmesh status",
