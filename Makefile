@@ -1,12 +1,12 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types up bench faults lock clean format
+.PHONY: help demo test lint types up bench faults docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
 BIN := .venv/bin
 PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
-MYPY_PARTS = shared $(wildcard services/*) tests
+MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py)
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=a
 
 faults: $(READY) ## the long fault suite: kills, full disks, lost connections
 	@$(BIN)/python -m pytest -m faults $(ARGS)
+
+docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml
+	@$(BIN)/python tools/asyncapi.py
 
 lock: $(READY) ## pin all dependencies anew in constraints.txt (ARGS=--upgrade: to the newest)
 	@tools/lock $(ARGS)

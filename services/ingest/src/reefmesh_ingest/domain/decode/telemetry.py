@@ -38,16 +38,16 @@ _Number = Annotated[float, Field(ge=-MAGNITUDE_LIMIT, le=MAGNITUDE_LIMIT)]
 _Words = Annotated[str, Field(max_length=FAULT_CHARACTERS_LIMIT)]
 
 
-class _Position(TypedDict):
+class SentPosition(TypedDict):
     __pydantic_config__ = _CLOSED  # type: ignore[misc]  # pydantic's documented way to configure a TypedDict
     lat: Annotated[float, Field(ge=-90, le=90)]
     lon: Annotated[float, Field(ge=-180, le=180)]
 
 
-class _Reading(TypedDict):
+class SentReading(TypedDict):
     __pydantic_config__ = _CLOSED  # type: ignore[misc]  # as above
     observed_at: AwareDatetime
-    position: NotRequired[_Position | None]
+    position: NotRequired[SentPosition | None]
     channels: Annotated[dict[_Channel, _Number | None], Field(max_length=CHANNELS_PER_READING_LIMIT)]
     faults: NotRequired[Annotated[dict[_Channel, _Words], Field(max_length=CHANNELS_PER_READING_LIMIT)]]
 
@@ -64,10 +64,10 @@ class _Frame(TypedDict):
 
 class _Batch(_Frame):
     __pydantic_config__ = _CLOSED  # type: ignore[misc]  # as above
-    readings: Annotated[list[_Reading], Field(min_length=1, max_length=READINGS_PER_MESSAGE_LIMIT)]
+    readings: Annotated[list[SentReading], Field(min_length=1, max_length=READINGS_PER_MESSAGE_LIMIT)]
 
 
-_BATCH: Final = TypeAdapter(_Batch)
+BATCH: Final = TypeAdapter(_Batch)
 _FRAME: Final = TypeAdapter(_Frame)
 
 
@@ -76,7 +76,7 @@ def decode(payload: bytes) -> Report | Refused:
     if isinstance(text, Refused):
         return text
     try:
-        batch = _BATCH.validate_json(text)
+        batch = BATCH.validate_json(text)
     except ValidationError:
         return _take_apart(text)
     refused: RefusedParts | None = None
