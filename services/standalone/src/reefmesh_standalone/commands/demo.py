@@ -52,6 +52,10 @@ NO_LOOK_SECONDS: Final = 86_400.0
 def demo(
     days: Annotated[int, typer.Option(min=120, max=400, help="Days of the fleet's life.")] = 126,
     seed: Annotated[str, typer.Option(help="Another seed, another sea.")] = "reefmesh",
+    until: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="The end of the fleet's life, UTC; now, unless given."),
+    ] = None,
     join: Annotated[
         bool, typer.Option("--join", help="The services run already, as processes of their own: run none here.")
     ] = False,
@@ -76,17 +80,24 @@ def demo(
     Examples:
       reefmesh demo
       reefmesh demo --json | jq .accounting
+      reefmesh demo --seed monday --until 2026-11-01
       reefmesh demo --home ~/reefs && reefmesh status --home ~/reefs
     """
+    now = datetime.now(UTC).replace(microsecond=0)
+    ends_at = until.replace(tzinfo=UTC) if until else now
+    if ends_at > now:
+        raise typer.BadParameter(
+            f"{ends_at:%Y-%m-%dT%H:%M:%S} is still to come: name an instant before now", param_hint="--until"
+        )
     with home_or_scratch(home, broker, store, config, purpose="demo") as place:
         clock = LateClock(SystemClock(), told=clock_file)
-        run(lambda stop: _demonstrate(place, clock, config, seed, days, stop, join=join, as_json=as_json), alerts_in_log=False)
+        fleet = demonstration(ends_at, seed=seed, days=days)
+        run(lambda stop: _demonstrate(place, clock, config, fleet, stop, join=join, as_json=as_json), alerts_in_log=False)
 
 
 async def _demonstrate(
-    place: Home, clock: LateClock, config: Path | None, seed: str, days: int, stop: asyncio.Event, *, join: bool, as_json: bool
+    place: Home, clock: LateClock, config: Path | None, fleet: Fleet, stop: asyncio.Event, *, join: bool, as_json: bool
 ) -> None:
-    fleet = demonstration(datetime.now(UTC).replace(microsecond=0), seed=seed, days=days)
     if not as_json:
         results().print(fleet_table(fleet))
     running = mesh_session(place, clock=clock, run_services=not join, config=config, tick_grace_seconds=NO_LOOK_SECONDS)
