@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
+from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import Address
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Delivery, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Subscription
-from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.certificates import make_server_certificate
@@ -321,6 +322,24 @@ async def test_message_without_an_envelope_is_parked_and_the_next_one_flows(acti
         assert ("bad-envelope", b"\x00 no envelope") == (parked.reason, parked.message.body)
         assert {"device": "860000000000001"} == parked.message.headers
         assert 1 == await broker.parking(subscription).discard([parked.parking_id])
+
+
+async def test_body_beyond_the_limit_is_refused_by_the_broker_the_longest_allowed_comes_through(
+    activemq_process: ActivemqProcess,
+) -> None:
+    """What no consumer of ours would take must not get into a queue: it would come again and again."""
+    subscription = Subscription("alpha", "long")
+    async with client(activemq_process.url()) as broker:
+        await broker.declare([subscription])
+        address = Address.parse(activemq_process.url())
+        session = await Session.open(address, address.endpoints[0], None)
+        headers = (("destination", "/topic/VirtualTopic.long"), ("persistent", "true"))
+        with pytest.raises((BrokerRefusal, ConnectionLost)):
+            await session.request("SEND", headers, bytes(BODY_BYTES_LIMIT + 1))
+        await session.close()
+        message = publication("long").message.model_copy(update={"body": bytes(BODY_BYTES_LIMIT)})
+        await broker.publish([Publication(channel="long", message=message)])
+        assert BODY_BYTES_LIMIT == len((await receive(broker, subscription)).message.body)
 
 
 async def test_drained_consumers_leave_nothing_behind_at_the_broker(activemq_process: ActivemqProcess) -> None:
