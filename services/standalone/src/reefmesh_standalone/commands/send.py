@@ -11,6 +11,7 @@ from uuid import uuid4
 import typer
 
 from reefmesh.clock import SystemClock
+from reefmesh.contracts.channels import UNREGISTERED
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
 from reefmesh.contracts.schema import NEMOPI_2021_1, NEMOPI_MQTT_1, TELEMETRY_1
 from reefmesh.errors import ConfigurationError
@@ -38,7 +39,6 @@ from reefmesh_standalone.following import Follower
 from reefmesh_standalone.sending import send_all
 from reefmesh_standalone.session import mesh_session
 
-UNREGISTERED: Final = "unregistered"
 """Message group of telemetry whose device the register does not know."""
 
 
