@@ -344,6 +344,38 @@ async def test_message_that_kills_its_process_is_parked_after_the_limit(bench: B
     assert handler.handled == [("a", "a1")]
 
 
+async def test_suspects_are_tried_one_at_a_time_while_others_flow(bench: Bench) -> None:
+    """Law 8: of several messages that may have killed the process only one is in hand, so its neighbours are not blamed."""
+    in_hand: list[str] = []
+    together: list[tuple[str, ...]] = []
+    gate = asyncio.Event()
+
+    async def act(text: str, attempt: int) -> None:
+        if text.startswith("suspect"):
+            in_hand.append(text)
+            together.append(tuple(in_hand))
+            await gate.wait()
+            in_hand.remove(text)
+
+    reefs = ("a", "b", "c")
+    for reef_id in reefs:
+        await bench.send(reef_id, f"suspect-{reef_id}")
+        await bench.store.count_attempt(INBOX, event_id_of(reef_id, f"suspect-{reef_id}"))
+    consumer = bench.broker.consumer(channels.SCORING, lanes=3)
+    await consumer.start()
+    assert all([await lane.receive() for lane in consumer.lanes])
+    await consumer.close()  # as if the process had died with them
+    handler = Handler(act)
+    await bench.send("d", "innocent-0", "innocent-1")
+    async with running(bench.worker(handler, crash_limit=3)):
+        await handler.until(lambda: "innocent-1" in handler.attempts)
+        await handler.until(lambda: len(in_hand) == 1)
+        gate.set()
+        await bench.received(5)
+    assert [1, 1, 1] == [len(names) for names in together]
+    assert await parked(bench) == []
+
+
 async def test_drain_gives_back_a_message_that_waits_for_its_next_try(bench: Bench) -> None:
     """Law 6: the drain does not wait for a backoff; law 8: an interrupted attempt is no attempt."""
 
