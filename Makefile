@@ -53,8 +53,9 @@ bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=a
 faults: $(READY) ## the long fault suite: kills, full disks, lost connections
 	@$(BIN)/python -m pytest -m faults $(ARGS)
 
-docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml
+docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml, docs/metrics.md
 	@$(BIN)/python tools/asyncapi.py
+	@$(BIN)/python -m reefmesh.observability.metrics_page > docs/metrics.md
 
 lock: $(READY) ## pin all dependencies anew in constraints.txt (ARGS=--upgrade: to the newest)
 	@tools/lock $(ARGS)

@@ -40,6 +40,22 @@ def test_label_values_beyond_the_limit_share_one_series() -> None:
     assert metrics.value(table.LABEL_VALUES_FOLDED, row.name) == 7
 
 
+def test_operator_sets_how_many_reefs_are_shown() -> None:
+    """A mesh of ten thousand reefs chooses between its series and its memory."""
+    metrics = Metrics("ingest", limits={"reef": 2})
+    for number in range(3):
+        metrics.set(table.READING_LAG_SECONDS, number + 1, f"reef-{number}")
+    assert [1, 2, 0, 3] == [
+        metrics.value(table.READING_LAG_SECONDS, reef) for reef in ("reef-0", "reef-1", "reef-2", table.OTHER)
+    ]
+
+
+def test_objectives_have_a_bucket_bound_of_their_own() -> None:
+    """Else a share within it could only be guessed."""
+    assert table.SCORED_WITHIN_SECONDS in table.SCORING_LATENCY_SECONDS.buckets
+    assert table.DELIVERED_WITHIN_SECONDS in table.ALERT_LATENCY_SECONDS.buckets
+
+
 def test_closed_label_folds_strangers_and_starts_at_zero() -> None:
     metrics = Metrics("ingest")
     metrics.count(table.READINGS, "invented")

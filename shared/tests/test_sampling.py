@@ -80,6 +80,24 @@ async def test_sampling_follows_totals_and_gauges() -> None:
     assert (metrics.value(table.LANES, NAME), metrics.value(table.REEFS_CACHED, NAME)) == (32, 12)
 
 
+async def test_engine_that_sees_only_what_is_in_hand_tells_its_age() -> None:
+    metrics = Metrics("scoring")
+    broker = CountingBroker(broker_seen(reconnects=0, waiting=None, age_seconds=42.0))
+    sampling = Sampling(
+        metrics,
+        store=cast(Store, CountingStore(store_seen(0, 0))),
+        broker=cast(Broker, broker),
+        subscription=SCORING,
+        progress=Progress(),
+        reefs_cached=lambda: 0,
+    )
+    await sampling.sample()
+    assert metrics.value(table.OLDEST_MESSAGE_AGE_SECONDS, NAME) == 42
+    broker.seen = broker_seen(reconnects=0, waiting=None, age_seconds=None)
+    await sampling.sample()
+    assert metrics.value(table.OLDEST_MESSAGE_AGE_SECONDS, NAME) == 0
+
+
 async def test_engine_that_cannot_tell_leaves_the_gauge_alone() -> None:
     metrics = Metrics("scoring")
     metrics.set(table.MESSAGES_WAITING, 5, NAME)

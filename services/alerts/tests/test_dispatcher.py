@@ -503,6 +503,61 @@ async def test_alert_that_could_not_be_told_in_time_expires(posts: Callable[...,
     (row,) = await queries.list_deliveries(post.bench.store, status="expired")
     assert "it could not be told in time" == row.last_error
     assert [] == post["pager"].notices
+    assert (1, 0) == (post.counted("expired"), post.counted("suppressed"))
+
+
+class TestLatency:
+    """The objective: 99.9 % of alerts are with their channel within 120 s after they are due."""
+
+    def latency(self, post: Post, le: str) -> float | None:
+        labels = {"service": post.bench.metrics.service, "channel": "pager"}
+        row = f"{table.ALERT_LATENCY_SECONDS.name}_{'bucket' if le else 'sum'}"
+        return post.bench.metrics.registry.get_sample_value(row, labels | ({"le": le} if le else {}))
+
+    async def test_is_measured_from_the_alert_to_its_delivery(self, posts: Callable[..., Any], samples: type[Samples]) -> None:
+        post: Post = await posts()
+        await post.raise_alerts(samples)
+        post.bench.clock.advance(timedelta(seconds=121))
+        await post.dispatcher.deliver_due()
+
+        assert [0, 1, 121] == [self.latency(post, le) for le in ("120.0", "300.0", "")]
+
+    async def test_of_a_digest_begins_at_its_hour(self, posts: Callable[..., Any], samples: type[Samples]) -> None:
+        post: Post = await posts(file(digest=Digest(at="07:00", timezone="UTC")))
+        await post.raise_alerts(samples, count=2)
+        post.bench.clock.set(samples.START + timedelta(hours=19, seconds=3))
+        await post.dispatcher.deliver_due()
+
+        assert [2, 6] == [self.latency(post, le) for le in ("120.0", "")]
+
+    async def test_of_an_alert_in_quiet_hours_begins_at_their_end(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        post: Post = await posts(file(quiet_hours=TestQuietHours.QUIET, data_age_limit_hours=0))
+        post.bench.clock.set(datetime(2024, 1, 10, 22, 0, tzinfo=UTC))
+        await post.raise_alerts(samples)
+        post.bench.clock.set(datetime(2024, 1, 11, 6, 0, 4, tzinfo=UTC))
+        await post.dispatcher.deliver_due()
+
+        assert [1, 4] == [self.latency(post, le) for le in ("120.0", "")]
+
+    async def test_what_is_overdue_is_shown_until_it_is_delivered(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        """An outage is seen while it lasts, not only in what it did to the latency afterwards."""
+        post: Post = await posts()
+        post["pager"].answers = [TryAgain(reason="busy", after_seconds=3600)]
+        await post.raise_alerts(samples)
+        await post.dispatcher.deliver_due()
+        seen = []
+        for seconds in (60, 61, 3600):
+            post.bench.clock.advance(timedelta(seconds=seconds))
+            await post.dispatcher.sample()
+            seen.append(post.bench.metrics.value(table.DELIVERIES_OVERDUE, "pager"))
+        await post.dispatcher.deliver_due()
+        await post.dispatcher.sample()
+
+        assert [0, 1, 1, 0] == [*seen, post.bench.metrics.value(table.DELIVERIES_OVERDUE, "pager")]
 
 
 async def test_database_that_is_away_only_delays(posts: Callable[..., Any], samples: type[Samples]) -> None:

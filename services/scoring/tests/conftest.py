@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reefmesh.broker.port import Publication
+from reefmesh.clock import ManualClock
 from reefmesh.contracts.channels import SCORES, SCORING
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.flags import Flag
@@ -24,6 +25,7 @@ from reefmesh_scoring import queries
 from reefmesh_scoring.handler import ScoringHandler, migrations
 from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.reef_state import ReefState
+from reefmesh_scoring.timeliness import Timeliness
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TABLES = {"samples": "reef_id, buoy_id, observed_us", "day_totals": "reef_id, day", "days": "reef_id, day"}
@@ -91,7 +93,9 @@ class Mesh:
         self.counting = CountingStore(store)
         self.store: Store = self.counting
         self.metrics = Metrics("scoring")
-        self.handler = ScoringHandler(self.store, gauges=ReefGauges(self.metrics), **rules)
+        self.handler = ScoringHandler(
+            self.store, gauges=ReefGauges(self.metrics), timeliness=Timeliness(self.metrics, ManualClock(START)), **rules
+        )
         self.states: dict[str, ReefState] = {}
         self.seq = 0
         self.writes: Sequence[Write] = ()

@@ -126,6 +126,9 @@ class ServiceSettings(Settings):
     stall_after_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=STALL_AFTER_SECONDS, description="seconds, above 0 and at most 86400"
     )
+    metrics_reefs_limit: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=1000, description="a whole number from 0 to 100000: reefs with series of their own; the rest share one, 'other'"
+    )
     log_level: LogLevel = Field(default="info", description="debug, info, warning or error")
     log_format: LogFormat = Field(default="auto", description="auto (text on a terminal, else JSON), json or pretty")
     poison_policy: PoisonPolicy = Field(
@@ -136,6 +139,9 @@ class ServiceSettings(Settings):
     )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5, description="a share above 0 and at most 1 of the latest messages"
+    )
+    poison_linger_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=60.0, description="seconds from 0 to 3600: how long a service that stopped for too much poison shows its pages"
     )
 
     def broker_address(self) -> str:

@@ -31,11 +31,9 @@ def blueprint(settings: AlertsSettings) -> Blueprint:
         return AlertsHandler(clock=parts.clock, subscriptions=subscriptions, heat_opens_at=settings.heat_opens_at)
 
     def background(parts: Parts) -> Sequence[Background]:
-        return (
-            subscriptions.run,
-            make_ticker(settings, parts, handler(parts), subscriptions).run,
-            make_dispatcher(settings, parts, subscriptions).run,
-        )
+        dispatcher = make_dispatcher(settings, parts, subscriptions)
+        parts.metrics.add_sampler(dispatcher.sample)
+        return (subscriptions.run, make_ticker(settings, parts, handler(parts), subscriptions).run, dispatcher.run)
 
     return Blueprint(name="alerts", subscription=ALERTING, migrations=MIGRATIONS, handler=handler, background=background)
 

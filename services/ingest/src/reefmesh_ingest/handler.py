@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -260,8 +261,7 @@ class IngestHandler:
             )
             for place, trouble in enumerate(troubles)
         ]
-        self._count(receipt, troubles)
-        return Change(state=state, writes=writes, outputs=outputs)
+        return Change(state=state, writes=writes, outputs=outputs, committed=partial(self._count, receipt, troubles))
 
     def _count(self, receipt: Receipt, troubles: Sequence[Trouble]) -> None:
         if self._metrics is None:

@@ -8,6 +8,7 @@ from reefmesh.store.migrations import read_migrations
 from reefmesh_scoring.handler import ScoringHandler
 from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.settings import ScoringSettings
+from reefmesh_scoring.timeliness import Timeliness
 
 MIGRATIONS: Final = (read_migrations("scoring", "reefmesh_scoring"),)
 
@@ -18,4 +19,4 @@ def blueprint(_: ScoringSettings) -> Blueprint:
 
 
 def _handler(parts: Parts) -> ScoringHandler:
-    return ScoringHandler(parts.store, gauges=ReefGauges(parts.metrics))
+    return ScoringHandler(parts.store, gauges=ReefGauges(parts.metrics), timeliness=Timeliness(parts.metrics, parts.clock))

@@ -1,6 +1,7 @@
 """One message of readings in; days scored, tables written and one score out."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from reefmesh.contracts.channels import SCORES
@@ -22,6 +23,7 @@ from reefmesh_scoring.reef_state import BuoyState, ReefState
 from reefmesh_scoring.rescoring import rescore
 from reefmesh_scoring.samples import fetch_samples, upsert
 from reefmesh_scoring.score_body import score_bodies, score_fields
+from reefmesh_scoring.timeliness import Timeliness
 
 _UPSERT_SCORE: Final = (
     "INSERT INTO scores (reef_id, as_of_us, readings, revisions, ignored, body) VALUES (?, ?, ?, ?, ?, ?) "
@@ -43,11 +45,13 @@ class ScoringHandler:
         store: Store,
         *,
         gauges: ReefGauges,
+        timeliness: Timeliness,
         dive_limits: DiveLimits | None = None,
         carbonate_rules: CarbonateRules | None = None,
     ) -> None:
         self._store = store
         self._gauges = gauges
+        self._timeliness = timeliness
         self._dive_limits = dive_limits or DiveLimits()
         self._carbonate_rules = carbonate_rules or CarbonateRules()
 
@@ -83,7 +87,9 @@ class ScoringHandler:
         writes = [upsert(state.reef_id, key, sample) for key, sample in counted.samples.items()]
         writes += rescored.writes
         writes.append(_score_write(state, bodies))
-        return Change(state=state, writes=writes, outputs=_outputs(bodies))
+        return Change(
+            state=state, writes=writes, outputs=_outputs(bodies), committed=partial(self._timeliness.note, body.readings)
+        )
 
 
 def _take_facts(body: Readings, seq: int | None, state: ReefState) -> None:

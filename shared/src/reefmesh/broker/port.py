@@ -125,7 +125,11 @@ class Parking(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionStatistics:
-    """A point in time of one subscription, as far as this engine can see it (None: it cannot)."""
+    """A point in time of one subscription, as far as this engine can see it (None: it cannot).
+
+    ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine that cannot look into
+    the broker's queue tells it of the messages it holds: those are the oldest of their reefs, and of the queue while it moves.
+    """
 
     waiting_messages: int | None
     in_flight_messages: int

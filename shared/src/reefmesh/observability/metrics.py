@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import platform
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import prometheus_client
@@ -29,9 +29,10 @@ class FoldedLabel:
 
     __slots__ = ("_known", "_limit")
 
-    def __init__(self, label: Label) -> None:
+    def __init__(self, label: Label, *, limit: int | None = None) -> None:
+        """``limit`` takes the place of the label's own, unless that is a closed set."""
         self._known = set(label.values)
-        self._limit = len(label.values) if label.values else label.limit
+        self._limit = len(label.values) if label.values else label.limit if limit is None else limit
 
     def fold(self, value: str) -> str:
         if value in self._known:
@@ -49,8 +50,10 @@ class Metrics:
     dictionary look-up. Safe from any thread for values; combinations are first used from the event loop's thread.
     """
 
-    def __init__(self, service: str, *, rows: Sequence[Row] = table.ROWS) -> None:
+    def __init__(self, service: str, *, rows: Sequence[Row] = table.ROWS, limits: Mapping[str, int] | None = None) -> None:
+        """``limits``: how many values of a label are shown before the rest are folded, where not the table's number."""
         self.service = service
+        self._limits = dict(limits or {})
         self.registry = CollectorRegistry(auto_describe=False)
         self._counters: dict[str, prometheus_client.Counter] = {}
         self._gauges: dict[str, prometheus_client.Gauge] = {}
@@ -128,7 +131,7 @@ class Metrics:
 
     def _create(self, row: Row) -> None:
         names = ("service", *(label.name for label in row.labels))
-        self._folds[row.name] = tuple(FoldedLabel(label) for label in row.labels)
+        self._folds[row.name] = tuple(FoldedLabel(label, limit=self._limits.get(label.name)) for label in row.labels)
         match row:
             case Counter():
                 self._counters[row.name] = prometheus_client.Counter(row.name, row.help, names, registry=self.registry)

@@ -57,10 +57,10 @@ class Sampling:
         if own is None:
             return
         self._metrics.set(table.LANES, own.lanes, name)
+        # No age: nothing waits, or nothing is in hand where the engine sees no more than that.
+        self._metrics.set(table.OLDEST_MESSAGE_AGE_SECONDS, own.oldest_age_seconds or 0.0, name)
         if own.waiting_messages is not None:
             self._metrics.set(table.MESSAGES_WAITING, own.waiting_messages, name)
-            # An engine that can tell how many wait and names no age has none waiting.
-            self._metrics.set(table.OLDEST_MESSAGE_AGE_SECONDS, own.oldest_age_seconds or 0.0, name)
 
     def _raise_to(self, row: Counter, total: float) -> None:
         """Add what the total grew by; one that fell belongs to a client that started anew."""

@@ -71,12 +71,19 @@ class Histogram:
 Row = Counter | Gauge | Histogram
 
 HANDLING_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+LATENCY_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 1800.0, 21600.0, 86400.0)
+"""With a bound at each objective."""
 WAITING_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 21600.0)
 
 SUBSCRIPTION: Final = Label("subscription", limit=16)
 CHANNEL: Final = Label("channel", limit=16)
 REASON: Final = Label("reason", limit=64)
-REEF: Final = Label("reef", limit=1000)
+REEF: Final = Label("reef", limit=1000)  # an operator sets another: REEFMESH_METRICS_REEFS_LIMIT
+
+SCORED_WITHIN_SECONDS: Final = 60.0
+"""The objective of scoring: 99.9 % of readings are scored so soon after the broker received their telemetry."""
+DELIVERED_WITHIN_SECONDS: Final = 120.0
+"""The objective of alerts: 99.9 % of alerts are with their channel so soon after they are due."""
 
 HANDLED_OUTCOMES: Final = ("handled", "duplicate", "parked", "released")
 
@@ -143,6 +150,12 @@ SEQUENCE_GAPS: Final = Counter(
     labels=(SUBSCRIPTION,),
     help="Sequence numbers of a reef that were passed over when a later one arrived.",
 )
+ORDER_VIOLATIONS: Final = Counter(
+    name="reefmesh_order_violations_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages of a reef that came after a later one of it and were not replayed: the objective is none.",
+)
 PARKED: Final = Counter(
     name="reefmesh_parked_total",
     unit="messages",
@@ -198,7 +211,12 @@ OLDEST_MESSAGE_AGE_SECONDS: Final = Gauge(
     name="reefmesh_oldest_message_age_seconds",
     unit="seconds",
     labels=(SUBSCRIPTION,),
-    help="Age of the oldest waiting message, where the engine can tell.",
+    help="Age of the oldest message that is not acknowledged: of all where the engine can tell, else of those in hand.",
+)
+OUTPUTS_OVERDUE: Final = Gauge(
+    name="reefmesh_outputs_overdue",
+    unit="messages",
+    help="Outputs that were committed and are not known to be out for over 30 s, at the latest look; 500: or more.",
 )
 OUTPUTS_RESENT: Final = Counter(
     name="reefmesh_outputs_resent_total", unit="messages", help="Overdue outputs that were sent from the outbox."
@@ -243,6 +261,18 @@ READING_LAG_SECONDS: Final = Gauge(
     unit="seconds",
     labels=(REEF,),
     help="From the observation to the handling of a reef's newest reading, when it was handled.",
+)
+READINGS_SCORED: Final = Counter(
+    name="reefmesh_readings_scored_total",
+    unit="readings",
+    labels=(Label("timeliness", values=("in_time", "late")),),
+    help="Readings that were scored for the first time: in time is within 60 s after the broker received their telemetry.",
+)
+SCORING_LATENCY_SECONDS: Final = Histogram(
+    name="reefmesh_scoring_latency_seconds",
+    unit="seconds",
+    buckets=LATENCY_BUCKETS,
+    help="From the broker's receipt of telemetry to its score, once for each message: its oldest reading.",
 )
 BRIDGED: Final = Counter(
     name="reefmesh_bridged_total",
@@ -294,14 +324,21 @@ REEF_SCORE_AS_OF_SECONDS: Final = Gauge(
 DELIVERIES: Final = Counter(
     name="reefmesh_deliveries_total",
     unit="messages",
-    labels=(CHANNEL, Label("outcome", values=("delivered", "retrying", "failed", "suppressed"))),
-    help="Alerts given to a channel to people, by outcome.",
+    labels=(CHANNEL, Label("outcome", values=("delivered", "retrying", "failed", "expired", "suppressed"))),
+    help="Alerts given to a channel to people, by outcome; failed was given up, expired was not told in time.",
+)
+DELIVERIES_OVERDUE: Final = Gauge(
+    name="reefmesh_deliveries_overdue",
+    unit="messages",
+    labels=(CHANNEL,),
+    help="Alerts that are due for over 120 s on a channel and neither delivered nor given up.",
 )
 ALERT_LATENCY_SECONDS: Final = Histogram(
     name="reefmesh_alert_latency_seconds",
     unit="seconds",
-    buckets=WAITING_BUCKETS,
-    help="From the receipt of the telemetry that raised an alert to the alert.",
+    labels=(CHANNEL,),
+    buckets=LATENCY_BUCKETS,
+    help="From an alert being due (raised, or the end of quiet hours, or its digest's hour) to its delivery.",
 )
 
 # What the process tells of itself.

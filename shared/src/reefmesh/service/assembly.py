@@ -1,6 +1,7 @@
 """From a service's blueprint to a service that runs: its store, lanes, background tasks, health and metrics."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from reefmesh.broker.port import Broker, BrokerEvent
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import TransientError
+from reefmesh.observability import table
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.sampling import Sampling
-from reefmesh.service.breaker import PoisonBreaker
+from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay
@@ -73,7 +75,7 @@ async def assemble(
         ConfigurationError: the store's address or its schema is wrong.
         StoreUnavailable: the store cannot be reached.
     """
-    metrics = Metrics(blueprint.name)
+    metrics = Metrics(blueprint.name, limits={table.REEF.name: settings.metrics_reefs_limit})
     progress = Progress(stall_after_seconds=settings.stall_after_seconds)
     store = open_store(settings.store_address(), migrations=blueprint.migrations)
     await store.open()
@@ -131,7 +133,12 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
             serve(pages([assembled.health], [assembled.metrics]), host=settings.http_host, port=settings.http_port) as address,
         ):
             log.info("pages served", service=blueprint.name, url=address.url)
-            if not await assembled.service.run(stop):
+            try:
+                clean = await assembled.service.run(stop)
+            except TooMuchPoison:
+                await _linger(stop, settings.poison_linger_seconds)
+                raise
+            if not clean:
                 raise TransientError("the drain time-out passed: what was still in hand is delivered again")
     finally:
         await broker.close()
@@ -141,6 +148,13 @@ def log_broker_event(event: BrokerEvent) -> None:
     """Write what happens between this process and its broker to the log."""
     write = log.warning if event.name == "lost" else log.info
     write(f"broker {event.name}", **event.facts)
+
+
+async def _linger(stop: asyncio.Event, seconds: float) -> None:
+    """Show the pages a little longer: the scrape is to see why this process ends, and who starts it again is not to hurry."""
+    log.warning("pages linger", seconds=seconds)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), timeout=seconds)
 
 
 def _until_stopped(health: Health) -> Background:

@@ -1,6 +1,6 @@
 """What a service must bring: one message in; new state, rows and messages out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -24,11 +24,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change(Generic[S]):
-    """What one message did to one reef."""
+    """What one message did to one reef. ``committed`` is called once it is safe in the store: for counting, which a repeated
+    attempt must not do twice."""
 
     state: S
     writes: Sequence[Write] = ()
     outputs: Sequence[Output] = ()
+    committed: Callable[[], None] | None = None
 
 
 class Handler(Protocol[S]):

@@ -23,6 +23,11 @@ def gap_before(cursor: Cursor, inbox: str, seq: int | None) -> int:
     return 0 if seq is None else max(0, seq - cursor.applied.get(inbox, 0) - 1)
 
 
+def is_late(cursor: Cursor, inbox: str, seq: int | None) -> bool:
+    """Tell whether a later number was applied before this one."""
+    return seq is not None and seq <= cursor.applied.get(inbox, 0)
+
+
 def advance(cursor: Cursor, inbox: str, seq: int | None) -> Cursor:
     """Return the cursor after ``seq`` was applied; numbers skipped over are remembered as missing."""
     if seq is None:

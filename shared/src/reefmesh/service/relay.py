@@ -55,16 +55,23 @@ class OutboxRelay:
     async def relay_once(self) -> int:
         """Send what is overdue now; returns how many messages that were."""
         sent = 0
-        while overdue := await self._store.overdue_outputs(self._overdue_after, limit=BATCH_LIMIT):
+        while overdue := await self._overdue():
             await self._broker.publish([publication for _, publication in overdue])
             await self._store.outputs_sent(_causes(overdue))
             sent += len(overdue)
             if self._metrics is not None:
                 self._metrics.count(table.OUTPUTS_RESENT, amount=len(overdue))
+                self._metrics.set(table.OUTPUTS_OVERDUE, 0)
             log.info("outbox relayed", messages=len(overdue))
             if len(overdue) < BATCH_LIMIT:
                 break
         return sent
+
+    async def _overdue(self) -> Sequence[tuple[str, Publication]]:
+        overdue = await self._store.overdue_outputs(self._overdue_after, limit=BATCH_LIMIT)
+        if self._metrics is not None:
+            self._metrics.set(table.OUTPUTS_OVERDUE, len(overdue))
+        return overdue
 
 
 def _causes(overdue: Sequence[tuple[str, Publication]]) -> list[str]:

@@ -252,7 +252,10 @@ class Worker(Generic[S]):
                 )
                 match result:
                     case Committed(version):
+                        self._note_order(reef.cursor, message)
                         reef.state, reef.version, reef.cursor, reef.fresh = change.state, version, cursor, True
+                        if change.committed is not None:
+                            change.committed()
                         return "handled", outputs
                     case AlreadyApplied(pending):
                         return self._healed(pending)
@@ -267,11 +270,20 @@ class Worker(Generic[S]):
             self._metrics.count(table.REDELIVERIES_HEALED, self._inbox)
         return "duplicate", pending
 
-    def _after(self, cursor: Cursor, message: Envelope) -> Cursor:
-        gap = 0 if message.headers.get(REPLAYED_HEADER) else positions.gap_before(cursor, self._inbox, message.seq)
+    def _note_order(self, before: Cursor, message: Envelope) -> None:
+        """Count what a committed message says about the order in which its reef's messages came."""
+        gap = positions.gap_before(before, self._inbox, message.seq)
+        late = positions.is_late(before, self._inbox, message.seq)
+        if (not gap and not late) or message.headers.get(REPLAYED_HEADER):
+            return
         if gap:
             self._metrics.count(table.SEQUENCE_GAPS, self._inbox, amount=gap)
             log.warning("sequence gap", gap=gap)
+        if late:
+            self._metrics.count(table.ORDER_VIOLATIONS, self._inbox)
+            log.error("out of order", applied=before.applied.get(self._inbox, 0))
+
+    def _after(self, cursor: Cursor, message: Envelope) -> Cursor:
         cursor = positions.advance(cursor, self._inbox, message.seq)
         return positions.take_back(cursor, self._inbox) if message.headers.get(REPLAYED_HEADER) else cursor
 

@@ -24,6 +24,7 @@ from reefmesh_alerts.subscriptions.watching import Subscriptions
 log = structlog.get_logger()
 
 EXPIRE_EVERY: Final = timedelta(minutes=1)
+OVERDUE_AFTER: Final = timedelta(seconds=table.DELIVERED_WITHIN_SECONDS)
 
 
 class Dispatcher:
@@ -53,6 +54,7 @@ class Dispatcher:
         self._lanes: dict[str, ChannelLane] = {}
         self._closing: list[ChannelLane] = []
         self._broken: dict[str, ChannelEntry] = {}
+        self._seen_overdue: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop``; what is being sent then is seen through, each within its channel's time-out."""
@@ -92,9 +94,17 @@ class Dispatcher:
         orphans = await self._ledger.expire(
             created_before=now - ORPHAN_AFTER, now=now, note="its channel is no longer in the file", but=known
         )
-        for channel, count in [*old.items(), *orphans.items()]:
-            self._metrics.count(table.DELIVERIES, channel, "suppressed", amount=count)
-            log.error("alerts not told", channel=channel, deliveries=count)
+        for outcome, expired in (("expired", old), ("suppressed", orphans)):
+            for channel, count in expired.items():
+                self._metrics.count(table.DELIVERIES, channel, outcome, amount=count)
+                log.error("alerts not told", channel=channel, deliveries=count, outcome=outcome)
+
+    async def sample(self) -> None:
+        """Set the gauges of a scrape."""
+        overdue = await self._ledger.count_overdue(due_before=self._clock.now() - OVERDUE_AFTER)
+        for channel in {*self._lanes, *self._seen_overdue, *overdue}:
+            self._metrics.set(table.DELIVERIES_OVERDUE, overdue.get(channel, 0), channel)
+        self._seen_overdue = set(overdue)
 
     async def close(self) -> None:
         """Close every channel. Idempotent."""

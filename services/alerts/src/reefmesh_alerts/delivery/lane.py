@@ -98,7 +98,7 @@ class ChannelLane:
                 await self._ledger.postpone(taken, together, until=ends_at, attempted=False, note="quiet hours")
                 return
         result = await self._send(_notice(taken, together, subscription), now)
-        await self._settle(taken, together, result)
+        await self._settle(taken, together, result, subscription)
 
     async def _send(self, notice: Notice, at: datetime) -> SendResult:
         try:
@@ -109,7 +109,9 @@ class ChannelLane:
         except Exception as error:  # noqa: BLE001 - a fault of one channel's code must not stop the other channels
             return TryAgain(reason=f"{type(error).__name__}: {error}"[:300])
 
-    async def _settle(self, taken: Taken, together: Sequence[TakenDelivery], result: SendResult) -> None:
+    async def _settle(
+        self, taken: Taken, together: Sequence[TakenDelivery], result: SendResult, subscription: SubscriptionEntry
+    ) -> None:
         now = self._clock.now()
         attempt = max(each.attempts for each in together) + 1
         facts = {"channel": self.entry.name, "subscription": together[0].subscription, "attempt": attempt}
@@ -117,6 +119,9 @@ class ChannelLane:
             case Sent(note=note):
                 await self._ledger.settle(taken, together, "sent", at=now, attempted=True, note=note)
                 self._count("delivered", len(together))
+                for each in together:
+                    latency_seconds = (now - due_at(each, subscription, digest_us=taken.digest_us)).total_seconds()
+                    self._metrics.observe(table.ALERT_LATENCY_SECONDS, max(0.0, latency_seconds), self.entry.name)
                 log.info("alert delivered", alerts=len(together), note=note, **facts)
             case TryAgain(reason=reason, after_seconds=asked_seconds) if attempt < self._limits.attempts:
                 backoff = self._limits.backoff
@@ -145,6 +150,15 @@ class ChannelLane:
 
     def _count(self, outcome: str, deliveries: int) -> None:
         self._metrics.count(table.DELIVERIES, self.entry.name, outcome, amount=deliveries)
+
+
+def due_at(delivery: TakenDelivery, subscription: SubscriptionEntry, *, digest_us: int) -> datetime:
+    """Return when a delivery was to be made: when its alert was raised, unless its subscriber asked for later."""
+    if digest_us:
+        return instant_of(digest_us)
+    raised_at = instant_of(delivery.created_us)
+    quiet = None if delivery.break_through else subscription.quiet_hours
+    return raised_at if quiet is None else quiet.span.end_after(raised_at) or raised_at
 
 
 def _notice(taken: Taken, together: Sequence[TakenDelivery], subscription: SubscriptionEntry) -> Notice:

@@ -54,6 +54,10 @@ EXPIRE: Final = (
     "UPDATE deliveries SET status = 'expired', settled_us = ?, last_error = ?"
     " WHERE status = 'pending' AND channel = ? AND created_us <= ? AND leased_until_us <= ?"
 )
+COUNT_OVERDUE: Final = (
+    "SELECT channel, COUNT(*) FROM deliveries WHERE status = 'pending' AND (next_attempt_us <= ?"
+    " OR (attempts > 0 AND CASE WHEN digest_us > 0 THEN digest_us ELSE created_us END <= ?)) GROUP BY channel"
+)
 DIGEST_ALERTS_LIMIT: Final = 500
 
 
@@ -139,6 +143,12 @@ class Ledger:
         if expired:
             await self._store.write([Write(EXPIRE, (now_us, note, channel, before_us, now_us)) for channel in expired])
         return expired
+
+    async def count_overdue(self, *, due_before: datetime) -> dict[str, int]:
+        """Return by channel how many deliveries were due before that and are neither made nor given up."""
+        before_us = microseconds(due_before)
+        rows = await self._store.fetch(COUNT_OVERDUE, (before_us, before_us))
+        return {str(channel): int(count) for channel, count in rows}
 
 
 def _taken(row: Row) -> TakenDelivery:

@@ -108,10 +108,14 @@ class ActiveMQConsumer:
         return SubscriptionStatistics(
             waiting_messages=None,
             in_flight_messages=busy + sum(mail.is_current for mail in self._mail),
-            oldest_age_seconds=None,
+            oldest_age_seconds=self._oldest_age_seconds(),
             lanes=len(self._lanes),
             lanes_busy=busy,
         )
+
+    def _oldest_age_seconds(self) -> float | None:
+        arrived = [arrived_at for lane in self._lanes if (arrived_at := lane.arrived_at) is not None]
+        return max(0.0, (self.clock.now() - min(arrived)).total_seconds()) if arrived else None
 
     # what the link calls
 

@@ -12,7 +12,6 @@ import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, mqtt_topic
@@ -20,7 +19,7 @@ from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.group_commit import Care, Send
 from reefmesh.broker.activemq.link import Link
-from reefmesh.broker.activemq.message_headers import to_frame
+from reefmesh.broker.activemq.message_headers import broker_instant, to_frame
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.devices import DeviceMessage, Move, Role
@@ -35,7 +34,6 @@ _HEADERS: Final = (
     ("activemq.exclusive", "true"),
     ("activemq.prefetchSize", str(PREFETCH)),
 )
-_INSTANT_DIGITS_LIMIT: Final = 14  # of milliseconds: the year 5138
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,7 +180,7 @@ class ActiveMQDeviceQueue:
             DeviceMessage(
                 message_id=headers.get("message-id", ""),
                 topic=mqtt_topic(headers.get("original-destination", "")),
-                received_at=_instant(headers.get("timestamp", "")),
+                received_at=broker_instant(headers),
                 body=frame.body,
                 redelivered=is_redelivered(headers, session.name),
                 token=_Ticket(session, self._subscription_id, headers.get("ack", "")),
@@ -209,8 +207,3 @@ class ActiveMQDeviceQueue:
 def _ticket(message: DeviceMessage) -> _Ticket:
     assert isinstance(message.token, _Ticket)  # noqa: S101 - messages of this engine carry its tickets
     return message.token
-
-
-def _instant(milliseconds: str) -> datetime | None:
-    is_number = milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) <= _INSTANT_DIGITS_LIMIT
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if is_number else None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.group_commit import Send, Work
-from reefmesh.broker.activemq.message_headers import from_frame, to_frame
+from reefmesh.broker.activemq.message_headers import broker_instant, from_frame, to_frame
 from reefmesh.broker.activemq.parking import parked_headers
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
@@ -43,6 +44,11 @@ class ActiveMQLane:
     @property
     def is_busy(self) -> bool:
         return self._in_hand is not None
+
+    @property
+    def arrived_at(self) -> datetime | None:
+        """When the broker took the message in hand, by its own clock; None with empty hands."""
+        return None if self._in_hand is None else broker_instant(_ticket(self._in_hand).mail.frame.headers)
 
     async def receive(self) -> Delivery | None:
         if self._in_hand is not None:  # whoever held it gave up without a word

@@ -8,6 +8,7 @@ ends a frame.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -17,6 +18,8 @@ from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, HEADER_BYTES_LIMIT, En
 GROUP: Final = "JMSXGroupID"
 PREFIX: Final = "h-"
 ENCODED_PREFIX: Final = "u-"
+INSTANT_DIGITS_LIMIT: Final = 14
+"""Of milliseconds since 1970: until the year 5138."""
 ENVELOPE: Final = ("event-id", "reef-id", "schema", "produced-at", "seq", "traceparent")
 PLAIN: Final = frozenset({*ENVELOPE, "device", "received-at", "replayed"})
 
@@ -73,6 +76,13 @@ def facts_of(headers: Mapping[str, str]) -> dict[str, str]:
         elif name.startswith(ENCODED_PREFIX) and is_fact(name):
             facts[name[len(ENCODED_PREFIX) :].removeprefix(PREFIX)] = unquote(value)
     return facts
+
+
+def broker_instant(headers: Mapping[str, str]) -> datetime | None:
+    """Return when the broker took a message, by its own clock; None when it does not say."""
+    milliseconds = headers.get("timestamp", "")
+    is_number = milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) <= INSTANT_DIGITS_LIMIT
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if is_number else None
 
 
 def from_frame(headers: Mapping[str, str], body: bytes) -> Envelope:

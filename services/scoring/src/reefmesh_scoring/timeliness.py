@@ -1,0 +1,39 @@
+"""How long readings took from the broker's receipt of their telemetry to their score."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from reefmesh.clock import Clock
+from reefmesh.contracts.readings import Reading
+from reefmesh.observability import table
+from reefmesh.observability.metrics import Metrics
+
+WITHIN: Final = timedelta(seconds=table.SCORED_WITHIN_SECONDS)
+
+
+class Timeliness:
+    """Counts readings against the objective. A reading counts when it is scored for the first time: its later revisions say
+    nothing of how fast the mesh is."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._clock = clock
+        self._in_time = metrics.counter(table.READINGS_SCORED, "in_time")
+        self._late = metrics.counter(table.READINGS_SCORED, "late")
+        self._latency = metrics.histogram(table.SCORING_LATENCY_SECONDS)
+
+    def note(self, readings: Sequence[Reading]) -> None:
+        """Count the readings of one message, which are scored and safe now."""
+        received = [reading.received_at for reading in readings if reading.revision == 1 and not reading.withdrawn]
+        if not received:
+            return
+        now = self._clock.now()
+        oldest = min(received)
+        age = now - oldest
+        self._latency.observe(max(0.0, age.total_seconds()))
+        late = 0
+        if age > WITHIN:
+            before = now - WITHIN
+            late = sum(each < before for each in received)
+            self._late.inc(late)
+        self._in_time.inc(len(received) - late)
