@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 READY := .venv/.ready
 BIN := .venv/bin
 PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
-MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py)
+MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py) deploy/docker/install.py
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

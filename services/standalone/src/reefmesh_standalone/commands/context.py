@@ -41,6 +41,20 @@ StoreOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Settings file (TOML) \\[env: REEFMESH_CONFIG].", show_default=False)
 ]
+HostOption = Annotated[
+    str,
+    typer.Option(envvar="REEFMESH_HTTP_HOST", show_envvar=False, help="Address of the pages \\[env: REEFMESH_HTTP_HOST]."),
+]
+PortOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=65535,
+        envvar="REEFMESH_HTTP_PORT",
+        show_envvar=False,
+        help="Port of the pages; 0: any free one \\[env: REEFMESH_HTTP_PORT].",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

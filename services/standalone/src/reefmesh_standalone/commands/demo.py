@@ -12,7 +12,6 @@ import typer
 from reefmesh.clock import SystemClock
 from reefmesh_alerts.queries import export_alerts
 from reefmesh_ingest.receipts import accounting
-from reefmesh_ingest.register.entries import BuoyEntry, MooringEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import latest_scores
 from reefmesh_standalone.commands.context import (
@@ -38,6 +37,7 @@ from reefmesh_standalone.session import Session, mesh_session
 from reefmesh_standalone.simulator.arrivals import Arrival
 from reefmesh_standalone.simulator.fleet import Fleet, demonstration
 from reefmesh_standalone.simulator.late_clock import LateClock
+from reefmesh_standalone.simulator.registering import register_sites
 
 HEARD_WITHIN: Final = timedelta(minutes=1)
 """The last words of a buoy are at the broker by then."""
@@ -103,7 +103,7 @@ async def _demonstrate(
     running = mesh_session(place, clock=clock, run_services=not join, config=config, tick_grace_seconds=NO_LOOK_SECONDS)
     async with running as session:
         ticker = session.mesh.ticker if session.mesh else ticker_beside(place, session.stores, session.broker, clock, config)
-        await _register(Register(session.stores.ingest), fleet)
+        await register_sites(Register(session.stores.ingest), fleet.sites)
         before = await accounting(session.stores.ingest)
         arrivals = fleet.arrivals()
         with bars(quiet=as_json) as add:
@@ -168,22 +168,3 @@ async def _pass_through(
 
 def _onward(report: Callable[[int], None], before: int) -> Callable[[int], None]:
     return lambda count: report(before + count)
-
-
-async def _register(register: Register, fleet: Fleet) -> None:
-    reefs, buoys = [], []
-    for site in fleet.sites:
-        device = site.device
-        place = {"latitude_degrees": device.latitude_degrees, "longitude_degrees": device.longitude_degrees}
-        reefs.append(ReefEntry(id=site.reef_id, name=site.name, mmm_celsius=site.mmm_celsius, mmm_source="simulated", **place))
-        if site.registered:
-            interval_seconds = round(device.report_interval.total_seconds())
-            buoys.append(
-                BuoyEntry(
-                    id=device.buoy_id,
-                    reef=site.reef_id,
-                    mooring=MooringEntry(**place),
-                    report_interval_seconds=interval_seconds,
-                )
-            )
-    await register.upsert(reefs=reefs, buoys=buoys)

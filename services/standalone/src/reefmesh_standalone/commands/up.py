@@ -14,7 +14,17 @@ from reefmesh.clock import SystemClock
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
-from reefmesh_standalone.commands.context import BrokerOption, ConfigOption, HomeOption, StoreOption, home_of, people, run
+from reefmesh_standalone.commands.context import (
+    BrokerOption,
+    ConfigOption,
+    HomeOption,
+    HostOption,
+    PortOption,
+    StoreOption,
+    home_of,
+    people,
+    run,
+)
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import Mesh, open_mesh
 
@@ -26,20 +36,8 @@ def up(
     broker: BrokerOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
-    host: Annotated[
-        str,
-        typer.Option(envvar="REEFMESH_HTTP_HOST", show_envvar=False, help="Address of the pages \\[env: REEFMESH_HTTP_HOST]."),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=65535,
-            envvar="REEFMESH_HTTP_PORT",
-            show_envvar=False,
-            help="Port of the pages; 0: any free one \\[env: REEFMESH_HTTP_PORT].",
-        ),
-    ] = 8080,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8080,
     log_level: Annotated[LogLevel, typer.Option(help="Least level of what is logged to standard error.")] = "info",
 ) -> None:
     """Run the whole mesh in one process until stopped.

@@ -26,13 +26,31 @@ class HeatWave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecurringHeatWave:
+    """A heat wave that comes back: one begins at ``first_begins_at`` and at each ``every`` after it, each for ``lasts``."""
+
+    first_begins_at: datetime
+    every: timedelta
+    lasts: timedelta
+    anomaly_celsius: float
+    ramp: timedelta = timedelta(days=6)
+
+    def weight(self, at: datetime) -> float:
+        """Return 0 outside, 1 in the middle of a wave, linear on the ramps."""
+        if at < self.first_begins_at:
+            return 0.0
+        since = (at - self.first_begins_at) % self.every
+        return max(0.0, min(1.0, since / self.ramp, (self.lasts - since) / self.ramp))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Water:
     """One site. Outside a heat wave the day's mean lies ``below_mmm_celsius`` under the MMM."""
 
     seed: str
     mmm_celsius: float
     below_mmm_celsius: float = 1.2
-    waves: tuple[HeatWave, ...] = ()
+    waves: tuple[HeatWave | RecurringHeatWave, ...] = ()
     current_metres_per_second: float = 0.2
     visibility_metres: float = 18.0
     ph: float = 8.06
