@@ -146,6 +146,11 @@ class ActivemqProcess:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
+    def limit_store(self, limit: str) -> None:
+        """Bound what waits from the next start on (``2 gb``): below what there is already, nothing more is taken."""
+        self._store_limit = limit
+        self._configure()
+
     def _end(self, how: signal.Signals) -> None:
         if (process := self._process) is None:
             return

@@ -95,7 +95,27 @@ def _installation() -> Path | None:
 
 
 @contextmanager
+def local_postgresql() -> Iterator["PostgresqlProcess"]:
+    """Start a server of this run's own, which it may kill and start again.
+
+    Raises:
+        ComponentMissing: there is no installation on this machine.
+    """
+    if (programs := _installation()) is None:
+        why = "no initdb on PATH or in /usr/lib/postgresql, and this needs a process, which a container is not"
+        raise ComponentMissing(COMPONENT, why=why, command="apt-get install postgresql")
+    with _local_process(programs) as process:
+        yield process
+
+
+@contextmanager
 def _local_server(programs: Path) -> Iterator[PostgresqlServer]:
+    with _local_process(programs) as process:
+        yield PostgresqlServer(url=process.url, restart=process.restart)
+
+
+@contextmanager
+def _local_process(programs: Path) -> Iterator["PostgresqlProcess"]:
     account = _account()
     folder = Path(tempfile.mkdtemp(prefix="reefmesh-postgresql-"))
     try:
@@ -117,18 +137,18 @@ def _local_server(programs: Path) -> Iterator[PostgresqlServer]:
                 "--no-sync",
             ],
         )
-        server = _LocalServer(programs, folder, account)
+        server = PostgresqlProcess(programs, folder, account)
         server.start()
         try:
-            yield PostgresqlServer(url=_url("127.0.0.1", server.port), restart=server.restart)
+            yield server
         finally:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _LocalServer:
-    """The server process, ended by its id."""
+class PostgresqlProcess:
+    """A server process, ended by its id. ``kill`` and ``start_again`` may be called again and again; address and data stay."""
 
     def __init__(self, programs: Path, folder: Path, account: pwd.struct_passwd | None) -> None:
         self._programs = programs
@@ -148,9 +168,38 @@ class _LocalServer:
             else:
                 return
 
+    @property
+    def url(self) -> str:
+        return _url("127.0.0.1", self.port)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def restart(self) -> None:
         self.stop(signal.SIGINT)  # the "fast" shutdown: connections are cut
         self._start()
+
+    def kill(self) -> None:
+        """Kill -9 of the server itself; its children notice and end."""
+        self.stop(signal.SIGKILL)
+
+    def start_again(self) -> None:
+        """Start on the same port and data; returns when it accepts connections, its recovery done.
+
+        Raises:
+            ServerEnded: it did not start within the time-out.
+        """
+        end = time.monotonic() + START_TIMEOUT_SECONDS
+        while True:
+            try:
+                self._start()
+            except ServerEnded:  # children of the one that was killed still hold its shared memory
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it; SIGQUIT leaves no clean files behind, and they are thrown away."""

@@ -1,0 +1,122 @@
+"""``python -m reefmesh_faults.recorded_service SERVICE NAME FOLDER``: a service as it is, with recorders in it.
+
+It runs the service's own blueprint. ``FOLDER`` takes the counters of this process (``NAME.PID.counters``), and may hold a clock
+for it (``NAME.clock``: seconds that it is late; below 0 it is ahead).
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, TypeVar
+
+from reefmesh.clock import SystemClock
+from reefmesh.observability import table
+from reefmesh.observability.metrics import Metrics
+from reefmesh.service.assembly import Blueprint, Parts
+from reefmesh.service.command import run_service
+from reefmesh.service.lifecycle import Background
+from reefmesh.settings import ServiceSettings
+from reefmesh_alerts import bootstrap as alerts
+from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_faults.effects import recorded
+from reefmesh_ingest import bootstrap as ingest
+from reefmesh_ingest.settings import IngestSettings
+from reefmesh_scoring import bootstrap as scoring
+from reefmesh_scoring.settings import ScoringSettings
+from reefmesh_standalone.simulator.late_clock import ToldClock
+
+Kind = TypeVar("Kind", bound=ServiceSettings)
+
+LOOK_SECONDS: Final = 0.25
+COUNTERS: Final = (
+    table.DUPLICATES,
+    table.REDELIVERIES_HEALED,
+    table.FENCE_REFUSALS,
+    table.OUTPUTS_RESENT,
+    table.RETRIES,
+    table.SEQUENCE_GAPS,
+)
+
+
+def clock_file(folder: Path, name: str) -> Path:
+    """Return where the clock of a process is told."""
+    return folder / f"{name}.clock"
+
+
+def read_counters(folder: Path) -> dict[str, int]:
+    """Return the sums over all processes that ever ran."""
+    sums: dict[str, int] = {row.name: 0 for row in COUNTERS}
+    for file in folder.glob("*.counters"):
+        for name, value in json.loads(file.read_text()).items():
+            sums[name] += int(value)
+    return sums
+
+
+class Counters:
+    """Keeps what a process counted in a file that outlives it."""
+
+    def __init__(self, metrics: Metrics, file: Path) -> None:
+        self._metrics = metrics
+        self._file = file
+        self._written: dict[str, float] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until ``stop``; a process that is killed loses what it counted since the last look."""
+        while not stop.is_set():
+            self._write()
+            try:
+                await asyncio.wait_for(stop.wait(), timeout=LOOK_SECONDS)
+            except TimeoutError:
+                continue
+        self._write()
+
+    def _write(self) -> None:
+        counted = {row.name: _sum(self._metrics, row.name) for row in COUNTERS}
+        if counted != self._written:
+            draft = self._file.with_suffix(".draft")
+            draft.write_text(json.dumps(counted))
+            draft.replace(self._file)
+            self._written = counted
+
+
+def _sum(metrics: Metrics, name: str) -> float:
+    return sum(
+        sample.value
+        for family in metrics.registry.collect()
+        if family.name == name.removesuffix("_total")
+        for sample in family.samples
+        if sample.name == name
+    )
+
+
+def main() -> int:
+    """Run the service; return the exit code."""
+    service, name, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    clock = ToldClock(SystemClock(), clock_file(folder, name))
+    said = f"The {service} service, recorded."
+
+    def plan(blueprint: Blueprint) -> Blueprint:
+        def background(parts: Parts) -> Sequence[Background]:
+            counters = Counters(parts.metrics, folder / f"{name}.{os.getpid()}.counters")
+            return (*blueprint.background(parts), counters.run)
+
+        return replace(recorded(blueprint, process=name), background=background)
+
+    def run(kind: type[Kind], blueprint: Callable[[Kind], Blueprint]) -> int:
+        return run_service(kind, lambda settings: plan(blueprint(settings)), description=said, arguments=[], clock=clock)
+
+    match service:
+        case "ingest":
+            return run(IngestSettings, ingest.blueprint)
+        case "scoring":
+            return run(ScoringSettings, scoring.blueprint)
+        case _:
+            return run(AlertsSettings, alerts.blueprint)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The figures of a run, from its history: for people, for machines, and for ``docs/reliability.md``."""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from statistics import median
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from reefmesh.contracts.channels import SCORES
+from reefmesh.contracts.envelope import event_id_of
+from reefmesh_faults.checker import Finding
+from reefmesh_faults.history import History
+from reefmesh_faults.nemesis import Suffered
+
+SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """Of one kind of fault, in seconds after it was healed, until all that had been confirmed by then was scored."""
+
+    faults: int
+    median_seconds: float
+    longest_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """``repeated``: publishes that were not confirmed and repeated. ``counters``: of all processes that ever ran.
+    ``longest_stall_seconds``: the longest that any confirmed message waited for its score; ``stalled_reef``: whose that was."""
+
+    engine: str
+    store: str
+    seed: int
+    faults: int
+    lasted_seconds: float
+    messages: int
+    readings: int
+    repeated: int
+    restarts: int
+    outputs: Mapping[str, int]
+    counters: Mapping[str, int]
+    longest_stall_seconds: float
+    stalled_reef: str
+    median_seconds: float
+    recovery: Mapping[str, Recovery]
+    findings: Sequence[Finding]
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "findings": [str(finding) for finding in self.findings]}
+
+
+def measured(history: History, suffered: Sequence[Suffered]) -> tuple[float, str, float, dict[str, Recovery]]:
+    """Return the longest stall and its reef, the median way to a score, and the recovery by kind of fault."""
+    scored_ns = _scored(history)
+    done = sorted(
+        (sent.confirmed_ns, scored_ns[sent.event_id], sent.reef_id)
+        for sent in history.sent
+        if sent.confirmed_ns is not None and sent.event_id in scored_ns
+    )
+    if not done:
+        return 0.0, "", 0.0, {}
+    waits = [(scored - confirmed, reef_id) for confirmed, scored, reef_id in done]
+    longest, reef_id = max(waits)
+    confirmed_at = [confirmed for confirmed, _, _ in done]
+    last_scored = list(accumulate((scored for _, scored, _ in done), max))
+    recovered: dict[str, list[float]] = defaultdict(list)
+    for each in suffered:
+        before = bisect_right(confirmed_at, each.healed_ns)
+        if before:
+            recovered[each.fault.kind].append(max(0, last_scored[before - 1] - each.healed_ns) / SECOND_NS)
+    recovery = {
+        kind: Recovery(faults=len(seconds), median_seconds=round(median(seconds), 2), longest_seconds=round(max(seconds), 2))
+        for kind, seconds in sorted(recovered.items())
+    }
+    return longest / SECOND_NS, reef_id, median(wait for wait, _ in waits) / SECOND_NS, recovery
+
+
+def _scored(history: History) -> dict[str, int]:
+    """Return when the first score that a telemetry message led to was heard, by the message's event id."""
+    scores: dict[str, int] = {}
+    for heard in history.heard:
+        if heard.channel == SCORES:
+            scores.setdefault(heard.event_id, heard.heard_ns)
+    found = {}
+    for sent in history.sent:
+        score_id = event_id_of(event_id_of(sent.event_id, "readings-0"), "score")
+        if score_id in scores:
+            found[sent.event_id] = scores[score_id]
+    return found
+
+
+def outputs(history: History) -> dict[str, int]:
+    """Return how many messages each channel carried, repeats left out."""
+    return dict(Counter(channel for channel, _ in {(each.channel, each.event_id) for each in history.heard}))
+
+
+def show(report: Report, console: Console) -> None:
+    """Print a report for people."""
+    facts = Table(show_header=False, title=f"{report.faults} faults, seed {report.seed}, {report.engine} and {report.store}")
+    rows = {
+        "lasted": f"{report.lasted_seconds:,.0f} s",
+        "messages / readings": f"{report.messages:,} / {report.readings:,}",
+        "publishes repeated": f"{report.repeated:,}",
+        "processes started again": f"{report.restarts:,}",
+        **{name: f"{count:,}" for name, count in sorted(report.outputs.items())},
+        **{name: f"{count:,}" for name, count in sorted(report.counters.items())},
+        "telemetry to score, median": f"{report.median_seconds:.2f} s",
+        "longest stall of a reef": f"{report.longest_stall_seconds:.1f} s ({report.stalled_reef or 'none'})",
+    }
+    for name, value in rows.items():
+        facts.add_row(name, value)
+    console.print(facts)
+    kinds = Table("fault", "how many", "recovered, median s", "longest s", title="until all that was confirmed is scored")
+    for kind, each in report.recovery.items():
+        kinds.add_row(kind, str(each.faults), f"{each.median_seconds:.2f}", f"{each.longest_seconds:.2f}")
+    console.print(kinds)
+    if not report.findings:
+        console.print("The checker found nothing.")
+    for finding in report.findings:
+        console.print(f"FOUND  {finding}")

@@ -1,0 +1,248 @@
+"""One run: a stage, a fleet, a plan of faults; in the end a history and what the checker says of it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from reefmesh.broker.port import Broker
+from reefmesh.contracts.channels import ALERTING, INGEST, SCORING
+from reefmesh.errors import TransientError
+from reefmesh.store.connect import open_store
+from reefmesh.store.migrations import MigrationSet
+from reefmesh.store.port import Store
+from reefmesh_alerts import bootstrap as alerts
+from reefmesh_faults.checker import check
+from reefmesh_faults.effects import EFFECTS, read_effects
+from reefmesh_faults.fleet import Fleet
+from reefmesh_faults.history import Delivery, Effect, History, Receipt
+from reefmesh_faults.nemesis import Kind, Nemesis, Suffered, make_plan
+from reefmesh_faults.outcome import read_state, read_stored, undisturbed
+from reefmesh_faults.recorded_service import read_counters
+from reefmesh_faults.recorder import Recorder
+from reefmesh_faults.report import Report, measured, outputs
+from reefmesh_faults.separate_stage import SeparateStage, separate_stage
+from reefmesh_faults.settling import Settling, shown
+from reefmesh_faults.workload import PUBLISHERS, Workload
+from reefmesh_ingest import bootstrap as ingest
+from reefmesh_ingest.register.table import Register
+from reefmesh_scoring import bootstrap as scoring
+from reefmesh_standalone.home import Home
+from reefmesh_standalone.mesh import Stores
+
+SETTLE_TIMEOUT_SECONDS: Final = 180.0
+LOOK_SECONDS: Final = 0.5
+PARKED_SHOWN_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``readings``: telemetry goes on until there are so many, also when the last fault is healed."""
+
+    seed: int
+    faults: int
+    engine: str = "activemq"
+    store: str = "postgresql"
+    spacing_seconds: float = 4.4
+    reefs: int = 40
+    messages_per_second: float = 20.0
+    readings: int = 0
+    kinds: Sequence[str] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """What a run is at, for those who watch."""
+
+    phase: str = "starting"
+    faults: int = 0
+    messages: int = 0
+    readings: int = 0
+    line: str = ""
+
+
+class Run:
+    """Runs once. ``progress`` is kept up to date meanwhile; ``history`` is there after it."""
+
+    def __init__(self, settings: Settings, home: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.settings = settings
+        self.progress = Progress()
+        self._home = home
+        self._tell = tell
+
+    async def run(self) -> Report:
+        """Raises ComponentMissing when broker or database cannot be had."""
+        began = time.monotonic()
+        fleet = Fleet(seed=self.settings.seed, reefs=self.settings.reefs, messages_per_second=self.settings.messages_per_second)
+        async with separate_stage(self._home, seed=self.settings.seed) as stage:
+            history, suffered, facts = await self._suffer(stage, fleet)
+        stall_seconds, reef_id, median_seconds, recovery = measured(history, suffered)
+        self._phase("checking")
+        return Report(
+            engine=self.settings.engine,
+            store=self.settings.store,
+            seed=self.settings.seed,
+            faults=len(suffered),
+            lasted_seconds=time.monotonic() - began,
+            messages=len(history.sent),
+            readings=sum(sent.readings for sent in history.sent),
+            repeated=facts.repeated,
+            restarts=facts.restarts,
+            outputs=outputs(history),
+            counters=facts.counters,
+            longest_stall_seconds=stall_seconds,
+            stalled_reef=reef_id,
+            median_seconds=median_seconds,
+            recovery=recovery,
+            findings=await asyncio.to_thread(check, history),
+        )
+
+    async def _suffer(self, stage: SeparateStage, fleet: Fleet) -> tuple[History, Sequence[Suffered], "_Facts"]:
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            await stage.start()
+            async with _open_stores(stage.place()) as stores:
+                await Register(stores.ingest).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
+            broker = await _connected(stack, stage.own_broker())
+            recorder = Recorder(broker)
+            await recorder.start()
+            devices = [await _connected(stack, await stage.device_broker()) for _ in range(PUBLISHERS)]
+            workload = Workload(fleet, devices)
+            nemesis = Nemesis(stage, self._tell)
+            plan = make_plan(
+                seed=settings.seed, faults=settings.faults, spacing_seconds=settings.spacing_seconds, kinds=self._kinds(stage)
+            )
+            self._phase("suffering")
+            async with asyncio.TaskGroup() as tasks:
+                supervising = tasks.create_task(stage.supervisor.run(), name="supervisor")
+                publishing = tasks.create_task(workload.run(), name="workload")
+                watching = tasks.create_task(self._watch(workload, nemesis), name="progress")
+                await nemesis.run(plan)
+                self._phase("healed: the rest of the telemetry")
+                workload.finish(readings=settings.readings)
+                await publishing
+                self._phase("settling")
+                stores = await stack.enter_async_context(_open_stores(stage.place()))
+                settling = Settling(stores=stores, sent=lambda: workload.messages, heard=lambda: recorder.heard)
+                unsettled = await _settled(settling)
+                supervising.cancel()
+                watching.cancel()
+            self._phase("draining")
+            await stage.drain()
+            await recorder.stop()
+            self._phase("running the same telemetry undisturbed")
+            expected = await undisturbed(fleet, workload.telemetry())
+            history = History(
+                sent=workload.sent(),
+                heard=recorder.heard,
+                receipts=await _receipts(stores.ingest),
+                stored=await read_stored(stores),
+                effects=await _effects(stores),
+                ledger=[row[0] for row in await stores.alerts.fetch("SELECT alert_id FROM alerts")],
+                deliveries=await _deliveries(stores.alerts),
+                told=tuple(stage.receiver.told),
+                parked=await _parked(broker),
+                ended_badly=stage.supervisor.ended_badly,
+                unsettled=unsettled,
+                state=await read_state(stores),
+                expected=expected,
+            )
+        facts = _Facts(
+            repeated=workload.unconfirmed, restarts=stage.supervisor.restarts, counters=read_counters(stage.counters)
+        )
+        return history, nemesis.suffered, facts
+
+    def _kinds(self, stage: SeparateStage) -> Mapping[str, Kind]:
+        named = self.settings.kinds
+        return {name: kind for name, kind in stage.kinds.items() if not named or name in named}
+
+    async def _watch(self, workload: Workload, nemesis: Nemesis) -> None:
+        while True:
+            self.progress.faults = len(nemesis.suffered)
+            self.progress.messages, self.progress.readings = workload.messages, workload.readings
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _phase(self, name: str) -> None:
+        self.progress.phase = name
+        self._tell(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What a history does not hold."""
+
+    repeated: int
+    restarts: int
+    counters: Mapping[str, int]
+
+
+async def _connected(stack: AsyncExitStack, broker: Broker) -> Broker:
+    stack.push_async_callback(broker.close)
+    await broker.connect()
+    return broker
+
+
+@asynccontextmanager
+async def _open_stores(home: Home) -> AsyncIterator[Stores]:
+    """As ``reefmesh_standalone.mesh.open_stores``, with the recorders' tables."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(service: str, migrations: Sequence[MigrationSet]) -> Store:
+            store = open_store(home.store_address(service), migrations=(*migrations, EFFECTS))
+            stack.push_async_callback(store.close)
+            await store.open()
+            return store
+
+        yield Stores(
+            ingest=await opened("ingest", ingest.MIGRATIONS),
+            scoring=await opened("scoring", scoring.MIGRATIONS),
+            alerts=await opened("alerts", alerts.MIGRATIONS),
+        )
+
+
+async def _settled(settling: Settling) -> list[str]:
+    """Wait until nothing is missing; return what still is when the patience ends."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
+    missing = ["nothing was looked at"]
+    while missing and time.monotonic() < deadline:
+        try:
+            missing = await settling.missing()
+        except TransientError as error:
+            missing = [f"the databases are away: {error}"]
+        if missing:
+            await asyncio.sleep(LOOK_SECONDS)
+    return [shown(missing)] if missing else []
+
+
+async def _receipts(store: Store) -> list[Receipt]:
+    rows = await store.fetch("SELECT event_id, reef_id, outcome, readings_received FROM receipts")
+    return [
+        Receipt(event_id=event_id, reef_id=reef_id, outcome=outcome, readings=int(readings))
+        for event_id, reef_id, outcome, readings in rows
+    ]
+
+
+async def _effects(stores: Stores) -> list[Effect]:
+    effects: list[Effect] = []
+    for service in ("ingest", "scoring", "alerts"):
+        effects += await read_effects(getattr(stores, service), service)
+    return effects
+
+
+async def _deliveries(store: Store) -> list[Delivery]:
+    rows = await store.fetch("SELECT idempotency_key, alert_id, subscription, status FROM deliveries")
+    return [
+        Delivery(idempotency_key=key, alert_id=alert_id, subscription=subscription, status=status)
+        for key, alert_id, subscription, status in rows
+    ]
+
+
+async def _parked(broker: Broker) -> list[str]:
+    found = []
+    for subscription in (INGEST, SCORING, ALERTING):
+        parked = await broker.parking(subscription).list(limit=PARKED_SHOWN_LIMIT)
+        found += [f"{each.message.event_id} of {subscription}: {each.reason}, {each.detail}" for each in parked]
+    return found
