@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
 from reefmesh.observability.progress import STALL_AFTER_SECONDS
+from reefmesh.observability.tracing import TracingKind
 
 PREFIX: Final = "REEFMESH_"
 CONFIG_VARIABLE: Final = "REEFMESH_CONFIG"
@@ -131,6 +132,9 @@ class ServiceSettings(Settings):
     )
     log_level: LogLevel = Field(default="info", description="debug, info, warning or error")
     log_format: LogFormat = Field(default="auto", description="auto (text on a terminal, else JSON), json or pretty")
+    tracing: TracingKind = Field(
+        default="off", description="off or otlp (spans to an OpenTelemetry collector, where the OTEL_ variables say)"
+    )
     poison_policy: PoisonPolicy = Field(
         default="continue", description="continue (set aside the message alone) or park (and every later one of its reef)"
     )

@@ -15,6 +15,7 @@ from reefmesh.clock import Clock
 from reefmesh.contracts.channels import ALERTING
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.errors import TransientError
+from reefmesh.observability.traceparent import traceparent_from
 from reefmesh.service import positions
 from reefmesh.service.handler import Output
 from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
@@ -136,6 +137,7 @@ class Ticker:
                 produced_at=now,
                 body=output.body,
                 seq=seq,
+                traceparent=traceparent_from(event_id),
             )
             publications.append(Publication(channel=output.channel, message=message))
         return cursor, publications

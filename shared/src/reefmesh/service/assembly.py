@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from reefmesh.observability.http import pages, serve
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.sampling import Sampling
+from reefmesh.observability.tracing import Tracer, open_tracer
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
@@ -67,19 +68,24 @@ class Assembled:
 
 @asynccontextmanager
 async def assemble(
-    blueprint: Blueprint, settings: ServiceSettings, *, broker: Broker, clock: Clock
+    blueprint: Blueprint, settings: ServiceSettings, *, broker: Broker, clock: Clock, tracer: Tracer | None = None
 ) -> AsyncIterator[Assembled]:
     """Open the service's store and put the service together on a connected broker; closes the store at the end.
+    Without a ``tracer`` the settings say whether there is one.
 
     Raises:
-        ConfigurationError: the store's address or its schema is wrong.
+        ConfigurationError: the store's address, its schema or tracing is wrong.
         StoreUnavailable: the store cannot be reached.
     """
-    metrics = Metrics(blueprint.name, limits={table.REEF.name: settings.metrics_reefs_limit})
-    progress = Progress(stall_after_seconds=settings.stall_after_seconds)
-    store = open_store(settings.store_address(), migrations=blueprint.migrations)
-    await store.open()
-    try:
+    async with AsyncExitStack() as stack:
+        if tracer is None:
+            tracing = open_tracer(settings.tracing, service=blueprint.name, broker_url=settings.broker_url)
+            tracer = await stack.enter_async_context(tracing)
+        metrics = Metrics(blueprint.name, limits={table.REEF.name: settings.metrics_reefs_limit})
+        progress = Progress(stall_after_seconds=settings.stall_after_seconds)
+        store = open_store(settings.store_address(), migrations=blueprint.migrations)
+        await store.open()
+        stack.push_async_callback(store.close)
         health = Health(blueprint.name, progress, broker=broker, store=store)
         parts = Parts(store=store, broker=broker, clock=clock, metrics=metrics, health=health)
         worker = Worker(
@@ -92,6 +98,7 @@ async def assemble(
             progress=progress,
             limits=WorkerLimits(lanes=settings.lanes, poison_policy=settings.poison_policy, crash_limit=settings.crash_limit),
             breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
+            tracer=tracer,
         )
         service = Service(
             name=blueprint.name,
@@ -114,8 +121,6 @@ async def assemble(
             ).sample
         )
         yield Assembled(service=service, store=store, health=health, metrics=metrics)
-    finally:
-        await store.close()
 
 
 async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: asyncio.Event, *, clock: Clock) -> None:

@@ -13,6 +13,7 @@ from reefmesh.clock import Clock, SystemClock
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.health_check import OPTION, PAGES
 from reefmesh.observability.logs import configure_logging
+from reefmesh.observability.tracing import require_tracing
 from reefmesh.service.assembly import Blueprint, run_alone
 from reefmesh.service.exit import explain, run_to_exit
 from reefmesh.settings import ServiceSettings
@@ -56,6 +57,7 @@ def run_service(
     try:
         settings = kind.load(config=options.config)
         plan = blueprint(settings)
+        require_tracing(settings.tracing)
     except ConfigurationError as error:
         return explain(error)
     if options.check:

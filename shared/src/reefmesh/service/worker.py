@@ -6,6 +6,7 @@ redelivery: the inbox says "applied", the outbox says what is still to be sent.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from reefmesh.observability import table
 from reefmesh.observability.carried import CARRIED, Carried
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
+from reefmesh.observability.traceparent import traceparent_of
+from reefmesh.observability.tracing import Tracer
 from reefmesh.service import positions
 from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
@@ -84,6 +87,7 @@ class Worker(Generic[S]):
         limits: WorkerLimits | None = None,
         breaker: PoisonBreaker | None = None,
         random: Random | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.subscription = subscription
         self._inbox = str(subscription)
@@ -100,6 +104,8 @@ class Worker(Generic[S]):
         self._suspects = asyncio.Lock()
         self._draining = asyncio.Event()
         self._consumer: Consumer | None = None
+        self._tracer = tracer
+        self._tells_each = False
 
     @property
     def reefs_cached(self) -> int:
@@ -113,6 +119,7 @@ class Worker(Generic[S]):
         """
         if self._draining.is_set():
             return
+        self._tells_each = logging.getLogger().isEnabledFor(logging.DEBUG)
         consumer = self._consumer = self._broker.consumer(self.subscription, lanes=self._limits.lanes)
         await consumer.start()
         try:
@@ -143,11 +150,14 @@ class Worker(Generic[S]):
             waiting.observe(max(0.0, (self._clock.now() - message.produced_at).total_seconds()))
             busy.inc()
             outcome = "released"
-            noted = CARRIED.set(Carried(message, lane.index, self._inbox))
+            span = self._tracer.process(delivery) if self._tracer is not None else None
+            noted = CARRIED.set(Carried(message, lane.index, self._inbox, span.traceparent if span is not None else None))
             try:
                 outcome = await self._carry(lane, delivery)
             finally:
                 CARRIED.reset(noted)
+                if span is not None:
+                    span.end(outcome)
                 busy.dec()
                 if outcome == "released":
                     self._progress.released(self._inbox, lane.index)
@@ -202,13 +212,19 @@ class Worker(Generic[S]):
         outputs = carried.outputs or ()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await carried.lane.settle(carried.delivery, outputs)
+        if self._tracer is not None and outputs:
+            with self._tracer.send(outputs):
+                await carried.lane.settle(carried.delivery, outputs)
+        else:
+            await carried.lane.settle(carried.delivery, outputs)
         self._metrics.observe(table.PUBLISH_SECONDS, loop.time() - began, self._inbox)
         for output in outputs:
             self._metrics.count(table.PUBLISHED, output.channel)
         if outputs:
             await self._store.outputs_sent([message.event_id])
         self._breaker.note(poison=False)
+        if self._tells_each:
+            log.debug("message settled", outcome=carried.outcome, outputs=[output.message.event_id for output in outputs])
         return carried.outcome
 
     async def _judge_poison(self, carried: "_Carried", poison: PoisonMessage) -> None:
@@ -289,26 +305,26 @@ class Worker(Generic[S]):
 
     def _address(self, message: Envelope, cursor: Cursor, outputs: Sequence[Output]) -> tuple[Cursor, tuple[Publication, ...]]:
         """Give each output its envelope: deterministic id, the reef's next number, the input's trace."""
-        now = self._clock.now()
+        if not outputs:
+            return cursor, ()
+        now, trace = self._clock.now(), traceparent_of(message)
         publications = []
         for output in outputs:
             seq = None
             if output.sequenced:
                 cursor, (seq,) = positions.next_seqs(cursor, output.channel, 1)
-            publications.append(
-                Publication(
-                    channel=output.channel,
-                    message=Envelope(
-                        event_id=event_id_of(message.event_id, output.step),
-                        reef_id=message.reef_id,
-                        schema_id=output.schema_id,
-                        produced_at=now,
-                        body=output.body,
-                        seq=seq,
-                        traceparent=message.traceparent,
-                    ),
-                )
+            made = Envelope(
+                event_id=event_id_of(message.event_id, output.step),
+                reef_id=message.reef_id,
+                schema_id=output.schema_id,
+                produced_at=now,
+                body=output.body,
+                seq=seq,
+                traceparent=trace,
             )
+            if self._tracer is not None:
+                made = made.model_copy(update={"traceparent": self._tracer.create(output.channel, made)})
+            publications.append(Publication(channel=output.channel, message=made))
         return cursor, tuple(publications)
 
     def _may_be_outdated(self, cursor: Cursor, message: Envelope) -> bool:
@@ -350,6 +366,8 @@ class Worker(Generic[S]):
     async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
         """Remember the hole in the reef's row first, then move the message: a crash in between only repeats this."""
         message = delivery.message
+        if self._tracer is not None:
+            self._tracer.fail(poison.reason)
         reef = self._reefs.hold(message.reef_id)
         async with reef.lock:
             for _ in range(STALE_RETRIES_LIMIT):
