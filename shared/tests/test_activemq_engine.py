@@ -19,6 +19,7 @@ from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.certificates import make_server_certificate
+from reefmesh_components.requirement import ComponentMissing, give_up
 
 PATIENCE_SECONDS = 30.0
 
@@ -359,3 +360,24 @@ async def test_drained_consumers_leave_nothing_behind_at_the_broker(activemq_pro
         await consumer.lanes[0].settle(delivery, ())
         await consumer.drain()
         assert 0 == events.count("consumers_changed")
+
+
+async def test_settled_messages_are_forgotten_by_the_broker(activemq_process: ActivemqProcess) -> None:
+    """A limit on everything, at the broker too: what lanes acknowledged in transactions does not pile up there."""
+    subscription, outputs = Subscription("alpha", "forgotten"), Subscription("alpha", "forgotten-outputs")
+    async with client(activemq_process.url()) as broker:
+        await broker.declare([subscription, outputs])
+        await broker.publish([publication("forgotten", number) for number in range(1, 101)])
+        consumer = broker.consumer(subscription, lanes=1)
+        await consumer.start()
+        (lane,) = consumer.lanes
+        for number in range(1, 101):
+            delivery = await asyncio.wait_for(lane.receive(), PATIENCE_SECONDS)
+            assert delivery is not None
+            await lane.settle(delivery, [publication("forgotten-outputs", number)])
+        try:
+            kept = await asyncio.to_thread(activemq_process.live_objects, "org.apache.activemq.transport.stomp.StompAckEntry")
+        except ComponentMissing as missing:
+            give_up(missing)
+        assert 0 == kept
+        await consumer.drain()

@@ -23,6 +23,7 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability import table
 from reefmesh_components.nemo_pi import NemoPi, data, nemo_pi, publish_and_retransmit
+from reefmesh_components.requirement import ComponentMissing, give_up
 from reefmesh_ingest.quarantine import Quarantine
 from reefmesh_ingest.receipts import accounting
 from reefmesh_ingest.register.entries import BuoyEntry
@@ -250,6 +251,34 @@ async def test_standby_is_given_nothing_until_the_active_one_is_gone(stage: Any)
     finally:
         await first.close()
         await second.close()
+
+
+async def test_only_the_oldest_messages_can_be_settled(stage: Any) -> None:
+    """The broker acknowledges everything up to a message: one that was left out would be lost."""
+    client = ActiveMQBroker(stage.broker.url("ingest"), clock=SystemClock())
+    await client.connect()
+    try:
+        async with nemo_pi(stage.broker, IMEI) as device:
+            for number in range(3):
+                await device.publish(data(number / 10))
+        queue = client.device_queue()
+        await queue.start()
+        messages: list[DeviceMessage] = []
+        while len(messages) < 3:
+            messages += await asyncio.wait_for(queue.receive(), 30)
+        for wrong in (messages[1:], messages[::2], messages[::-1]):
+            with pytest.raises(ValueError, match="oldest"):
+                await queue.settle([Move(message=message, outputs=()) for message in wrong])
+        await queue.settle([Move(message=message, outputs=()) for message in messages[:1]])
+        await queue.settle([Move(message=message, outputs=()) for message in messages[1:]])
+        await queue.close()
+        try:
+            kept = await asyncio.to_thread(stage.broker.live_objects, "org.apache.activemq.transport.stomp.StompAckEntry")
+        except ComponentMissing as missing:
+            give_up(missing)
+        assert 0 == kept
+    finally:
+        await client.close()
 
 
 async def test_user_without_the_right_is_told_so_in_one_line(stage: Any) -> None:

@@ -62,6 +62,7 @@ class DeviceQueue(Protocol):
 
     async def settle(self, moves: Sequence[Move]) -> None:
         """Publish the outputs of all moves in this order and acknowledge their messages: all of it in one broker transaction.
+        They are the oldest of those that were received and are not settled, in that order, none left out.
 
         Raises:
             LaneLost: the connection is lost, or the broker refused (its store is full, for instance): the messages are no

@@ -14,12 +14,15 @@ from urllib.parse import quote
 
 from reefmesh_components.activemq_distribution import Distribution
 from reefmesh_components.certificates import ServerCertificate
+from reefmesh_components.requirement import ComponentMissing
 
 BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.xml"
 START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 20.0
 HOST: Final = "127.0.0.1"
 STORE_LIMIT: Final = "2 gb"
+COLUMNS_BEFORE_NAME: Final = 3
+"""Of a line of a class histogram: rank, objects, bytes."""
 USERS: Final = ("operator", "ingest", "scoring", "alerts", "buoy")
 LOGGING: Final = """\
 rootLogger.level = WARN
@@ -96,6 +99,19 @@ class ActivemqProcess:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def live_objects(self, class_name: str) -> int:
+        """Return how many objects of a class the broker holds, after a collection of its garbage.
+
+        Raises:
+            ComponentMissing: there is a Java runtime, but not the tool that asks it.
+        """
+        if (jcmd := shutil.which("jcmd")) is None:
+            why, command = "jcmd is not on the path", "install a JDK (Debian: openjdk-17-jdk-headless)"
+            raise ComponentMissing("activemq", why=why, command=command)
+        page = subprocess.run([jcmd, str(self.pid), "GC.class_histogram"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        rows = (line.split() for line in page.splitlines())
+        return sum(int(row[1]) for row in rows if len(row) > COLUMNS_BEFORE_NAME and row[COLUMNS_BEFORE_NAME] == class_name)
 
     def start(self, *, wait: bool = True) -> None:
         """Start; returns when every port answers, or at once without ``wait`` (a standby listens only when it takes over)."""

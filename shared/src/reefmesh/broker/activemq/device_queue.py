@@ -30,7 +30,7 @@ PREFETCH: Final = 200
 BATCH_MESSAGES_LIMIT: Final = 100
 BATCH_BYTES_LIMIT: Final = 4 * 1024 * 1024
 _HEADERS: Final = (
-    ("ack", "client-individual"),
+    ("ack", "client"),  # as slots do, and for their reason: a batch is acknowledged by its last message
     ("activemq.exclusive", "true"),
     ("activemq.prefetchSize", str(PREFETCH)),
 )
@@ -38,10 +38,11 @@ _HEADERS: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ticket:
-    """Through which subscription of which session it came, and what acknowledges it."""
+    """Through which subscription of which session it came, as its how manieth, and what acknowledges it."""
 
     session: Session
     subscription_id: str
+    number: int
     ack_id: str
 
 
@@ -54,14 +55,14 @@ class ActiveMQDeviceQueue:
         self._subscription_id = ""
         self._waiting: deque[DeviceMessage] = deque()
         self._awake = asyncio.Event()
-        self._was_given = False
+        self._arrived_messages = self._settled_messages = 0  # through this subscription
         self._stopped = self._closed = False
 
     @property
     def role(self) -> Role:
         if self._session is None or self._session.is_lost:
             return "away"
-        return "active" if self._was_given else "standby"
+        return "active" if self._arrived_messages else "standby"
 
     async def start(self) -> None:
         if self._session is not None or self._closed:
@@ -85,6 +86,9 @@ class ActiveMQDeviceQueue:
         session = tickets[0].session
         if not all(self._is_current(ticket) for ticket in tickets):
             raise LaneLost("the broker took the messages back")
+        first = self._settled_messages + 1
+        if [ticket.number for ticket in tickets] != list(range(first, first + len(tickets))):
+            raise ValueError("only the oldest messages can be settled, in their order")
         sends = [
             Send(destination=channel_topic(output.channel), headers=to_frame(output.message), body=output.message.body)
             for move in moves
@@ -97,8 +101,7 @@ class ActiveMQDeviceQueue:
                 await self._send_confirmed(session, transaction, sends)
             else:
                 await self._send(session, transaction, sends)
-            for ticket in tickets:
-                session.tell("ACK", (("id", ticket.ack_id), transaction))
+            session.tell("ACK", (("id", tickets[-1].ack_id), transaction))
             await session.request("COMMIT", (transaction,))
         except BrokerRefusal as refusal:
             self._care.take(self._loop.time())
@@ -106,6 +109,7 @@ class ActiveMQDeviceQueue:
             raise LaneLost(f"the broker did not commit: {refusal}") from refusal
         except ConnectionLost as lost:
             raise LaneLost(str(lost)) from lost
+        self._settled_messages = tickets[-1].number
 
     def stop(self) -> None:
         self._stopped = True
@@ -145,7 +149,7 @@ class ActiveMQDeviceQueue:
     def _subscribe(self, session: Session) -> "asyncio.Future[None]":
         self._session, self._subscription_id = session, session.new_name("d")
         self._waiting.clear()
-        self._was_given = False
+        self._arrived_messages = self._settled_messages = 0
         return session.subscribe(self._subscription_id, DEVICE_QUEUE, _HEADERS, self._arrived)
 
     async def _send(self, session: Session, transaction: tuple[str, str], sends: Sequence[Send]) -> None:
@@ -175,7 +179,7 @@ class ActiveMQDeviceQueue:
         if session is None:
             return
         headers = frame.headers
-        self._was_given = True
+        self._arrived_messages += 1
         self._waiting.append(
             DeviceMessage(
                 message_id=headers.get("message-id", ""),
@@ -183,7 +187,7 @@ class ActiveMQDeviceQueue:
                 received_at=broker_instant(headers),
                 body=frame.body,
                 redelivered=is_redelivered(headers, session.name),
-                token=_Ticket(session, self._subscription_id, headers.get("ack", "")),
+                token=_Ticket(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
             )
         )
         self._awake.set()

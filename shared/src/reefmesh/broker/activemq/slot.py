@@ -12,7 +12,10 @@ from typing import Final
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.session import Session
 
-HEADERS: Final = (("ack", "client-individual"), ("activemq.prefetchSize", "1"))
+HEADERS: Final = (("ack", "client"), ("activemq.prefetchSize", "1"))
+"""``client`` acknowledges everything up to a message, which here is that one message. With ``client-individual`` ActiveMQ
+keeps each message that was acknowledged in a transaction until the subscription ends, and looks through them at each commit.
+"""
 
 
 @dataclass(slots=True, eq=False)
