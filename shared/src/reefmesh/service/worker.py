@@ -106,6 +106,9 @@ class Worker(Generic[S]):
         self._consumer: Consumer | None = None
         self._tracer = tracer
         self._tells_each = False
+        for row in (table.ORDER_VIOLATIONS, table.SEQUENCE_GAPS, table.DUPLICATES, table.REDELIVERIES_HEALED):
+            metrics.counter(row, self._inbox)  # from 0 on, so that a rule sees the first rise
+        metrics.set(table.POISON_BREAKER_OPEN, 0, self._inbox)
 
     @property
     def reefs_cached(self) -> int:

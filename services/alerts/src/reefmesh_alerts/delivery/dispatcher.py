@@ -24,6 +24,7 @@ from reefmesh_alerts.subscriptions.watching import Subscriptions
 log = structlog.get_logger()
 
 EXPIRE_EVERY: Final = timedelta(minutes=1)
+OUTCOMES: Final = table.DELIVERIES.labels[1].values
 OVERDUE_AFTER: Final = timedelta(seconds=table.DELIVERED_WITHIN_SECONDS)
 
 
@@ -159,6 +160,9 @@ class Dispatcher:
             self._lanes[name] = self._lane(entry, channel)
 
     def _lane(self, entry: ChannelEntry, channel: Channel) -> ChannelLane:
+        for outcome in OUTCOMES:  # from 0 on, so that a rule sees the first failure
+            self._metrics.counter(table.DELIVERIES, entry.name, outcome)
+        self._metrics.histogram(table.ALERT_LATENCY_SECONDS, entry.name)
         return ChannelLane(
             entry=entry,
             channel=channel,
