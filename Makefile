@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 READY := .venv/.ready
 BIN := .venv/bin
 PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
-MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py) deploy/docker/install.py
+MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py deploy/grafana/*.py) deploy/docker/install.py
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,7 +32,7 @@ else
 	@$(BIN)/reefmesh up $(ARGS)
 endif
 
-test: $(READY) ## every test that this machine can run (REEFMESH_REQUIRE=postgresql,activemq: no skipping)
+test: $(READY) ## every test that this machine can run (REEFMESH_REQUIRE=postgresql,activemq,promtool: no skipping)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY) ## style, formatting and the direction of imports
@@ -53,9 +53,10 @@ bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=a
 faults: $(READY) ## the long fault suite: kills, full disks, lost connections
 	@$(BIN)/python -m pytest -m faults $(ARGS)
 
-docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml, docs/metrics.md
+docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml, docs/metrics.md, the dashboards
 	@$(BIN)/python tools/asyncapi.py
 	@$(BIN)/python -m reefmesh.observability.metrics_page > docs/metrics.md
+	@$(BIN)/python deploy/grafana/dashboards.py
 
 lock: $(READY) ## pin all dependencies anew in constraints.txt (ARGS=--upgrade: to the newest)
 	@tools/lock $(ARGS)
