@@ -23,15 +23,16 @@ SETTINGS_PREFIX: Final = "REEFMESH_"
 
 class ServiceProcess:
     """``name`` tells processes of one service apart (``scoring-2``). ``start`` may be called again after the process ended;
-    its log goes on, its port stays. ``command`` is what Python runs, when it is not the service's own module."""
+    its log goes on, its port stays. ``command`` is what Python runs, when it is not the service's own module; without
+    ``broker_url`` or ``store_url`` it has its own."""
 
     def __init__(
         self,
         service: str,
         *,
         name: str,
-        broker_url: str,
-        store_url: str,
+        broker_url: str | None,
+        store_url: str | None,
         folder: Path,
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
@@ -42,9 +43,9 @@ class ServiceProcess:
         self.name = name
         self.log = folder / f"{name}.log"
         self.port = free_port() if port is None else port
+        addresses = {"BROKER_URL": broker_url, "STORE_URL": store_url}
         self._environment = {
-            f"{SETTINGS_PREFIX}BROKER_URL": broker_url,
-            f"{SETTINGS_PREFIX}STORE_URL": store_url,
+            **{f"{SETTINGS_PREFIX}{name}": address for name, address in addresses.items() if address is not None},
             f"{SETTINGS_PREFIX}HTTP_HOST": HOST,
             f"{SETTINGS_PREFIX}HTTP_PORT": str(self.port),
             f"{SETTINGS_PREFIX}LOG_FORMAT": "json",

@@ -53,7 +53,7 @@ async def undisturbed(fleet: Fleet, telemetry: Sequence[Telemetry]) -> Outcome:
             await _work_off(mesh, telemetry)
             recorder = Recorder(mesh.broker)
             await recorder.start()
-            await _until_heard(mesh)
+            await recorder.until_heard_all()
             await recorder.stop()
             channels: dict[str, dict[str, list[tuple[int, str, str]]]] = defaultdict(lambda: defaultdict(list))
             for each in recorder.heard:
@@ -72,15 +72,6 @@ async def _work_off(mesh: Mesh, telemetry: Sequence[Telemetry]) -> None:
     await mesh.until_idle(stop=stop, ended=ended)
     stop.set()
     await running
-
-
-async def _until_heard(mesh: Mesh) -> None:
-    """Wait until nothing is left for the recorder."""
-    while True:
-        known = (await mesh.broker.statistics()).subscriptions
-        if not any(known[each].waiting_messages or known[each].in_flight_messages for each in RECORDED):
-            return
-        await asyncio.sleep(0.02)
 
 
 def _row(values: Iterable[Any]) -> str:

@@ -15,6 +15,7 @@ from reefmesh_faults.history import Heard
 
 RECORDED: Final = tuple(Subscription("faults", channel) for channel in (READINGS, QUARANTINE, SCORES, ALERTS))
 LANES: Final = 4
+LOOK_SECONDS: Final = 0.05
 TELLS_OF_THE_RUN: Final = ("raised_at", "data_age_seconds")
 
 
@@ -35,6 +36,14 @@ class Recorder:
             await consumer.start()
             self._consumers.append(consumer)
             self._lanes += [asyncio.create_task(self._record(lane)) for lane in consumer.lanes]
+
+    async def until_heard_all(self) -> None:
+        """Return when nothing waits for it. Only for an engine that sees its queues whole: the embedded one does."""
+        while True:
+            known = (await self._broker.statistics()).subscriptions
+            if not any(known[each].waiting_messages or known[each].in_flight_messages for each in RECORDED):
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self) -> None:
         """Finish what is in hand. Raises what a lane raised."""

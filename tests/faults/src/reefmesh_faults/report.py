@@ -30,9 +30,20 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """``longest_stall_seconds``: the longest that any confirmed message waited for its score; ``stalled_reef``: whose that was;
+    ``median_seconds``: of all. ``recovery`` by kind of fault."""
+
+    longest_stall_seconds: float
+    stalled_reef: str
+    median_seconds: float
+    recovery: Mapping[str, Recovery]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """``repeated``: publishes that were not confirmed and repeated. ``counters``: of all processes that ever ran.
-    ``longest_stall_seconds``: the longest that any confirmed message waited for its score; ``stalled_reef``: whose that was."""
+    """``repeated``: publishes that were not confirmed and repeated. ``counters``: of all processes that ever ran. ``delays``
+    None: not measured, the recorders heard only afterwards."""
 
     engine: str
     store: str
@@ -45,18 +56,16 @@ class Report:
     restarts: int
     outputs: Mapping[str, int]
     counters: Mapping[str, int]
-    longest_stall_seconds: float
-    stalled_reef: str
-    median_seconds: float
-    recovery: Mapping[str, Recovery]
+    faults_by_kind: Mapping[str, int]
+    delays: Delays | None
     findings: Sequence[Finding]
 
     def document(self) -> dict[str, Any]:
         return {**asdict(self), "findings": [str(finding) for finding in self.findings]}
 
 
-def measured(history: History, suffered: Sequence[Suffered]) -> tuple[float, str, float, dict[str, Recovery]]:
-    """Return the longest stall and its reef, the median way to a score, and the recovery by kind of fault."""
+def measured(history: History, suffered: Sequence[Suffered]) -> Delays | None:
+    """Return how long what was confirmed waited for its score; None when nothing was scored."""
     scored_ns = _scored(history)
     done = sorted(
         (sent.confirmed_ns, scored_ns[sent.event_id], sent.reef_id)
@@ -64,7 +73,7 @@ def measured(history: History, suffered: Sequence[Suffered]) -> tuple[float, str
         if sent.confirmed_ns is not None and sent.event_id in scored_ns
     )
     if not done:
-        return 0.0, "", 0.0, {}
+        return None
     waits = [(scored - confirmed, reef_id) for confirmed, scored, reef_id in done]
     longest, reef_id = max(waits)
     confirmed_at = [confirmed for confirmed, _, _ in done]
@@ -78,7 +87,12 @@ def measured(history: History, suffered: Sequence[Suffered]) -> tuple[float, str
         kind: Recovery(faults=len(seconds), median_seconds=round(median(seconds), 2), longest_seconds=round(max(seconds), 2))
         for kind, seconds in sorted(recovered.items())
     }
-    return longest / SECOND_NS, reef_id, median(wait for wait, _ in waits) / SECOND_NS, recovery
+    return Delays(
+        longest_stall_seconds=round(longest / SECOND_NS, 2),
+        stalled_reef=reef_id,
+        median_seconds=round(median(wait for wait, _ in waits) / SECOND_NS, 3),
+        recovery=recovery,
+    )
 
 
 def _scored(history: History) -> dict[str, int]:
@@ -110,17 +124,21 @@ def show(report: Report, console: Console) -> None:
         "processes started again": f"{report.restarts:,}",
         **{name: f"{count:,}" for name, count in sorted(report.outputs.items())},
         **{name: f"{count:,}" for name, count in sorted(report.counters.items())},
-        "telemetry to score, median": f"{report.median_seconds:.2f} s",
-        "longest stall of a reef": f"{report.longest_stall_seconds:.1f} s ({report.stalled_reef or 'none'})",
     }
+    if (delays := report.delays) is not None:
+        rows["telemetry to score, median"] = f"{delays.median_seconds:.2f} s"
+        rows["longest stall of a reef"] = f"{delays.longest_stall_seconds:.1f} s ({delays.stalled_reef})"
     for name, value in rows.items():
         facts.add_row(name, value)
     console.print(facts)
     kinds = Table("fault", "how many", "recovered, median s", "longest s", title="until all that was confirmed is scored")
-    for kind, each in report.recovery.items():
-        kinds.add_row(kind, str(each.faults), f"{each.median_seconds:.2f}", f"{each.longest_seconds:.2f}")
+    recovery = {} if report.delays is None else report.delays.recovery
+    for kind, count in report.faults_by_kind.items():
+        each = recovery.get(kind)
+        seconds = ("", "") if each is None else (f"{each.median_seconds:.2f}", f"{each.longest_seconds:.2f}")
+        kinds.add_row(kind, str(count), *seconds)
     console.print(kinds)
     if not report.findings:
         console.print("The checker found nothing.")
     for finding in report.findings:
-        console.print(f"FOUND  {finding}")
+        console.print(f"FOUND  {finding}", markup=False, soft_wrap=True)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from reefmesh.broker.port import Broker
 from reefmesh.contracts.channels import ALERTING, INGEST, SCORING
@@ -19,13 +20,16 @@ from reefmesh_faults.checker import check
 from reefmesh_faults.effects import EFFECTS, read_effects
 from reefmesh_faults.fleet import Fleet
 from reefmesh_faults.history import Delivery, Effect, History, Receipt
-from reefmesh_faults.nemesis import Kind, Nemesis, Suffered, make_plan
+from reefmesh_faults.nemesis import Kind, Nemesis, Stage, Suffered, make_plan
 from reefmesh_faults.outcome import read_state, read_stored, undisturbed
+from reefmesh_faults.part import Supervisor
+from reefmesh_faults.receiver import Receiver
 from reefmesh_faults.recorded_service import read_counters
 from reefmesh_faults.recorder import Recorder
 from reefmesh_faults.report import Report, measured, outputs
-from reefmesh_faults.separate_stage import SeparateStage, separate_stage
+from reefmesh_faults.separate_stage import separate_stage
 from reefmesh_faults.settling import Settling, shown
+from reefmesh_faults.single_stage import single_stage
 from reefmesh_faults.workload import PUBLISHERS, Workload
 from reefmesh_ingest import bootstrap as ingest
 from reefmesh_ingest.register.table import Register
@@ -77,9 +81,9 @@ class Run:
         """Raises ComponentMissing when broker or database cannot be had."""
         began = time.monotonic()
         fleet = Fleet(seed=self.settings.seed, reefs=self.settings.reefs, messages_per_second=self.settings.messages_per_second)
-        async with separate_stage(self._home, seed=self.settings.seed) as stage:
+        async with self._stage() as stage:
             history, suffered, facts = await self._suffer(stage, fleet)
-        stall_seconds, reef_id, median_seconds, recovery = measured(history, suffered)
+            figures = measured(history, suffered) if stage.records_at_once else None
         self._phase("checking")
         return Report(
             engine=self.settings.engine,
@@ -93,22 +97,28 @@ class Run:
             restarts=facts.restarts,
             outputs=outputs(history),
             counters=facts.counters,
-            longest_stall_seconds=stall_seconds,
-            stalled_reef=reef_id,
-            median_seconds=median_seconds,
-            recovery=recovery,
+            faults_by_kind=dict(sorted(Counter(each.fault.kind for each in suffered).items())),
+            delays=figures,
             findings=await asyncio.to_thread(check, history),
         )
 
-    async def _suffer(self, stage: SeparateStage, fleet: Fleet) -> tuple[History, Sequence[Suffered], "_Facts"]:
+    def _stage(self) -> AbstractAsyncContextManager["MeshStage"]:
+        settings = self.settings
+        if settings.engine == "embedded":
+            return single_stage(self._home)
+        return separate_stage(self._home, seed=settings.seed, store=settings.store)
+
+    async def _suffer(self, stage: "MeshStage", fleet: Fleet) -> tuple[History, Sequence[Suffered], "_Facts"]:
         settings = self.settings
         async with AsyncExitStack() as stack:
             await stage.start()
-            async with _open_stores(stage.place()) as stores:
+            async with _open_stores(stage) as stores:
                 await Register(stores.ingest).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
-            broker = await _connected(stack, stage.own_broker())
+            broker = stage.own_broker()
             recorder = Recorder(broker)
-            await recorder.start()
+            if stage.records_at_once:
+                await _connected(stack, broker)
+                await recorder.start()
             devices = [await _connected(stack, await stage.device_broker()) for _ in range(PUBLISHERS)]
             workload = Workload(fleet, devices)
             nemesis = Nemesis(stage, self._tell)
@@ -125,13 +135,21 @@ class Run:
                 workload.finish(readings=settings.readings)
                 await publishing
                 self._phase("settling")
-                stores = await stack.enter_async_context(_open_stores(stage.place()))
-                settling = Settling(stores=stores, sent=lambda: workload.messages, heard=lambda: recorder.heard)
+                stores = await stack.enter_async_context(_open_stores(stage))
+                settling = Settling(
+                    stores=stores,
+                    sent=lambda: workload.messages,
+                    heard=(lambda: recorder.heard) if stage.records_at_once else None,
+                )
                 unsettled = await _settled(settling)
                 supervising.cancel()
                 watching.cancel()
             self._phase("draining")
             await stage.drain()
+            if not stage.records_at_once:
+                await _connected(stack, broker)
+                await recorder.start()
+                await recorder.until_heard_all()
             await recorder.stop()
             self._phase("running the same telemetry undisturbed")
             expected = await undisturbed(fleet, workload.telemetry())
@@ -140,7 +158,7 @@ class Run:
                 heard=recorder.heard,
                 receipts=await _receipts(stores.ingest),
                 stored=await read_stored(stores),
-                effects=await _effects(stores),
+                effects=await _effects(stores) if stage.records_effects else (),
                 ledger=[row[0] for row in await stores.alerts.fetch("SELECT alert_id FROM alerts")],
                 deliveries=await _deliveries(stores.alerts),
                 told=tuple(stage.receiver.told),
@@ -155,7 +173,7 @@ class Run:
         )
         return history, nemesis.suffered, facts
 
-    def _kinds(self, stage: SeparateStage) -> Mapping[str, Kind]:
+    def _kinds(self, stage: "MeshStage") -> Mapping[str, Kind]:
         named = self.settings.kinds
         return {name: kind for name, kind in stage.kinds.items() if not named or name in named}
 
@@ -168,6 +186,36 @@ class Run:
     def _phase(self, name: str) -> None:
         self.progress.phase = name
         self._tell(name)
+
+
+class MeshStage(Stage, Protocol):
+    """A stage as a run needs it. ``records_at_once``: recorders hear while the mesh runs, and not only after it;
+    ``records_effects``: its services have recorders inside."""
+
+    @property
+    def supervisor(self) -> Supervisor: ...
+
+    @property
+    def receiver(self) -> Receiver: ...
+
+    @property
+    def counters(self) -> Path: ...
+
+    @property
+    def records_at_once(self) -> bool: ...
+
+    @property
+    def records_effects(self) -> bool: ...
+
+    def place(self) -> Home: ...
+
+    def own_broker(self) -> Broker: ...
+
+    async def device_broker(self) -> Broker: ...
+
+    async def start(self) -> None: ...
+
+    async def drain(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +234,13 @@ async def _connected(stack: AsyncExitStack, broker: Broker) -> Broker:
 
 
 @asynccontextmanager
-async def _open_stores(home: Home) -> AsyncIterator[Stores]:
-    """As ``reefmesh_standalone.mesh.open_stores``, with the recorders' tables."""
+async def _open_stores(stage: MeshStage) -> AsyncIterator[Stores]:
+    """As ``reefmesh_standalone.mesh.open_stores``, with the recorders' tables where the services have them."""
+    home, more = stage.place(), (EFFECTS,) if stage.records_effects else ()
     async with AsyncExitStack() as stack:
 
         async def opened(service: str, migrations: Sequence[MigrationSet]) -> Store:
-            store = open_store(home.store_address(service), migrations=(*migrations, EFFECTS))
+            store = open_store(home.store_address(service), migrations=(*migrations, *more))
             stack.push_async_callback(store.close)
             await store.open()
             return store

@@ -1,4 +1,7 @@
-"""The mesh as separate processes on a real ActiveMQ and PostgreSQL, every link through a proxy, everything under faults."""
+"""The mesh as separate processes on a real ActiveMQ, every link through a proxy, everything under faults.
+
+Their databases are schemas of a PostgreSQL of this run's own, or SQLite files that the processes of a service share.
+"""
 
 import asyncio
 import signal
@@ -8,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -19,7 +21,7 @@ from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import STORE_LIMIT, ActivemqProcess
 from reefmesh_components.postgresql import PostgresqlProcess, local_postgresql
 from reefmesh_components.service_process import ServiceProcess
-from reefmesh_faults.nemesis import ALL_KINDS, END_TIMEOUT_SECONDS, Kind, chosen
+from reefmesh_faults.nemesis import ALL_KINDS, END_TIMEOUT_SECONDS, STORE_KINDS, Kind, chosen
 from reefmesh_faults.part import Part, Supervisor
 from reefmesh_faults.receiver import SECRET, SECRET_VARIABLE, Receiver
 from reefmesh_faults.recorded_service import clock_file
@@ -52,7 +54,7 @@ class SeparateStage:
 
     home: Path
     broker: ActivemqProcess
-    store: PostgresqlProcess
+    store: PostgresqlProcess | None
     receiver: Receiver
     random: Random
     supervisor: Supervisor = field(init=False)
@@ -66,7 +68,16 @@ class SeparateStage:
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
-        return ALL_KINDS
+        left_out = () if self.store is not None else tuple(STORE_KINDS)
+        return {name: kind for name, kind in ALL_KINDS.items() if name not in left_out}
+
+    @property
+    def records_at_once(self) -> bool:
+        return True
+
+    @property
+    def records_effects(self) -> bool:
+        return True
 
     @property
     def counters(self) -> Path:
@@ -78,7 +89,8 @@ class SeparateStage:
 
     def place(self) -> Home:
         """Return where the databases and the broker are, past the proxies."""
-        return Home(path=self.home, broker_url=self.broker.url(), store_url=self.store.url)
+        store_url = None if self.store is None else self.store.url
+        return Home(path=self.home, broker_url=self.broker.url(), store_url=store_url)
 
     def own_broker(self) -> Broker:
         """Return a client of an operator, past the proxies."""
@@ -86,8 +98,7 @@ class SeparateStage:
 
     async def device_broker(self) -> Broker:
         """Return a client of devices, with a link of its own."""
-        link = TcpProxy(lambda: self.broker.ports.stomp, random=self.random)
-        await link.open()
+        link = await self._link(self.broker.ports.stomp)
         self.device_links.append(link)
         return open_broker(self._broker_url("operator", link), clock=SystemClock())
 
@@ -106,19 +117,16 @@ class SeparateStage:
         """Start one more process of a service."""
         number = sum(part.service == service for part in self.parts) + 1
         name = f"{service}-{number}"
-        broker_port, store_port = self.broker.ports.stomp, urlsplit(self.store.url).port or 0
-        links = {
-            "broker": TcpProxy(lambda: broker_port, random=self.random),
-            "store": TcpProxy(lambda: store_port, random=self.random),
-        }
-        for link in links.values():
-            await link.open()
-        store_url = self.store.url.replace(f":{store_port}/", f":{links['store'].port}/")
+        links = {"broker": await self._link(self.broker.ports.stomp)}
+        store_url = self.place().store_address(service)
+        if self.store is not None:
+            links["store"] = await self._link(self.store.port)
+            store_url = store_url.replace(f":{self.store.port}/", f":{links['store'].port}/")
         process = ServiceProcess(
             service,
             name=name,
             broker_url=self._broker_url(service, links["broker"]),
-            store_url=f"{store_url}?schema={service}",
+            store_url=store_url,
             folder=self.logs,
             environment=ENVIRONMENT | {"REEFMESH_ALERTS_SUBSCRIPTIONS_FILE": str(self.home / "subscriptions.toml")},
             command=("-m", "reefmesh_faults.recorded_service", service, name, str(self.counters)),
@@ -194,24 +202,26 @@ class SeparateStage:
         self.broker.limit_store(STORE_LIMIT)
 
     async def store_fault(self, kind: str, seconds: float) -> None:
+        if (store := self.store) is None:
+            raise ValueError("a SQLite file is no process")
         async with self.store_lock:
             match kind:
                 case "store_kill":
-                    await asyncio.to_thread(self.store.kill)
+                    await asyncio.to_thread(store.kill)
                     await asyncio.sleep(seconds)
-                    await asyncio.to_thread(self.store.start_again)
+                    await asyncio.to_thread(store.start_again)
                 case "store_restart":
-                    await asyncio.to_thread(self.store.restart)
+                    await asyncio.to_thread(store.restart)
                 case _:
-                    await self._crowd_store(seconds)
+                    await self._crowd(store, seconds)
 
-    async def _crowd_store(self, seconds: float) -> None:
+    async def _crowd(self, store: PostgresqlProcess, seconds: float) -> None:
         """Take every connection that is left, and cut one service's: it finds none when it comes back."""
         taken: list[asyncpg.Connection[asyncpg.Record]] = []
         try:
             async with asyncio.timeout(10.0):
                 while True:
-                    taken.append(await asyncpg.connect(self.store.url))
+                    taken.append(await asyncpg.connect(store.url))
         except (OSError, TimeoutError, asyncpg.PostgresError):
             crowded = [part for part in self.parts if part.wanted]
             chosen(crowded, self.random.random()).links["store"].reset()
@@ -222,6 +232,11 @@ class SeparateStage:
 
     def receiver_away(self, away: bool) -> None:
         self.receiver.is_away = away
+
+    async def _link(self, port: int) -> TcpProxy:
+        link = TcpProxy(lambda: port, random=self.random)
+        await link.open()
+        return link
 
     def _crew(self, service: str) -> int:
         return sum(part.service == service and part.wanted for part in self.parts)
@@ -238,19 +253,20 @@ def _as_service(part: Part) -> ServiceProcess:
 
 
 @asynccontextmanager
-async def separate_stage(home: Path, *, seed: int) -> AsyncIterator[SeparateStage]:
-    """Start broker, database and receiver; whatever happens, all processes are ended at the end.
+async def separate_stage(home: Path, *, seed: int, store: str) -> AsyncIterator[SeparateStage]:
+    """Start broker, database and receiver; whatever happens, all processes are ended at the end. ``store``: ``postgresql`` or
+    ``sqlite``.
 
     Raises:
         ComponentMissing: ActiveMQ or PostgreSQL cannot be had as a process of this machine.
     """
     async with AsyncExitStack() as stack:
         broker = stack.enter_context(local_activemq(heap=HEAP))
-        store = stack.enter_context(local_postgresql())
+        server = stack.enter_context(local_postgresql()) if store == "postgresql" else None
         receiver = Receiver()
         receiver.start()
         stack.callback(receiver.stop)
-        stage = SeparateStage(home=home, broker=broker, store=store, receiver=receiver, random=Random(f"proxies/{seed}"))
+        stage = SeparateStage(home=home, broker=broker, store=server, receiver=receiver, random=Random(f"proxies/{seed}"))
         stack.push_async_callback(_end, stage)
         yield stage
 
