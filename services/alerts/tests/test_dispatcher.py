@@ -18,7 +18,7 @@ from reefmesh.store.port import StoreUnavailable, Write
 from reefmesh_alerts import queries
 from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
-from reefmesh_alerts.delivery.lane import LEASE_MARGIN, DeliveryLimits
+from reefmesh_alerts.delivery.lane import BEGIN_WITHIN, LEASE_MARGIN, DeliveryLimits
 from reefmesh_alerts.subscriptions.entries import (
     ChannelEntry,
     ConsoleEntry,
@@ -276,6 +276,52 @@ async def test_concurrency_of_a_channel_is_bounded(posts: Callable[..., Any], sa
 
     assert 4 == post["pager"].most_at_once
     assert 9 == len(post["pager"].notices)
+
+
+async def test_deliveries_of_a_storm_share_commits(posts: Callable[..., Any], samples: type[Samples]) -> None:
+    post: Post = await posts()
+    await post.raise_alerts(samples, count=60)
+    before = post.bench.store.statistics().commits
+
+    assert 60 == await post.dispatcher.deliver_due()
+
+    assert post.bench.store.statistics().commits - before < 60
+    assert [("pager", "sent", 1)] * 60 == await post.rows()
+
+
+async def test_stop_gives_back_what_was_taken_and_not_begun(posts: Callable[..., Any], samples: type[Samples]) -> None:
+    post: Post = await posts()
+    post["pager"].gate = asyncio.Event()
+    await post.raise_alerts(samples, count=9)
+    stop = asyncio.Event()
+    running = asyncio.create_task(post.dispatcher.run(stop))
+    while post["pager"].at_once < 4:
+        post["pager"].reached.clear()
+        await post["pager"].reached.wait()
+    stop.set()
+    post["pager"].gate.set()
+    await running
+
+    assert [("pager", "pending", 0)] * 5 + [("pager", "sent", 1)] * 4 == await post.rows()
+    assert 5 == await post.another().deliver_due()
+
+
+async def test_slow_channel_begins_nothing_that_might_outlast_its_lease(
+    posts: Callable[..., Any], samples: type[Samples]
+) -> None:
+    """What waits behind slow attempts is given back and taken anew, so that nobody else may hold it when it is sent."""
+    post: Post = await posts()
+    post["pager"].gate = asyncio.Event()
+    await post.raise_alerts(samples, count=9)
+    working = asyncio.create_task(post.dispatcher.deliver_due())
+    while post["pager"].at_once < 4:
+        post["pager"].reached.clear()
+        await post["pager"].reached.wait()
+    post.bench.clock.advance(BEGIN_WITHIN)
+    post["pager"].gate.set()
+
+    assert 9 + 5 == await working
+    assert [("pager", "sent", 1)] * 9 == await post.rows()
 
 
 async def test_dead_channel_holds_up_itself_alone(posts: Callable[..., Any], samples: type[Samples]) -> None:

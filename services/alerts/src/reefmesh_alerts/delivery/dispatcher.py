@@ -118,7 +118,7 @@ class Dispatcher:
         """Deliver as long as something is due, then wait for the next look."""
         while not stop.is_set() and self._lanes.get(lane.entry.name) is lane:
             try:
-                delivered = await lane.deliver_once()
+                delivered = await lane.deliver_once(stop)
             except TransientError as error:
                 log.warning("deliveries wait", channel=lane.entry.name, reason=str(error))
                 delivered = 0

@@ -27,6 +27,12 @@ log = structlog.get_logger()
 LEASE_MARGIN: Final = timedelta(seconds=60)
 """Beyond the channel's time-out: for the database, a pause of the process, and clocks that differ."""
 
+BEGIN_WITHIN: Final = timedelta(seconds=30)
+"""After it was taken. What could not begin by then is given back: its attempt might outlast its lease."""
+
+TAKEN_AT_ONCE: Final = 100
+"""Deliveries under one lease: rows of the ledger are read and written together, whatever the channel's concurrency."""
+
 ORPHAN_AFTER: Final = timedelta(hours=1)
 ORPHAN_LOOK: Final = timedelta(minutes=1)
 NO_LONGER_THERE: Final = "its subscription is no longer in the file"
@@ -64,41 +70,49 @@ class ChannelLane:
         self._metrics = metrics
         self._random = random
         self._limits = limits
+        self._room = asyncio.Semaphore(entry.concurrency)
 
-    async def deliver_once(self) -> int:
-        """Take one round of what is due now and see it through; returns how many deliveries that were.
+    async def deliver_once(self, stop: asyncio.Event | None = None) -> int:
+        """Take one round of what is due now and see it through; what is not begun when ``stop`` comes is given back.
+        Returns how many deliveries were taken.
 
         Raises:
             StoreUnavailable: what was sent and could not be noted is sent again under the same key.
         """
+        now = self._clock.now()
         lease = timedelta(seconds=self.entry.timeout_seconds) + LEASE_MARGIN
-        taken = await self._ledger.take(
-            self.entry.name, token=str(uuid4()), now=self._clock.now(), lease=lease, limit=self.entry.concurrency
-        )
+        taken = await self._ledger.take(self.entry.name, token=str(uuid4()), now=now, lease=lease, limit=TAKEN_AT_ONCE)
         if taken is None:
             return 0
-        rounds = [list(taken.deliveries)] if taken.digest_us else [[delivery] for delivery in taken.deliveries]
-        await asyncio.gather(*(self._deliver(taken, together) for together in rounds))
+        rounds = [taken.deliveries] if taken.digest_us else [[delivery] for delivery in taken.deliveries]
+        until = now + BEGIN_WITHIN
+        await asyncio.gather(*(self._deliver(taken, together, until, stop) for together in rounds))
         return len(taken.deliveries)
 
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _deliver(self, taken: Taken, together: Sequence[TakenDelivery]) -> None:
-        now = self._clock.now()
-        first = together[0]
-        subscription = self._subscriptions.named(first.subscription)
+    async def _deliver(
+        self, taken: Taken, together: Sequence[TakenDelivery], until: datetime, stop: asyncio.Event | None
+    ) -> None:
+        """Only the sending is bounded by the channel's concurrency: what is noted at the same time shares a commit."""
+        subscription = self._subscriptions.named(together[0].subscription)
         if subscription is None or self.entry.name not in subscription.channels:
-            await self._leave_orphans(taken, together, now)
+            await self._leave_orphans(taken, together, self._clock.now())
             return
-        quiet = subscription.quiet_hours
-        if quiet is not None and not taken.digest_us and not first.break_through:
-            ends_at = quiet.span.end_after(now)
-            if ends_at is not None:
-                await self._ledger.postpone(taken, together, until=ends_at, attempted=False, note="quiet hours")
-                return
-        result = await self._send(_notice(taken, together, subscription), now)
-        await self._settle(taken, together, result, subscription)
+        result: SendResult | None = None
+        async with self._room:
+            now = self._clock.now()
+            quiet_until = _quiet_until(taken, together[0], subscription, now)
+            is_too_late = now >= until or (stop is not None and stop.is_set())
+            if quiet_until is None and not is_too_late:
+                result = await self._send(_notice(taken, together, subscription), now)
+        if result is not None:
+            await self._settle(taken, together, result, subscription)
+        elif quiet_until is not None:
+            await self._ledger.postpone(taken, together, until=quiet_until, attempted=False, note="quiet hours")
+        else:
+            await self._ledger.postpone(taken, together, until=now, attempted=False, note="its turn did not come in time")
 
     async def _send(self, notice: Notice, at: datetime) -> SendResult:
         try:
@@ -159,6 +173,14 @@ def due_at(delivery: TakenDelivery, subscription: SubscriptionEntry, *, digest_u
     raised_at = instant_of(delivery.created_us)
     quiet = None if delivery.break_through else subscription.quiet_hours
     return raised_at if quiet is None else quiet.span.end_after(raised_at) or raised_at
+
+
+def _quiet_until(taken: Taken, first: TakenDelivery, subscription: SubscriptionEntry, now: datetime) -> datetime | None:
+    """Return when the quiet hours end that put a delivery off; None: it may be told now."""
+    quiet = subscription.quiet_hours
+    if quiet is None or taken.digest_us or first.break_through:
+        return None
+    return quiet.span.end_after(now)
 
 
 def _notice(taken: Taken, together: Sequence[TakenDelivery], subscription: SubscriptionEntry) -> Notice:
