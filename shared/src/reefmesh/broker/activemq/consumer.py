@@ -38,6 +38,7 @@ class ActiveMQConsumer:
         clock: Clock,
         commits: Callable[[Session], GroupCommit],
         on_event: Callable[[BrokerEvent], None],
+        random: Random,
     ) -> None:
         self.subscription = subscription
         self.commits = commits
@@ -45,7 +46,7 @@ class ActiveMQConsumer:
         self._link = link
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
-        self._random = Random()  # noqa: S311 - jitter, nothing secret
+        self._random = random
         self._lanes = tuple(ActiveMQLane(self, index) for index in range(lanes))
         self._slots = tuple(Slot(subscription_queue(subscription), self._on_mail) for _ in range(lanes))
         self._mail: deque[Mail] = deque()

@@ -1,6 +1,7 @@
 """The port's face of the ActiveMQ engine."""
 
 from collections.abc import Callable, Sequence
+from random import Random
 
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.device_queue import ActiveMQDeviceQueue
@@ -18,13 +19,17 @@ from reefmesh.contracts.channels import Subscription
 
 
 class ActiveMQBroker:
-    """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish."""
+    """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish.
 
-    def __init__(self, url: str, *, clock: Clock) -> None:
+    ``random`` draws the jitter of reconnecting and handing over: a simulation gives its own, so that a run can be repeated.
+    """
+
+    def __init__(self, url: str, *, clock: Clock, random: Random | None = None) -> None:
         self._clock = clock
+        self._random = random or Random()  # noqa: S311 - jitter, nothing secret
         address = Address.parse(url)
-        self._consuming = Link(address, purpose="consume", on_event=self._hear)
-        self._publishing = Link(address, purpose="publish", on_event=self._hear)
+        self._consuming = Link(address, purpose="consume", on_event=self._hear, random=self._random)
+        self._publishing = Link(address, purpose="publish", on_event=self._hear, random=self._random)
         self._publisher = Publisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
@@ -65,7 +70,13 @@ class ActiveMQBroker:
 
     def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
         consumer = ActiveMQConsumer(
-            self._consuming, subscription, lanes=lanes, clock=self._clock, commits=self._commits_of, on_event=self._hear
+            self._consuming,
+            subscription,
+            lanes=lanes,
+            clock=self._clock,
+            commits=self._commits_of,
+            on_event=self._hear,
+            random=self._random,
         )
         self._consumers = [known for known in self._consumers if not known.is_closed]
         self._consumers.append(consumer)

@@ -1,0 +1,328 @@
+"""A model of ActiveMQ Classic as the mesh uses it over STOMP, frame by frame, in memory.
+
+What it does is what was measured or read in ActiveMQ's code (the numbers are rows of the project's notes on brokers):
+a group belongs to one consumer until that consumer goes (3), the map of groups may be of limited size (1), a consumer has at
+most its prefetch unacknowledged (7), an acknowledgement after UNSUBSCRIBE is unknown (16), what a lost consumer held is put
+behind what other lost consumers held (7), BEGIN/SEND/ACK/COMMIT is one transaction (14), neither the group nor a count
+of deliveries is told (6), and "redelivered" is forgotten when the broker restarts.
+"""
+
+import json
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Final
+
+from reefmesh.broker.activemq.frames import CLIENT_COMMANDS, Frame, FrameParser, encode
+from reefmesh_faults.simulation.history import History, MessageReturned, Queued
+from reefmesh_faults.simulation.network import Connection
+
+RUN_STARTED_MS: Final = 1_700_000_000_000
+BODY_BYTES_LIMIT: Final = 1 << 20
+_NOT_PASSED_ON: Final = frozenset({"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID"})
+_ADVISORY: Final = "/topic/ActiveMQ.Advisory.Consumer.Queue."
+_CHANNEL: Final = "/topic/VirtualTopic."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerRules:
+    """What an operator's configuration, or a client's subscription, makes different.
+
+    ``groups_limit``: how many groups the map remembers; None: all. ``prefetch``: in place of what the client asks for.
+    """
+
+    groups_limit: int | None = None
+    prefetch: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """``place``: its number in its queue."""
+
+    number: int
+    place: int
+    run: int
+    group: str
+    headers: Mapping[str, str]
+    body: bytes
+    redelivered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Subscriber:
+    """``held``: what was sent to it and is not acknowledged, in the order of sending."""
+
+    number: int
+    session: "BrokerSession"
+    name: str
+    queue: "Queue"
+    prefetch: int
+    held: dict[str, Message] = field(default_factory=dict)
+
+
+class Queue:
+    """One queue with message groups."""
+
+    def __init__(self, broker: "ModelBroker", name: str) -> None:
+        self.name = name
+        self.subscribers: list[Subscriber] = []
+        self._broker = broker
+        self._waiting: deque[Message] = deque()
+        self._returned: deque[Message] = deque()
+        self._groups: OrderedDict[str, Subscriber] = OrderedDict()
+        self._places = count(1)
+
+    @property
+    def unsettled_messages(self) -> int:
+        return len(self._waiting) + len(self._returned) + sum(len(each.held) for each in self.subscribers)
+
+    def put(self, headers: Mapping[str, str], body: bytes) -> None:
+        broker = self._broker
+        message = Message(next(broker.numbers), next(self._places), broker.run, headers.get("JMSXGroupID", ""), headers, body)
+        broker.history.add(
+            Queued(queue=self.name, place=message.place, event_id=headers.get("event-id", ""), reef_id=message.group)
+        )
+        self._waiting.append(message)
+
+    def join(self, subscriber: Subscriber) -> None:
+        self.subscribers.append(subscriber)
+        self._broker.tell_consumers(self, "ConsumerInfo", subscriber)
+
+    def leave(self, subscriber: Subscriber, *, how: str) -> None:
+        if subscriber not in self.subscribers:
+            return
+        self.subscribers.remove(subscriber)
+        for group in [group for group, owner in self._groups.items() if owner is subscriber]:
+            del self._groups[group]
+        for message in subscriber.held.values():
+            message.redelivered = True
+            self._returned.append(message)
+            self._broker.history.add(
+                MessageReturned(
+                    queue=self.name,
+                    process=subscriber.session.connection.process.name,
+                    event_id=message.headers.get("event-id", ""),
+                    how=how,
+                )
+            )
+        subscriber.held.clear()
+        self._broker.tell_consumers(self, "RemoveInfo", subscriber)
+
+    def forget_redeliveries(self) -> None:
+        """The broker restarts: what waits is in the order of its journal again."""
+        everything = sorted([*self._returned, *self._waiting], key=lambda message: message.place)
+        for message in everything:
+            message.redelivered = False
+        self._returned.clear()
+        self._waiting = deque(everything)
+
+    def dispatch(self) -> None:
+        """Send what may be sent: first what came back, then what is new."""
+        for source in (self._returned, self._waiting):
+            kept: deque[Message] = deque()
+            while source:
+                message = source.popleft()
+                subscriber = self._owner(message.group)
+                if subscriber is None or len(subscriber.held) >= subscriber.prefetch:
+                    kept.append(message)
+                    if not any(len(each.held) < each.prefetch for each in self.subscribers):
+                        break
+                else:
+                    subscriber.session.deliver(subscriber, message)
+            kept.extend(source)
+            source.clear()
+            source.extend(kept)
+
+    def _owner(self, group: str) -> Subscriber | None:
+        owner = self._groups.get(group)
+        if owner is not None:
+            self._groups.move_to_end(group)
+            return owner
+        free = [each for each in self.subscribers if len(each.held) < each.prefetch]
+        if not free:
+            return None
+        owner = self._broker.random.choice(free)
+        self._groups[group] = owner
+        limit = self._broker.rules.groups_limit
+        if limit is not None and len(self._groups) > limit:
+            self._groups.popitem(last=False)
+        return owner
+
+
+class ModelBroker:
+    """Queues, and the sessions of those who are connected. What it holds survives a restart, as a journal would."""
+
+    def __init__(self, random: Random, history: History, rules: BrokerRules) -> None:
+        self.random = random
+        self.history = history
+        self.rules = rules
+        self.run = 1
+        self.numbers = count(1)
+        self.queues: dict[str, Queue] = {}
+        self._sessions: list[BrokerSession] = []
+        self._listeners: list[Subscriber] = []
+
+    def accept(self, connection: Connection) -> "BrokerSession":
+        session = BrokerSession(self, connection, next(self.numbers))
+        self._sessions.append(session)
+        return session
+
+    def restart(self) -> None:
+        """All connections are gone, and what was only in memory; the queues remain."""
+        for session in tuple(self._sessions):
+            session.connection.drop()
+        self.run += 1
+        for queue in self.queues.values():
+            queue.forget_redeliveries()
+
+    def queue(self, name: str) -> Queue:
+        queue = self.queues.get(name)
+        if queue is None:
+            queue = self.queues[name] = Queue(self, name)
+        return queue
+
+    def route(self, frame: Frame) -> Iterable[Queue]:
+        """The queues that a SEND goes to."""
+        destination = frame.headers.get("destination", "")
+        if destination.startswith(_CHANNEL):
+            suffix = destination.removeprefix("/topic/")
+            return [queue for name, queue in self.queues.items() if name.startswith("Consumer.") and name.endswith(suffix)]
+        return [self.queue(destination.removeprefix("/queue/"))]
+
+    def listen(self, listener: Subscriber) -> None:
+        self._listeners.append(listener)
+
+    def forget(self, session: "BrokerSession") -> None:
+        if session in self._sessions:
+            self._sessions.remove(session)
+        self._listeners = [each for each in self._listeners if each.session is not session]
+
+    def forget_listener(self, session: "BrokerSession", name: str) -> None:
+        self._listeners = [each for each in self._listeners if each.session is not session or each.name != name]
+
+    def tell_consumers(self, queue: Queue, kind: str, subscriber: Subscriber) -> None:
+        """An advisory, as the broker's JSON transformation writes it."""
+        identity = {"connectionId": subscriber.session.name, "sessionId": 1, "value": subscriber.number}
+        facts = {"consumerId": identity, "browser": False} if kind == "ConsumerInfo" else {"objectId": identity}
+        body = json.dumps({kind: facts}).encode()
+        for listener in tuple(self._listeners):
+            if listener.queue is queue:
+                headers = [
+                    ("subscription", listener.name),
+                    ("message-id", f"{subscriber.session.name}:{next(self.numbers)}"),
+                    ("destination", _ADVISORY + queue.name),
+                    ("consumerCount", str(len(queue.subscribers))),
+                ]
+                listener.session.connection.send(encode("MESSAGE", headers, body))
+
+
+class BrokerSession:
+    """The broker's end of one connection."""
+
+    def __init__(self, broker: ModelBroker, connection: Connection, number: int) -> None:
+        self.connection = connection
+        self.name = f"ID:sim-1-{RUN_STARTED_MS + broker.run}-{number}:1"
+        self._broker = broker
+        self._parser = FrameParser(body_bytes_limit=BODY_BYTES_LIMIT, commands=CLIENT_COMMANDS)
+        self._subscribers: dict[str, Subscriber] = {}
+        self._transactions: dict[str, list[Frame]] = {}
+
+    def receive(self, data: bytes) -> None:
+        for frame in self._parser.feed(data):
+            self._take(frame)
+
+    def gone(self) -> None:
+        self._leave_all(how="connection")
+
+    def deliver(self, subscriber: Subscriber, message: Message) -> None:
+        ack_id = f"{subscriber.name}-{next(self._broker.numbers)}"
+        subscriber.held[ack_id] = message
+        headers = [(name, value) for name, value in message.headers.items() if name not in _NOT_PASSED_ON]
+        headers += [
+            ("subscription", subscriber.name),
+            ("ack", ack_id),
+            ("message-id", f"ID:sim-1-{RUN_STARTED_MS + message.run}-{message.number}:1:1:1"),
+        ]
+        if message.redelivered:
+            headers.append(("redelivered", "true"))
+        self.connection.send(encode("MESSAGE", headers, message.body))
+
+    def _take(self, frame: Frame) -> None:
+        headers = frame.headers
+        transaction = headers.get("transaction", "")
+        match frame.command:
+            case "CONNECT":
+                answer = [("version", "1.2"), ("session", self.name), ("heart-beat", "0,0")]
+                self.connection.send(encode("CONNECTED", answer))
+            case "BEGIN":
+                self._transactions[transaction] = []
+            case "SEND" | "ACK" if transaction:
+                if frame.command == "SEND":
+                    tuple(self._broker.route(frame))  # a queue is made by whoever names it, committed or not
+                self._transactions[transaction].append(frame)
+            case "SEND" | "ACK":
+                self._apply([frame])
+            case "COMMIT":
+                self._apply(self._transactions.pop(transaction))
+            case "ABORT":
+                self._transactions.pop(transaction, None)
+            case "SUBSCRIBE":
+                self._subscribe(headers)
+            case "UNSUBSCRIBE":
+                self._unsubscribe(headers.get("id", ""))
+            case "DISCONNECT":
+                self._leave_all(how="farewell")
+        if (receipt := headers.get("receipt")) is not None:
+            self.connection.send(encode("RECEIPT", [("receipt-id", receipt)]))
+
+    def _apply(self, frames: Iterable[Frame]) -> None:
+        touched: dict[str, Queue] = {}
+        for frame in frames:
+            if frame.command == "SEND":
+                for queue in self._broker.route(frame):
+                    queue.put(frame.headers, frame.body)
+                    touched[queue.name] = queue
+            elif (subscriber := self._holder(frame.headers.get("id", ""))) is None:
+                unknown = f"Unexpected ACK received for message-id [{frame.headers.get('id')}]"
+                self.connection.send(encode("ERROR", [("message", unknown)], b""))
+            else:
+                del subscriber.held[frame.headers["id"]]
+                touched[subscriber.queue.name] = subscriber.queue
+        for queue in touched.values():
+            queue.dispatch()
+
+    def _holder(self, ack_id: str) -> Subscriber | None:
+        subscriber = self._subscribers.get(ack_id.rpartition("-")[0])
+        return subscriber if subscriber is not None and ack_id in subscriber.held else None
+
+    def _subscribe(self, headers: Mapping[str, str]) -> None:
+        destination, name = headers["destination"], headers["id"]
+        asked = self._broker.rules.prefetch or int(headers.get("activemq.prefetchSize", "1"))
+        number = next(self._broker.numbers)
+        if destination.startswith(_ADVISORY):
+            queue = self._broker.queue(destination.removeprefix(_ADVISORY))
+            self._broker.listen(Subscriber(number, self, name, queue, 0))
+            return
+        queue = self._broker.queue(destination.removeprefix("/queue/"))
+        subscriber = self._subscribers[name] = Subscriber(number, self, name, queue, asked)
+        queue.join(subscriber)
+        queue.dispatch()
+
+    def _unsubscribe(self, name: str) -> None:
+        subscriber = self._subscribers.pop(name, None)
+        if subscriber is None:
+            self._broker.forget_listener(self, name)
+            return
+        subscriber.queue.leave(subscriber, how="unsubscribe")
+        subscriber.queue.dispatch()
+
+    def _leave_all(self, *, how: str) -> None:
+        self._transactions.clear()
+        subscribers, self._subscribers = self._subscribers, {}
+        self._broker.forget(self)
+        for subscriber in subscribers.values():
+            subscriber.queue.leave(subscriber, how=how)
+        for queue in dict.fromkeys(subscriber.queue for subscriber in subscribers.values()):
+            queue.dispatch()

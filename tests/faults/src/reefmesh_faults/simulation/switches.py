@@ -1,0 +1,117 @@
+"""The mesh with one of its safeguards off, by composition: what a checker that sees must find.
+
+Nothing here is known to the product: the variants stand where the simulation puts the parts together.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from reefmesh.broker.port import (
+    Broker,
+    BrokerEvent,
+    BrokerStatistics,
+    Consumer,
+    Lane,
+    Parking,
+    Publication,
+)
+from reefmesh.contracts.channels import Subscription
+from reefmesh.store.group_commit import Batch, BatchResult
+from reefmesh.store.sqlite_batch import write_batch
+from reefmesh_faults.simulation.broker import BrokerRules
+from reefmesh_faults.simulation.database import WriteBatch
+
+
+def _as_it_is(broker: Broker) -> Broker:
+    return broker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """How the parts are put together; as it is without arguments, the mesh is whole."""
+
+    name: str = "none"
+    what: str = "the mesh as it is"
+    write: WriteBatch = write_batch
+    rules: BrokerRules = field(default_factory=BrokerRules)
+    broker: Callable[[Broker], Broker] = _as_it_is
+
+
+def _forgets_inputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
+    connection.execute("DELETE FROM mesh_inbox")
+    return write_batch(connection, batch)
+
+
+def _forgets_outputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
+    result = write_batch(connection, batch)
+    connection.execute("DELETE FROM mesh_outbox")
+    return result
+
+
+def _believes_everybody(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
+    """Whatever version a unit was made from, it is taken for the newest."""
+    rows = dict(connection.execute("SELECT reef_id, version FROM mesh_reef").fetchall())
+    units = [replace(unit, expected_version=rows.get(unit.reef_id, 0)) for unit in batch.units]
+    return write_batch(connection, replace(batch, units=units))
+
+
+class UnsubscribesFirst:
+    """A broker client whose consumers give their subscription up first and finish what is in hand afterwards."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def connect(self) -> None:
+        await self._broker.connect()
+
+    async def close(self) -> None:
+        await self._broker.close()
+
+    async def declare(self, subscriptions: Sequence[Subscription]) -> None:
+        await self._broker.declare(subscriptions)
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        await self._broker.publish(publications)
+
+    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
+        return _Hasty(self._broker.consumer(subscription, lanes=lanes))
+
+    def parking(self, subscription: Subscription) -> Parking:
+        return self._broker.parking(subscription)
+
+    def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
+        self._broker.on_event(listener)
+
+    async def statistics(self) -> BrokerStatistics:
+        return await self._broker.statistics()
+
+
+class _Hasty:
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        return self._consumer.lanes
+
+    async def start(self) -> None:
+        await self._consumer.start()
+
+    async def drain(self) -> None:
+        await self._consumer.close()
+
+    async def close(self) -> None:
+        await self._consumer.close()
+
+
+WHOLE: Final = Composition()
+SWITCHES: Final = (
+    Composition(name="inbox", what="inputs that were applied are not remembered", write=_forgets_inputs),
+    Composition(name="outbox", what="outputs are not kept until they are out", write=_forgets_outputs),
+    Composition(name="version fence", what="a unit made from an old version is written", write=_believes_everybody),
+    Composition(name="drain order", what="unsubscribe first, then finish and acknowledge", broker=UnsubscribesFirst),
+    Composition(name="prefetch 1", what="the broker sends three messages ahead", rules=BrokerRules(prefetch=3)),
+    Composition(name="group map policy", what="the broker remembers the owner of one group", rules=BrokerRules(groups_limit=1)),
+)

@@ -1,0 +1,73 @@
+"""The simulated mesh: no schedule breaks a law, every safeguard is needed, and a seed is a schedule."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from reefmesh_faults.simulation.campaign import find, run_campaign, run_seeds
+from reefmesh_faults.simulation.reference import reference_of
+from reefmesh_faults.simulation.schedule import FAULTS, FLEETS
+from reefmesh_faults.simulation.switches import SWITCHES, Composition
+
+SELECTION = 40
+FIRST_SEEDS = (0, 1_000, 2_000, 3_000, 4_000)
+LONG_RUN = int(os.environ.get("REEFMESH_SCHEDULES", "10000"))
+LOOK_AT = 400
+TRACED_SEED = 10
+
+
+@pytest.mark.parametrize("first", FIRST_SEEDS)
+def test_schedules_with_crashes_break_no_law(first: int) -> None:
+    """Order, nothing lost, effect once, no zombies, drain: whatever the interleaving."""
+    tally = run_seeds(first, SELECTION)
+    assert tally.broken == {}
+    assert tally.schedules == SELECTION
+
+
+def test_selection_holds_every_kind_of_fault() -> None:
+    """A law that holds because nothing happened would prove nothing."""
+    tally = run_seeds(FIRST_SEEDS[0], SELECTION)
+    assert set(tally.faults) == set(FAULTS)
+    assert tally.redeliveries > 0
+
+
+@pytest.mark.parametrize("composition", SWITCHES, ids=lambda each: each.name)
+def test_safeguard_switched_off_is_seen(composition: Composition) -> None:
+    """The checker sees: without any one of the safeguards it finds a broken law."""
+    found = find(composition, first=0, limit=LOOK_AT)
+    assert found.seed is not None
+    assert found.law != ""
+
+
+def test_same_seed_gives_the_same_trace_in_any_process() -> None:
+    """A schedule is its seed: not the hash seed's, not the addresses' of a process."""
+    traces = {_trace_digest(hash_seed) for hash_seed in ("0", "1", "random")}
+    assert len(traces) == 1
+
+
+def test_every_fleet_ends_as_its_generator_says() -> None:
+    """The reference, which the simulation is compared with, agrees with what the telemetry was made to be."""
+    for seed in range(FLEETS):
+        reference = reference_of(seed)
+        expected = {
+            each.message.event_id: each.expected for telemetry in reference.fleet.telemetry.values() for each in telemetry
+        }
+        assert expected == reference.outcomes
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+def test_ten_thousand_schedules_break_no_law() -> None:
+    """REEFMESH_SCHEDULES sets another number."""
+    tally = run_campaign(100_000, LONG_RUN, jobs=os.cpu_count() or 1)
+    assert tally.broken == {}
+    assert tally.schedules == LONG_RUN
+
+
+def _trace_digest(hash_seed: str) -> str:
+    command = [sys.executable, "-m", "reefmesh_faults.simulation", "--schedules", "1", "--seed", str(TRACED_SEED)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, check=True)
+    return hashlib.sha256(done.stdout).hexdigest()
