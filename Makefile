@@ -1,6 +1,6 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types up bench faults docs lock clean format
+.PHONY: help demo test lint types up bench faults fuzz docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
@@ -52,6 +52,10 @@ bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=a
 
 faults: $(READY) ## the long fault suite: kills, full disks, lost connections
 	@$(BIN)/python -m pytest -m faults $(ARGS)
+
+fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/faults/fuzz/requirements.txt
+	@nice -n 19 $(BIN)/python tests/faults/fuzz/fuzz.py --seconds $(or $(SECONDS),60) $(ARGS)
 
 docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml, docs/metrics.md, the dashboards
 	@$(BIN)/python tools/asyncapi.py

@@ -172,3 +172,15 @@ def test_stomp_py_reads_our_frames_the_same(headers: dict[str, str], body: bytes
     frame = utils.parse_frame(encode("SEND", headers.items(), body)[:-1])
     assert ("SEND", body) == (frame.cmd, frame.body)
     assert headers == {name: value for name, value in frame.headers.items() if name != "content-length"}
+
+
+@pytest.mark.parametrize("cut", [1, 40, 1_000], ids=["byte by byte", "in reads", "in one read"])
+def test_body_above_the_limit_is_refused_however_it_is_cut(cut: int) -> None:
+    """Law: parsing is independent of the cuts. Without a length, a body that came whole in one read was taken."""
+    reader = FrameParser(body_bytes_limit=64)
+    data = b"ERROR\nmessage:no\n\n" + b"x" * 65 + b"\0"
+    pieces = [data[start : start + cut] for start in range(0, len(data), cut)]
+    with pytest.raises(ProtocolViolation, match="a body of more than 64 bytes"):
+        list(map(reader.feed, pieces))
+    (frame,) = FrameParser(body_bytes_limit=65).feed(data)
+    assert len(frame.body) == 65

@@ -129,9 +129,9 @@ class FrameParser:
         length = headers.get("content-length")
         if length is None:
             body_end = data.find(b"\0", body_start, end)
+            if (body_end if body_end >= 0 else end) - body_start > self._body_bytes_limit:
+                raise ProtocolViolation(f"the peer sent a body of more than {self._body_bytes_limit} bytes")
             if body_end < 0:
-                if end - body_start > self._body_bytes_limit:
-                    raise ProtocolViolation(f"the peer sent a body of more than {self._body_bytes_limit} bytes")
                 return -1
         else:
             body_end = body_start + self._length(length)
