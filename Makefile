@@ -50,8 +50,12 @@ types: $(READY) ## mypy, strict, on all code and tests
 bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=activemq: on a real broker)
 	@$(BIN)/python tests/bench/$(or $(BROKER),embedded).py $(ARGS)
 
-faults: $(READY) ## the long fault suite: kills, full disks, lost connections
+faults: $(READY) ## the long fault suite; FAULTS=300 SEED=7: so many random faults on a whole mesh, then the checker
+ifdef FAULTS
+	@$(BIN)/python -m reefmesh_faults --faults $(FAULTS) --seed $(or $(SEED),1) --json reports/faults-$(or $(SEED),1).json $(ARGS)
+else
 	@$(BIN)/python -m pytest -m faults $(ARGS)
+endif
 
 fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/faults/fuzz/requirements.txt
