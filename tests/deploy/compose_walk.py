@@ -97,22 +97,24 @@ class Project:
 
 @dataclass(slots=True, kw_only=True)
 class Tap:
-    """A subscription of our own on the scores: each reef's sequence numbers as they come."""
+    """A subscription of our own on the scores. It reads as every consumer does: what is not above a reef's last number has
+    had its effect. ``repeats`` counts those."""
 
-    seqs: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    last: dict[str, int] = field(default_factory=dict)
+    holes: list[str] = field(default_factory=list)
+    repeats: int = 0
 
     async def listen(self, lane: Lane) -> None:
         while (delivery := await lane.receive()) is not None:
-            self.seqs[delivery.message.reef_id].append(delivery.message.seq or 0)
+            reef_id, seq = delivery.message.reef_id, delivery.message.seq or 0
+            last = self.last.get(reef_id, 0)
+            if seq <= last:
+                self.repeats += 1
+            else:
+                if seq > last + 1:
+                    self.holes.append(f"{reef_id}: {seq} after {last}")
+                self.last[reef_id] = seq
             await lane.settle(delivery, [])
-
-    def refuse_holes(self) -> int:
-        """Return how many scores there were. Raises LawBroken unless each reef's are 1, 2, 3 ..."""
-        for reef_id, seqs in self.seqs.items():
-            if seqs != list(range(1, len(seqs) + 1)):
-                wrong = next(place for place, seq in enumerate(seqs, start=1) if seq != place)
-                raise LawBroken(f"scores of {reef_id}: number {wrong} came as {seqs[wrong - 1]} of {len(seqs)}")
-        return sum(map(len, self.seqs.values()))
 
 
 def docker(*arguments: str) -> str:
@@ -260,12 +262,15 @@ async def walk(project: Project, *, observability: bool) -> None:
             say("SIGTERM to every container of a service under load")
             for service, store in (("scoring", stores.scoring), ("ingest", stores.ingest), ("alerts", stores.alerts)):
                 await stop_under_load(project, store, service)
+            if tap.repeats:
+                raise LawBroken(f"{tap.repeats} scores were published twice without a crash")
             await kill_under_load(project, stores.scoring, "scoring")
 
             say("end of the fleet")
             (simulator,) = project.containers("simulator")
             await asyncio.to_thread(stop, simulator, "simulator")
             await _account(stores, tap, _confirmed(simulator))
+            say(f"  published twice: none before the kills, {tap.repeats} after; whoever reads by number skips them")
             say(f"  {await _mails(project)} mails in the catcher")
 
 
@@ -287,7 +292,7 @@ async def _account(stores: Stores, tap: Tap, confirmed: int) -> None:
         return not any([await _count(each, "mesh_outbox") for each in (stores.ingest, stores.scoring, stores.alerts)])
 
     async def scores_heard() -> bool:
-        said, heard = await _published(stores.scoring, channels.SCORES), {reef: seqs[-1] for reef, seqs in tap.seqs.items()}
+        said, heard = await _published(stores.scoring, channels.SCORES), tap.last
         return said == heard
 
     await until_async(outboxes_empty, "nothing left to publish")
@@ -300,7 +305,9 @@ async def _account(stores: Stores, tap: Tap, confirmed: int) -> None:
     )
     if tally.received != confirmed or tally.unexplained or books.discrepancies:
         raise LawBroken("the accounting does not come out even")
-    say(f"  scores: {tap.refuse_holes()} of {len(tap.seqs)} reefs, numbered without a hole and in order")
+    if tap.holes:
+        raise LawBroken(f"scores are missing or out of order: {'; '.join(tap.holes[:5])}")
+    say(f"  scores: {sum(tap.last.values())} of {len(tap.last)} reefs, numbered without a hole and in order")
 
 
 @asynccontextmanager
