@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reefmesh.observability.logs import configure_logging
 from reefmesh_components.requirement import ComponentMissing
 from reefmesh_faults.nemesis import ALL_KINDS
-from reefmesh_faults.report import Report, show
+from reefmesh_faults.report import Report, markdown, show
 from reefmesh_faults.run import Run, Settings
 
 EXIT_FOUND: Final = 1
@@ -78,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report.document() | {"settings": asdict(settings)}, indent=1) + "\n")
+        options.json.with_suffix(".md").write_text(markdown(report))
         people.print(f"figures: {options.json}", soft_wrap=True)
     show(report, Console(highlight=False))
     return EXIT_FOUND if report.findings else 0
@@ -129,7 +130,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--readings", type=int, metavar="N", help=f"at least so many (default: {READINGS_A_FAULT} a fault)")
     parser.add_argument("--only", default="", metavar="KINDS", help=f"only these kinds of faults, of {','.join(ALL_KINDS)}")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs and databases there (kept anyway when found)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too, and beside it as .md")
     options = parser.parse_args(arguments)
     options.store = options.store or ("sqlite" if options.engine == "embedded" else "postgresql")
     if options.engine == "embedded" and options.store != "sqlite":

@@ -114,10 +114,9 @@ def outputs(history: History) -> dict[str, int]:
     return dict(Counter(channel for channel, _ in {(each.channel, each.event_id) for each in history.heard}))
 
 
-def show(report: Report, console: Console) -> None:
-    """Print a report for people."""
-    facts = Table(show_header=False, title=f"{report.faults} faults, seed {report.seed}, {report.engine} and {report.store}")
-    rows = {
+def facts_of(report: Report) -> dict[str, str]:
+    """Return the figures of a run in words."""
+    facts = {
         "lasted": f"{report.lasted_seconds:,.0f} s",
         "messages / readings": f"{report.messages:,} / {report.readings:,}",
         "publishes repeated": f"{report.repeated:,}",
@@ -126,17 +125,51 @@ def show(report: Report, console: Console) -> None:
         **{name: f"{count:,}" for name, count in sorted(report.counters.items())},
     }
     if (delays := report.delays) is not None:
-        rows["telemetry to score, median"] = f"{delays.median_seconds:.2f} s"
-        rows["longest stall of a reef"] = f"{delays.longest_stall_seconds:.1f} s ({delays.stalled_reef})"
-    for name, value in rows.items():
-        facts.add_row(name, value)
-    console.print(facts)
-    kinds = Table("fault", "how many", "recovered, median s", "longest s", title="until all that was confirmed is scored")
+        facts["telemetry to score, median"] = f"{delays.median_seconds:.2f} s"
+        facts["longest stall of a reef"] = f"{delays.longest_stall_seconds:.1f} s ({delays.stalled_reef})"
+    return facts
+
+
+def recovery_of(report: Report) -> list[tuple[str, str, str, str]]:
+    """Return of each kind of fault: name, how many, median and longest seconds until it had recovered."""
     recovery = {} if report.delays is None else report.delays.recovery
+    rows = []
     for kind, count in report.faults_by_kind.items():
         each = recovery.get(kind)
         seconds = ("", "") if each is None else (f"{each.median_seconds:.2f}", f"{each.longest_seconds:.2f}")
-        kinds.add_row(kind, str(count), *seconds)
+        rows.append((kind, str(count), *seconds))
+    return rows
+
+
+def markdown(report: Report) -> str:
+    """Return the figures as they go into ``docs/reliability.md``."""
+    found = f"found {len(report.findings)} breaches" if report.findings else "found nothing"
+    lines = [
+        f"{report.faults} faults, seed {report.seed}, {report.engine} and {report.store}: the checker {found}.",
+        "",
+        "| figure | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in facts_of(report).items()),
+        "",
+        "Recovery: from the end of a fault until all that had been confirmed by then was scored. Other faults overlap it.",
+        "",
+        "| fault | how many | recovered, median s | longest s |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in recovery_of(report)),
+        *(f"- {finding}" for finding in report.findings),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def show(report: Report, console: Console) -> None:
+    """Print a report for people."""
+    facts = Table(show_header=False, title=f"{report.faults} faults, seed {report.seed}, {report.engine} and {report.store}")
+    for name, value in facts_of(report).items():
+        facts.add_row(name, value)
+    console.print(facts)
+    kinds = Table("fault", "how many", "recovered, median s", "longest s", title="until all that was confirmed is scored")
+    for row in recovery_of(report):
+        kinds.add_row(*row)
     console.print(kinds)
     if not report.findings:
         console.print("The checker found nothing.")
