@@ -7,7 +7,6 @@ reads what the one before it left in the journal, and works until nothing waits.
 import argparse
 import asyncio
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts beside each other, no package
 
 from load import Load
+from processes import peak_megabytes
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Publication
 from reefmesh.clock import SystemClock
@@ -39,7 +39,6 @@ from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import SUBSCRIPTIONS, addresses, open_stores
 
 SERVICES: Final = ("ingest", "scoring", "alerts")
-MEGABYTE: Final = 1_000_000
 MESSAGES_PER_PUBLISH: Final = 50
 WAITING_LIMIT: Final = 200
 """The load waits for ingest: a backlog would be the journal's memory, not ingest's."""
@@ -50,7 +49,7 @@ def megabytes_of_each(load: Load) -> dict[str, float]:
     shape = [str(each) for each in (load.reefs, load.messages, load.batch, load.channels)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--home", folder, "--load", *shape, "--run"]
-        subprocess.run([*command, "register"], check=True)
+        subprocess.run([*command, "register"], stdout=subprocess.DEVNULL, check=True)
         return {name: _megabytes([*command, name]) for name in SERVICES}
 
 
@@ -134,7 +133,7 @@ def main() -> None:
     look_rarely()
     home = Home(path=options.home)
     asyncio.run(register(home, load) if options.run == "register" else run(options.run, home, load))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE)
+    print(peak_megabytes(os.getpid()))  # not ru_maxrss: Linux counts the memory of whoever started the process into it
 
 
 if __name__ == "__main__":
