@@ -1,6 +1,7 @@
 """The simulated mesh: no schedule breaks a law, every safeguard is needed, and a seed is a schedule."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from functools import lru_cache
 
 import pytest
 
+from reefmesh_faults.simulation.__main__ import EXIT_BROKEN, main
 from reefmesh_faults.simulation.campaign import Tally, find, run_campaign, run_seeds
 from reefmesh_faults.simulation.reference import reference_of
 from reefmesh_faults.simulation.schedule import FAULTS, FLEETS
@@ -65,6 +67,17 @@ def test_every_fleet_ends_as_its_generator_says() -> None:
             each.message.event_id: each.expected for telemetry in reference.fleet.telemetry.values() for each in telemetry
         }
         assert expected == reference.outcomes
+
+
+def test_sums_are_told_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--schedules", "2", "--seed", "5", "--jobs", "1", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["schedules"], facts["first_seed"], facts["broken"]) == (2, 5, {})
+    assert facts["faults"]["kill"] >= 2
+
+
+def test_broken_law_is_an_exit_code() -> None:
+    assert main(["--schedules", "1", "--seed", "0", "--without", "prefetch 1", "--json"]) == EXIT_BROKEN
 
 
 @pytest.mark.faults

@@ -105,8 +105,8 @@ def _show_outcome(outcome: Outcome, *, as_json: bool) -> None:
 
 def _show_tally(tally: Tally, options: argparse.Namespace, seconds: float, out: Console) -> None:
     if options.json:
-        facts = asdict(tally) | {"first_seed": options.seed, "without": options.without, "seconds": round(seconds, 1)}
-        sys.stdout.write(json.dumps(facts) + "\n")
+        asked = {"first_seed": options.seed, "without": options.without, "seconds": round(seconds, 1)}
+        sys.stdout.write(json.dumps(tally.facts() | asked) + "\n")
         return
     table = Table(title=f"seeds {options.seed} to {options.seed + options.schedules - 1}, without: {options.without}")
     table.add_column("what")

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from multiprocessing import get_context
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -46,6 +46,10 @@ class Tally:
         self.laws.update({violation.law for violation in outcome.violations})
         if outcome.violations:
             self.broken[outcome.seed] = [str(violation) for violation in outcome.violations]
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything, ready for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def add(self, other: "Tally") -> None:
         self.schedules += other.schedules
