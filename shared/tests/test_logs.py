@@ -107,3 +107,15 @@ def test_configured_twice_writes_once(stream: io.StringIO) -> None:
 )
 def test_url_password_is_hidden_and_nothing_else(text: str, expected: str) -> None:
     assert hide_url_secrets(text) == expected
+
+
+def test_outage_of_the_database_puts_no_traceback_of_its_driver_into_the_log(stream: io.StringIO) -> None:
+    """Our own line says that the database is away; the driver's pool would add a traceback for every attempt."""
+    configure_logging("ingest", stream=stream)
+    driver = logging.getLogger("asyncpg.pool")
+    try:
+        raise ConnectionRefusedError(111, "Connect call failed")
+    except ConnectionRefusedError:
+        driver.warning("Failed to restore the pool connection floor; retrying", exc_info=True)
+    driver.error("a fault of the driver's own")
+    assert ["a fault of the driver's own"] == [line["event"] for line in lines(stream)]

@@ -19,6 +19,8 @@ HIDDEN: Final = "***"
 _SECRET_KEY: Final = re.compile(r"password|passcode|passwd|secret|token|authori[sz]ation|api_?key|credential", re.IGNORECASE)
 _URL_SECRET: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/]*@")
 _QUIET_LOGGERS: Final = ("asyncio", "uvicorn", "aio_pika", "aiormq", "httpx", "httpcore")
+_TOLD_BY_US: Final = ("asyncpg.pool",)
+"""Loggers whose warnings repeat, with a traceback, what our own lines say: that the database is away."""
 
 
 def configure_logging(
@@ -67,6 +69,8 @@ def configure_logging(
     root.setLevel(number)
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    for name in _TOLD_BY_US:
+        logging.getLogger(name).setLevel(max(number, logging.ERROR))
     logging.captureWarnings(True)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
