@@ -37,7 +37,7 @@ from reefmesh_scoring import bootstrap as scoring
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import Stores
 
-SETTLE_TIMEOUT_SECONDS: Final = 180.0
+SETTLE_TIMEOUT_SECONDS: Final = 300.0
 LOOK_SECONDS: Final = 0.5
 PARKED_SHOWN_LIMIT: Final = 1000
 
