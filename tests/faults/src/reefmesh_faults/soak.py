@@ -48,6 +48,8 @@ EXIT_UNAVAILABLE: Final = 69
 EXIT_INTERRUPTED: Final = 130
 SAMPLE_SECONDS: Final = 10.0
 TICK_SECONDS: Final = 0.1
+AT_ONCE_LIMIT: Final = 500
+REFUSED_PAUSE_SECONDS: Final = 1.0
 HEAP: Final = "512m"
 ENVIRONMENT: Final = {"REEFMESH_LOG_LEVEL": "warning", "REEFMESH_INGEST_MQTT_BRIDGE": "false"}
 MEMORY: Final = Bounds(share=0.05, least=8.0)
@@ -79,8 +81,9 @@ class SteadyLoad:
         while True:
             due = int((loop.time() - began) * self.messages_per_second) - self.sent
             if due > 0:
-                await self._publish(range(self.sent, self.sent + due))
-            await asyncio.sleep(TICK_SECONDS)
+                await self._publish(range(self.sent, self.sent + min(due, AT_ONCE_LIMIT)))
+            if due < AT_ONCE_LIMIT:
+                await asyncio.sleep(TICK_SECONDS)
 
     async def _publish(self, numbers: range) -> None:
         now = datetime.now(UTC)
@@ -88,7 +91,8 @@ class SteadyLoad:
         try:
             await self.broker.publish(publications)
         except TransientError:
-            self.refused += len(publications)  # they are sent again at the next tick, under the same ids
+            self.refused += len(publications)  # they are sent again in a moment, under the same ids
+            await asyncio.sleep(REFUSED_PAUSE_SECONDS)
         else:
             self.sent = numbers.stop
 
