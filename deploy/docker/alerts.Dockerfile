@@ -11,6 +11,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /build
 # What is optional in shared and wanted here: postgresql,otel
 ARG EXTRAS=postgresql
+# Another package index, when it is given
+ARG PIP_INDEX_URL
 COPY constraints.txt deploy/docker/install.py ./
 COPY shared/pyproject.toml shared/
 COPY services/alerts/pyproject.toml services/alerts/
