@@ -1,11 +1,15 @@
 """Spans are what OpenTelemetry's conventions for messaging ask for, and off means off."""
 
+import gzip
 import subprocess
 import sys
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -166,6 +170,47 @@ def test_tracing_that_is_off_loads_nothing_of_opentelemetry() -> None:
 async def test_tracing_that_is_off_gives_no_tracer() -> None:
     async with open_tracer("off", service="scoring", broker_url="stomp://host:1") as tracer:
         assert tracer is None
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes what is posted to it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Taking)
+        self.taken: list[tuple[str, bytes]] = []
+
+
+class Taking(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        self.server.taken.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the test looks at ``taken``."""
+
+
+async def test_spans_have_reached_the_collector_when_tracing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they go is said by OpenTelemetry's own variable; the last ones are sent before a service ends."""
+    with Collector() as collector:
+        serving = Thread(target=collector.serve_forever)
+        serving.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        async with open_tracer("otlp", service="scoring", broker_url="stomp://host:1") as tracer:
+            assert tracer is not None
+            tracer.process(delivery(message())).end("handled")
+        collector.shutdown()
+        serving.join()
+    ((path, body),) = collector.taken
+    (resource,) = ExportTraceServiceRequest.FromString(
+        gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+    ).resource_spans
+    named = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
+    (span,) = resource.scope_spans[0].spans
+    assert (path, named["service.name"]) == ("/v1/traces", "reefmesh-scoring")
+    assert (span.name, span.trace_id.hex()) == ("process reef.readings", TRACE)
 
 
 def test_tracing_without_its_packages_is_one_line_and_exit_78(tmp_path: Path) -> None:
