@@ -27,6 +27,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ThresholdsMode,
     ValueMap,
     ValueMappingResult,
+    VariableOption,
     VariableRefresh,
 )
 
@@ -136,7 +137,7 @@ def services() -> Dashboard:
         Chart(
             title="Order violations",
             says="Messages of a reef that came after a later one of it; the objective is none.",
-            queries=((_over(table.ORDER_VIOLATIONS), "messages"),),
+            queries=((f"{_over(table.ORDER_VIOLATIONS)} or vector(0)", "messages"),),
             kind="number",
             wrong_from=1,
             width=6,
@@ -144,7 +145,7 @@ def services() -> Dashboard:
         Chart(
             title="Parked",
             says="Messages that were set aside; `reefmesh parked list` says why.",
-            queries=((_over(table.PARKED), "messages"),),
+            queries=((f"{_over(table.PARKED)} or vector(0)", "messages"),),
             kind="number",
             wrong_from=1,
             width=6,
@@ -495,7 +496,13 @@ def _board(uid: str, title: str, says: str) -> Dashboard:
 
 def _variable(label: str, metric: str) -> QueryVariable:
     variable = QueryVariable(label).datasource(SOURCE).query(f"label_values({metric}, {label})")
-    return variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).include_all(True).all_value(".*").multi(True)
+    return (
+        variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .include_all(True)
+        .all_value(".*")
+        .multi(True)
+        .current(VariableOption(text="All", value="$__all", selected=True))
+    )
 
 
 def _add(board: Dashboard, row: str, *charts: Chart) -> None:
