@@ -57,7 +57,6 @@ UP_SECONDS: Final = 240.0
 WORK_SECONDS: Final = 180.0
 GRACE_SECONDS: Final = 100.0
 POLL_SECONDS: Final = 0.25
-KILLS_LIMIT: Final = 8
 
 
 class LawBroken(Exception):
@@ -228,10 +227,10 @@ async def stop_under_load(project: Project, store: Store, service: str) -> None:
         raise LawBroken(f"{service} was stopped and left {again} messages to redelivery whose effect was there")
 
 
-async def kill_under_load(project: Project, store: Store, service: str) -> None:
-    """The control: after kill -9 there are such redeliveries, or ``stop_under_load`` could not have seen any."""
+async def kill_under_load(project: Project, store: Store, service: str, *, kills: int) -> bool:
+    """The control: whether after kill -9 there are such redeliveries; else ``stop_under_load`` could not have seen any."""
     containers = project.containers(service)
-    for number in range(1, KILLS_LIMIT + 1):
+    for number in range(1, kills + 1):
         say(f"  kill -9 of {service}, {number}")
         for container in containers:
             await asyncio.to_thread(docker, "kill", "--signal", "KILL", container)
@@ -239,11 +238,11 @@ async def kill_under_load(project: Project, store: Store, service: str) -> None:
         for container in containers:
             await asyncio.to_thread(start, container)
         if again:
-            return
-    raise LawBroken(f"after {KILLS_LIMIT} kills of {service} no redelivery was seen: looking for them proves nothing")
+            return True
+    return False
 
 
-async def walk(project: Project, *, observability: bool) -> None:
+async def walk(project: Project, *, observability: bool, kills: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Home(path=Path(folder), broker_url=project.broker_url("operator"), store_url=project.store_url())
         async with open_stores(home) as stores, _tap(project) as tap:
@@ -264,7 +263,7 @@ async def walk(project: Project, *, observability: bool) -> None:
                 await stop_under_load(project, store, service)
             if tap.repeats:
                 raise LawBroken(f"{tap.repeats} scores were published twice without a crash")
-            await kill_under_load(project, stores.scoring, "scoring")
+            seen = await kill_under_load(project, stores.scoring, "scoring", kills=kills)
 
             say("end of the fleet")
             (simulator,) = project.containers("simulator")
@@ -272,6 +271,8 @@ async def walk(project: Project, *, observability: bool) -> None:
             await _account(stores, tap, _confirmed(simulator))
             say(f"  published twice: none before the kills, {tap.repeats} after; whoever reads by number skips them")
             say(f"  {await _mails(project)} mails in the catcher")
+            if not seen:
+                raise LawBroken(f"after {kills} kills no redelivery of an effect was seen: looking for them proves nothing")
 
 
 async def _account(stores: Stores, tap: Tap, confirmed: int) -> None:
@@ -418,6 +419,9 @@ def main() -> int:
     parser.add_argument("--no-build", action="store_true", help="the images are there already")
     parser.add_argument("--with", dest="also", choices=["observability"], help="Prometheus and Alertmanager too")
     parser.add_argument("--speed", type=float, default=14400.0, help="of the simulated fleet (default: 14400, 100 messages/s)")
+    parser.add_argument(
+        "--kills", type=int, default=8, help="kills of scoring at most, until one is seen to matter (default: 8)"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     options = parser.parse_args()
     compose = compose_command(options.compose)
@@ -441,7 +445,7 @@ def main() -> int:
                 image = docker("inspect", "--format", "{{.Image}}", containers[service][0])
                 size = int(docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6
                 say(f"  {service}: {len(containers[service])} container(s), works {took} after its start; image {size:.0f} MB")
-            asyncio.run(walk(project, observability=bool(options.also)))
+            asyncio.run(walk(project, observability=bool(options.also), kills=options.kills))
         except* LawBroken as broken:
             failures = broken.exceptions
             say("\n".join(f"BROKEN: {each}" for each in failures))
