@@ -42,8 +42,8 @@ class Delays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """``repeated``: publishes that were not confirmed and repeated. ``counters``: of all processes that ever ran. ``delays``
-    None: not measured, the recorders heard only afterwards."""
+    """``repeated``: attempts to publish that were not confirmed, each of them repeated. ``counters``: of all processes that
+    ever ran. ``delays`` None: not measured, the recorders heard only afterwards."""
 
     engine: str
     store: str
@@ -119,7 +119,7 @@ def facts_of(report: Report) -> dict[str, str]:
     facts = {
         "lasted": f"{report.lasted_seconds:,.0f} s",
         "messages / readings": f"{report.messages:,} / {report.readings:,}",
-        "publishes repeated": f"{report.repeated:,}",
+        "publish attempts not confirmed": f"{report.repeated:,}",
         "processes started again": f"{report.restarts:,}",
         **{name: f"{count:,}" for name, count in sorted(report.outputs.items())},
         **{name: f"{count:,}" for name, count in sorted(report.counters.items())},

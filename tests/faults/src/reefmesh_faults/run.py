@@ -37,7 +37,10 @@ from reefmesh_scoring import bootstrap as scoring
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import Stores
 
-SETTLE_TIMEOUT_SECONDS: Final = 300.0
+STILL_SECONDS: Final = 120.0
+"""What is missing must become less at least so often: a slow machine may take its time, a mesh that stands still may not."""
+
+SETTLE_TIMEOUT_SECONDS: Final = 900.0
 LOOK_SECONDS: Final = 0.5
 PARKED_SHOWN_LIMIT: Final = 1000
 
@@ -253,17 +256,22 @@ async def _open_stores(stage: MeshStage) -> AsyncIterator[Stores]:
 
 
 async def _settled(settling: Settling) -> list[str]:
-    """Wait until nothing is missing; return what still is when the patience ends."""
-    deadline = time.monotonic() + SETTLE_TIMEOUT_SECONDS
-    missing = ["nothing was looked at"]
-    while missing and time.monotonic() < deadline:
+    """Wait until nothing is missing; return what still is when that stays the same, or takes too long."""
+    began = moved_at = time.monotonic()
+    before: list[str] = []
+    while True:
         try:
             missing = await settling.missing()
         except TransientError as error:
             missing = [f"the databases are away: {error}"]
-        if missing:
-            await asyncio.sleep(LOOK_SECONDS)
-    return [shown(missing)] if missing else []
+        if not missing:
+            return []
+        now = time.monotonic()
+        if missing != before:
+            before, moved_at = missing, now
+        if now - moved_at > STILL_SECONDS or now - began > SETTLE_TIMEOUT_SECONDS:
+            return [shown(missing)]
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _receipts(store: Store) -> list[Receipt]:
