@@ -32,7 +32,7 @@ else
 	@$(BIN)/reefmesh up $(ARGS)
 endif
 
-test: $(READY) ## every test that this machine can run (REEFMESH_REQUIRE=postgresql,activemq,promtool: no skipping)
+test: $(READY) ## every test that this machine can run (REEFMESH_REQUIRE=postgresql,activemq,promtool,amtool: no skipping)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY) ## style, formatting and the direction of imports

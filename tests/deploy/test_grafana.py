@@ -14,8 +14,7 @@ import yaml
 from reefmesh.observability import table
 from reefmesh.observability.metrics import process_registry
 from reefmesh.observability.table import Histogram
-from reefmesh_components.promtool import run_promtool
-from reefmesh_components.requirement import ComponentMissing, give_up
+from reefmesh_components.prometheus_tools import Checker
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "deploy" / "grafana"
@@ -98,16 +97,13 @@ def test_labels_of_a_query_are_labels_of_its_metric(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(DASHBOARDS))
-def test_queries_are_promql(name: str, tmp_path: Path) -> None:
+def test_queries_are_promql(name: str, promtool: Checker, tmp_path: Path) -> None:
     rules = [{"record": f"panel:number{place}", "expr": filled_in(query)} for place, query in enumerate(queries(name))]
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": name, "rules": rules}]}))
-    try:
-        checked = run_promtool("check", "rules", file)
-    except ComponentMissing as missing:
-        give_up(missing)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert f"{len(rules)} rules found" in checked.stdout
+    code, said = promtool.check("check", "rules", str(file))
+    assert code == 0, said
+    assert f"{len(rules)} rules found" in said
 
 
 @pytest.mark.parametrize("name", sorted(DASHBOARDS))

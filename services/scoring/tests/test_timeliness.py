@@ -54,6 +54,14 @@ def test_revisions_and_withdrawn_readings_say_nothing_of_speed(
     assert ((0, 0), 0) == (counted(metrics), observed(metrics, "+Inf"))
 
 
+def test_telemetry_of_the_past_is_counted_apart(metrics: Metrics, timeliness: Timeliness, make_reading: MakeReading) -> None:
+    """A replay after weeks, or a simulated year, is no failure of the objective."""
+    timeliness.note([make_reading(RECEIVED - timedelta(days=2)), make_reading(RECEIVED + timedelta(seconds=59))])
+    timeliness.note([make_reading(RECEIVED - timedelta(days=2))])
+    assert ((1, 0), 2) == (counted(metrics), metrics.value(table.READINGS_SCORED, "backlog"))
+    assert observed(metrics, "+Inf") == 1
+
+
 def test_broker_whose_clock_is_ahead_makes_no_negative_latency(
     metrics: Metrics, timeliness: Timeliness, make_reading: MakeReading
 ) -> None:

@@ -9,6 +9,7 @@ from reefmesh.contracts.readings import Reading
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 
+BACKLOG_AFTER: Final = timedelta(seconds=table.BACKLOG_AFTER_SECONDS)
 WITHIN: Final = timedelta(seconds=table.SCORED_WITHIN_SECONDS)
 
 
@@ -20,6 +21,7 @@ class Timeliness:
         self._clock = clock
         self._in_time = metrics.counter(table.READINGS_SCORED, "in_time")
         self._late = metrics.counter(table.READINGS_SCORED, "late")
+        self._backlog = metrics.counter(table.READINGS_SCORED, "backlog")
         self._latency = metrics.histogram(table.SCORING_LATENCY_SECONDS)
 
     def note(self, readings: Sequence[Reading]) -> None:
@@ -28,8 +30,13 @@ class Timeliness:
         if not received:
             return
         now = self._clock.now()
-        oldest = min(received)
-        age = now - oldest
+        age = now - min(received)
+        if age > BACKLOG_AFTER:
+            fresh = [each for each in received if now - each <= BACKLOG_AFTER]
+            self._backlog.inc(len(received) - len(fresh))
+            if not fresh:
+                return
+            received, age = fresh, now - min(fresh)
         self._latency.observe(max(0.0, age.total_seconds()))
         late = 0
         if age > WITHIN:

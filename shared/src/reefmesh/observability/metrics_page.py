@@ -32,7 +32,8 @@ OBJECTIVES: Final = f"""
 | 99.9 % of alerts are delivered within {table.DELIVERED_WITHIN_SECONDS:.0f} s after they are due | `{table.ALERT_LATENCY_SECONDS.name}`, and `{table.DELIVERIES.name}` with outcome `failed` or `expired` |
 | no message of a reef is handled after a later one | `{table.ORDER_VIOLATIONS.name}` |
 
-A reading counts when it is scored for the first time; one that was in quarantine and is replayed counts as late, because it is.
+A reading counts when it is scored for the first time.
+One whose telemetry was received over a day ago (a replay from quarantine, a simulated past) is counted as `backlog`, apart from the objective.
 An alert is due when it is raised, or at the end of its subscriber's quiet hours, or at the hour of the digest.
 """  # noqa: E501 - a row of a table is one line
 

@@ -82,6 +82,8 @@ REEF: Final = Label("reef", limit=1000)  # an operator sets another: REEFMESH_ME
 
 SCORED_WITHIN_SECONDS: Final = 60.0
 """The objective of scoring: 99.9 % of readings are scored so soon after the broker received their telemetry."""
+BACKLOG_AFTER_SECONDS: Final = 86_400.0
+"""Telemetry that was received longer ago is no news: a replay from quarantine, a simulated past. It is counted apart."""
 DELIVERED_WITHIN_SECONDS: Final = 120.0
 """The objective of alerts: 99.9 % of alerts are with their channel so soon after they are due."""
 
@@ -265,14 +267,14 @@ READING_LAG_SECONDS: Final = Gauge(
 READINGS_SCORED: Final = Counter(
     name="reefmesh_readings_scored_total",
     unit="readings",
-    labels=(Label("timeliness", values=("in_time", "late")),),
-    help="Readings that were scored for the first time: in time is within 60 s after the broker received their telemetry.",
+    labels=(Label("timeliness", values=("in_time", "late", "backlog")),),
+    help="Readings scored for the first time: in time within 60 s after the broker took their telemetry; backlog after a day.",
 )
 SCORING_LATENCY_SECONDS: Final = Histogram(
     name="reefmesh_scoring_latency_seconds",
     unit="seconds",
     buckets=LATENCY_BUCKETS,
-    help="From the broker's receipt of telemetry to its score, once for each message: its oldest reading.",
+    help="From the broker's receipt of telemetry to its score, once for each message: its oldest reading of the last day.",
 )
 BRIDGED: Final = Counter(
     name="reefmesh_bridged_total",
@@ -304,7 +306,7 @@ REEF_DEGREE_HEATING: Final = Gauge(
     help="Degree heating weeks of a reef's latest day; NaN when unknown, a lower bound where days are missing.",
 )
 REEF_COVERAGE_DAYS: Final = Gauge(
-    name="reefmesh_reef_coverage_days",
+    name="reefmesh_reef_heat_coverage",  # without its unit: promtool wants every duration in seconds
     unit="days",
     labels=(REEF,),
     help="Days with data among the latest 84, which degree heating weeks are summed over.",

@@ -12,6 +12,7 @@ from reefmesh_components import requirement
 from reefmesh_components.activemq import ActivemqServer, activemq_server, local_activemq, shared_store_pair
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.postgresql import PostgresqlServer, postgresql_server
+from reefmesh_components.prometheus_tools import Checker, checker
 
 
 def pytest_configure() -> None:
@@ -69,6 +70,24 @@ def activemq_process(activemq: ActivemqServer) -> Iterator[ActivemqProcess]:
     try:
         with local_activemq() as process:
             yield process
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Checker:
+    """Prometheus' checker of configurations, rules and metrics."""
+    try:
+        return checker("promtool")
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="session")
+def amtool() -> Checker:
+    """Alertmanager's checker of configurations."""
+    try:
+        return checker("amtool")
     except requirement.ComponentMissing as missing:
         requirement.give_up(missing)
 

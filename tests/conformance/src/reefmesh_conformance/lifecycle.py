@@ -32,6 +32,17 @@ class LifecycleLaw(Law):
         await client.close()
         assert await asyncio.wait_for(waiting, stage.patience_seconds) is None
 
+    async def test_consumer_closed_with_a_message_in_hand_drain_returns(self, stage: Stage) -> None:
+        """Whoever gave up at once has nothing to wait for: a stop after too much poison must not take the drain time-out."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await client.publish([stage.publication("reef-a", 0)])
+        consumer = client.consumer(subscription, lanes=2)
+        await consumer.start()
+        await stage.receive(consumer.lanes[0])
+        await consumer.close()
+        await asyncio.wait_for(consumer.drain(), stage.patience_seconds)
+
     async def test_receive_cancelled_nothing_is_lost(self, stage: Stage) -> None:
         """A receive that is given up takes no message with it."""
         subscription = stage.subscription()

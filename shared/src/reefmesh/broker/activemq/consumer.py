@@ -83,6 +83,8 @@ class ActiveMQConsumer:
         self._link.add(self)
 
     async def drain(self) -> None:
+        if self._closed:
+            return  # what was in hand then is in nobody's hands: waiting for it would never end
         self._draining = True
         self._wake_all()
         await self._stop_handing_over()
@@ -217,6 +219,7 @@ class ActiveMQConsumer:
 
     def _finish(self) -> None:
         self._closed = True
+        self._idle.set()
         self._link.remove(self)
         self._stop_listening()
         self._wake_all()
