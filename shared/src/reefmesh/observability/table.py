@@ -300,13 +300,13 @@ REEF_HEAT_STRESS_LEVEL: Final = Gauge(
     help="Highest bleaching alert level of a reef's latest 7 days, 0 (no stress) to 7 (alert level 5); -1 when unknown.",
 )
 REEF_DEGREE_HEATING: Final = Gauge(
-    name="reefmesh_reef_degree_heating_celsius_weeks",
+    name="reefmesh_reef_degree_heating",  # its unit is told below: promtool knows no weeks
     unit="celsius_weeks",
     labels=(REEF,),
     help="Degree heating weeks of a reef's latest day; NaN when unknown, a lower bound where days are missing.",
 )
 REEF_COVERAGE_DAYS: Final = Gauge(
-    name="reefmesh_reef_heat_coverage",  # without its unit: promtool wants every duration in seconds
+    name="reefmesh_reef_heat_coverage",  # likewise, no days
     unit="days",
     labels=(REEF,),
     help="Days with data among the latest 84, which degree heating weeks are summed over.",
