@@ -408,7 +408,7 @@ async def test_sequence_gap_is_counted_and_what_was_missing_is_applied_when_it_c
     await bench.send("a", "a1", first_seq=2)
     await bench.send("a", "a1-again", first_seq=2)
     handler = Handler()
-    async with running(bench.worker(handler)):
+    async with running(bench.worker(handler, gap_patience_seconds=0.0)):
         await bench.received(3)
     assert await bench.state("a") == ["a0", "a2", "a1"]
     assert bench.metrics.value(table.SEQUENCE_GAPS, INBOX) == 1
@@ -459,6 +459,30 @@ async def test_what_a_message_counts_is_counted_once_however_often_it_is_tried(b
         await bench.received(1)
     assert bench.metrics.value(table.FENCE_REFUSALS, INBOX) == 1
     assert counted == ["a0", "a1"]
+
+
+async def test_order_message_before_which_one_is_missing_waits_until_that_was_applied_elsewhere(bench: Bench) -> None:
+    """Law 1: a broker that is being stopped may hand out a message while the one before it is in another process's hands."""
+    handler = Handler()
+    given_back = (table.RETRIES, INBOX, "EarlierMissing")
+    elsewhere = open_broker("embedded://", clock=bench.clock)
+    await elsewhere.connect()
+    await elsewhere.declare([channels.SCORING, NEXT])
+    other = Bench(elsewhere, bench.store, Metrics("other"), bench.clock)
+    await bench.send("a", "a0")
+    await bench.send("a", "a2", first_seq=3)
+    async with running(bench.worker(handler)):
+        async with asyncio.timeout(10):
+            while bench.metrics.value(*given_back) < 3:  # noqa: ASYNC110  # a metric tells no event; this only yields to the loop
+                await asyncio.sleep(0)
+        assert [("a", "a0")] == handler.handled
+        await other.send("a", "a1", first_seq=2)
+        async with running(other.worker(Handler())):
+            await other.received(1)
+        await handler.until(lambda: "a2" in handler.attempts)
+    assert ["a0", "a1", "a2"] == await bench.state("a")
+    assert 0 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)
+    await elsewhere.close()
 
 
 async def test_restarts_during_an_outage_do_not_make_a_message_a_killer(bench: Bench) -> None:

@@ -141,6 +141,10 @@ class ServiceSettings(Settings):
     crash_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=5, description="a whole number from 1 to 1000: tries of a message that kills its process"
     )
+    gap_patience_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=30.0,
+        description="seconds from 0 to 3600: how long a message waits for a missing earlier one of its reef",
+    )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5, description="a share above 0 and at most 1 of the latest messages"
     )

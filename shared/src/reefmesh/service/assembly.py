@@ -96,7 +96,12 @@ async def assemble(
             clock=clock,
             metrics=metrics,
             progress=progress,
-            limits=WorkerLimits(lanes=settings.lanes, poison_policy=settings.poison_policy, crash_limit=settings.crash_limit),
+            limits=WorkerLimits(
+                lanes=settings.lanes,
+                poison_policy=settings.poison_policy,
+                crash_limit=settings.crash_limit,
+                gap_patience_seconds=settings.gap_patience_seconds,
+            ),
             breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
             tracer=tracer,
         )
