@@ -102,6 +102,7 @@ class Queue:
             self._broker.history.add(
                 MessageReturned(
                     queue=self.name,
+                    place=message.place,
                     process=subscriber.session.connection.process.name,
                     event_id=message.headers.get("event-id", ""),
                     how=how,

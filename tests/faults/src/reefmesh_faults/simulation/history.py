@@ -35,6 +35,7 @@ class MessageReturned:
     """The broker took a message back unacknowledged; ``how``: unsubscribe, farewell or connection."""
 
     queue: str
+    place: int
     process: str
     event_id: str
     how: str

@@ -167,12 +167,16 @@ def _no_zombies(kinds: _Sorted) -> Iterator[Violation]:
 
 
 def _drain(history: Sequence[Event]) -> Iterator[Violation]:
-    """Whoever was left in peace gives nothing back to the broker that it has applied."""
+    """Whoever was left in peace gives nothing back to the broker that it has applied. A message that was sent twice is in the
+    queue twice: what was applied is the first of them, and the other may be given back before anybody looked at it."""
     harmed: set[str] = set()  # processes, or services whose store failed
     all_harmed = False
     applied: set[tuple[str, str]] = set()
+    first_places: dict[tuple[str, str], int] = {}
     for event in history:
         match event:
+            case Queued():
+                first_places.setdefault((event.queue, event.event_id), event.place)
             case FaultInjected(process=""):
                 all_harmed = True
             case FaultInjected(process=process, kind=kind) if kind != "SIGTERM":
@@ -180,7 +184,8 @@ def _drain(history: Sequence[Event]) -> Iterator[Violation]:
             case UnitWritten():
                 applied.add((event.process, event.event_id))
             case MessageReturned() if not all_harmed and not harmed & {event.process, event.process.rpartition("-")[0]}:
-                if (event.process, event.event_id) in applied:
+                is_first = first_places.get((event.queue, event.event_id), event.place) == event.place
+                if is_first and (event.process, event.event_id) in applied:
                     detail = f"{event.process} gave {event.event_id} back by {event.how}, applied and not acknowledged"
                     yield Violation(law=DRAIN, detail=detail)
             case ProcessEnded(how="time-out"):
