@@ -142,7 +142,7 @@ class ServiceSettings(Settings):
         default=5, description="a whole number from 1 to 1000: tries of a message that kills its process"
     )
     gap_patience_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=30.0,
+        default=60.0,
         description="seconds from 0 to 3600: how long a message waits for a missing earlier one of its reef",
     )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
