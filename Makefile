@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 READY := .venv/.ready
 BIN := .venv/bin
 PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
-MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py deploy/grafana/*.py) deploy/docker/install.py
+MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py) deploy/grafana deploy/docker/install.py
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,7 +67,7 @@ containers: $(READY) ## the compose file for real, with figures; needs a Docker 
 docs: $(READY) ## write anew what is made from code: docs/asyncapi.yaml, docs/metrics.md, the dashboards
 	@$(BIN)/python tools/asyncapi.py
 	@$(BIN)/python -m reefmesh.observability.metrics_page > docs/metrics.md
-	@$(BIN)/python deploy/grafana/dashboards.py
+	@$(BIN)/python deploy/grafana/generate.py
 
 lock: $(READY) ## pin all dependencies anew in constraints.txt (ARGS=--upgrade: to the newest)
 	@tools/lock $(ARGS)

@@ -59,7 +59,7 @@ def filled_in(query: str) -> str:
 
 
 def test_dashboards_regenerate_unchanged() -> None:
-    command = [sys.executable, str(GRAFANA / "dashboards.py"), "--check"]
+    command = [sys.executable, str(GRAFANA / "generate.py"), "--check"]
     checked = subprocess.run(command, text=True, capture_output=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
 

@@ -1,0 +1,137 @@
+"""The broker as its clients see it, the lanes, the outbox, the database, the bridge to MQTT."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+from boards.charts import Chart, add_row, new_board, variable
+from boards.queries import quantile, rate, selected
+from reefmesh.observability import table
+
+
+def broker() -> Dashboard:
+    """The broker as its clients see it, the lanes, the outbox, the database, the bridge to MQTT."""
+    board = new_board("reefmesh-broker", "reefmesh: broker and lanes", "Connections, lanes, order, outbox and database.")
+    board = board.with_variable(variable("service", table.MESSAGES_RECEIVED.name))
+    own = selected()
+    add_row(
+        board,
+        "Broker",
+        Chart(
+            title="Connected",
+            says="The least of all processes of a service: 0 while one of them has no connection.",
+            queries=((f"min by (service) ({table.BROKER_CONNECTED.name}{own})", "{{service}}"),),
+            width=6,
+        ),
+        Chart(
+            title="Since the broker was heard",
+            says="The longest of all processes of a service; heartbeats come every few seconds.",
+            queries=((f"max by (service) ({table.BROKER_LAST_HEARD_SECONDS.name}{own})", "{{service}}"),),
+            unit="s",
+            width=6,
+        ),
+        Chart(
+            title="Reconnections",
+            says="Connections made again after a loss.",
+            queries=((f"sum by (service) (increase({table.RECONNECTS.name}{own}[$__rate_interval]))", "{{service}}"),),
+            width=6,
+        ),
+        Chart(
+            title="Publishing, p99",
+            says="From handing outputs and acknowledgement to the broker until it confirmed them.",
+            queries=((quantile(0.99, table.PUBLISH_SECONDS, "subscription"), "{{subscription}}"),),
+            unit="s",
+            width=6,
+        ),
+    )
+    add_row(
+        board,
+        "Lanes",
+        Chart(
+            title="Lanes busy",
+            says="Lanes with a message in their hands, and all there are.",
+            queries=(
+                (f"sum by (subscription) ({table.LANES_BUSY.name}{own})", "{{subscription}} busy"),
+                (f"sum by (subscription) ({table.LANES.name}{own})", "{{subscription}} all"),
+            ),
+        ),
+        Chart(
+            title="Oldest message not acknowledged",
+            says="Of all that wait where the engine can tell, else of those in hand.",
+            queries=((f"max by (subscription) ({table.OLDEST_MESSAGE_AGE_SECONDS.name}{own})", "{{subscription}}"),),
+            unit="s",
+        ),
+        Chart(
+            title="Lanes stuck, consumers stopped",
+            says="A message that does not move for longer than the stall limit; a consumer that met too much poison.",
+            queries=(
+                (f"sum by (subscription) ({table.LANES_STUCK.name}{own})", "{{subscription}} stuck"),
+                (f"max by (subscription) ({table.POISON_BREAKER_OPEN.name}{own})", "{{subscription}} stopped"),
+            ),
+        ),
+    )
+    add_row(
+        board,
+        "Order and redelivery",
+        Chart(
+            title="Healed",
+            says="Duplicates that were skipped, and redeliveries whose unsent outputs were sent.",
+            queries=(
+                (rate(table.DUPLICATES, "subscription"), "{{subscription}} duplicates"),
+                (rate(table.REDELIVERIES_HEALED, "subscription"), "{{subscription}} healed"),
+            ),
+            unit="reqps",
+        ),
+        Chart(
+            title="Order",
+            says="Numbers passed over, messages after a later one, and writes refused because another process had the reef.",
+            queries=(
+                (rate(table.SEQUENCE_GAPS, "subscription"), "{{subscription}} gaps"),
+                (rate(table.ORDER_VIOLATIONS, "subscription"), "{{subscription}} out of order"),
+                (rate(table.FENCE_REFUSALS, "subscription"), "{{subscription}} refused"),
+            ),
+            unit="reqps",
+        ),
+        Chart(
+            title="Outbox",
+            says="Outputs that are overdue, and those that the relay sent.",
+            queries=(
+                (f"sum by (service) ({table.OUTPUTS_OVERDUE.name}{own})", "{{service}} overdue"),
+                (f"sum by (service) (increase({table.OUTPUTS_RESENT.name}{own}[$__rate_interval]))", "{{service}} resent"),
+            ),
+        ),
+    )
+    commits = rate(table.STORE_COMMITS, "service")
+    add_row(
+        board,
+        "Database and bridge",
+        Chart(
+            title="Transactions",
+            says="Database transactions a second.",
+            queries=((commits, "{{service}}"),),
+            unit="reqps",
+            width=6,
+        ),
+        Chart(
+            title="One transaction takes",
+            says="Mean over the transactions that were committed.",
+            queries=((f"{rate(table.STORE_COMMIT_SECONDS, 'service')} / {commits}", "{{service}}"),),
+            unit="s",
+            width=6,
+        ),
+        Chart(
+            title="Messages that share a transaction",
+            says="Units of work for each transaction; it rises with the load.",
+            queries=((f"{rate(table.STORE_UNITS, 'service')} / {commits}", "{{service}}"),),
+            width=6,
+        ),
+        Chart(
+            title="From devices over MQTT",
+            says="Messages moved to reef.telemetry, by what is known of the device.",
+            queries=(
+                (f"sum by (device) (rate({table.BRIDGED.name}[$__rate_interval]))", "{{device}}"),
+                (f"sum by (reason) (rate({table.BRIDGE_FAILURES.name}[$__rate_interval]))", "failed: {{reason}}"),
+            ),
+            unit="reqps",
+            width=6,
+        ),
+    )
+    return board
