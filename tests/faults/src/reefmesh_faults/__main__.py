@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from reefmesh.observability.logs import configure_logging
 from reefmesh_components.requirement import ComponentMissing
+from reefmesh_faults.interruption import run_interruptible
 from reefmesh_faults.nemesis import ALL_KINDS
 from reefmesh_faults.report import Report, markdown, show
 from reefmesh_faults.run import Run, Settings
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = options.keep or Path(tempfile.mkdtemp(prefix="reefmesh-faults-"))
     keep = options.keep is not None
     try:
-        report = asyncio.run(_run(settings, home, people))
+        report = run_interruptible(_run(settings, home, people))
         keep = keep or bool(report.findings)
     except ComponentMissing as missing:
         people.print(f"reefmesh: {missing}", markup=False, soft_wrap=True)
@@ -85,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(settings: Settings, home: Path, people: Console) -> Report:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _interrupt)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=people, transient=people.is_terminal) as bars:
         bar = bars.add_task("starting", total=settings.faults)
@@ -108,10 +107,6 @@ async def _run(settings: Settings, home: Path, people: Console) -> Report:
             following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await following
-
-
-def _interrupt() -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -37,6 +37,7 @@ from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.postgresql import PostgresqlProcess, local_postgresql
 from reefmesh_components.requirement import ComponentMissing
 from reefmesh_faults.chart import draw
+from reefmesh_faults.interruption import run_interruptible
 from reefmesh_faults.steady import FEWEST_SAMPLES, Bounds, Verdict, judge
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
@@ -285,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure_logging("reefmesh-soak", level="error")
     people = Console(stderr=True, highlight=False)
     try:
-        sampled = asyncio.run(soak(options, people))
+        sampled = run_interruptible(soak(options, people))
     except ComponentMissing as missing:
         people.print(f"reefmesh: {missing}", markup=False, soft_wrap=True)
         return EXIT_UNAVAILABLE
