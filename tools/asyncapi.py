@@ -85,9 +85,14 @@ HEADER_WORDS: Final = {
     "produced-at": "ISO 8601, with its offset from UTC.",
     "seq": "Counts from 1 for each reef and channel.",
     "traceparent": "W3C Trace Context; the same trace id in every message that one report of a device caused.",
+    "producer-id": "Optional: one run of one sender.",
+    "follows": "Optional: event id of the message that this producer published before this one for the reef. This one waits "
+    "until that has been applied, for a minute at most.",
     "device": "The device, where the body does not name it.",
     "received-at": "When the report was received, ISO 8601.",
 }
+
+TELEMETRY_HEADERS: Final = ("device", "received-at", "producer-id", "follows")
 
 EXAMPLE_HEADERS: Final = {
     "event-id": "0d4a9d4e-5f0e-5d0b-8a44-6d8f2c1f5a10",
@@ -314,7 +319,7 @@ def _headers(schema_id: str, channel: str) -> dict[str, Any]:
     required = ["event-id", "reef-id", "schema", "produced-at"]
     if channel == channels.TELEMETRY:
         del properties["seq"]
-        properties |= {name: {"type": "string", "description": HEADER_WORDS[name]} for name in ("device", "received-at")}
+        properties |= {name: {"type": "string", "description": HEADER_WORDS[name]} for name in TELEMETRY_HEADERS}
     else:
         required.append("seq")
     return {"type": "object", "properties": properties, "required": required}

@@ -43,9 +43,33 @@ async def test_commit_writes_state_cursor_rows_and_outputs_together(store: Store
 
     assert await store.commit(first) == Committed(1)
 
-    assert await store.load("reef-a") == ReefRow(reef_id="reef-a", version=1, cursor=first.cursor, state=b"state 1")
+    assert await store.load("reef-a") == ReefRow(
+        reef_id="reef-a", version=1, cursor=first.cursor, state=b"state 1", has_outputs=True
+    )
     assert await store.fetch("SELECT number, value FROM reading WHERE reef_id = ?", ("reef-a",)) == [(1, 0.5)]
     assert list(await store.pending_outputs("reef-a", first.event_id)) == list(first.outputs)
+
+
+async def test_unsent_outputs_of_a_reef_are_told_in_order_until_they_are_out(store: Store, unit: MakeUnit) -> None:
+    first, second = unit("reef-a", 1, outputs=2), unit("reef-a", 2, outputs=1)
+    for each in (first, unit("reef-b", 1), second):
+        await store.commit(each)
+    assert await store.unsent_outputs("reef-a") == (
+        *((first.event_id, output) for output in first.outputs),
+        *((second.event_id, output) for output in second.outputs),
+    )
+    await store.outputs_sent([first.event_id])
+    assert [cause for cause, _ in await store.unsent_outputs("reef-a")] == [second.event_id]
+    assert await store.unsent_outputs("reef-c") == ()
+
+
+async def test_inbox_tells_what_was_applied(store: Store, unit: MakeUnit) -> None:
+    first = unit("reef-a", 1)
+    assert not await store.is_applied("reef-a", first.inbox, first.event_id)
+    await store.commit(first)
+    assert await store.is_applied("reef-a", first.inbox, first.event_id)
+    assert not await store.is_applied("reef-b", first.inbox, first.event_id)
+    assert not await store.is_applied("reef-a", "other", first.event_id)
 
 
 async def test_repeated_unit_is_applied_once_and_tells_what_is_still_to_be_sent(store: Store, unit: MakeUnit) -> None:

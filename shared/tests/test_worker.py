@@ -11,11 +11,11 @@ from random import Random
 import pytest
 
 from reefmesh.broker.connect import open_broker
-from reefmesh.broker.port import Broker, Publication
+from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, LaneLost, Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope, event_id_of
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
@@ -25,7 +25,7 @@ from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Change, Output
 from reefmesh.service.worker import Worker, WorkerLimits
 from reefmesh.store.connect import open_store
-from reefmesh.store.port import Committed, Store, Unit
+from reefmesh.store.port import Committed, Cursor, Store, Unit
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NEXT = Subscription("next", channels.SCORES)
@@ -498,6 +498,122 @@ async def test_order_message_before_which_one_is_missing_waits_until_that_was_ap
     assert ["a0", "a1", "a2"] == await bench.state("a")
     assert 0 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)
     await elsewhere.close()
+
+
+def telemetry(text: str, *, follows: str | None = None, producer_id: str = "p") -> Publication:
+    """What a device sends: without a number of its reef."""
+    message = Envelope(
+        event_id=f"a/{text}",
+        reef_id="a",
+        schema_id="x/1",
+        produced_at=START,
+        body=text.encode(),
+        headers={PRODUCER_ID: producer_id} if follows is None else {PRODUCER_ID: producer_id, FOLLOWS: follows},
+    )
+    return Publication(channel=channels.READINGS, message=message)
+
+
+async def test_order_telemetry_waits_until_what_it_follows_was_applied_elsewhere(bench: Bench) -> None:
+    """Law 1: as above, of messages whose senders are many, so that they have no numbers."""
+    handler = Handler()
+    elsewhere = open_broker("embedded://", clock=bench.clock)
+    await elsewhere.connect()
+    await elsewhere.declare([channels.SCORING, NEXT])
+    other = Bench(elsewhere, bench.store, AwaitedMetrics("other"), bench.clock)
+    await bench.broker.publish([telemetry("t0"), telemetry("t2", follows="a/t1")])
+    async with running(bench.worker(handler)):
+        await bench.metrics.until(table.RETRIES, INBOX, "EarlierMissing", reaches=3)
+        assert [("a", "t0")] == handler.handled
+        await elsewhere.publish([telemetry("t1", follows="a/t0")])
+        async with running(other.worker(Handler())):
+            await other.received(1)
+        await handler.until(lambda: "t2" in handler.attempts)
+    assert ["t0", "t1", "t2"] == await bench.state("a")
+    await elsewhere.close()
+
+
+async def test_repeat_of_what_a_message_follows_does_not_make_it_wait(bench: Bench) -> None:
+    """A sender that starts again says other things of the same messages; the inbox knows them."""
+    await bench.broker.publish([telemetry("t0"), telemetry("t1", follows="a/t0"), telemetry("t2", follows="a/t1")])
+    async with running(bench.worker(Handler())):
+        await bench.received(3)
+        await bench.broker.publish([telemetry("t3", follows="a/t1", producer_id="again")])
+        await bench.received(1)
+    assert ["t0", "t1", "t2", "t3"] == await bench.state("a")
+    assert 0 == bench.metrics.value(table.RETRIES, INBOX, "EarlierMissing")
+
+
+async def test_message_that_follows_nothing_known_waits_once_and_its_reef_then_no_more_for_a_while(bench: Bench) -> None:
+    """Wrong links, or hostile ones, delay their own reef for a bounded time."""
+    await bench.broker.publish([telemetry("t0", follows="a/never")])
+    async with running(bench.worker(Handler(), gap_patience_seconds=0.05)):
+        await bench.received(1)
+        waited = bench.metrics.value(table.RETRIES, INBOX, "EarlierMissing")
+        assert waited > 0
+        await bench.broker.publish([telemetry("t1", follows="a/nowhere")])
+        await bench.received(1)
+    assert waited == bench.metrics.value(table.RETRIES, INBOX, "EarlierMissing")
+    assert ["t0", "t1"] == await bench.state("a")
+
+
+async def test_order_outputs_that_another_process_left_go_out_before_later_ones(bench: Bench) -> None:
+    """Law 1: it was killed between its commit and the broker's, and the broker does not give its message again at once."""
+    left = Envelope(event_id="left", reef_id="a", schema_id="x/1", produced_at=START, body=b"left", seq=1)
+    elsewhere = Unit(
+        reef_id="a",
+        inbox=INBOX,
+        event_id=event_id_of("a", "a0"),
+        expected_version=0,
+        cursor=Cursor(applied={INBOX: 1}, published={channels.SCORES: 1}),
+        state=b'["a0"]',
+        outputs=[Publication(channel=channels.SCORES, message=left)],
+    )
+    await bench.store.commit(elsewhere)
+    await bench.send("a", "a1", first_seq=2)
+    async with running(bench.worker(Handler())):
+        out = await bench.received(2)
+    assert [(message.seq, message.body) for message in out] == [(1, b"left"), (2, b"a1")]
+    assert 1 == bench.metrics.value(table.OUTPUTS_RESENT)
+    assert () == await bench.store.unsent_outputs("a")
+
+
+class LosingConsumer:
+    """A consumer whose lanes lose their first delivery as it is settled: its outputs do not go out, and it does not come
+    again while the test lasts, as a broker does that is being stopped."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self.lanes = [LosingLane(lane) for lane in consumer.lanes]
+        self.start, self.drain, self.close = consumer.start, consumer.drain, consumer.close
+
+
+class LosingLane:
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._loses = True
+        self.index, self.receive, self.release = lane.index, lane.receive, lane.release
+
+    async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
+        loses, self._loses = self._loses, False
+        await self._lane.settle(delivery, () if loses else outputs)
+        if loses:
+            raise LaneLost("the connection is gone")
+
+
+async def test_order_outputs_that_a_lost_connection_left_go_out_before_later_ones(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 1: the same process has the reef at hand, and goes on with it over its next connection."""
+    await bench.send("a", "a0", "a1")
+    consumer, losing = bench.broker.consumer, LosingConsumer(bench.broker.consumer(channels.SCORING, lanes=1))
+
+    def consumer_of(subscription: Subscription, *, lanes: int) -> object:
+        return losing if subscription == channels.SCORING else consumer(subscription, lanes=lanes)
+
+    monkeypatch.setattr(bench.broker, "consumer", consumer_of)
+    async with running(bench.worker(Handler(), lanes=1)):
+        out = await bench.received(2)
+    assert [(message.seq, message.body) for message in out] == [(1, b"a0"), (2, b"a1")]
+    assert 1 == bench.metrics.value(table.OUTPUTS_RESENT)
 
 
 async def test_restarts_during_an_outage_do_not_make_a_message_a_killer(bench: Bench) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reefmesh.broker.port import BrokerStatistics, SubscriptionStatistics
+from reefmesh.broker.port import BrokerStatistics, Publication, SubscriptionStatistics
 from reefmesh.contracts.channels import ALERTING, ALERTS, Subscription
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.store.port import Unit
 from reefmesh_alerts import queries
 from reefmesh_alerts.ticker import Ticker
 
@@ -41,6 +44,41 @@ async def test_silent_buoy_and_stale_verdict_are_told_when_their_time_comes(benc
 
     assert [("buoy_silent", "opened", "silent"), ("dive", "changed", "unknown")] == await ledger(bench)
     assert 0 == await deadlines(bench)
+    consumer = bench.broker.consumer(LISTENER, lanes=1)
+    await consumer.start()
+    seqs = []
+    for _ in range(2):
+        delivery = await consumer.lanes[0].receive()
+        assert delivery is not None
+        seqs.append(delivery.message.seq)
+        await consumer.lanes[0].settle(delivery, [])
+    assert [1, 2] == seqs
+    await consumer.close()
+
+
+async def test_order_alerts_that_another_process_left_go_out_before_later_ones(
+    bench: AlertsBench, samples: type[Samples]
+) -> None:
+    """Law 1: alerts are published in the order of their numbers, whoever decided them."""
+    await bench.broker.declare([LISTENER])
+    await bench.send(samples.score(buoys=[samples.buoy()]))
+    row = await bench.store.load(samples.REEF)
+    assert row.state is not None
+    left = Envelope(event_id="left", reef_id=samples.REEF, schema_id="alert/1", produced_at=samples.START, body=b"{}", seq=1)
+    await bench.store.commit(
+        Unit(
+            reef_id=samples.REEF,
+            inbox="x",
+            event_id="x",
+            expected_version=row.version,
+            cursor=replace(row.cursor, published={ALERTS: 1}),
+            state=row.state,
+            outputs=[Publication(channel=ALERTS, message=left)],
+        )
+    )
+    bench.clock.advance(2 * HOUR)
+    assert 1 == await bench.ticker.look_once()
+
     consumer = bench.broker.consumer(LISTENER, lanes=1)
     await consumer.start()
     seqs = []
@@ -110,8 +148,6 @@ async def test_reef_whose_state_cannot_be_read_does_not_keep_the_others(bench: A
         await bench.send(samples.score(buoys=[samples.buoy()], reef_id=reef_id))
     row = await bench.store.load("a-reef")
     assert row.state is not None
-    from reefmesh.store.port import Unit
-
     await bench.store.commit(
         Unit(reef_id="a-reef", inbox="x", event_id="x", expected_version=row.version, cursor=row.cursor, state=b"{broken")
     )

@@ -116,6 +116,18 @@ async def test_batch_is_moved_whole_and_in_order_under_its_reefs(running: Any) -
     assert queue.closed
 
 
+async def test_moved_messages_say_which_one_of_their_reef_they_follow(running: Any) -> None:
+    queue = ScriptedQueue(settles=[PublishRefused("store full")])
+    async with running(queue) as bridged:
+        queue.batches.put_nowait([sent(1), sent(2, device="stranger"), sent(3)])
+        queue.batches.put_nowait([sent(4)])
+        await queue.until(lambda: queue.attempts == 3)
+        await bridged.finish()
+    first, _, third, _ = queue.moved
+    assert [each.headers.get("follows") for each in queue.moved] == [None, None, first.event_id, third.event_id]
+    assert 1 == len({each.headers["producer-id"] for each in queue.moved})
+
+
 async def test_device_registered_a_moment_ago_is_known(running: Any, ingest: Any) -> None:
     queue = ScriptedQueue()
     async with running(queue) as bridged:

@@ -2,6 +2,8 @@
 
 from random import Random
 
+import pytest
+
 from reefmesh.broker.activemq.frames import Frame, FrameParser, encode
 from reefmesh_faults.simulation.broker import BrokerRules, ModelBroker
 from reefmesh_faults.simulation.history import History
@@ -90,6 +92,31 @@ def test_group_map_of_limited_size_lets_two_have_one_group() -> None:
         sender.send(text.partition(" ")[0], text)
     holders = [owner for owner in owners if any("reef-1" in text for text in owner.wire.messages())]
     assert len(holders) == 2
+
+
+def test_broker_that_is_being_stopped_gives_later_messages_to_others_until_it_restarts() -> None:
+    """Read in ActiveMQ's code: ``Queue.removeSubscription`` queues nothing again once the broker ``isStopping``."""
+    broker = model()
+    one, other, sender = (Client(broker, name) for name in ("one", "other", "sender"))
+    one.subscribe()
+    other.subscribe()
+    for text in ("a", "b", "c"):
+        sender.send("reef-1", text)
+    holder, left = (one, other) if one.wire.messages() else (other, one)
+    assert broker.begin_to_stop() == [one.wire, other.wire, sender.wire]
+    with pytest.raises(ConnectionRefusedError):
+        Client(broker, "late")
+    holder.session.gone()
+    sender.send("reef-2", "wakes it")
+    assert left.wire.messages() == ["b"]
+    for client in (left, sender):
+        client.session.gone()
+    broker.restart()
+    again = Client(broker, "again")
+    again.subscribe()
+    for number in range(3):
+        again.say("ACK", id=again.wire.acks()[number])
+    assert again.wire.messages() == ["a", "b", "c", "wakes it"]
 
 
 def test_acknowledgement_after_unsubscribe_is_unknown() -> None:

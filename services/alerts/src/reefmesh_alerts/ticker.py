@@ -114,10 +114,10 @@ class Ticker:
         )
         match result:
             case Committed():
-                await self._send(event_id, publications)
+                await self._send_outputs(reef_id)
                 return len(transitions)
-            case AlreadyApplied(pending):
-                await self._send(event_id, pending)
+            case AlreadyApplied():
+                await self._send_outputs(reef_id)
             case Stale():
                 # A score, or another process's look, came first; the next look starts from what it wrote.
                 log.debug("deadline passed to another", reef_id=reef_id)
@@ -142,16 +142,18 @@ class Ticker:
             publications.append(Publication(channel=output.channel, message=message))
         return cursor, publications
 
-    async def _send(self, event_id: str, publications: Sequence[Publication]) -> None:
-        """Publish, if the broker is there; if not, the outbox relay does it later."""
-        if not publications:
+    async def _send_outputs(self, reef_id: str) -> None:
+        """Publish the reef's outputs in order, earlier ones that nobody may have sent too, if the broker is there; if not, the
+        outbox relay does it later."""
+        unsent = await self._store.unsent_outputs(reef_id)
+        if not unsent:
             return
         try:
-            await self._broker.publish(publications)
+            await self._broker.publish([publication for _, publication in unsent])
         except TransientError as error:
-            log.warning("alerts wait in the outbox", messages=len(publications), reason=str(error))
+            log.warning("alerts wait in the outbox", messages=len(unsent), reason=str(error))
             return
-        await self._store.outputs_sent([event_id])
+        await self._store.outputs_sent(list(dict.fromkeys(cause for cause, _ in unsent)))
 
     async def _has_heard_all(self) -> bool:
         """Tell whether the scores that wait, as far as the engine can tell, are too young to matter."""

@@ -13,6 +13,7 @@ import structlog
 
 from reefmesh.broker.devices import DeviceMessage, DeviceQueue, Move, Role
 from reefmesh.broker.port import LaneLost, Publication
+from reefmesh.broker.producer import Producer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import TELEMETRY, UNREGISTERED
 from reefmesh.contracts.envelope import Envelope
@@ -41,6 +42,7 @@ class Bridge:
         self._metrics = metrics
         self._backoff = backoff
         self._random = Random()  # noqa: S311 - jitter, nothing secret
+        self._producer = Producer()
         self._told: Role = "away"
         self._moved = 0
         self._failures = 0
@@ -110,6 +112,7 @@ class Bridge:
                 attempt += 1
                 await self._wait(attempt, failure, stop)
             else:
+                self._producer.confirmed([output.message for move in moves for output in move.outputs])
                 self._count(moves)
                 return
 
@@ -119,19 +122,23 @@ class Bridge:
         if self._register.is_due() or any(device and self._register.buoy(device) is None for device in devices):
             await self._register.refresh()  # who was registered a moment ago must be known by now
         now = self._clock.now()
-        moves = []
+        envelopes = []
         for message, device in zip(batch, devices, strict=True):
             buoy = self._register.buoy(device) if device else None
-            envelope = telemetry_of(
-                message_id=message.message_id,
-                topic=message.topic,
-                body=message.body,
-                stamp=message.received_at,
-                reef_id=buoy.entry.reef if buoy else None,
-                now=now,
+            envelopes.append(
+                telemetry_of(
+                    message_id=message.message_id,
+                    topic=message.topic,
+                    body=message.body,
+                    stamp=message.received_at,
+                    reef_id=buoy.entry.reef if buoy else None,
+                    now=now,
+                )
             )
-            moves.append(Move(message=message, outputs=(Publication(channel=TELEMETRY, message=envelope),)))
-        return moves
+        return [
+            Move(message=message, outputs=(Publication(channel=TELEMETRY, message=envelope),))
+            for message, envelope in zip(batch, self._producer.link(envelopes), strict=True)
+        ]
 
     async def _wait(self, attempt: int, failure: TransientError, stop: asyncio.Event) -> None:
         self._failures += 1

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import TELEMETRY
-from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope, event_id_of
 from reefmesh.contracts.quarantine import PAYLOAD_BYTES_LIMIT, QuarantineEntry
 from reefmesh.store.port import Row, Store, Write
 from reefmesh_ingest.domain.decode.refusals import DETAIL_CHARACTERS_LIMIT, Reason, Scope
@@ -263,7 +263,7 @@ class Quarantine:
         headers_json, attempts, payload = rows[0]
         buoy = None if entry.device is None else self._register.buoy(entry.device)
         headers = {
-            **json.loads(headers_json),
+            **{name: value for name, value in json.loads(headers_json).items() if name not in (PRODUCER_ID, FOLLOWS)},
             RECEIVED_AT: instant_of(entry.received_us).isoformat(),
             REPLAY_OF: entry.origin,
         }

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from reefmesh.broker.port import Broker, Publication
+from reefmesh.broker.producer import Producer
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import Envelope
 
@@ -14,10 +15,11 @@ BYTES_PER_PUBLISH: Final = 1024 * 1024
 
 async def send_all(broker: Broker, messages: Sequence[Envelope], *, report: Callable[[int], None], stop: asyncio.Event) -> int:
     """Publish telemetry in this order; returns how many messages the broker confirmed before the end or ``stop``."""
-    confirmed = 0
+    producer, confirmed = Producer(), 0
     while confirmed < len(messages) and not stop.is_set():
-        batch = _next_batch(messages, confirmed)
+        batch = producer.link(_next_batch(messages, confirmed))
         await broker.publish([Publication(channel=channels.TELEMETRY, message=message) for message in batch])
+        producer.confirmed(batch)
         confirmed += len(batch)
         report(confirmed)
     return confirmed

@@ -17,12 +17,19 @@ HEADER_BYTES_LIMIT: Final = 8 * 1024
 BODY_BYTES_LIMIT: Final = 16 * 1024 * 1024
 """What a broker is asked to carry at most. Telemetry above its own, smaller limit is quarantined whole by ingest."""
 
+PRODUCER_ID: Final = "producer-id"
+"""Header of telemetry: one run of one sender."""
+
+FOLLOWS: Final = "follows"
+"""Header of telemetry: the event id of the message that this producer published before this one for the reef."""
+
 
 class Envelope(Contract):
     """One message of the mesh.
 
-    ``seq`` counts from 1 per reef and channel and is given in the producer's transaction; raw telemetry has none.
-    ``headers`` are further facts as text (of telemetry: ``device``, ``received-at``); lower-case names.
+    ``seq`` counts from 1 per reef and channel and is given in the producer's transaction; raw telemetry has none, since many
+    send it. ``headers`` are further facts as text (of telemetry: ``device``, ``received-at``, and which message it follows,
+    where its sender says so: see ``PRODUCER_ID`` and ``FOLLOWS``); lower-case names.
     """
 
     event_id: str = Field(pattern=r"^[!-~]{1,128}$")  # printable ASCII: every broker and database carries it

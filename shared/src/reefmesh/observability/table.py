@@ -221,7 +221,9 @@ OUTPUTS_OVERDUE: Final = Gauge(
     help="Outputs that were committed and are not known to be out for over 30 s, at the latest look; 500: or more.",
 )
 OUTPUTS_RESENT: Final = Counter(
-    name="reefmesh_outputs_resent_total", unit="messages", help="Overdue outputs that were sent from the outbox."
+    name="reefmesh_outputs_resent_total",
+    unit="messages",
+    help="Outputs sent from the outbox: overdue ones, and those of a reef that was taken over, before later ones.",
 )
 
 # What the store tells.

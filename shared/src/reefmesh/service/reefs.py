@@ -13,13 +13,16 @@ S = TypeVar("S")
 
 @dataclass(slots=True)
 class Reef(Generic[S]):
-    """One reef's state as of ``version`` of its row. ``lock`` keeps a lane that lost its delivery, and has not noticed
-    yet, out of the state that the next lane works on."""
+    """One reef's state as of ``version`` of its row. ``has_outputs``: the row said that not all of its outputs are known to be
+    out; ``unsent``: inputs applied here whose outputs the broker has not confirmed. ``lock`` keeps a lane that lost its
+    delivery, and has not noticed yet, out of the state that the next lane works on."""
 
     reef_id: str
     version: int = 0
     cursor: Cursor = field(default_factory=Cursor)
     state: S | None = None
+    has_outputs: bool = False
+    unsent: set[str] = field(default_factory=set)
     fresh: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -52,8 +55,14 @@ class Reefs(Generic[S]):
         if not reef.fresh or reef.state is None:
             row = await self._store.load(reef.reef_id)
             reef.state = await self._handler.load(reef.reef_id, row.state)
-            reef.version, reef.cursor, reef.fresh = row.version, row.cursor, True
+            reef.version, reef.cursor, reef.has_outputs, reef.fresh = row.version, row.cursor, row.has_outputs, True
         return reef.state
+
+    def outputs_confirmed(self, reef_id: str, event_id: str) -> None:
+        """The broker has the outputs of this input."""
+        reef = self._reefs.get(reef_id)
+        if reef is not None:
+            reef.unsent.discard(event_id)
 
     def _evict(self) -> None:
         # A locked reef is in use: its lane still holds the object, and a second one beside it would defeat the lock.

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import takewhile
 from random import Random
 from typing import Final, Generic, Literal, TypeVar
 
@@ -18,7 +19,7 @@ import structlog
 from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, LaneLost, Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.contracts.envelope import FOLLOWS, Envelope, event_id_of
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.observability.carried import CARRIED, Carried
@@ -31,7 +32,7 @@ from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.gaps import EarlierMissing, Gaps
 from reefmesh.service.handler import Handler, Output
-from reefmesh.service.reefs import Reefs
+from reefmesh.service.reefs import Reef, Reefs
 from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
 
 S = TypeVar("S")
@@ -237,6 +238,7 @@ class Worker(Generic[S]):
         for output in outputs:
             self._metrics.count(table.PUBLISHED, output.channel)
         if outputs:
+            self._reefs.outputs_confirmed(message.reef_id, message.event_id)
             await self._store.outputs_sent([message.event_id])
         self._breaker.note(poison=False)
         if self._tells_each:
@@ -264,9 +266,11 @@ class Worker(Generic[S]):
                     reef.fresh = False
                     state = await self._reefs.load(reef)
                 if positions.is_applied(reef.cursor, self._inbox, message.seq):
+                    await self._send_earlier(reef, message)
                     return self._healed(await self._store.pending_outputs(message.reef_id, message.event_id))
                 self._refuse_behind_parked(reef.cursor, message)
-                self._refuse_before_missing(reef.cursor, message)
+                await self._refuse_before_missing(reef.cursor, message)
+                await self._send_earlier(reef, message)
                 reef.fresh = False  # until the commit says otherwise: the handler may change the state in place
                 change = await self._handler.handle(message, state)
                 cursor = self._after(reef.cursor, message)
@@ -286,8 +290,10 @@ class Worker(Generic[S]):
                 match result:
                     case Committed(version):
                         self._note_order(reef.cursor, message)
-                        self._gaps.closed(message.reef_id)
+                        self._gaps.closed(message.reef_id, now_seconds=asyncio.get_running_loop().time())
                         reef.state, reef.version, reef.cursor, reef.fresh = change.state, version, cursor, True
+                        if outputs:
+                            reef.unsent.add(message.event_id)
                         if change.committed is not None:
                             change.committed()
                         return "handled", outputs
@@ -298,6 +304,21 @@ class Worker(Generic[S]):
                         log.info("stale version refused", had=reef.version, row=version)
             raise TransientError("the reef's row changes faster than it can be read")
 
+    async def _send_earlier(self, reef: Reef[S], message: Envelope) -> None:
+        """Send what was decided for the reef and may not have been sent, by another process or over a connection that was lost,
+        before this message's own outputs: they would overtake it. What goes twice is skipped by whoever applied it."""
+        if not reef.has_outputs and not reef.unsent:
+            return
+        unsent = await self._store.unsent_outputs(reef.reef_id)
+        earlier = list(takewhile(lambda each: each[0] != message.event_id, unsent))
+        if earlier:
+            await self._broker.publish([publication for _, publication in earlier])
+            await self._store.outputs_sent(list(dict.fromkeys(cause for cause, _ in earlier)))
+            self._metrics.count(table.OUTPUTS_RESENT, amount=len(earlier))
+            log.info("earlier outputs sent first", messages=len(earlier))
+        reef.has_outputs = False
+        reef.unsent &= {message.event_id}
+
     def _healed(self, pending: Sequence[Publication]) -> tuple[str, Sequence[Publication]]:
         self._metrics.count(table.DUPLICATES, self._inbox)
         if pending:
@@ -306,7 +327,7 @@ class Worker(Generic[S]):
 
     def _note_order(self, before: Cursor, message: Envelope) -> None:
         """Count what a committed message says about the order in which its reef's messages came."""
-        gap = positions.gap_before(before, self._inbox, message.seq)
+        gap = positions.missing_before(before, self._inbox, message.seq)
         late = positions.is_late(before, self._inbox, message.seq)
         if (not gap and not late) or message.headers.get(REPLAYED_HEADER):
             return
@@ -318,7 +339,7 @@ class Worker(Generic[S]):
             log.error("out of order", applied=before.applied.get(self._inbox, 0))
 
     def _after(self, cursor: Cursor, message: Envelope) -> Cursor:
-        cursor = positions.advance(cursor, self._inbox, message.seq)
+        cursor = positions.hear(positions.advance(cursor, self._inbox, message.seq), self._inbox, message)
         return positions.take_back(cursor, self._inbox) if message.headers.get(REPLAYED_HEADER) else cursor
 
     def _address(self, message: Envelope, cursor: Cursor, outputs: Sequence[Output]) -> tuple[Cursor, tuple[Publication, ...]]:
@@ -347,20 +368,23 @@ class Worker(Generic[S]):
 
     def _may_be_outdated(self, cursor: Cursor, message: Envelope) -> bool:
         """What looks like a hole, or like a parked message, may be what another process did while it had the reef."""
-        return positions.gap_before(cursor, self._inbox, message.seq) > 0 or cursor.parked.get(self._inbox, 0) > 0
+        return (
+            positions.missing_before(cursor, self._inbox, message.seq) > 0
+            or positions.follows_unheard(cursor, self._inbox, message)
+            or cursor.parked.get(self._inbox, 0) > 0
+        )
 
     def _refuse_behind_parked(self, cursor: Cursor, message: Envelope) -> None:
         waits = self._limits.poison_policy == "park" and cursor.parked.get(self._inbox, 0) > 0
         if waits and not message.headers.get(REPLAYED_HEADER):
             raise PoisonMessage(BEHIND_PARKED, "an earlier message of this reef is parked")
 
-    def _refuse_before_missing(self, cursor: Cursor, message: Envelope) -> None:
-        """Where the reef's numbers begin is unknown, so before its first message none is missing."""
-        gap = positions.gap_before(cursor, self._inbox, message.seq)
-        if not gap or message.seq is None or self._inbox not in cursor.applied or message.headers.get(REPLAYED_HEADER):
-            return
-        now_seconds = asyncio.get_running_loop().time()
-        self._gaps.refuse(message.reef_id, message.seq, gap, now_seconds=now_seconds)
+    async def _refuse_before_missing(self, cursor: Cursor, message: Envelope) -> None:
+        missing = positions.missing_before(cursor, self._inbox, message.seq)
+        if positions.follows_unheard(cursor, self._inbox, message):
+            missing += not await self._store.is_applied(message.reef_id, self._inbox, message.headers[FOLLOWS])
+        if missing and not message.headers.get(REPLAYED_HEADER):
+            self._gaps.refuse(message, missing, now_seconds=asyncio.get_running_loop().time())
 
     async def _apply_again(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
         """Apply a message that may have killed a process, or stood beside one that did. From its second redelivery on it is
@@ -398,7 +422,7 @@ class Worker(Generic[S]):
         async with reef.lock:
             for _ in range(STALE_RETRIES_LIMIT):
                 state = await self._reefs.load(reef)
-                cursor = positions.set_aside(reef.cursor, self._inbox, message.seq)
+                cursor = positions.hear(positions.set_aside(reef.cursor, self._inbox, message.seq), self._inbox, message)
                 result = await self._store.commit(
                     Unit(
                         reef_id=message.reef_id,

@@ -7,10 +7,13 @@ from typing import Final, Protocol
 from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
 from reefmesh.store.group_commit import Attempt, Batch, BatchResult, GroupCommit
-from reefmesh.store.mesh_rows import SELECT_OUTPUTS, cursor_from_json, publication_from_row
+from reefmesh.store.mesh_rows import SELECT_OUTPUTS, SELECT_REEF_OUTPUTS, cursor_from_json, publication_from_row
 from reefmesh.store.port import CommitResult, Cursor, ReefRow, Row, StoreStatistics, Unit, Value, Write
 
-SELECT_REEF: Final = "SELECT version, cursor_json, state FROM mesh_reef WHERE reef_id = ?"
+SELECT_REEF: Final = """
+SELECT version, cursor_json, state, EXISTS (SELECT 1 FROM mesh_outbox WHERE mesh_outbox.reef_id = mesh_reef.reef_id)
+FROM mesh_reef WHERE reef_id = ?
+"""
 SELECT_OVERDUE: Final = """
 SELECT o.cause_event_id, o.channel, o.headers_json, o.body
 FROM mesh_outbox AS o
@@ -22,6 +25,7 @@ LIMIT ?
 """
 
 
+_SELECT_APPLIED: Final = "SELECT 1 FROM mesh_inbox WHERE reef_id = ? AND inbox = ? AND event_id = ?"
 _SELECT_ATTEMPTS: Final = "SELECT tries FROM mesh_attempt WHERE inbox = ? AND event_id = ?"
 _FORGET_ATTEMPTS: Final = "DELETE FROM mesh_attempt WHERE inbox = ? AND event_id = ?"
 
@@ -76,11 +80,15 @@ class DatabaseStore:
         rows = await self._database.fetch(SELECT_REEF, (reef_id,))
         if not rows:
             return ReefRow(reef_id=reef_id, version=0, cursor=Cursor(), state=None)
-        ((version, cursor_json, state),) = rows
-        return ReefRow(reef_id=reef_id, version=version, cursor=cursor_from_json(cursor_json), state=state)
+        ((version, cursor_json, state, has_outputs),) = rows
+        cursor = cursor_from_json(cursor_json)
+        return ReefRow(reef_id=reef_id, version=version, cursor=cursor, state=state, has_outputs=bool(has_outputs))
 
     async def commit(self, unit: Unit) -> CommitResult:
         return await self._group_commit.commit(unit)
+
+    async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
+        return bool(await self._database.fetch(_SELECT_APPLIED, (reef_id, inbox, event_id)))
 
     async def pending_outputs(self, reef_id: str, event_id: str) -> Sequence[Publication]:
         if self._group_commit.has_forgotten(event_id):
@@ -88,12 +96,17 @@ class DatabaseStore:
         rows = await self._database.fetch(SELECT_OUTPUTS, (reef_id, event_id))
         return tuple(publication_from_row(*row) for row in rows)
 
+    async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:
+        return self._unforgotten(await self._database.fetch(SELECT_REEF_OUTPUTS, (reef_id,)))
+
     async def outputs_sent(self, event_ids: Sequence[str]) -> None:
         self._group_commit.forget(event_ids)
 
     async def overdue_outputs(self, older_than: timedelta, *, limit: int) -> Sequence[tuple[str, Publication]]:
         cutoff_us = int((self._clock.now() - older_than).timestamp() * 1_000_000)
-        rows = await self._database.fetch(SELECT_OVERDUE, (cutoff_us, cutoff_us, limit))
+        return self._unforgotten(await self._database.fetch(SELECT_OVERDUE, (cutoff_us, cutoff_us, limit)))
+
+    def _unforgotten(self, rows: Sequence[Row]) -> Sequence[tuple[str, Publication]]:
         return tuple(
             (cause, publication_from_row(*output)) for cause, *output in rows if not self._group_commit.has_forgotten(cause)
         )

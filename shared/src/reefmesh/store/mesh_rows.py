@@ -22,6 +22,11 @@ SELECT channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? AND cause_
 """
 
 
+SELECT_REEF_OUTPUTS: Final = """
+SELECT cause_event_id, channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? ORDER BY version, position
+"""
+
+
 def cursor_to_json(cursor: Cursor) -> str:
     """Write a cursor; empty parts are left out, since there is one in every row."""
     parts: dict[str, Mapping[str, object]] = {"applied": cursor.applied, "published": cursor.published}
@@ -29,6 +34,8 @@ def cursor_to_json(cursor: Cursor) -> str:
         parts["missing"] = cursor.missing
     if cursor.parked:
         parts["parked"] = cursor.parked
+    if cursor.producers:
+        parts["producers"] = cursor.producers
     return to_json({name: part for name, part in parts.items() if part}).decode()
 
 
@@ -40,6 +47,7 @@ def cursor_from_json(text: str) -> Cursor:
         missing=missing,
         published=parts.get("published", {}),
         parked=parts.get("parked", {}),
+        producers=parts.get("producers", {}),
     )
 
 

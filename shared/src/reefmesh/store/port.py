@@ -43,23 +43,27 @@ class Cursor:
 
     ``applied``: subscription -> highest sequence number applied. ``missing``: subscription -> numbers below it that were
     not (parked, or a gap); ``published``: channel -> last number given. ``parked``: subscription -> how many of this reef's
-    messages wait in its parking; under the policy ``park`` later ones join them until it is back to 0.
+    messages wait in its parking; under the policy ``park`` later ones join them until it is back to 0. ``producers``:
+    subscription -> producer id -> event id of its message that was applied last, of the producers heard last.
     """
 
     applied: dict[str, int] = field(default_factory=dict)
     missing: dict[str, tuple[int, ...]] = field(default_factory=dict)
     published: dict[str, int] = field(default_factory=dict)
     parked: dict[str, int] = field(default_factory=dict)
+    producers: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReefRow:
-    """A reef's row: ``version`` 0 and no state when the service has not met the reef."""
+    """A reef's row: ``version`` 0 and no state when the service has not met the reef. ``has_outputs``: some of its outputs were
+    not known to be out."""
 
     reef_id: str
     version: int
     cursor: Cursor
     state: bytes | None
+    has_outputs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +138,16 @@ class Store(Protocol):
         """
         ...
 
+    async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
+        """Whether the inbox holds this event; it remembers the newest of each reef."""
+        ...
+
     async def pending_outputs(self, reef_id: str, event_id: str) -> Sequence[Publication]:
         """The outputs of this input that are not known to be out, in order."""
+        ...
+
+    async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:
+        """(input's event id, output) of all outputs of a reef that are not known to be out, in order."""
         ...
 
     async def outputs_sent(self, event_ids: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from rich.table import Table
 
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Publication
+from reefmesh.broker.producer import Producer
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import READINGS, SCORES, TELEMETRY
 from reefmesh.contracts.envelope import Envelope
@@ -72,6 +73,7 @@ class SteadyLoad:
     broker: Broker
     reefs: int
     messages_per_second: float
+    producer: Producer = field(default_factory=Producer)
     sent: int = 0
     refused: int = 0
 
@@ -88,13 +90,15 @@ class SteadyLoad:
 
     async def _publish(self, numbers: range) -> None:
         now = datetime.now(UTC)
-        publications = [Publication(channel=TELEMETRY, message=self._message(number, now)) for number in numbers]
+        messages = self.producer.link([self._message(number, now) for number in numbers])
+        publications = [Publication(channel=TELEMETRY, message=message) for message in messages]
         try:
             await self.broker.publish(publications)
         except TransientError:
             self.refused += len(publications)  # they are sent again in a moment, under the same ids
             await asyncio.sleep(REFUSED_PAUSE_SECONDS)
         else:
+            self.producer.confirmed(messages)
             self.sent = numbers.stop
 
     def _message(self, number: int, now: datetime) -> Envelope:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final
 
 from reefmesh.broker.port import Broker, Publication
+from reefmesh.broker.producer import Producer
 from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.errors import TransientError
 from reefmesh_faults.fleet import Fleet, Telemetry
@@ -101,6 +102,7 @@ class Workload:
                 await asyncio.wait_for(self._finish.wait(), timeout=wait_seconds)
 
     async def _publish(self, broker: Broker, queue: "asyncio.Queue[_Post | None]") -> None:
+        producer = Producer()
         while (first := await queue.get()) is not None:
             posts = [first]
             while len(posts) < AT_ONCE_LIMIT and not queue.empty():
@@ -108,11 +110,12 @@ class Workload:
                     queue.put_nowait(None)
                     break
                 posts.append(post)
-            await self._until_confirmed(broker, posts)
+            await self._until_confirmed(broker, producer, posts)
 
-    async def _until_confirmed(self, broker: Broker, posts: Sequence[_Post]) -> None:
+    async def _until_confirmed(self, broker: Broker, producer: Producer, posts: Sequence[_Post]) -> None:
         now = datetime.now(UTC)
-        publications = [Publication(channel=TELEMETRY, message=post.telemetry.envelope(now)) for post in posts]
+        messages = producer.link([post.telemetry.envelope(now) for post in posts])
+        publications = [Publication(channel=TELEMETRY, message=message) for message in messages]
         while True:
             for post in posts:
                 post.attempts += 1
@@ -122,6 +125,7 @@ class Workload:
                 self.unconfirmed += len(posts)
                 await asyncio.sleep(PAUSE_SECONDS)  # what a device does whose link is down
                 continue
+            producer.confirmed(messages)
             confirmed_ns = time.monotonic_ns()
             for post in posts:
                 post.confirmed_ns = confirmed_ns

@@ -14,6 +14,7 @@ import typer
 
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, BrokerUnavailable, Publication, PublishRefused
+from reefmesh.broker.producer import Producer
 from reefmesh.clock import Clock, SystemClock
 from reefmesh.contracts import channels
 from reefmesh.errors import ConfigurationError
@@ -140,6 +141,7 @@ class SimulatedFleet:
     def __init__(self, broker: Broker, *, clock: Clock, pace: Pace, said_until: SaidUntil) -> None:
         self._broker, self._clock, self._pace, self._said_until = broker, clock, pace, said_until
         self._random = Random()  # noqa: S311 - jitter
+        self._producer = Producer()
         self._told_at = clock.now()
         self.confirmed = 0
 
@@ -168,7 +170,8 @@ class SimulatedFleet:
 
     async def _publish(self, due: list[Arrival], stop: asyncio.Event) -> bool:
         """Return True when the broker has them, False when stopped before."""
-        publications = [Publication(channel=channels.TELEMETRY, message=arrival.envelope()) for arrival in due]
+        messages = self._producer.link([arrival.envelope() for arrival in due])
+        publications = [Publication(channel=channels.TELEMETRY, message=message) for message in messages]
         backoff, attempt = Backoff(first_seconds=0.5, max_seconds=15.0), 0
         while True:
             try:
@@ -180,6 +183,7 @@ class SimulatedFleet:
                 if stop.is_set():
                     return False
             else:
+                self._producer.confirmed(messages)
                 self.confirmed += len(publications)
                 return True
 

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from reefmesh.broker.port import PublishRefused
-from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, HEADER_BYTES_LIMIT, Envelope
+from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, FOLLOWS, HEADER_BYTES_LIMIT, PRODUCER_ID, Envelope
 
 GROUP: Final = "JMSXGroupID"
 PREFIX: Final = "h-"
@@ -21,7 +21,7 @@ ENCODED_PREFIX: Final = "u-"
 INSTANT_DIGITS_LIMIT: Final = 14
 """Of milliseconds since 1970: until the year 5138."""
 ENVELOPE: Final = ("event-id", "reef-id", "schema", "produced-at", "seq", "traceparent")
-PLAIN: Final = frozenset({*ENVELOPE, "device", "received-at", "replayed"})
+PLAIN: Final = frozenset({*ENVELOPE, "device", "received-at", "replayed", PRODUCER_ID, FOLLOWS})
 
 
 def to_frame(message: Envelope) -> list[tuple[str, str]]:

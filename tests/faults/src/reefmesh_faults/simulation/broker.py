@@ -4,12 +4,13 @@ What it does is what was measured or read in ActiveMQ's code (the numbers are ro
 a group belongs to one consumer until that consumer goes (3), the map of groups may be of limited size (1), a consumer has at
 most its prefetch unacknowledged (7), an acknowledgement after UNSUBSCRIBE is unknown (16), what a lost consumer held is put
 behind what other lost consumers held (7), BEGIN/SEND/ACK/COMMIT is one transaction (14), neither the group nor a count
-of deliveries is told (6), and "redelivered" is forgotten when the broker restarts.
+of deliveries is told (6), "redelivered" is forgotten when the broker restarts, and a broker that is being stopped closes its
+connections one after another and goes on with those that are left, but queues nothing again (``Queue.removeSubscription``).
 """
 
 import json
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -71,12 +72,14 @@ class Queue:
         self._broker = broker
         self._waiting: deque[Message] = deque()
         self._returned: deque[Message] = deque()
+        self._until_restart: list[Message] = []
         self._groups: OrderedDict[str, Subscriber] = OrderedDict()
         self._places = count(1)
 
     @property
     def unsettled_messages(self) -> int:
-        return len(self._waiting) + len(self._returned) + sum(len(each.held) for each in self.subscribers)
+        held = sum(len(each.held) for each in self.subscribers)
+        return len(self._waiting) + len(self._returned) + len(self._until_restart) + held
 
     def put(self, headers: Mapping[str, str], body: bytes) -> None:
         broker = self._broker
@@ -98,7 +101,7 @@ class Queue:
             del self._groups[group]
         for message in subscriber.held.values():
             message.redelivered = True
-            self._returned.append(message)
+            (self._until_restart if self._broker.stopping else self._returned).append(message)
             self._broker.history.add(
                 MessageReturned(
                     queue=self.name,
@@ -113,9 +116,10 @@ class Queue:
 
     def forget_redeliveries(self) -> None:
         """The broker restarts: what waits is in the order of its journal again."""
-        everything = sorted([*self._returned, *self._waiting], key=lambda message: message.place)
+        everything = sorted([*self._until_restart, *self._returned, *self._waiting], key=lambda message: message.place)
         for message in everything:
             message.redelivered = False
+        self._until_restart.clear()
         self._returned.clear()
         self._waiting = deque(everything)
 
@@ -160,20 +164,30 @@ class ModelBroker:
         self.history = history
         self.rules = rules
         self.run = 1
+        self.stopping = False
         self.numbers = count(1)
         self.queues: dict[str, Queue] = {}
         self._sessions: list[BrokerSession] = []
         self._listeners: list[Subscriber] = []
 
     def accept(self, connection: Connection) -> "BrokerSession":
+        """Raises ConnectionRefusedError while it is being stopped."""
+        if self.stopping:
+            raise ConnectionRefusedError("the broker is being stopped")
         session = BrokerSession(self, connection, next(self.numbers))
         self._sessions.append(session)
         return session
+
+    def begin_to_stop(self) -> Sequence[Connection]:
+        """Take nobody new; whoever stops it closes these connections, in any order, and then has it restart."""
+        self.stopping = True
+        return [session.connection for session in self._sessions]
 
     def restart(self) -> None:
         """All connections are gone, and what was only in memory; the queues remain."""
         for session in tuple(self._sessions):
             session.connection.drop()
+        self.stopping = False
         self.run += 1
         for queue in self.queues.values():
             queue.forget_redeliveries()

@@ -11,6 +11,7 @@ from typing import Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.port import Publication
+from reefmesh.broker.producer import Producer
 from reefmesh.contracts import channels
 from reefmesh.errors import TransientError
 from reefmesh.store.database import DatabaseStore
@@ -50,6 +51,7 @@ WITHIN_TURNS: Final = 60
 REST_LIMIT_SECONDS: Final = 200.0
 LOOK_EVERY_SECONDS: Final = 0.25
 TURNS_LIMIT: Final = 400_000
+BROKER_STOPS_SECONDS: Final = 0.3
 LEASE_PATIENCE_SECONDS: Final = 8.0
 LEASE: Final = timedelta(seconds=70)
 SELECT_LEASED: Final = "SELECT COUNT(*) FROM deliveries WHERE status = 'pending' AND lease_token <> ''"
@@ -62,6 +64,7 @@ FAULTS: Final = {
     "freeze": 5,
     "cut": 4,
     "broker restart": 1,
+    "broker stop": 2,
     "store refuses": 2,
     "store loses an answer": 3,
     "clock jump": 2,
@@ -118,6 +121,7 @@ class _World:
             history=self._history,
             databases=self._databases,
             broker=composition.broker,
+            limits=composition.limits,
         )
         self._living: dict[str, list[ServiceProcess]] = {name: [] for name in SUBSCRIPTIONS}
         self._all: list[Process] = []
@@ -204,15 +208,16 @@ class _World:
                 await asyncio.sleep(self._around.random.uniform(0.01, 0.2))
             else:
                 break
-        await asyncio.gather(*(self._send(broker, telemetry) for telemetry in self._reference.fleet.telemetry.values()))
+        producer = Producer("sender")
+        await asyncio.gather(*(self._send(broker, producer, each) for each in self._reference.fleet.telemetry.values()))
         await broker.close()
         self._sender_done = True
 
-    async def _send(self, broker: ActiveMQBroker, telemetry: Sequence[Telemetry]) -> None:
+    async def _send(self, broker: ActiveMQBroker, producer: Producer, telemetry: Sequence[Telemetry]) -> None:
         """Each message until it is confirmed, before the next of its reef: what a device does."""
         for each in telemetry:
             await asyncio.sleep(each.after_seconds)
-            message = each.message
+            (message,) = producer.link([each.message])
             self._history.add(Sent(event_id=message.event_id, reef_id=message.reef_id))
             while True:
                 try:
@@ -221,6 +226,7 @@ class _World:
                     await asyncio.sleep(self._around.random.uniform(0.01, 0.2))
                 else:
                     break
+            producer.confirmed([message])
             self._history.add(Confirmed(event_id=message.event_id, reef_id=message.reef_id))
 
     # the faults
@@ -257,6 +263,11 @@ class _World:
             case "broker restart":
                 self._note(kind, "")
                 self._broker.restart()
+            case "broker stop":
+                self._note(kind, "")
+                for connection in self._broker.begin_to_stop():
+                    self._later(random.uniform(0.0, BROKER_STOPS_SECONDS), connection.drop)
+                self._later(BROKER_STOPS_SECONDS, self._broker.restart)
             case "store refuses":
                 self._note(kind, service)
                 self._databases[service].refuses = random.randint(1, 3)

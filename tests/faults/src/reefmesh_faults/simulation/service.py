@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from random import Random
@@ -98,6 +98,7 @@ class Surroundings:
     history: History
     databases: Mapping[str, SharedDatabase]
     broker: Callable[[Broker], Broker]
+    limits: WorkerLimits
 
 
 @dataclass(slots=True, eq=False)
@@ -147,7 +148,7 @@ class ServiceProcess:
             clock=self.clock,
             metrics=metrics,
             progress=Progress(now=around.loop.time),
-            limits=WorkerLimits(lanes=LANES, backoff=Backoff(first_seconds=0.02, max_seconds=0.5)),
+            limits=replace(around.limits, lanes=LANES, backoff=Backoff(first_seconds=0.02, max_seconds=0.5)),
             random=around.random,
         )
         relay = OutboxRelay(store=store, broker=broker, interval=RELAY_INTERVAL, overdue_after=RELAY_OVERDUE, metrics=metrics)

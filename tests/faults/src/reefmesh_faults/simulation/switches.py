@@ -18,6 +18,7 @@ from reefmesh.broker.port import (
     Publication,
 )
 from reefmesh.contracts.channels import Subscription
+from reefmesh.service.worker import WorkerLimits
 from reefmesh.store.group_commit import Batch, BatchResult
 from reefmesh.store.sqlite_batch import write_batch
 from reefmesh_faults.simulation.broker import BrokerRules
@@ -37,6 +38,7 @@ class Composition:
     write: WriteBatch = write_batch
     rules: BrokerRules = field(default_factory=BrokerRules)
     broker: Callable[[Broker], Broker] = _as_it_is
+    limits: WorkerLimits = field(default_factory=WorkerLimits)
 
 
 def _forgets_inputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
@@ -113,5 +115,10 @@ SWITCHES: Final = (
     Composition(name="version fence", what="a unit made from an old version is written", write=_believes_everybody),
     Composition(name="drain order", what="unsubscribe first, then finish and acknowledge", broker=UnsubscribesFirst),
     Composition(name="prefetch 1", what="the broker sends three messages ahead", rules=BrokerRules(prefetch=3)),
+    Composition(
+        name="wait for a missing message",
+        what="a message is applied although one before it has not come",
+        limits=WorkerLimits(gap_patience_seconds=0.0),
+    ),
     Composition(name="group map policy", what="the broker remembers the owner of one group", rules=BrokerRules(groups_limit=1)),
 )
