@@ -35,6 +35,9 @@ PROCESS_KINDS: Final[Mapping[str, Kind]] = {
     "pause": Kind(weight=9, least_seconds=0.5, most_seconds=12.0),
     "clock_jump": Kind(weight=4, least_seconds=2.0, most_seconds=10.0),
 }
+DISK_KINDS: Final[Mapping[str, Kind]] = {"disk_full": Kind(weight=5, least_seconds=0.5, most_seconds=6.0)}
+"""Of a process that keeps its journal and databases in files of its own."""
+
 SCALE_KINDS: Final[Mapping[str, Kind]] = {"scale_out": Kind(weight=5), "scale_in": Kind(weight=5)}
 LINK_KINDS: Final[Mapping[str, Kind]] = {
     "delay": Kind(weight=4, least_seconds=2.0, most_seconds=8.0),
@@ -62,12 +65,16 @@ STORE_KINDS: Final[Mapping[str, Kind]] = {
 RECEIVER_KINDS: Final[Mapping[str, Kind]] = {"receiver_away": Kind(weight=2, least_seconds=1.0, most_seconds=6.0)}
 ALL_KINDS: Final[Mapping[str, Kind]] = {
     **PROCESS_KINDS,
+    **DISK_KINDS,
     **SCALE_KINDS,
     **LINK_KINDS,
     **BROKER_KINDS,
     **STORE_KINDS,
     **RECEIVER_KINDS,
 }
+
+DISK_BYTES_LIMIT: Final = 4 * 1024 * 1024
+"""A full disk: no file of a process may grow beyond a size below this. What a file holds already may be written again."""
 
 CLOCK_JUMP_SECONDS_LIMIT: Final = 900.0
 """Beyond an hour of quiet a day of heat counts as over, and what is right would depend on when a message came."""
@@ -177,7 +184,7 @@ class Nemesis:
     async def _do(self, fault: Fault) -> str:
         stage = self.stage
         match fault.kind:
-            case "kill" | "terminate" | "pause" | "clock_jump":
+            case "kill" | "terminate" | "pause" | "clock_jump" | "disk_full":
                 return await self._do_to_a_part(fault)
             case "scale_out":
                 return await stage.scale_out(fault.target)
@@ -210,6 +217,9 @@ class Nemesis:
                     part.send(signal.SIGSTOP)
                     await asyncio.sleep(fault.seconds)
                     part.send(signal.SIGCONT)
+                case "disk_full":
+                    with part.files_no_longer_than(int(DISK_BYTES_LIMIT * fault.strength**3)):
+                        await asyncio.sleep(fault.seconds)
                 case _:
                     jump_seconds = (2 * fault.strength - 1) * CLOCK_JUMP_SECONDS_LIMIT
                     self.stage.jump_clock(part, jump_seconds)

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -62,6 +63,21 @@ class Part:
         if (pid := self.process.pid) is not None:
             with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
                 os.kill(pid, number)
+
+    @contextlib.contextmanager
+    def files_no_longer_than(self, size_bytes: int) -> Iterator[None]:
+        """While inside, the kernel refuses this run of the process every write beyond that size of a file."""
+        pid = self.process.pid
+        self._limit_files(pid, size_bytes)
+        try:
+            yield
+        finally:
+            self._limit_files(pid, resource.RLIM_INFINITY)
+
+    def _limit_files(self, pid: int | None, size_bytes: int) -> None:
+        if pid is not None and pid == self.process.pid:
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
 
 class Supervisor:

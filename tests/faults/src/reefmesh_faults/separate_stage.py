@@ -21,7 +21,7 @@ from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import STORE_LIMIT, ActivemqProcess
 from reefmesh_components.postgresql import PostgresqlProcess, local_postgresql
 from reefmesh_components.service_process import ServiceProcess
-from reefmesh_faults.nemesis import ALL_KINDS, END_TIMEOUT_SECONDS, STORE_KINDS, Kind, chosen
+from reefmesh_faults.nemesis import ALL_KINDS, DISK_KINDS, END_TIMEOUT_SECONDS, STORE_KINDS, Kind, chosen
 from reefmesh_faults.part import Part, Supervisor
 from reefmesh_faults.receiver import SECRET, SECRET_VARIABLE, Receiver
 from reefmesh_faults.recorded_service import clock_file
@@ -69,7 +69,7 @@ class SeparateStage:
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
-        left_out = () if self.store is not None else tuple(STORE_KINDS)
+        left_out = DISK_KINDS if self.store is not None else STORE_KINDS
         return {name: kind for name, kind in ALL_KINDS.items() if name not in left_out}
 
     @property

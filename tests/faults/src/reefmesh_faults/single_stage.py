@@ -12,7 +12,7 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import SystemClock
 from reefmesh_components.service_process import ServiceProcess
-from reefmesh_faults.nemesis import END_TIMEOUT_SECONDS, PROCESS_KINDS, RECEIVER_KINDS, Kind
+from reefmesh_faults.nemesis import DISK_KINDS, END_TIMEOUT_SECONDS, PROCESS_KINDS, RECEIVER_KINDS, Kind
 from reefmesh_faults.part import Part, Supervisor
 from reefmesh_faults.receiver import SECRET, SECRET_VARIABLE, Receiver
 from reefmesh_faults.recorder import RECORDED
@@ -36,7 +36,8 @@ class SingleStage:
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
-        return {name: kind for name, kind in {**PROCESS_KINDS, **RECEIVER_KINDS}.items() if name != "clock_jump"}
+        kinds = {**PROCESS_KINDS, **DISK_KINDS, **RECEIVER_KINDS}
+        return {name: kind for name, kind in kinds.items() if name != "clock_jump"}
 
     @property
     def records_at_once(self) -> bool:
