@@ -12,8 +12,9 @@ import pytest
 from reefmesh_faults.simulation.__main__ import EXIT_BROKEN, main
 from reefmesh_faults.simulation.campaign import Tally, find, run_campaign, run_seeds
 from reefmesh_faults.simulation.reference import reference_of
-from reefmesh_faults.simulation.schedule import FAULTS, FLEETS
+from reefmesh_faults.simulation.schedule import WORLDS
 from reefmesh_faults.simulation.switches import SWITCHES, Composition
+from reefmesh_faults.simulation.world import FLEETS
 
 SELECTION = 40
 FIRST_SEEDS = (0, 1_000, 2_000, 3_000, 4_000)
@@ -26,23 +27,25 @@ pytestmark = pytest.mark.timeout(600)  # a machine that is busy with other thing
 
 
 @lru_cache
-def selection(first: int) -> Tally:
-    return run_seeds(first, SELECTION)
+def selection(first: int, engine: str) -> Tally:
+    return run_seeds(first, SELECTION, engine=engine)
 
 
-@pytest.mark.parametrize("first", FIRST_SEEDS)
-def test_schedules_with_crashes_break_no_law(first: int) -> None:
+@pytest.mark.parametrize(("engine", "first"), [*(("activemq", first) for first in FIRST_SEEDS), ("embedded", 0)])
+def test_schedules_with_crashes_break_no_law(engine: str, first: int) -> None:
     """Order, nothing lost, effect once, no zombies, drain: whatever the interleaving."""
-    tally = selection(first)
+    tally = selection(first, engine)
     assert tally.broken == {}
     assert tally.schedules == SELECTION
 
 
-def test_selection_holds_every_kind_of_fault() -> None:
+@pytest.mark.parametrize("engine", WORLDS)
+def test_selection_holds_every_kind_of_fault(engine: str) -> None:
     """A law that holds because nothing happened would prove nothing."""
-    tally = selection(FIRST_SEEDS[0])
-    assert set(tally.faults) == set(FAULTS)
-    assert tally.redeliveries > 0
+    tally = selection(FIRST_SEEDS[0], engine)
+    assert set(tally.faults) == set(WORLDS[engine].faults)
+    assert tally.handled_again > 0
+    assert tally.redeliveries > 0 or engine == "embedded"  # it takes nothing back while its process lives
 
 
 @pytest.mark.parametrize("composition", SWITCHES, ids=lambda each: each.name)
@@ -53,9 +56,15 @@ def test_safeguard_switched_off_is_seen(composition: Composition) -> None:
     assert found.law != ""
 
 
-def test_same_seed_gives_the_same_trace_in_any_process() -> None:
+@pytest.mark.parametrize("switch", ["inbox", "outbox"])
+def test_safeguard_switched_off_is_seen_on_the_embedded_engine(switch: str) -> None:
+    assert run_seeds(0, SELECTION, switch, "embedded").broken
+
+
+@pytest.mark.parametrize("engine", WORLDS)
+def test_same_seed_gives_the_same_trace_in_any_process(engine: str) -> None:
     """A schedule is its seed: not the hash seed's, not the addresses' of a process."""
-    traces = {_trace_digest(hash_seed) for hash_seed in ("0", "1", "random")}
+    traces = {_trace_digest(engine, hash_seed) for hash_seed in ("0", "1", "random")}
     assert len(traces) == 1
 
 
@@ -82,14 +91,16 @@ def test_broken_law_is_an_exit_code() -> None:
 
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
-def test_ten_thousand_schedules_break_no_law() -> None:
+@pytest.mark.parametrize(("engine", "schedules"), [("activemq", LONG_RUN), ("embedded", LONG_RUN // 5)])
+def test_ten_thousand_schedules_break_no_law(engine: str, schedules: int) -> None:
     """REEFMESH_SCHEDULES sets another number."""
-    tally = run_campaign(100_000, LONG_RUN, jobs=os.cpu_count() or 1)
+    tally = run_campaign(100_000, schedules, engine=engine, jobs=os.cpu_count() or 1)
     assert tally.broken == {}
-    assert tally.schedules == LONG_RUN
+    assert tally.schedules == schedules
 
 
-def _trace_digest(hash_seed: str) -> str:
-    command = [sys.executable, "-m", "reefmesh_faults.simulation", "--schedules", "1", "--seed", str(TRACED_SEED)]
+def _trace_digest(engine: str, hash_seed: str) -> str:
+    command = [sys.executable, "-m", "reefmesh_faults.simulation", "--engine", engine, "--schedules", "1"]
+    command += ["--seed", str(TRACED_SEED)]
     done = subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, capture_output=True, check=True)
     return hashlib.sha256(done.stdout).hexdigest()

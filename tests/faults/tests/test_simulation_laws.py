@@ -21,7 +21,8 @@ from reefmesh_faults.simulation.history import (
     UnitWritten,
 )
 from reefmesh_faults.simulation.laws import judge
-from reefmesh_faults.simulation.schedule import Outcome, run_schedule
+from reefmesh_faults.simulation.schedule import run_schedule
+from reefmesh_faults.simulation.world import Outcome
 
 Kind = TypeVar("Kind")
 

@@ -14,14 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from reefmesh_faults.simulation.campaign import Found, Tally, composition_named, find, hushed, run_campaign
-from reefmesh_faults.simulation.schedule import Outcome, run_schedule
+from reefmesh_faults.simulation.schedule import WORLDS, run_schedule
 from reefmesh_faults.simulation.switches import SWITCHES, WHOLE
+from reefmesh_faults.simulation.world import Outcome
 
 EXIT_BROKEN: Final = 1
 SHOWN: Final = 10
 EXAMPLES: Final = """examples:
   python -m reefmesh_faults.simulation --schedules 10000 --seed 0        many schedules; exit code 1 if a law was broken
   python -m reefmesh_faults.simulation --schedules 1 --seed 4711         one of them again, with its trace
+  python -m reefmesh_faults.simulation --engine embedded                 the mesh in one process, on its journal
   python -m reefmesh_faults.simulation --table                           what the checker sees with each safeguard off
   python -m reefmesh_faults.simulation --without outbox --schedules 1 --seed 1
 """
@@ -36,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN if any(each.seed is None for each in found) else 0
     if options.schedules == 1:
         with hushed():
-            outcome = run_schedule(options.seed, composition_named(options.without))
+            outcome = run_schedule(options.seed, composition_named(options.without), engine=options.engine)
         _show_outcome(outcome, as_json=options.json)
         return EXIT_BROKEN if outcome.violations else 0
     began = time.monotonic()
@@ -56,6 +58,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--schedules", type=_positive, default=1000, metavar="N", help="how many, from 1 (default 1000)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first; the others follow (default 0)")
     parser.add_argument("--without", choices=names, default=WHOLE.name, help="the safeguard to leave out (default none)")
+    parser.add_argument("--engine", choices=list(WORLDS), default="activemq", help="the broker (default activemq)")
     parser.add_argument("--table", action="store_true", help="leave each safeguard out in turn, until that is seen")
     parser.add_argument(
         "--jobs", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: processors)"
@@ -86,7 +89,14 @@ def _campaign(options: argparse.Namespace) -> Tally:
         def progress(tally: Tally) -> None:
             bar.update(task, completed=tally.schedules, broken=len(tally.broken))
 
-        return run_campaign(options.seed, options.schedules, switch=options.without, jobs=options.jobs, progress=progress)
+        return run_campaign(
+            options.seed,
+            options.schedules,
+            switch=options.without,
+            engine=options.engine,
+            jobs=options.jobs,
+            progress=progress,
+        )
 
 
 def _show_outcome(outcome: Outcome, *, as_json: bool) -> None:
@@ -105,10 +115,11 @@ def _show_outcome(outcome: Outcome, *, as_json: bool) -> None:
 
 def _show_tally(tally: Tally, options: argparse.Namespace, seconds: float, out: Console) -> None:
     if options.json:
-        asked = {"first_seed": options.seed, "without": options.without, "seconds": round(seconds, 1)}
+        asked = {"first_seed": options.seed, "engine": options.engine, "without": options.without, "seconds": round(seconds, 1)}
         sys.stdout.write(json.dumps(tally.facts() | asked) + "\n")
         return
-    table = Table(title=f"seeds {options.seed} to {options.seed + options.schedules - 1}, without: {options.without}")
+    last = options.seed + options.schedules - 1
+    table = Table(title=f"{options.engine}, seeds {options.seed} to {last}, without: {options.without}")
     table.add_column("what")
     table.add_column("how many", justify="right")
     rows = {

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import structlog
 
-from reefmesh_faults.simulation.schedule import Outcome, run_schedule
+from reefmesh_faults.simulation.schedule import run_schedule
 from reefmesh_faults.simulation.switches import SWITCHES, WHOLE, Composition
+from reefmesh_faults.simulation.world import Outcome
 
 CHUNK: Final = 20
 _SILENT_LEVEL: Final = 50
@@ -91,7 +92,7 @@ def composition_named(name: str) -> Composition:
     return {each.name: each for each in (WHOLE, *SWITCHES)}[name]
 
 
-def run_seeds(first: int, schedules: int, switch: str = WHOLE.name) -> Tally:
+def run_seeds(first: int, schedules: int, switch: str = WHOLE.name, engine: str = "activemq") -> Tally:
     """Run consecutive seeds in this process."""
     tally = Tally()
     before = gc.get_threshold()
@@ -99,14 +100,20 @@ def run_seeds(first: int, schedules: int, switch: str = WHOLE.name) -> Tally:
     try:
         with hushed():
             for seed in range(first, first + schedules):
-                tally.note(run_schedule(seed, composition_named(switch)))
+                tally.note(run_schedule(seed, composition_named(switch), engine=engine))
     finally:
         gc.set_threshold(*before)
     return tally
 
 
 def run_campaign(
-    first: int, schedules: int, *, switch: str = WHOLE.name, jobs: int = 1, progress: Callable[[Tally], None] = lambda _: None
+    first: int,
+    schedules: int,
+    *,
+    switch: str = WHOLE.name,
+    engine: str = "activemq",
+    jobs: int = 1,
+    progress: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
     """Run consecutive seeds on ``jobs`` processes; ``progress`` is called with the sum so far."""
     tally = Tally()
@@ -116,7 +123,7 @@ def run_campaign(
 
         def submit() -> None:
             for start in starts:
-                running.add(pool.submit(run_seeds, start, min(CHUNK, first + schedules - start), switch))
+                running.add(pool.submit(run_seeds, start, min(CHUNK, first + schedules - start), switch, engine))
                 if len(running) >= 2 * jobs:
                     return
 

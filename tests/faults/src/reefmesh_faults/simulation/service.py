@@ -1,14 +1,13 @@
-"""One service process: put together as its bootstrap does, on the simulated network, database and clock."""
+"""The services, put together as their bootstraps do, on the simulated broker, database and clock."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
-from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.port import Broker
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
@@ -41,7 +40,6 @@ from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.bootstrap import blueprint as scoring_blueprint
 from reefmesh_scoring.settings import ScoringSettings
 
-URL: Final = "stomp://broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
 LANES: Final = 2
 SUBSCRIPTIONS: Final[Mapping[str, Subscription]] = {
     "ingest": channels.INGEST,
@@ -75,12 +73,12 @@ class DriftingClock:
 def alerts_settings() -> AlertsSettings:
     """As if nothing was set but what a schedule needs."""
     often = {"tick_seconds": LOOK_SECONDS, "tick_grace_seconds": 5.0, "delivery_poll_seconds": LOOK_SECONDS}
-    return AlertsSettings.load(environment={}, overrides={"broker_url": URL, "store_url": "sqlite://", **often})
+    return AlertsSettings.load(environment={}, overrides={"broker_url": "embedded://", "store_url": "sqlite://", **often})
 
 
 @lru_cache
 def scoring_settings() -> ScoringSettings:
-    return ScoringSettings.load(environment={}, overrides={"broker_url": URL, "store_url": "sqlite://"})
+    return ScoringSettings.load(environment={}, overrides={"broker_url": "embedded://", "store_url": "sqlite://"})
 
 
 @lru_cache
@@ -91,7 +89,8 @@ def _metrics(service: str) -> Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a process finds when it starts. ``broker`` wraps its client: a place for variants that break a law."""
+    """What a process finds when it starts. ``broker`` wraps its client, ``limits`` are its workers': places for variants that
+    break a law."""
 
     loop: VirtualLoop
     random: Random
@@ -102,84 +101,81 @@ class Surroundings:
 
 
 @dataclass(slots=True, eq=False)
-class ServiceProcess:
-    """``ended`` is how it ended: clean, time-out, unavailable, or the error; None while it lives or when it was killed."""
+class MeshProcess:
+    """A process of the mesh. ``kind``: which sort of process it is. ``ended`` is how it ended: clean, time-out, unavailable, or
+    the error; None while it lives or when it was killed."""
 
-    service: str
+    kind: str
     process: Process
     clock: DriftingClock
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     ended: str | None = None
 
-    async def run(self, around: Surroundings) -> None:
+    async def run(self, work: Coroutine[Any, Any, bool]) -> None:
+        """``work`` is what the process does; it returns whether it drained in time."""
         try:
-            self.ended = "clean" if await self._run(around) else "time-out"
+            self.ended = "clean" if await work else "time-out"
         except TransientError as error:
             self.ended = f"unavailable: {error}"
         except Exception as error:  # noqa: BLE001 - how a process ends is for the laws to judge
             self.ended = f"{type(error).__name__}: {error}"
 
-    async def _run(self, around: Surroundings) -> bool:
-        """As ``reefmesh.service.assembly.run_alone``."""
-        broker = around.broker(ActiveMQBroker(URL, clock=self.clock, random=around.random))
-        await broker.connect()
-        try:
-            subscription = SUBSCRIPTIONS[self.service]
-            await broker.declare([subscription])
-            database = SimulatedDatabase(around.databases[self.service], self.process, around.random)
-            store = DatabaseStore(database, clock=self.clock)
-            await store.open()
-            try:
-                return await self._service(around, broker, store, subscription).run(self.stop)
-            finally:
-                await store.close()
-        finally:
-            await broker.close()
 
-    def _service(self, around: Surroundings, broker: Broker, store: Store, subscription: Subscription) -> Service:
-        metrics = _metrics(self.service)
-        parts = Parts(store=store, broker=broker, clock=self.clock, metrics=metrics)
-        handler, background = self._parts(around, parts)
-        worker = Worker(
-            subscription=subscription,
-            broker=broker,
-            store=store,
-            handler=Watched(handler, around.history, self.process.name, str(subscription)),
-            clock=self.clock,
-            metrics=metrics,
-            progress=Progress(now=around.loop.time),
-            limits=replace(around.limits, lanes=LANES, backoff=Backoff(first_seconds=0.02, max_seconds=0.5)),
-            random=around.random,
-        )
-        relay = OutboxRelay(store=store, broker=broker, interval=RELAY_INTERVAL, overdue_after=RELAY_OVERDUE, metrics=metrics)
-        return Service(
-            name=self.service,
-            workers=[worker],
-            background=[relay.run, *background],
-            drain_timeout_seconds=DRAIN_TIMEOUT_SECONDS,
-        )
+async def serve(service: str, within: MeshProcess, broker: Broker, around: Surroundings) -> bool:
+    """Run a service on a connected broker until its process is to stop; as ``reefmesh.service.assembly`` does."""
+    await broker.declare([SUBSCRIPTIONS[service]])
+    database = SimulatedDatabase(around.databases[service], within.process, around.random)
+    store = DatabaseStore(database, clock=within.clock)
+    await store.open()
+    try:
+        return await _put_together(service, within, broker, store, around).run(within.stop)
+    finally:
+        await store.close()
 
-    def _parts(self, around: Surroundings, parts: Parts) -> tuple[Handler[Any], list[Background]]:
-        match self.service:
-            case "ingest":  # its blueprint's register counts real seconds
-                register = Register(parts.store, now=around.loop.time)
-                return IngestHandler(store=parts.store, register=register, clock=parts.clock, metrics=parts.metrics), []
-            case "scoring":
-                return scoring_blueprint(scoring_settings()).handler(parts), []
-            case _:
-                settings, subscriptions = alerts_settings(), Subscriptions(None)
-                ticker_handler = AlertsHandler(clock=parts.clock, subscriptions=subscriptions)
-                ticker = make_ticker(settings, parts, ticker_handler, subscriptions)
-                dispatcher = Dispatcher(
-                    store=parts.store,
-                    clock=parts.clock,
-                    subscriptions=subscriptions,
-                    metrics=parts.metrics,
-                    random=around.random,
-                    poll_seconds=settings.delivery_poll_seconds,
-                    opener=lambda entry: People(entry, around, self.process),
-                )
-                return alerts_blueprint(settings).handler(parts), [ticker.run, dispatcher.run]
+
+def _put_together(service: str, within: MeshProcess, broker: Broker, store: Store, around: Surroundings) -> Service:
+    metrics = _metrics(service)
+    parts = Parts(store=store, broker=broker, clock=within.clock, metrics=metrics)
+    handler, background = _parts(service, within, parts, around)
+    subscription = SUBSCRIPTIONS[service]
+    worker = Worker(
+        subscription=subscription,
+        broker=broker,
+        store=store,
+        handler=Watched(handler, around.history, within.process.name, str(subscription)),
+        clock=within.clock,
+        metrics=metrics,
+        progress=Progress(now=around.loop.time),
+        limits=replace(around.limits, lanes=LANES, backoff=Backoff(first_seconds=0.02, max_seconds=0.5)),
+        random=around.random,
+    )
+    relay = OutboxRelay(store=store, broker=broker, interval=RELAY_INTERVAL, overdue_after=RELAY_OVERDUE, metrics=metrics)
+    return Service(
+        name=service, workers=[worker], background=[relay.run, *background], drain_timeout_seconds=DRAIN_TIMEOUT_SECONDS
+    )
+
+
+def _parts(service: str, within: MeshProcess, parts: Parts, around: Surroundings) -> tuple[Handler[Any], list[Background]]:
+    match service:
+        case "ingest":  # its blueprint's register counts real seconds
+            register = Register(parts.store, now=around.loop.time)
+            return IngestHandler(store=parts.store, register=register, clock=parts.clock, metrics=parts.metrics), []
+        case "scoring":
+            return scoring_blueprint(scoring_settings()).handler(parts), []
+        case _:
+            settings, subscriptions = alerts_settings(), Subscriptions(None)
+            ticker_handler = AlertsHandler(clock=parts.clock, subscriptions=subscriptions)
+            ticker = make_ticker(settings, parts, ticker_handler, subscriptions)
+            dispatcher = Dispatcher(
+                store=parts.store,
+                clock=parts.clock,
+                subscriptions=subscriptions,
+                metrics=parts.metrics,
+                random=around.random,
+                poll_seconds=settings.delivery_poll_seconds,
+                opener=lambda entry: People(entry, around, within.process),
+            )
+            return alerts_blueprint(settings).handler(parts), [ticker.run, dispatcher.run]
 
 
 class Watched:

@@ -31,7 +31,8 @@ def _as_it_is(broker: Broker) -> Broker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
-    """How the parts are put together; as it is without arguments, the mesh is whole."""
+    """How the parts are put together; as it is without arguments, the mesh is whole. ``left_out``: kinds of faults that do not
+    come, so that nothing is seen but what the one safeguard is for."""
 
     name: str = "none"
     what: str = "the mesh as it is"
@@ -39,6 +40,7 @@ class Composition:
     rules: BrokerRules = field(default_factory=BrokerRules)
     broker: Callable[[Broker], Broker] = _as_it_is
     limits: WorkerLimits = field(default_factory=WorkerLimits)
+    left_out: frozenset[str] = frozenset()
 
 
 def _forgets_inputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
@@ -108,17 +110,32 @@ class _Hasty:
         await self._consumer.close()
 
 
+IMPATIENT: Final = WorkerLimits(gap_patience_seconds=0.0)
+STOP: Final = frozenset({"broker stop"})
+
 WHOLE: Final = Composition()
 SWITCHES: Final = (
     Composition(name="inbox", what="inputs that were applied are not remembered", write=_forgets_inputs),
     Composition(name="outbox", what="outputs are not kept until they are out", write=_forgets_outputs),
-    Composition(name="version fence", what="a unit made from an old version is written", write=_believes_everybody),
+    Composition(
+        name="version fence",
+        what="a unit made from an old version is written; nothing waits for a missing message either, which would heal most",
+        write=_believes_everybody,
+        limits=IMPATIENT,
+        left_out=STOP,
+    ),
     Composition(name="drain order", what="unsubscribe first, then finish and acknowledge", broker=UnsubscribesFirst),
     Composition(name="prefetch 1", what="the broker sends three messages ahead", rules=BrokerRules(prefetch=3)),
     Composition(
         name="wait for a missing message",
         what="a message is applied although one before it has not come",
-        limits=WorkerLimits(gap_patience_seconds=0.0),
+        limits=IMPATIENT,
     ),
-    Composition(name="group map policy", what="the broker remembers the owner of one group", rules=BrokerRules(groups_limit=1)),
+    Composition(
+        name="group map policy",
+        what="the broker remembers the owner of one group; nothing waits for a missing message either, which would heal it",
+        rules=BrokerRules(groups_limit=1),
+        limits=IMPATIENT,
+        left_out=STOP,
+    ),
 )
