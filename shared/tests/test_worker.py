@@ -553,6 +553,7 @@ async def test_message_that_follows_nothing_known_waits_once_and_its_reef_then_n
         await bench.broker.publish([telemetry("t1", follows="a/nowhere")])
         await bench.received(1)
     assert waited == bench.metrics.value(table.RETRIES, INBOX, "EarlierMissing")
+    assert 2 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)
     assert ["t0", "t1"] == await bench.state("a")
 
 

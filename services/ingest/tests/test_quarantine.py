@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope
 from reefmesh.contracts.quantities import NITRATE_AND_NITRITE
 from reefmesh_ingest.receipts import accounting, receipt_of
 from reefmesh_ingest.register.entries import BuoyEntry, SensorEntry
@@ -45,6 +46,24 @@ async def test_replay_keeps_when_the_message_was_received(ingest: Any, mqtt_data
     await ingest.quarantine.replay_for_device(NEWCOMER)
     await ingest.replay_published()
     assert ingest.readings()[0].readings[0].observed_at == at(0)
+
+
+async def test_replay_says_nothing_of_what_the_message_once_followed(ingest: Any, mqtt_data: Make) -> None:
+    """It comes long after its time, and must not wait for anything."""
+    said = {"device": NEWCOMER, "received-at": at(0).isoformat(), PRODUCER_ID: "bridge", FOLLOWS: "long-ago"}
+    message = Envelope(
+        event_id="linked",
+        reef_id="menjangan",
+        schema_id="nemopi-mqtt/1",
+        produced_at=at(0),
+        body=mqtt_data(29.4),
+        headers=said,
+    )
+    await ingest.apply(message)
+    await ingest.register.upsert(buoys=[BuoyEntry(id=NEWCOMER, reef="menjangan")])
+    await ingest.quarantine.replay_for_device(NEWCOMER)
+    (replayed,) = ingest.broker.published
+    assert replayed.message.headers.keys() & {*said} == {"device", "received-at"}
 
 
 async def test_replay_before_the_cause_is_mended_leaves_one_open_entry(ingest: Any, mqtt_data: Make) -> None:

@@ -114,7 +114,8 @@ class Ticker:
         )
         match result:
             case Committed():
-                await self._send_outputs(reef_id)
+                if publications or row.has_outputs:
+                    await self._send_outputs(reef_id)
                 return len(transitions)
             case AlreadyApplied():
                 await self._send_outputs(reef_id)

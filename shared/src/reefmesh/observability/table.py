@@ -150,7 +150,7 @@ SEQUENCE_GAPS: Final = Counter(
     name="reefmesh_sequence_gaps_total",
     unit="messages",
     labels=(SUBSCRIPTION,),
-    help="Sequence numbers of a reef that were passed over when a later one arrived.",
+    help="Messages of a reef that had not come when a later one, which had waited for them, was applied.",
 )
 ORDER_VIOLATIONS: Final = Counter(
     name="reefmesh_order_violations_total",

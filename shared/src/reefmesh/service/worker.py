@@ -269,7 +269,7 @@ class Worker(Generic[S]):
                     await self._send_earlier(reef, message)
                     return self._healed(await self._store.pending_outputs(message.reef_id, message.event_id))
                 self._refuse_behind_parked(reef.cursor, message)
-                await self._refuse_before_missing(reef.cursor, message)
+                missing = await self._refuse_before_missing(reef.cursor, message)
                 await self._send_earlier(reef, message)
                 reef.fresh = False  # until the commit says otherwise: the handler may change the state in place
                 change = await self._handler.handle(message, state)
@@ -289,7 +289,7 @@ class Worker(Generic[S]):
                 )
                 match result:
                     case Committed(version):
-                        self._note_order(reef.cursor, message)
+                        self._note_order(reef.cursor, message, missing)
                         self._gaps.closed(message.reef_id, now_seconds=asyncio.get_running_loop().time())
                         reef.state, reef.version, reef.cursor, reef.fresh = change.state, version, cursor, True
                         if outputs:
@@ -325,16 +325,12 @@ class Worker(Generic[S]):
             self._metrics.count(table.REDELIVERIES_HEALED, self._inbox)
         return "duplicate", pending
 
-    def _note_order(self, before: Cursor, message: Envelope) -> None:
+    def _note_order(self, before: Cursor, message: Envelope, missing: int) -> None:
         """Count what a committed message says about the order in which its reef's messages came."""
-        gap = positions.missing_before(before, self._inbox, message.seq)
-        late = positions.is_late(before, self._inbox, message.seq)
-        if (not gap and not late) or message.headers.get(REPLAYED_HEADER):
-            return
-        if gap:
-            self._metrics.count(table.SEQUENCE_GAPS, self._inbox, amount=gap)
-            log.warning("sequence gap", gap=gap)
-        if late:
+        if missing:
+            self._metrics.count(table.SEQUENCE_GAPS, self._inbox, amount=missing)
+            log.warning("sequence gap", gap=missing)
+        if positions.is_late(before, self._inbox, message.seq) and not message.headers.get(REPLAYED_HEADER):
             self._metrics.count(table.ORDER_VIOLATIONS, self._inbox)
             log.error("out of order", applied=before.applied.get(self._inbox, 0))
 
@@ -379,12 +375,16 @@ class Worker(Generic[S]):
         if waits and not message.headers.get(REPLAYED_HEADER):
             raise PoisonMessage(BEHIND_PARKED, "an earlier message of this reef is parked")
 
-    async def _refuse_before_missing(self, cursor: Cursor, message: Envelope) -> None:
+    async def _refuse_before_missing(self, cursor: Cursor, message: Envelope) -> int:
+        """Return how many messages before this one have not come, although it waited for them."""
+        if message.headers.get(REPLAYED_HEADER):
+            return 0
         missing = positions.missing_before(cursor, self._inbox, message.seq)
         if positions.follows_unheard(cursor, self._inbox, message):
             missing += not await self._store.is_applied(message.reef_id, self._inbox, message.headers[FOLLOWS])
-        if missing and not message.headers.get(REPLAYED_HEADER):
+        if missing:
             self._gaps.refuse(message, missing, now_seconds=asyncio.get_running_loop().time())
+        return missing
 
     async def _apply_again(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
         """Apply a message that may have killed a process, or stood beside one that did. From its second redelivery on it is
