@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +53,8 @@ class ScriptedQueue:
     async def receive(self) -> Sequence[DeviceMessage]:
         batch = await self.batches.get()
         self.role = "active"
+        async with self.changed:
+            self.changed.notify_all()
         return batch
 
     async def settle(self, moves: Sequence[Move]) -> None:
@@ -90,9 +92,16 @@ class Bridged:
 @pytest.fixture
 def running(ingest: Any) -> Callable[[ScriptedQueue], Any]:
     @asynccontextmanager
-    async def start(queue: ScriptedQueue) -> AsyncIterator[Bridged]:
+    async def start(queue: ScriptedQueue, *, takeover_seconds: float = 0.0) -> AsyncIterator[Bridged]:
         metrics, stop = Metrics("ingest"), asyncio.Event()
-        bridge = Bridge(queue=queue, register=ingest.register, clock=ManualClock(START), metrics=metrics, backoff=QUICK)
+        bridge = Bridge(
+            queue=queue,
+            register=ingest.register,
+            clock=ManualClock(START),
+            metrics=metrics,
+            backoff=QUICK,
+            takeover_seconds=takeover_seconds,
+        )
         task = asyncio.create_task(bridge.run(stop))
         try:
             yield Bridged(bridge, queue, metrics, stop, task)
@@ -160,6 +169,21 @@ async def test_check_says_why_nothing_moves(running: Any) -> None:
         assert (check.status, check.reason) == ("degraded", "store full")
         await bridged.finish()
     assert queue.moved == []
+
+
+async def test_order_bridge_that_takes_over_waits_unless_the_other_ones_messages_came_back(running: Any) -> None:
+    """Law 1: a broker that is being stopped gives it what comes after the messages in another bridge's hands."""
+    queue = ScriptedQueue()
+    async with running(queue, takeover_seconds=3600.0) as bridged:
+        queue.batches.put_nowait([sent(2)])
+        await queue.until(lambda: queue.role == "active")
+        assert queue.attempts == 0
+        await bridged.finish()
+    assert [message.body for message in queue.moved] == [b"2"]  # told to stop, it finishes what it has
+    queue = ScriptedQueue()
+    async with running(queue, takeover_seconds=3600.0):
+        queue.batches.put_nowait([replace(sent(1), redelivered=True)])
+        await queue.until(lambda: queue.attempts == 1)
 
 
 async def test_lost_batch_is_left_to_redelivery(running: Any) -> None:

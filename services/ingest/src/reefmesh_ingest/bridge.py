@@ -25,6 +25,10 @@ from reefmesh.service.backoff import Backoff
 from reefmesh_ingest.domain.device_message import device_of, telemetry_of
 from reefmesh_ingest.register.table import Register
 
+TAKEOVER_SECONDS: Final = 2.0
+"""How long a bridge that becomes active waits before it moves anything. A broker that is being stopped gives it what comes
+after the messages that another bridge has in hand; its own connection ends a moment later, and then they come in order."""
+
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
 
 log = structlog.get_logger()
@@ -34,13 +38,21 @@ class Bridge:
     """Give ``run`` to the service as a background task, ``check`` to its health, ``sample`` to its metrics."""
 
     def __init__(
-        self, *, queue: DeviceQueue, register: Register, clock: Clock, metrics: Metrics, backoff: Backoff = BACKOFF
+        self,
+        *,
+        queue: DeviceQueue,
+        register: Register,
+        clock: Clock,
+        metrics: Metrics,
+        backoff: Backoff = BACKOFF,
+        takeover_seconds: float = TAKEOVER_SECONDS,
     ) -> None:
         self._queue = queue
         self._register = register
         self._clock = clock
         self._metrics = metrics
         self._backoff = backoff
+        self._takeover_seconds = takeover_seconds
         self._random = Random()  # noqa: S311 - jitter, nothing secret
         self._producer = Producer()
         self._told: Role = "away"
@@ -59,7 +71,8 @@ class Bridge:
         try:
             await self._start(stop)
             while batch := await self._queue.receive():
-                self._tell_role()
+                if self._becomes_active() and not batch[0].redelivered:
+                    await _is_set_within(stop, self._takeover_seconds)
                 await self._move(batch, stop)
         finally:
             stopping.cancel()
@@ -146,16 +159,14 @@ class Bridge:
         if attempt == 1:
             log.warning("mqtt bridge cannot move messages, and tries again", reason=str(failure))
         self._failing = str(failure)
-        try:
-            async with asyncio.timeout(self._backoff.delay_seconds(attempt, self._random)):
-                await stop.wait()
-        except TimeoutError:
-            return
+        await _is_set_within(stop, self._backoff.delay_seconds(attempt, self._random))
 
-    def _tell_role(self) -> None:
-        if (role := self._queue.role) != self._told:
-            self._told = role
-            log.info(f"mqtt bridge {role}")
+    def _becomes_active(self) -> bool:
+        if (role := self._queue.role) == self._told:
+            return False
+        self._told = role
+        log.info(f"mqtt bridge {role}")
+        return role == "active"
 
     def _count(self, moves: Sequence[Move]) -> None:
         if self._failing:
@@ -165,6 +176,14 @@ class Bridge:
         self._moved += len(moves)
         for whose, number in Counter(_whose(output.message) for move in moves for output in move.outputs).items():
             self._metrics.count(table.BRIDGED, whose, amount=number)
+
+
+async def _is_set_within(stop: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await stop.wait()
+    except TimeoutError:
+        return False
 
 
 def _whose(message: Envelope) -> str:

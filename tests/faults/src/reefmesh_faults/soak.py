@@ -6,6 +6,7 @@ The services run as an operator runs them, on ActiveMQ and PostgreSQL (or SQLite
 import argparse
 import asyncio
 import json
+import math
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +50,9 @@ EXIT_GROWS: Final = 1
 EXIT_UNAVAILABLE: Final = 69
 EXIT_INTERRUPTED: Final = 130
 SAMPLE_SECONDS: Final = 10.0
+TRANSIT: Final = timedelta(seconds=60)
+"""From a reading to its receipt."""
+
 TICK_SECONDS: Final = 0.1
 AT_ONCE_LIMIT: Final = 500
 REFUSED_PAUSE_SECONDS: Final = 1.0
@@ -68,11 +72,17 @@ exit codes: 0 flat, 1 something grows, 69 no ActiveMQ or PostgreSQL here, 130 in
 
 @dataclass(slots=True, kw_only=True)
 class SteadyLoad:
-    """One reading a message, live, round robin over ``reefs`` reefs with one buoy each, at ``messages_per_second``."""
+    """One reading a message, round robin over ``reefs`` reefs with one buoy each, at ``messages_per_second``.
+
+    A buoy's readings begin at ``begins_at`` and are ``interval`` apart, as those of a real one are: what the services keep of
+    the last hours and days is then full after a minute or two, and not only after hours.
+    """
 
     broker: Broker
     reefs: int
     messages_per_second: float
+    begins_at: datetime
+    interval: timedelta
     producer: Producer = field(default_factory=Producer)
     sent: int = 0
     refused: int = 0
@@ -103,15 +113,17 @@ class SteadyLoad:
 
     def _message(self, number: int, now: datetime) -> Envelope:
         reef, turn = number % self.reefs, number // self.reefs
+        observed_at = self.begins_at + turn * self.interval
+        received_at = observed_at + TRANSIT
         reading = {
-            "observed_at": now.isoformat(),
+            "observed_at": observed_at.isoformat(),
             "channels": {SEA_WATER_TEMPERATURE: 28.0 + turn % 20 / 20, PH_TOTAL_SCALE: 8.02 + turn % 10 / 500},
         }
         body = {
             "schema": TELEMETRY_1,
             "buoy_id": buoy_id(reef),
             "seq": turn,
-            "sent_at": now.isoformat(),
+            "sent_at": received_at.isoformat(),
             "readings": [reading],
         }
         return Envelope(
@@ -120,7 +132,7 @@ class SteadyLoad:
             schema_id=TELEMETRY_1,
             produced_at=now,
             body=json.dumps(body).encode(),
-            headers={"device": buoy_id(reef), "received-at": now.isoformat()},
+            headers={"device": buoy_id(reef), "received-at": received_at.isoformat()},
         )
 
 
@@ -204,7 +216,15 @@ async def _sampled(options: argparse.Namespace) -> AsyncIterator[Sampled]:
         client = open_broker(broker.url(), clock=SystemClock())
         stack.push_async_callback(client.close)
         await client.connect()
-        load = SteadyLoad(broker=client, reefs=options.reefs, messages_per_second=options.rate)
+        interval = timedelta(seconds=options.interval)
+        turns = math.ceil(options.minutes * 60 * options.rate / options.reefs)
+        load = SteadyLoad(
+            broker=client,
+            reefs=options.reefs,
+            messages_per_second=options.rate,
+            begins_at=datetime.now(UTC) - turns * interval - TRANSIT,
+            interval=interval,
+        )
         yield Sampled(services=services, broker=broker, store=store, load=load)
 
 
@@ -244,6 +264,7 @@ def document(options: argparse.Namespace, sampled: Sampled, verdicts: Sequence[V
         "minutes": options.minutes,
         "rate": options.rate,
         "reefs": options.reefs,
+        "interval_seconds": options.interval,
         "store": options.store,
         "sent": sampled.load.sent,
         "refused": sampled.load.refused,
@@ -280,13 +301,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="how long (default: 20)")
     parser.add_argument("--rate", type=float, default=556.0, metavar="R", help="messages a second (default: 556)")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=1800.0,
+        metavar="S",
+        help="between the readings of a buoy, by its clock (default: 1800)",
+    )
     parser.add_argument("--reefs", type=int, default=1000, metavar="N", help="with one buoy each (default: 1000)")
     parser.add_argument("--store", choices=("postgresql", "sqlite"), default="postgresql", help="the databases")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and all samples there")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the samples there (.svg or .png)")
     options = parser.parse_args(arguments)
-    if options.minutes * 60 < FEWEST_SAMPLES * SAMPLE_SECONDS or options.rate <= 0 or options.reefs < 1:
-        parser.error("--minutes must be 0.7 or more, --rate and --reefs above 0")
+    if options.minutes * 60 < FEWEST_SAMPLES * SAMPLE_SECONDS or min(options.rate, options.interval) <= 0 or options.reefs < 1:
+        parser.error("--minutes must be 0.7 or more, --rate, --interval and --reefs above 0")
     configure_logging("reefmesh-soak", level="error")
     people = Console(stderr=True, highlight=False)
     try:
