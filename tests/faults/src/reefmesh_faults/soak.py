@@ -6,7 +6,6 @@ The services run as an operator runs them, on ActiveMQ and PostgreSQL (or SQLite
 import argparse
 import asyncio
 import json
-import math
 import sys
 import tempfile
 import time
@@ -50,9 +49,12 @@ EXIT_GROWS: Final = 1
 EXIT_UNAVAILABLE: Final = 69
 EXIT_INTERRUPTED: Final = 130
 SAMPLE_SECONDS: Final = 10.0
-TRANSIT: Final = timedelta(seconds=60)
-"""From a reading to its receipt."""
+BACKLOG_READINGS: Final = 3_200
+"""Of each buoy: a little more than ingest keeps of one for the flat-line test (twice ``flat_line_points_limit``)."""
 
+BATCH_READINGS: Final = 400
+BACKLOG_REEFS: Final = 10
+FILL_LIMIT_SECONDS: Final = 900.0
 TICK_SECONDS: Final = 0.1
 AT_ONCE_LIMIT: Final = 500
 REFUSED_PAUSE_SECONDS: Final = 1.0
@@ -72,20 +74,32 @@ exit codes: 0 flat, 1 something grows, 69 no ActiveMQ or PostgreSQL here, 130 in
 
 @dataclass(slots=True, kw_only=True)
 class SteadyLoad:
-    """One reading a message, round robin over ``reefs`` reefs with one buoy each, at ``messages_per_second``.
+    """One reading a message, live, round robin over ``reefs`` reefs with one buoy each, at ``messages_per_second``.
 
-    A buoy's readings begin at ``begins_at`` and are ``interval`` apart, as those of a real one are: what the services keep of
-    the last hours and days is then full after a minute or two, and not only after hours.
+    ``fill`` first sends what the buoys would have reported before: as much as the services keep of a buoy's last points, so
+    that memory is at its height when the time begins, and not only after hours.
     """
 
     broker: Broker
     reefs: int
     messages_per_second: float
-    begins_at: datetime
-    interval: timedelta
     producer: Producer = field(default_factory=Producer)
+    filled: int = 0
     sent: int = 0
     refused: int = 0
+
+    async def fill(self) -> None:
+        """Publish the backlog, in batches, oldest first."""
+        interval = timedelta(seconds=self.reefs / self.messages_per_second)
+        begins_at = datetime.now(UTC) - BACKLOG_READINGS * interval
+        for turn in range(0, BACKLOG_READINGS, BATCH_READINGS):
+            turns = range(turn, turn + BATCH_READINGS)
+            instants = [begins_at + each * interval for each in turns]
+            for start in range(0, self.reefs, BACKLOG_REEFS):
+                reefs = range(start, min(start + BACKLOG_REEFS, self.reefs))
+                messages = [self._message(f"backlog/{reef}/{turn}", reef, turns, instants) for reef in reefs]
+                await self._publish_until_confirmed(self.producer.link(messages))
+                self.filled += len(messages)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -94,45 +108,51 @@ class SteadyLoad:
         while True:
             due = int((loop.time() - began) * self.messages_per_second) - self.sent
             if due > 0:
-                await self._publish(range(self.sent, self.sent + min(due, AT_ONCE_LIMIT)))
+                numbers = range(self.sent, self.sent + min(due, AT_ONCE_LIMIT))
+                now = datetime.now(UTC)
+                messages = [
+                    self._message(f"soak/{number}", number % self.reefs, [number // self.reefs], [now]) for number in numbers
+                ]
+                await self._publish_until_confirmed(self.producer.link(messages))
+                self.sent = numbers.stop
             if due < AT_ONCE_LIMIT:
                 await asyncio.sleep(TICK_SECONDS)
 
-    async def _publish(self, numbers: range) -> None:
-        now = datetime.now(UTC)
-        messages = self.producer.link([self._message(number, now) for number in numbers])
+    async def _publish_until_confirmed(self, messages: Sequence[Envelope]) -> None:
         publications = [Publication(channel=TELEMETRY, message=message) for message in messages]
-        try:
-            await self.broker.publish(publications)
-        except TransientError:
-            self.refused += len(publications)  # they are sent again in a moment, under the same ids
-            await asyncio.sleep(REFUSED_PAUSE_SECONDS)
-        else:
-            self.producer.confirmed(messages)
-            self.sent = numbers.stop
+        while True:
+            try:
+                await self.broker.publish(publications)
+            except TransientError:
+                self.refused += len(publications)
+                await asyncio.sleep(REFUSED_PAUSE_SECONDS)
+            else:
+                self.producer.confirmed(messages)
+                return
 
-    def _message(self, number: int, now: datetime) -> Envelope:
-        reef, turn = number % self.reefs, number // self.reefs
-        observed_at = self.begins_at + turn * self.interval
-        received_at = observed_at + TRANSIT
-        reading = {
-            "observed_at": observed_at.isoformat(),
-            "channels": {SEA_WATER_TEMPERATURE: 28.0 + turn % 20 / 20, PH_TOTAL_SCALE: 8.02 + turn % 10 / 500},
-        }
+    def _message(self, event_id: str, reef: int, turns: Sequence[int], instants: Sequence[datetime]) -> Envelope:
+        now = datetime.now(UTC)
+        readings = [
+            {
+                "observed_at": observed_at.isoformat(),
+                "channels": {SEA_WATER_TEMPERATURE: 28.0 + turn % 20 / 20, PH_TOTAL_SCALE: 8.02 + turn % 10 / 500},
+            }
+            for turn, observed_at in zip(turns, instants, strict=True)
+        ]
         body = {
             "schema": TELEMETRY_1,
             "buoy_id": buoy_id(reef),
-            "seq": turn,
-            "sent_at": received_at.isoformat(),
-            "readings": [reading],
+            "seq": turns[0],
+            "sent_at": now.isoformat(),
+            "readings": readings,
         }
         return Envelope(
-            event_id=f"soak/{number}",
+            event_id=event_id,
             reef_id=reef_id(reef),
             schema_id=TELEMETRY_1,
             produced_at=now,
             body=json.dumps(body).encode(),
-            headers={"device": buoy_id(reef), "received-at": received_at.isoformat()},
+            headers={"device": buoy_id(reef), "received-at": now.isoformat()},
         )
 
 
@@ -166,13 +186,13 @@ class Sampled:
         if self.store is not None and (pid := self.store.pid) is not None:
             server = psutil.Process(pid)
             self._note("postgresql processes", at_seconds, len(server.children()))
-        for name, depth in self._queues().items():
+        for name, depth in self.waiting().items():
             self._note(f"{name} queue", at_seconds, depth)
 
-    def _queues(self) -> dict[str, float]:
+    def waiting(self) -> dict[str, float]:
         """Return what waits, as each consumer's counters tell: what was published for it less what it has handled."""
         published = {
-            "ingest": float(self.load.sent),
+            "ingest": float(self.load.filled + self.load.sent),
             "scoring": self._count("ingest", table.PUBLISHED.name, channel=READINGS),
             "alerts": self._count("scoring", table.PUBLISHED.name, channel=SCORES),
         }
@@ -216,15 +236,7 @@ async def _sampled(options: argparse.Namespace) -> AsyncIterator[Sampled]:
         client = open_broker(broker.url(), clock=SystemClock())
         stack.push_async_callback(client.close)
         await client.connect()
-        interval = timedelta(seconds=options.interval)
-        turns = math.ceil(options.minutes * 60 * options.rate / options.reefs)
-        load = SteadyLoad(
-            broker=client,
-            reefs=options.reefs,
-            messages_per_second=options.rate,
-            begins_at=datetime.now(UTC) - turns * interval - TRANSIT,
-            interval=interval,
-        )
+        load = SteadyLoad(broker=client, reefs=options.reefs, messages_per_second=options.rate)
         yield Sampled(services=services, broker=broker, store=store, load=load)
 
 
@@ -242,6 +254,11 @@ def _buoys(count: int) -> Iterator[BuoyEntry]:
 async def soak(options: argparse.Namespace, people: Console) -> Sampled:
     """Run the load and sample until the time is over. Raises RuntimeError when a process ended meanwhile."""
     async with _sampled(options) as sampled:
+        people.print("the buoys send their backlog")
+        await sampled.load.fill()
+        async with asyncio.timeout(FILL_LIMIT_SECONDS):
+            while any((await asyncio.to_thread(sampled.waiting)).values()):  # noqa: ASYNC110 - metrics tell no event
+                await asyncio.sleep(1.0)
         began = time.monotonic()
         publishing = asyncio.create_task(sampled.load.run(), name="load")
         try:
@@ -264,7 +281,6 @@ def document(options: argparse.Namespace, sampled: Sampled, verdicts: Sequence[V
         "minutes": options.minutes,
         "rate": options.rate,
         "reefs": options.reefs,
-        "interval_seconds": options.interval,
         "store": options.store,
         "sent": sampled.load.sent,
         "refused": sampled.load.refused,
@@ -301,20 +317,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=20.0, help="how long (default: 20)")
     parser.add_argument("--rate", type=float, default=556.0, metavar="R", help="messages a second (default: 556)")
-    parser.add_argument(
-        "--interval",
-        type=float,
-        default=1800.0,
-        metavar="S",
-        help="between the readings of a buoy, by its clock (default: 1800)",
-    )
-    parser.add_argument("--reefs", type=int, default=1000, metavar="N", help="with one buoy each (default: 1000)")
+    parser.add_argument("--reefs", type=int, default=200, metavar="N", help="with one buoy each (default: 200)")
     parser.add_argument("--store", choices=("postgresql", "sqlite"), default="postgresql", help="the databases")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and all samples there")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the samples there (.svg or .png)")
     options = parser.parse_args(arguments)
-    if options.minutes * 60 < FEWEST_SAMPLES * SAMPLE_SECONDS or min(options.rate, options.interval) <= 0 or options.reefs < 1:
-        parser.error("--minutes must be 0.7 or more, --rate, --interval and --reefs above 0")
+    if options.minutes * 60 < FEWEST_SAMPLES * SAMPLE_SECONDS or options.rate <= 0 or options.reefs < 1:
+        parser.error("--minutes must be 0.7 or more, --rate and --reefs above 0")
     configure_logging("reefmesh-soak", level="error")
     people = Console(stderr=True, highlight=False)
     try:
