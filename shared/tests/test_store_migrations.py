@@ -19,6 +19,9 @@ def migration_set(*scripts: str, name: str = "service") -> MigrationSet:
     return MigrationSet(name=name, migrations=migrations)
 
 
+OWN = [("store", 1), ("store", 2)]
+"""The store's own migrations, as they are recorded beside a service's."""
+
 FIRST = "CREATE TABLE first (x BIGINT NOT NULL);\nINSERT INTO first (x) VALUES (1);"
 SECOND = "-- a comment; with a semicolon\nCREATE TABLE second (y TEXT NOT NULL);\nINSERT INTO second (y) VALUES ('a;b -- c')"
 BROKEN = "CREATE TABLE half (x BIGINT);\nCREATE TABLE first (x BIGINT);"
@@ -37,14 +40,14 @@ async def reopen(url: str, *sets: MigrationSet) -> list[tuple[str, int]]:
 
 
 async def test_migrations_are_applied_once_in_order_and_recorded(shared_database_url: str) -> None:
-    assert await reopen(shared_database_url, migration_set(FIRST)) == [("service", 1), ("store", 1)]
+    assert await reopen(shared_database_url, migration_set(FIRST)) == [("service", 1), *OWN]
 
     store = open_store(shared_database_url, migrations=[migration_set(FIRST, SECOND)])
     await store.open()
     assert await store.fetch("SELECT x, y FROM first, second") == [(1, "a;b -- c")]
     await store.close()
 
-    assert await reopen(shared_database_url, migration_set(FIRST, SECOND)) == [("service", 1), ("service", 2), ("store", 1)]
+    assert await reopen(shared_database_url, migration_set(FIRST, SECOND)) == [("service", 1), ("service", 2), *OWN]
 
 
 async def test_processes_that_start_together_migrate_once(shared_database_url: str) -> None:
@@ -52,7 +55,7 @@ async def test_processes_that_start_together_migrate_once(shared_database_url: s
 
     records = await asyncio.gather(*(reopen(shared_database_url, migration_set(*steps)) for _ in range(6)))
 
-    assert records == [[*(("service", n) for n in range(1, 7)), ("store", 1)]] * 6
+    assert records == [[*(("service", n) for n in range(1, 7)), *OWN]] * 6
 
 
 async def test_database_newer_than_the_program_is_refused(shared_database_url: str) -> None:
@@ -85,7 +88,7 @@ async def test_failing_migration_leaves_nothing_of_itself(shared_database_url: s
         await reopen(shared_database_url, migration_set(FIRST, BROKEN))
 
     mended = migration_set(FIRST, "CREATE TABLE half (x BIGINT);")
-    assert await reopen(shared_database_url, mended) == [("service", 1), ("service", 2), ("store", 1)]
+    assert await reopen(shared_database_url, mended) == [("service", 1), ("service", 2), *OWN]
 
 
 async def test_store_that_could_not_open_opens_later(shared_database_url: str) -> None:
@@ -129,5 +132,5 @@ def test_numbers_with_a_gap_are_a_mistake() -> None:
 
 def test_the_stores_own_migrations_are_package_data() -> None:
     own = read_migrations("store", "reefmesh.store")
-    assert [migration.name for migration in own.migrations] == ["mesh"]
+    assert [migration.name for migration in own.migrations] == ["mesh", "outbox_of_a_reef"]
     assert next_migration([own], {}, database="it") == (own, own.migrations[0])

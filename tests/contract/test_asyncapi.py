@@ -15,6 +15,7 @@ from jsonschema import Draft7Validator
 from reefmesh.broker.activemq.destinations import mqtt_topic
 from reefmesh.broker.activemq.message_headers import ENVELOPE
 from reefmesh.contracts import channels
+from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID
 from reefmesh_ingest.domain.decode import DECODERS, Report
 from reefmesh_ingest.domain.device_message import device_of
 
@@ -108,7 +109,8 @@ def test_sample_of_telemetry_is_understood_by_its_decoder(document: dict[str, An
 def test_headers_are_those_of_the_envelope(document: dict[str, Any]) -> None:
     messages = document["components"]["messages"]
     assert set(messages["readings-1"]["headers"]["properties"]) == set(ENVELOPE)
-    assert set(messages["telemetry-1"]["headers"]["properties"]) == {*ENVELOPE, "device", "received-at"} - {"seq"}
+    of_telemetry = {"device", "received-at", PRODUCER_ID, FOLLOWS}
+    assert set(messages["telemetry-1"]["headers"]["properties"]) == {*ENVELOPE, *of_telemetry} - {"seq"}
 
 
 def test_channels_are_those_of_the_mesh_and_of_its_devices(document: dict[str, Any]) -> None:

@@ -13,13 +13,21 @@ from reefmesh_faults.simulation.history import Confirmed, History, Sent
 
 
 class Devices:
-    """``telemetry``: each reef's messages, in order."""
+    """``telemetry``: each reef's messages, in order; ``says_what_it_follows``: whether the messages do."""
 
-    def __init__(self, telemetry: Mapping[str, Sequence[Telemetry]], history: History, random: Random) -> None:
+    def __init__(
+        self,
+        telemetry: Mapping[str, Sequence[Telemetry]],
+        history: History,
+        random: Random,
+        *,
+        says_what_it_follows: bool,
+    ) -> None:
         self._telemetry = telemetry
         self._history = history
         self._random = random
         self._producer = Producer("devices")
+        self._says_what_it_follows = says_what_it_follows
         self._confirmed = dict.fromkeys(telemetry, 0)
 
     @property
@@ -40,7 +48,7 @@ class Devices:
     async def _send(self, broker: Broker, reef_id: str) -> None:
         for each in self._telemetry[reef_id][self._confirmed[reef_id] :]:
             await asyncio.sleep(each.after_seconds)
-            (message,) = self._producer.link([each.message])
+            (message,) = self._producer.link([each.message]) if self._says_what_it_follows else (each.message,)
             self._history.add(Sent(event_id=message.event_id, reef_id=reef_id))
             while True:
                 try:

@@ -32,7 +32,7 @@ def _as_it_is(broker: Broker) -> Broker:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
     """How the parts are put together; as it is without arguments, the mesh is whole. ``left_out``: kinds of faults that do not
-    come, so that nothing is seen but what the one safeguard is for."""
+    come, so that nothing is seen but what the one safeguard is for. ``says_what_it_follows``: whether telemetry does."""
 
     name: str = "none"
     what: str = "the mesh as it is"
@@ -41,6 +41,7 @@ class Composition:
     broker: Callable[[Broker], Broker] = _as_it_is
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     left_out: frozenset[str] = frozenset()
+    says_what_it_follows: bool = True
 
 
 def _forgets_inputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
@@ -119,10 +120,10 @@ SWITCHES: Final = (
     Composition(name="outbox", what="outputs are not kept until they are out", write=_forgets_outputs),
     Composition(
         name="version fence",
-        what="a unit made from an old version is written; nothing waits for a missing message either, which would heal most",
+        what="a unit made from an old version is written; telemetry does not say what it follows, which would heal it too",
         write=_believes_everybody,
-        limits=IMPATIENT,
         left_out=STOP,
+        says_what_it_follows=False,
     ),
     Composition(name="drain order", what="unsubscribe first, then finish and acknowledge", broker=UnsubscribesFirst),
     Composition(name="prefetch 1", what="the broker sends three messages ahead", rules=BrokerRules(prefetch=3)),
@@ -133,7 +134,7 @@ SWITCHES: Final = (
     ),
     Composition(
         name="group map policy",
-        what="the broker remembers the owner of one group; nothing waits for a missing message either, which would heal it",
+        what="the broker remembers the owner of one group; nothing waits for a missing message, which would heal it too",
         rules=BrokerRules(groups_limit=1),
         limits=IMPATIENT,
         left_out=STOP,

@@ -94,7 +94,12 @@ class World:
             limits=composition.limits,
         )
         self._kinds = {kind: weight for kind, weight in self.faults.items() if kind not in composition.left_out}
-        self._devices = Devices(self._reference.fleet.telemetry, self._history, self._around.random)
+        self._devices = Devices(
+            self._reference.fleet.telemetry,
+            self._history,
+            self._around.random,
+            says_what_it_follows=composition.says_what_it_follows,
+        )
         self._living: dict[str, list[MeshProcess]] = {kind: [] for kind in self.processes}
         self._all: list[Process] = []
         self._started: Counter[str] = Counter()
