@@ -18,6 +18,8 @@ from reefmesh.errors import TransientError
 from reefmesh.observability.traceparent import traceparent_from
 from reefmesh.service import positions
 from reefmesh.service.handler import Output
+from reefmesh.service.outbox import send_unsent
+from reefmesh.service.waiting import is_set_within
 from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import look_at_deadlines, next_deadline_us
@@ -66,7 +68,7 @@ class Ticker:
     async def run(self, stop: asyncio.Event) -> None:
         """Look until ``stop``; a broker or store that is away only delays it."""
         wait_seconds = self._grace_seconds
-        while not await _is_set_within(stop, wait_seconds):
+        while not await is_set_within(stop, wait_seconds):
             wait_seconds = self._interval_seconds
             try:
                 if await self._has_heard_all():
@@ -147,24 +149,12 @@ class Ticker:
         """Publish the reef's outputs in order, earlier ones that nobody may have sent too, if the broker is there; if not, the
         outbox relay does it later."""
         unsent = await self._store.unsent_outputs(reef_id)
-        if not unsent:
-            return
         try:
-            await self._broker.publish([publication for _, publication in unsent])
+            await send_unsent(unsent, broker=self._broker, store=self._store)
         except TransientError as error:
             log.warning("alerts wait in the outbox", messages=len(unsent), reason=str(error))
-            return
-        await self._store.outputs_sent(list(dict.fromkeys(cause for cause, _ in unsent)))
 
     async def _has_heard_all(self) -> bool:
         """Tell whether the scores that wait, as far as the engine can tell, are too young to matter."""
         own = (await self._broker.statistics()).subscriptions.get(ALERTING)
         return own is None or own.oldest_age_seconds is None or own.oldest_age_seconds <= LAG_LIMIT_SECONDS
-
-
-async def _is_set_within(stop: asyncio.Event, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(stop.wait(), timeout=seconds)
-    except TimeoutError:
-        return False
-    return True

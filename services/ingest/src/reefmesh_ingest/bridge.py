@@ -22,6 +22,7 @@ from reefmesh.observability import table
 from reefmesh.observability.health import Check
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.backoff import Backoff
+from reefmesh.service.waiting import is_set_within
 from reefmesh_ingest.domain.device_message import device_of, telemetry_of
 from reefmesh_ingest.register.table import Register
 
@@ -72,7 +73,7 @@ class Bridge:
             await self._start(stop)
             while batch := await self._queue.receive():
                 if self._becomes_active() and not batch[0].redelivered:
-                    await _is_set_within(stop, self._takeover_seconds)
+                    await is_set_within(stop, self._takeover_seconds)
                 await self._move(batch, stop)
         finally:
             stopping.cancel()
@@ -159,7 +160,7 @@ class Bridge:
         if attempt == 1:
             log.warning("mqtt bridge cannot move messages, and tries again", reason=str(failure))
         self._failing = str(failure)
-        await _is_set_within(stop, self._backoff.delay_seconds(attempt, self._random))
+        await is_set_within(stop, self._backoff.delay_seconds(attempt, self._random))
 
     def _becomes_active(self) -> bool:
         if (role := self._queue.role) == self._told:
@@ -176,14 +177,6 @@ class Bridge:
         self._moved += len(moves)
         for whose, number in Counter(_whose(output.message) for move in moves for output in move.outputs).items():
             self._metrics.count(table.BRIDGED, whose, amount=number)
-
-
-async def _is_set_within(stop: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            return await stop.wait()
-    except TimeoutError:
-        return False
 
 
 def _whose(message: Envelope) -> str:

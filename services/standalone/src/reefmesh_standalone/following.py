@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from reefmesh.contracts import channels
+from reefmesh.service.waiting import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_ingest.receipts import Receipt, receipts_of
 from reefmesh_standalone.mesh import Stores
@@ -50,10 +51,7 @@ class Follower:
             report(len(self.receipts))
             if done or stop.is_set() or (ended is not None and ended.is_set()):
                 return done
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=POLL_SECONDS)
-            except TimeoutError:
-                continue
+            await is_set_within(stop, POLL_SECONDS)
 
     async def _passed(self, reef_id: str) -> bool:
         """Upstream first: what it says then is final, as all telemetry of the reef has its receipts."""

@@ -14,6 +14,7 @@ from reefmesh.contracts import channels
 from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Assembled, Parts, assemble, log_broker_event
+from reefmesh.service.waiting import is_set_within
 from reefmesh.settings import ServiceSettings
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Store
@@ -94,10 +95,7 @@ class Mesh:
             known = (await self.broker.statistics()).subscriptions
             if not any(known[each].waiting_messages or known[each].in_flight_messages for each in SUBSCRIPTIONS):
                 return True
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=POLL_SECONDS)
-            except TimeoutError:
-                continue
+            await is_set_within(stop, POLL_SECONDS)
         return False
 
 

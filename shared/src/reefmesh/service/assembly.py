@@ -1,7 +1,6 @@
 """From a service's blueprint to a service that runs: its store, lanes, background tasks, health and metrics."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay
+from reefmesh.service.waiting import is_set_within
 from reefmesh.service.worker import Worker, WorkerLimits
 from reefmesh.settings import ServiceSettings
 from reefmesh.store.connect import open_store
@@ -163,8 +163,7 @@ def log_broker_event(event: BrokerEvent) -> None:
 async def _linger(stop: asyncio.Event, seconds: float) -> None:
     """Show the pages a little longer: the scrape is to see why this process ends, and who starts it again is not to hurry."""
     log.warning("pages linger", seconds=seconds)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), timeout=seconds)
+    await is_set_within(stop, seconds)
 
 
 def _until_stopped(health: Health) -> Background:

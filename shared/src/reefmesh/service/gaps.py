@@ -35,6 +35,8 @@ class _Waiting:
 
 
 class Gaps:
+    """Of one subscription: which reefs wait for a message that has not come, since when, and which have waited in vain."""
+
     def __init__(self, *, patience_seconds: float) -> None:
         self._patience_seconds = patience_seconds
         self._waiting: dict[str, _Waiting] = {}

@@ -15,6 +15,8 @@ from reefmesh.broker.port import Broker, Publication
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
+from reefmesh.service.outbox import send_unsent
+from reefmesh.service.waiting import is_set_within
 from reefmesh.store.port import Store
 
 log = structlog.get_logger()
@@ -47,17 +49,13 @@ class OutboxRelay:
                 await self.relay_once()
             except TransientError as error:
                 log.warning("outbox relay waits", reason=str(error))
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=self._interval.total_seconds())
-            except TimeoutError:
-                continue
+            await is_set_within(stop, self._interval.total_seconds())
 
     async def relay_once(self) -> int:
         """Send what is overdue now; returns how many messages that were."""
         sent = 0
         while overdue := await self._overdue():
-            await self._broker.publish([publication for _, publication in overdue])
-            await self._store.outputs_sent(_causes(overdue))
+            await send_unsent(overdue, broker=self._broker, store=self._store)
             sent += len(overdue)
             if self._metrics is not None:
                 self._metrics.count(table.OUTPUTS_RESENT, amount=len(overdue))
@@ -72,7 +70,3 @@ class OutboxRelay:
         if self._metrics is not None:
             self._metrics.set(table.OUTPUTS_OVERDUE, len(overdue))
         return overdue
-
-
-def _causes(overdue: Sequence[tuple[str, Publication]]) -> list[str]:
-    return list(dict.fromkeys(cause for cause, _ in overdue))

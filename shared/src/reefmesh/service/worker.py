@@ -32,7 +32,9 @@ from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.gaps import EarlierMissing, Gaps
 from reefmesh.service.handler import Handler, Output
+from reefmesh.service.outbox import send_unsent
 from reefmesh.service.reefs import Reef, Reefs
+from reefmesh.service.waiting import is_set_within
 from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
 
 S = TypeVar("S")
@@ -312,8 +314,7 @@ class Worker(Generic[S]):
         unsent = await self._store.unsent_outputs(reef.reef_id)
         earlier = list(takewhile(lambda each: each[0] != message.event_id, unsent))
         if earlier:
-            await self._broker.publish([publication for _, publication in earlier])
-            await self._store.outputs_sent(list(dict.fromkeys(cause for cause, _ in earlier)))
+            await send_unsent(earlier, broker=self._broker, store=self._store)
             self._metrics.count(table.OUTPUTS_RESENT, amount=len(earlier))
             log.info("earlier outputs sent first", messages=len(earlier))
         reef.has_outputs = False
@@ -448,11 +449,7 @@ class Worker(Generic[S]):
     async def _wait_before_retry(self, attempt: int) -> bool:
         """Wait for the backoff; False when the worker drains meanwhile."""
         delay_seconds = self._limits.backoff.delay_seconds(attempt, self._random)
-        try:
-            await asyncio.wait_for(self._draining.wait(), timeout=delay_seconds)
-        except TimeoutError:
-            return True
-        return False
+        return not await is_set_within(self._draining, delay_seconds)
 
     async def _give_back(self, lane: Lane, delivery: Delivery) -> None:
         try:

@@ -19,6 +19,7 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.command import run_service
 from reefmesh.service.lifecycle import Background
+from reefmesh.service.waiting import is_set_within
 from reefmesh.settings import ServiceSettings
 from reefmesh_alerts import bootstrap as alerts
 from reefmesh_alerts.settings import AlertsSettings
@@ -68,10 +69,7 @@ class Counters:
         """Look until ``stop``; a process that is killed loses what it counted since the last look."""
         while not stop.is_set():
             self._write()
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=LOOK_SECONDS)
-            except TimeoutError:
-                continue
+            await is_set_within(stop, LOOK_SECONDS)
         self._write()
 
     def _write(self) -> None:

@@ -1,7 +1,6 @@
 """All channels side by side: one lane each, as the subscriptions file has them now."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
@@ -13,6 +12,7 @@ from reefmesh.clock import Clock
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
+from reefmesh.service.waiting import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_alerts.channels.opening import open_channel
 from reefmesh_alerts.channels.port import Channel
@@ -70,7 +70,7 @@ class Dispatcher:
                 if self._clock.now() >= expires_at:
                     expires_at = self._clock.now() + EXPIRE_EVERY
                     await self._expire_safely()
-                await _wait(stop, self._poll_seconds)
+                await is_set_within(stop, self._poll_seconds)
                 for lane in [lane for lane, task in rounds.items() if task.done()]:
                     fault = rounds.pop(lane).exception()
                     if fault is not None:
@@ -123,7 +123,7 @@ class Dispatcher:
                 log.warning("deliveries wait", channel=lane.entry.name, reason=str(error))
                 delivered = 0
             if not delivered:
-                await _wait(stop, self._poll_seconds)
+                await is_set_within(stop, self._poll_seconds)
 
     async def _deliver_all(self, lane: ChannelLane) -> int:
         total = 0
@@ -173,9 +173,3 @@ class Dispatcher:
             random=self._random,
             limits=self._limits,
         )
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    """Wait that long, or until ``stop``."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), timeout=seconds)

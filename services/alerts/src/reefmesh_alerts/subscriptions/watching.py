@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from reefmesh.errors import ConfigurationError
+from reefmesh.service.waiting import is_set_within
 from reefmesh_alerts.subscriptions.entries import ChannelEntry, SubscriptionEntry, SubscriptionsFile
 from reefmesh_alerts.subscriptions.file import CONSOLE_ALONE, read_subscriptions
 
@@ -73,10 +74,7 @@ class Subscriptions:
         """Look at the file again and again until ``stop``."""
         while not stop.is_set():
             await asyncio.to_thread(self.look)
-            try:
-                await asyncio.wait_for(stop.wait(), timeout=LOOK_EVERY_SECONDS)
-            except TimeoutError:
-                continue
+            await is_set_within(stop, LOOK_EVERY_SECONDS)
 
 
 def _digest(path: Path) -> str:

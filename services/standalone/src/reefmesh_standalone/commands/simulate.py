@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from random import Random
@@ -23,6 +22,7 @@ from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
 from reefmesh.observability.progress import Progress
 from reefmesh.service.backoff import Backoff
+from reefmesh.service.waiting import is_set_within
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
@@ -153,7 +153,7 @@ class SimulatedFleet:
             due = [following]
             wait = self._pace.until(following.received_at, self._clock.now())
             if wait:
-                await _wait(stop, min(wait.total_seconds(), LONGEST_WAIT_SECONDS))
+                await is_set_within(stop, min(wait.total_seconds(), LONGEST_WAIT_SECONDS))
                 continue
             simulated = self._pace.simulated(self._clock.now())
             for following in islice(said, MESSAGES_PER_PUBLISH):
@@ -179,7 +179,7 @@ class SimulatedFleet:
             except (BrokerUnavailable, PublishRefused) as error:
                 attempt += 1
                 log.warning("telemetry not taken", error=str(error), attempt=attempt)
-                await _wait(stop, backoff.delay_seconds(attempt, self._random))
+                await is_set_within(stop, backoff.delay_seconds(attempt, self._random))
                 if stop.is_set():
                     return False
             else:
@@ -193,8 +193,3 @@ class SimulatedFleet:
             self._told_at = now
             self._said_until.write(last.received_at)
             log.info("telemetry confirmed", messages=self.confirmed, simulated=last.received_at.isoformat())
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), timeout=seconds)

@@ -1,6 +1,7 @@
 """One schedule: a fleet, processes, faults drawn from a seed, rest, silence, rest, and the judgement."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Outcome:
     virtual_seconds: float
 
 
-class World:
+class World(ABC):
     """What all schedules have in common. A subclass says which kinds of processes there are, on which broker."""
 
     faults: ClassVar[Mapping[str, int]]
@@ -134,28 +135,28 @@ class World:
 
     # what a subclass says
 
-    async def _prepare(self) -> None:
+    async def _prepare(self) -> None:  # noqa: B027 - nothing, unless a world says more
         """Before any process starts."""
 
+    @abstractmethod
     def _work(self, born: MeshProcess) -> Coroutine[Any, Any, bool]:
         """What a process does, to its end; returns whether it drained in time."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _released(self, born: MeshProcess) -> None:
         """What the kernel takes back of a process that is gone."""
-        raise NotImplementedError
 
-    def _frozen(self, born: MeshProcess) -> None:
+    def _frozen(self, born: MeshProcess) -> None:  # noqa: B027 - nothing, unless a world says more
         """What else befalls a process that is frozen."""
 
-    def _befall_otherwise(self, kind: str, service: str, victim: MeshProcess | None) -> None:
+    def _befall_otherwise(self, kind: str, service: str, victim: MeshProcess | None) -> None:  # noqa: B027 - nothing, unless a world says more
         """A fault that not every world has."""
 
+    @abstractmethod
     def _unsettled_messages(self, service: str) -> int:
         """How many messages a service has still to work off."""
-        raise NotImplementedError
 
-    def _note_queues(self) -> None:
+    def _note_queues(self) -> None:  # noqa: B027 - nothing, unless a world says more
         """Add to the history what got which place in which queue, if it is not there yet."""
 
     # the processes
