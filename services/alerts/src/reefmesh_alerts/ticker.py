@@ -5,22 +5,19 @@ of the reef, its version and its deadline: of several looks one is written, the 
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
-from reefmesh.broker.port import Broker, Publication
+from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import ALERTING
-from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.contracts.envelope import event_id_of
 from reefmesh.errors import TransientError
 from reefmesh.observability.traceparent import traceparent_from
-from reefmesh.service import positions
-from reefmesh.service.handler import Output
-from reefmesh.service.outbox import send_unsent
+from reefmesh.service.outbox import address, send_unsent
 from reefmesh.service.waiting import is_set_within
-from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
+from reefmesh.store.port import AlreadyApplied, Committed, Stale, Store, Unit
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import look_at_deadlines, next_deadline_us
 from reefmesh_alerts.domain.transition import microseconds
@@ -101,7 +98,14 @@ class Ticker:
         watch, writes, outputs = record(reef_id, watch, transitions, raised_at=now, subscriptions=self._subscriptions.entries)
         watch, moved = move_deadline(reef_id, watch)
         event_id = event_id_of(f"tick/{reef_id}", f"{row.version}/{deadline_us}")
-        cursor, publications = self._address(reef_id, event_id, row.cursor, outputs)
+        cursor, publications = address(
+            outputs,
+            cause=event_id,
+            reef_id=reef_id,
+            cursor=row.cursor,
+            now=self._clock.now(),
+            traceparent=traceparent_from(event_id),
+        )
         result = await self._store.commit(
             Unit(
                 reef_id=reef_id,
@@ -125,25 +129,6 @@ class Ticker:
                 # A score, or another process's look, came first; the next look starts from what it wrote.
                 log.debug("deadline passed to another", reef_id=reef_id)
         return 0
-
-    def _address(
-        self, reef_id: str, event_id: str, cursor: Cursor, outputs: Sequence[Output]
-    ) -> tuple[Cursor, list[Publication]]:
-        now = self._clock.now()
-        publications = []
-        for output in outputs:
-            cursor, (seq,) = positions.next_seqs(cursor, output.channel, 1)
-            message = Envelope(
-                event_id=event_id_of(event_id, output.step),
-                reef_id=reef_id,
-                schema_id=output.schema_id,
-                produced_at=now,
-                body=output.body,
-                seq=seq,
-                traceparent=traceparent_from(event_id),
-            )
-            publications.append(Publication(channel=output.channel, message=message))
-        return cursor, publications
 
     async def _send_outputs(self, reef_id: str) -> None:
         """Publish the reef's outputs in order, earlier ones that nobody may have sent too, if the broker is there; if not, the

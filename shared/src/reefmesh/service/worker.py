@@ -7,8 +7,7 @@ redelivery: the inbox says "applied", the outbox says what is still to be sent.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from random import Random
@@ -19,7 +18,7 @@ import structlog
 from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, LaneLost, Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.envelope import FOLLOWS, Envelope, event_id_of
+from reefmesh.contracts.envelope import FOLLOWS, Envelope
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.observability.carried import CARRIED, Carried
@@ -32,8 +31,9 @@ from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.gaps import EarlierMissing, Gaps
 from reefmesh.service.handler import Handler, Output
-from reefmesh.service.outbox import send_unsent
+from reefmesh.service.outbox import address, send_unsent
 from reefmesh.service.reefs import Reef, Reefs
+from reefmesh.service.suspects import Suspects
 from reefmesh.service.waiting import is_set_within
 from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
 
@@ -43,7 +43,6 @@ log = structlog.get_logger()
 REPLAYED_HEADER: Final = "replayed"
 BEHIND_PARKED: Final = "behind-parked"
 STALE_RETRIES_LIMIT: Final = 100
-SUSPECT_WAIT_SECONDS: Final = 30.0
 GAP_WAITS_GROW_LIMIT: Final = 5
 """Waits before a message is given back for a missing one stop growing here (0.8 s): while in hand, it keeps the other away."""
 
@@ -110,7 +109,7 @@ class Worker(Generic[S]):
         self._breaker = breaker or PoisonBreaker()
         self._random = random or Random()  # noqa: S311  # jitter, not secrets
         self._reefs: Reefs[S] = Reefs(store=store, handler=handler, limit=self._limits.reefs_cached_limit)
-        self._suspects = asyncio.Lock()
+        self._suspects = Suspects(store=store, inbox=self._inbox, crash_limit=self._limits.crash_limit)
         self._gaps = Gaps(patience_seconds=self._limits.gap_patience_seconds)
         self._draining = asyncio.Event()
         self._consumer: Consumer | None = None
@@ -339,29 +338,21 @@ class Worker(Generic[S]):
         cursor = positions.hear(positions.advance(cursor, self._inbox, message.seq), self._inbox, message)
         return positions.take_back(cursor, self._inbox) if message.headers.get(REPLAYED_HEADER) else cursor
 
-    def _address(self, message: Envelope, cursor: Cursor, outputs: Sequence[Output]) -> tuple[Cursor, tuple[Publication, ...]]:
-        """Give each output its envelope: deterministic id, the reef's next number, the input's trace."""
+    def _address(self, message: Envelope, cursor: Cursor, outputs: Sequence[Output]) -> tuple[Cursor, Sequence[Publication]]:
         if not outputs:
             return cursor, ()
         now, trace = self._clock.now(), traceparent_of(message)
-        publications = []
-        for output in outputs:
-            seq = None
-            if output.sequenced:
-                cursor, (seq,) = positions.next_seqs(cursor, output.channel, 1)
-            made = Envelope(
-                event_id=event_id_of(message.event_id, output.step),
-                reef_id=message.reef_id,
-                schema_id=output.schema_id,
-                produced_at=now,
-                body=output.body,
-                seq=seq,
-                traceparent=trace,
-            )
-            if self._tracer is not None:
-                made = made.model_copy(update={"traceparent": self._tracer.create(output.channel, made)})
-            publications.append(Publication(channel=output.channel, message=made))
-        return cursor, tuple(publications)
+        cursor, addressed = address(
+            outputs, cause=message.event_id, reef_id=message.reef_id, cursor=cursor, now=now, traceparent=trace
+        )
+        if self._tracer is not None:
+            addressed = [self._traced(self._tracer, each) for each in addressed]
+        return cursor, addressed
+
+    @staticmethod
+    def _traced(tracer: Tracer, output: Publication) -> Publication:
+        created = tracer.create(output.channel, output.message)
+        return Publication(channel=output.channel, message=output.message.model_copy(update={"traceparent": created}))
 
     def _may_be_outdated(self, cursor: Cursor, message: Envelope) -> bool:
         """What looks like a hole, or like a parked message, may be what another process did while it had the reef."""
@@ -388,31 +379,8 @@ class Worker(Generic[S]):
         return missing
 
     async def _apply_again(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
-        """Apply a message that may have killed a process, or stood beside one that did. From its second redelivery on it is
-        tried while no other such message is, and counted only then: the killer is found out, its neighbours are not blamed."""
-        suspect = self._limits.crash_limit == 1 or await self._store.attempts(self._inbox, message.event_id) > 0
-        async with self._alone() if suspect else nullcontext():
-            await self._refuse_killers(message)
+        async with self._suspects.trying(message):
             return await self._apply(message)
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Wait for the other suspects, but not for ever for one that is stuck."""
-        try:
-            async with asyncio.timeout(SUSPECT_WAIT_SECONDS):
-                await self._suspects.acquire()
-        except TimeoutError:
-            yield
-            return
-        try:
-            yield
-        finally:
-            self._suspects.release()
-
-    async def _refuse_killers(self, message: Envelope) -> None:
-        tries = await self._store.count_attempt(self._inbox, message.event_id)
-        if tries > self._limits.crash_limit:
-            raise PoisonMessage("kills-its-process", f"tried {tries - 1} times without an end")
 
     async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
         """Remember the hole in the reef's row first, then move the message: a crash in between only repeats this."""
