@@ -30,6 +30,21 @@ async def deadlines(bench: AlertsBench) -> int:
     return int(count)
 
 
+async def published_seqs(bench: AlertsBench, count: int) -> list[int | None]:
+    """The numbers of the next alerts on the channel."""
+    consumer = bench.broker.consumer(LISTENER, lanes=1)
+    await consumer.start()
+    seqs = []
+    async with asyncio.timeout(10):
+        for _ in range(count):
+            delivery = await consumer.lanes[0].receive()
+            assert delivery is not None
+            seqs.append(delivery.message.seq)
+            await consumer.lanes[0].settle(delivery, [])
+    await consumer.close()
+    return seqs
+
+
 async def test_silent_buoy_and_stale_verdict_are_told_when_their_time_comes(bench: AlertsBench, samples: type[Samples]) -> None:
     await bench.broker.declare([LISTENER])
     until = samples.START + 2 * HOUR
@@ -44,16 +59,7 @@ async def test_silent_buoy_and_stale_verdict_are_told_when_their_time_comes(benc
 
     assert [("buoy_silent", "opened", "silent"), ("dive", "changed", "unknown")] == await ledger(bench)
     assert 0 == await deadlines(bench)
-    consumer = bench.broker.consumer(LISTENER, lanes=1)
-    await consumer.start()
-    seqs = []
-    for _ in range(2):
-        delivery = await consumer.lanes[0].receive()
-        assert delivery is not None
-        seqs.append(delivery.message.seq)
-        await consumer.lanes[0].settle(delivery, [])
-    assert [1, 2] == seqs
-    await consumer.close()
+    assert [1, 2] == await published_seqs(bench, 2)
 
 
 async def test_order_alerts_that_another_process_left_go_out_before_later_ones(
@@ -79,16 +85,7 @@ async def test_order_alerts_that_another_process_left_go_out_before_later_ones(
     bench.clock.advance(2 * HOUR)
     assert 1 == await bench.ticker.look_once()
 
-    consumer = bench.broker.consumer(LISTENER, lanes=1)
-    await consumer.start()
-    seqs = []
-    for _ in range(2):
-        delivery = await consumer.lanes[0].receive()
-        assert delivery is not None
-        seqs.append(delivery.message.seq)
-        await consumer.lanes[0].settle(delivery, [])
-    assert [1, 2] == seqs
-    await consumer.close()
+    assert [1, 2] == await published_seqs(bench, 2)
 
 
 async def test_several_processes_that_look_at_once_raise_one_alert(bench: AlertsBench, samples: type[Samples]) -> None:
