@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from reefmesh.broker.activemq.destinations import subscription_queue
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.lane import Ticket
+from reefmesh.broker.activemq.message_headers import GROUP, to_frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import Address
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Delivery, Lane, LaneLost, Publication, PublishRefused
@@ -381,3 +384,62 @@ async def test_settled_messages_are_forgotten_by_the_broker(activemq_process: Ac
             give_up(missing)
         assert 0 == kept
         await consumer.drain()
+
+
+async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(activemq_process: ActivemqProcess) -> None:
+    subscription = Subscription("alpha", "siding")
+    async with client(activemq_process.url()) as broker:
+        events = Events(broker)
+        await broker.declare([subscription])
+        consumer = broker.consumer(subscription, lanes=2)
+        await consumer.start()
+        await broker.publish([publication("siding", number) for number in (1, 2)])
+        receiving = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
+        done, (idle,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
+        slow = done.pop().result()
+        assert slow is not None
+        settling: list[asyncio.Task[None]] = []
+
+        def settle_at_once(event: BrokerEvent) -> None:
+            if event.name == "reef_moved":
+                settling.append(asyncio.create_task(consumer.lanes[slow.lane].settle(slow, ())))
+
+        broker.on_event(settle_at_once)
+        await events.until("reef_moved")
+        await asyncio.wait_for(settling[0], PATIENCE_SECONDS)
+        following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
+        assert following is not None
+        assert (1, 2) == (slow.message.seq, following.message.seq)
+        assert isinstance(following.token, Ticket)
+        assert not following.token.mail.slot.leave_when_free, "the siding has ended: this came through one of the lasting slots"
+        await consumer.lanes[following.lane].settle(following, ())
+        await consumer.drain()
+
+
+async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_process: ActivemqProcess) -> None:
+    """Nothing is to be gained for it, and nothing is lost: it comes back through another slot, and the siding is given up."""
+    subscription = Subscription("alpha", "siding-ungrouped")
+    async with client(activemq_process.url()) as broker:
+        events = Events(broker)
+        await broker.declare([subscription])
+        consumer = broker.consumer(subscription, lanes=2)
+        await consumer.start()
+        address = Address.parse(activemq_process.url())
+        session = await Session.open(address, address.endpoints[0], None)
+        headers = [each for each in to_frame(publication("siding-ungrouped").message) if each[0] != GROUP]
+        await session.request("SEND", (("destination", subscription_queue(subscription)), *headers), b"{}")
+        await session.close()
+        receiving = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
+        done, (idle,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
+        slow = done.pop().result()
+        assert slow is not None
+        await events.until("reef_moved")
+        await consumer.lanes[slow.lane].settle(slow, ())
+        await broker.publish([publication("siding-ungrouped", 2)])
+        following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
+        assert following is not None
+        assert 2 == following.message.seq
+        await consumer.lanes[following.lane].settle(following, ())
+        await consumer.drain()
+        await broker.publish([publication("siding-ungrouped", 3)])
+        assert 3 == (await receive(broker, subscription)).message.seq

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from reefmesh.broker.port import Delivery, Publication
 from reefmesh_conformance.law import Law
 from reefmesh_conformance.ledger import Ledger
-from reefmesh_conformance.stage import Stage
+from reefmesh_conformance.stage import Stage, number_of
 
 
 class ParallelLaw(Law):
@@ -40,6 +40,29 @@ class ParallelLaw(Law):
             gate.set()
             await stage.settled(ledger, sum(others.values()) + backlog)
         ledger.assert_complete({**others, "stuck": backlog})
+
+    async def test_stuck_reef_among_reefs_that_were_handled_before_they_flow(self, stage: Stage) -> None:
+        """Every reef has an owner already when one of them gets stuck: whoever owns it may own others, and they flow."""
+        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
+        client, other = await stage.client(subscription), await stage.client()
+
+        async def handle(delivery: Delivery) -> Sequence[Publication]:
+            if (delivery.message.reef_id, number_of(delivery.message)) == ("reef-7", 2):
+                await gate.wait()
+            return ()
+
+        async with (
+            stage.crew(client, subscription, ledger, lanes=3, name="one", handle=handle),
+            stage.crew(other, subscription, ledger, lanes=3, name="other", handle=handle),
+        ):
+            counts = await stage.publish(client, {f"reef-{index}": 2 for index in range(30)})
+            await stage.settled(ledger, sum(counts.values()))
+            await stage.publish(client, dict.fromkeys(counts, 3), first=2)
+            await stage.settled(ledger, 5 * len(counts) - 3)
+            assert ledger.holds("reef-7")
+            gate.set()
+            await stage.settled(ledger, 5 * len(counts))
+        ledger.assert_complete(dict.fromkeys(counts, 5))
 
     async def test_stuck_reef_at_one_client_other_client_flows(self, stage: Stage) -> None:
         """A client whose only lane is stuck does not keep work from a client that has hands free."""

@@ -12,9 +12,10 @@ from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.group_commit import GroupCommit
 from reefmesh.broker.activemq.handover import Membership
-from reefmesh.broker.activemq.lane import ActiveMQLane
+from reefmesh.broker.activemq.lane import ActiveMQLane, Ticket
 from reefmesh.broker.activemq.link import Link
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.siding import Sidings
 from reefmesh.broker.activemq.slot import Mail, Slot
 from reefmesh.broker.port import BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
@@ -39,6 +40,7 @@ class ActiveMQConsumer:
         commits: Callable[[Session], GroupCommit],
         on_event: Callable[[BrokerEvent], None],
         random: Random,
+        patience_seconds: float,
     ) -> None:
         self.subscription = subscription
         self.commits = commits
@@ -48,10 +50,19 @@ class ActiveMQConsumer:
         self._loop = asyncio.get_running_loop()
         self._random = random
         self._lanes = tuple(ActiveMQLane(self, index) for index in range(lanes))
-        self._slots = tuple(Slot(subscription_queue(subscription), self._on_mail) for _ in range(lanes))
+        queue = subscription_queue(subscription)
+        self._slots = tuple(Slot(queue, self._on_mail) for _ in range(lanes))
+        self._sidings = Sidings(
+            queue,
+            self._lanes,
+            on_mail=self._on_mail,
+            on_moved=self._tell_moved,
+            has_idle_lane=lambda: bool(self._waiters),
+            patience_seconds=patience_seconds,
+        )
         self._mail: deque[Mail] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._reefs_in_hand: set[str] = set()
+        self._in_hand: dict[str, Ticket] = {}  # of each reef that a lane works on
         self._idle = asyncio.Event()
         self._idle.set()
         self._started = self._draining = self._closed = False
@@ -80,6 +91,7 @@ class ActiveMQConsumer:
             self._stop_listening()
             raise
         self._started = True
+        self._sidings.start()
         self._link.add(self)
 
     async def drain(self) -> None:
@@ -88,13 +100,16 @@ class ActiveMQConsumer:
         self._draining = True
         self._wake_all()
         await self._stop_handing_over()
+        await self._sidings.stop()
+        await self._sidings.until_still()
         unread, self._mail = self._mail, deque()
-        for slot in self._slots:
+        slots = [*self._slots, *self._sidings.slots]
+        for slot in slots:
             slot.leave_when_free = True
         unread_slots = {mail.slot for mail in unread}
-        await self._leave([slot for slot in self._slots if slot.mail is None or slot in unread_slots])
+        await self._leave([slot for slot in slots if slot.mail is None or slot in unread_slots])
         await self._idle.wait()
-        await self._leave(self._slots)
+        await self._leave(slots)
         self._finish()
 
     async def close(self) -> None:
@@ -102,8 +117,9 @@ class ActiveMQConsumer:
             return
         self._closed = True
         await self._stop_handing_over()
+        await self._sidings.stop()
         self._mail.clear()
-        await self._leave(self._slots)
+        await self._leave([*self._slots, *self._sidings.slots])
         self._finish()
 
     def statistics(self) -> SubscriptionStatistics:
@@ -141,6 +157,7 @@ class ActiveMQConsumer:
         self._mail.clear()
         for slot in self._slots:
             slot.lost()
+        self._sidings.lost()
 
     # what lanes call
 
@@ -162,13 +179,13 @@ class ActiveMQConsumer:
                     self._waiters.remove(waiter)
         return None
 
-    def take_in_hand(self, reef_id: str) -> None:
-        self._reefs_in_hand.add(reef_id)
+    def take_in_hand(self, reef_id: str, ticket: Ticket) -> None:
+        self._in_hand[reef_id] = ticket
         self._idle.clear()
 
     def let_go(self, reef_id: str) -> None:
         """The lane has no more to do with this reef: whoever got its next message may have it."""
-        self._reefs_in_hand.discard(reef_id)
+        self._in_hand.pop(reef_id, None)
         if not any(lane.is_busy for lane in self._lanes):
             self._idle.set()
         self._wake()
@@ -188,16 +205,23 @@ class ActiveMQConsumer:
         while self._mail and not self._mail[0].is_current:
             self._mail.popleft()
         for index, mail in enumerate(self._mail):
-            if mail.is_current and mail.frame.headers.get("reef-id", "") not in self._reefs_in_hand:
+            if mail.is_current and mail.frame.headers.get("reef-id", "") not in self._in_hand:
                 del self._mail[index]
                 return mail
         return None
 
     def _on_mail(self, mail: Mail) -> None:
+        ticket = self._in_hand.get(mail.frame.headers.get("reef-id", ""))
+        if ticket is not None and ticket.arrived(mail):
+            return
         if self._draining or self._closed:
             return  # its slot is being given up: the broker takes it back
         self._mail.append(mail)
         self._wake()
+
+    def _tell_moved(self, reef_id: str) -> None:
+        facts: dict[str, str | int | float] = {"subscription": str(self.subscription), "reef_id": reef_id}
+        self._on_event(BrokerEvent(name="reef_moved", facts=facts))
 
     def _wake(self) -> None:
         while self._waiters and self._mail:

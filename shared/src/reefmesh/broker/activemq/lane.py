@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
@@ -22,13 +23,45 @@ if TYPE_CHECKING:
     from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+MOVE_SECONDS: Final = 5.0
+"""How long a settlement waits for a message that is on its way to another slot."""
+
+
+@dataclass(slots=True, eq=False)
 class Ticket:
-    """What the broker must be told to acknowledge, and through which session."""
+    """What the broker must be told to acknowledge, and through which session.
+
+    ``moving``: the message was given back so that it comes again, at once, through a slot of its own; done when it has come,
+    or cannot. ``is_settling``: its acknowledgement is being written, so that it may not move any more.
+    """
 
     mail: Mail
     session: Session
-    ack_id: str
+    taken_at_seconds: float
+    is_settling: bool = False
+    moving: asyncio.Future[None] | None = None
+
+    @property
+    def ack_id(self) -> str:
+        return self.mail.frame.headers.get("ack", "")
+
+    @property
+    def may_move(self) -> bool:
+        """Whether it is in a slot that it may share with other reefs, and nobody has begun to settle it."""
+        return self.moving is None and not self.is_settling and self.mail.is_current
+
+    def arrived(self, mail: Mail) -> bool:
+        """Take over the message that is moving, if this is it."""
+        if self.moving is None or self.moving.done() or _message_id(mail) != _message_id(self.mail):
+            return False
+        self.mail = mail
+        self.moving.set_result(None)
+        return True
+
+    def lost(self) -> None:
+        """The session is gone: what is moving does not arrive."""
+        if self.moving is not None and not self.moving.done():
+            self.moving.set_result(None)
 
 
 class ActiveMQLane:
@@ -36,6 +69,7 @@ class ActiveMQLane:
         self._consumer = consumer
         self._index = index
         self._in_hand: Delivery | None = None
+        self._loop = asyncio.get_running_loop()
 
     @property
     def index(self) -> int:
@@ -46,9 +80,14 @@ class ActiveMQLane:
         return self._in_hand is not None
 
     @property
+    def ticket(self) -> Ticket | None:
+        """Of the message in hand."""
+        return None if self._in_hand is None else _ticket(self._in_hand)
+
+    @property
     def arrived_at(self) -> datetime | None:
         """When the broker took the message in hand, by its own clock; None with empty hands."""
-        return None if self._in_hand is None else broker_instant(_ticket(self._in_hand).mail.frame.headers)
+        return None if (ticket := self.ticket) is None else broker_instant(ticket.mail.frame.headers)
 
     async def receive(self) -> Delivery | None:
         if self._in_hand is not None:  # whoever held it gave up without a word
@@ -57,7 +96,7 @@ class ActiveMQLane:
             session = mail.slot.session
             if session is None:
                 continue
-            ticket = Ticket(mail, session, mail.frame.headers.get("ack", ""))
+            ticket = Ticket(mail, session, self._loop.time())
             try:
                 message = from_frame(mail.frame.headers, mail.frame.body)
             except PoisonMessage as poison:
@@ -71,7 +110,7 @@ class ActiveMQLane:
                 token=ticket,
             )
             self._in_hand = delivery
-            self._consumer.take_in_hand(message.reef_id)
+            self._consumer.take_in_hand(message.reef_id, ticket)
             return delivery
         return None
 
@@ -92,12 +131,14 @@ class ActiveMQLane:
 
     async def release(self, delivery: Delivery) -> None:
         ticket = _ticket(delivery)
+        await _stands_still(ticket)
         if ticket.mail.is_current:
             await self._consumer.give_back(ticket.mail.slot)
         self._let_go(delivery)
 
     async def _conclude(self, delivery: Delivery, sends: Sequence[Send]) -> None:
         ticket = _ticket(delivery)
+        await _stands_still(ticket)
         if not ticket.mail.is_current or ticket.session.is_lost:
             self._let_go(delivery)
             raise LaneLost("the broker took the message back")
@@ -105,6 +146,7 @@ class ActiveMQLane:
         try:
             await self._consumer.commits(ticket.session).do(work)
         except BrokerRefusal as refusal:
+            ticket.is_settling = False
             raise refusal.as_publish_refused() from refusal
         except ConnectionLost as lost:
             self._let_go(delivery)
@@ -136,3 +178,14 @@ class ActiveMQLane:
 def _ticket(delivery: Delivery) -> Ticket:
     assert isinstance(delivery.token, Ticket)  # noqa: S101 - deliveries of this engine carry its tickets
     return delivery.token
+
+
+async def _stands_still(ticket: Ticket) -> None:
+    """From here on the message stays in its slot; wait for it first if it is on its way to another."""
+    ticket.is_settling = True
+    if ticket.moving is not None and not ticket.moving.done():
+        await asyncio.wait([ticket.moving], timeout=MOVE_SECONDS)
+
+
+def _message_id(mail: Mail) -> str | None:
+    return mail.frame.headers.get("message-id")

@@ -5,7 +5,7 @@ A reef belongs to the slot that the broker gave it to, until the slot is given u
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,11 +33,14 @@ class Mail:
 
 
 class Slot:
-    def __init__(self, queue: str, on_mail: Callable[[Mail], None]) -> None:
+    """``headers``: of its SUBSCRIBE, beyond those of every slot."""
+
+    def __init__(self, queue: str, on_mail: Callable[[Mail], None], *, headers: Sequence[tuple[str, str]] = ()) -> None:
         self.mail: Mail | None = None
         self.renew_when_free = False
         self.leave_when_free = False
         self._queue = queue
+        self._headers = (*HEADERS, *headers)
         self._on_mail = on_mail
         self._session: Session | None = None
         self._subscription_id: str | None = None
@@ -92,7 +95,7 @@ class Slot:
         name = session.new_name("s")
         self._session, self._subscription_id = session, name
         self.renew_when_free = False
-        return session.subscribe(name, self._queue, HEADERS, lambda frame: self._receive(name, frame))
+        return session.subscribe(name, self._queue, self._headers, lambda frame: self._receive(name, frame))
 
     def _leave(self, session: Session) -> "asyncio.Future[None]":
         name, self._subscription_id, self.mail = self._subscription_id, None, None

@@ -16,6 +16,8 @@ from reefmesh_faults.simulation.world import World
 URL: Final = "stomp://broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
 SENDER: Final = "sender"
 BROKER_STOPS_SECONDS: Final = 0.3
+PATIENCE_SECONDS: Final = 0.02
+"""Short, because a message seldom takes a second of this world's time: this way some change their slot in every schedule."""
 
 
 class Apart(World):
@@ -57,7 +59,9 @@ class Apart(World):
         await broker.close()
 
     async def _work(self, born: MeshProcess) -> bool:
-        broker = self._around.broker(ActiveMQBroker(URL, clock=born.clock, random=self._around.random))
+        broker = self._around.broker(
+            ActiveMQBroker(URL, clock=born.clock, random=self._around.random, patience_seconds=PATIENCE_SECONDS)
+        )
         await broker.connect()
         try:
             return await serve(born.kind, born, broker, self._around)

@@ -6,9 +6,11 @@ most its prefetch unacknowledged (7), an acknowledgement after UNSUBSCRIBE is un
 behind what other lost consumers held (7), BEGIN/SEND/ACK/COMMIT is one transaction (14), neither the group nor a count
 of deliveries is told (6), "redelivered" is forgotten when the broker restarts, and a broker that is being stopped closes its
 connections one after another and goes on with those that are left, but queues nothing again (``Queue.removeSubscription``).
+A consumer may ask for one group alone, and of those that are free the one with the highest priority gets a group.
 """
 
 import json
+import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +26,7 @@ RUN_STARTED_MS: Final = 1_700_000_000_000
 BODY_BYTES_LIMIT: Final = 1 << 20
 _NOT_PASSED_ON: Final = frozenset({"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID"})
 _ADVISORY: Final = "/topic/ActiveMQ.Advisory.Consumer.Queue."
+_GROUP_SELECTOR: Final = re.compile("JMSXGroupID = '(.*)'")
 _CHANNEL: Final = "/topic/VirtualTopic."
 
 
@@ -53,13 +56,16 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """``held``: what was sent to it and is not acknowledged, in the order of sending."""
+    """``held``: what was sent to it and is not acknowledged, in the order of sending. ``only_group``: what its selector asks
+    for; None: anything."""
 
     number: int
     session: "BrokerSession"
     name: str
     queue: "Queue"
     prefetch: int
+    priority: int = 0
+    only_group: str | None = None
     held: dict[str, Message] = field(default_factory=dict)
 
 
@@ -108,11 +114,15 @@ class Queue:
                     place=message.place,
                     process=subscriber.session.connection.process.name,
                     event_id=message.headers.get("event-id", ""),
-                    how=how,
+                    how="move" if self._moves_within(subscriber.session, message.group) else how,
                 )
             )
         subscriber.held.clear()
         self._broker.tell_consumers(self, "RemoveInfo", subscriber)
+
+    def _moves_within(self, session: "BrokerSession", group: str) -> bool:
+        """Whether the group stays with the session that gives it back, because it asked for that before."""
+        return any(each.session is session and each.only_group == group for each in self._candidates(group))
 
     def forget_redeliveries(self) -> None:
         """The broker restarts: what waits is in the order of its journal again."""
@@ -145,15 +155,21 @@ class Queue:
         if owner is not None:
             self._groups.move_to_end(group)
             return owner
-        free = [each for each in self.subscribers if len(each.held) < each.prefetch]
-        if not free:
+        candidates = self._candidates(group)
+        if not candidates:
             return None
-        owner = self._broker.random.choice(free)
+        owner = self._broker.random.choice(candidates)
         self._groups[group] = owner
         limit = self._broker.rules.groups_limit
         if limit is not None and len(self._groups) > limit:
             self._groups.popitem(last=False)
         return owner
+
+    def _candidates(self, group: str) -> list[Subscriber]:
+        """Those with the highest priority of all that may have the group and have room."""
+        free = [each for each in self.subscribers if len(each.held) < each.prefetch and each.only_group in (None, group)]
+        highest = max((each.priority for each in free), default=0)
+        return [each for each in free if each.priority == highest]
 
 
 class ModelBroker:
@@ -322,6 +338,9 @@ class BrokerSession:
             return
         queue = self._broker.queue(destination.removeprefix("/queue/"))
         subscriber = self._subscribers[name] = Subscriber(number, self, name, queue, asked)
+        subscriber.priority = int(headers.get("activemq.priority", "0"))
+        if (selector := _GROUP_SELECTOR.fullmatch(headers.get("selector", ""))) is not None:
+            subscriber.only_group = selector[1]
         queue.join(subscriber)
         queue.dispatch()
 

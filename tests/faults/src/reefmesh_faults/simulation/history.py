@@ -32,7 +32,8 @@ class Queued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReturned:
-    """The broker took a message back unacknowledged; ``how``: unsubscribe, farewell or connection."""
+    """The broker took a message back unacknowledged; ``how``: unsubscribe, farewell, connection, or move (to another
+    subscription of the same process, from which it was taken)."""
 
     queue: str
     place: int

@@ -168,7 +168,8 @@ def _no_zombies(kinds: _Sorted) -> Iterator[Violation]:
 
 def _drain(history: Sequence[Event]) -> Iterator[Violation]:
     """Whoever was left in peace gives nothing back to the broker that it has applied. A message that was sent twice is in the
-    queue twice: what was applied is the first of them, and the other may be given back before anybody looked at it."""
+    queue twice: what was applied is the first of them, and the other may be given back before anybody looked at it. What only
+    moves from one of its subscriptions to another stays in its hands."""
     harmed: set[str] = set()  # processes, or services whose store failed
     all_harmed = False
     applied: set[tuple[str, str]] = set()
@@ -183,6 +184,8 @@ def _drain(history: Sequence[Event]) -> Iterator[Violation]:
                 harmed.add(process)
             case UnitWritten():
                 applied.add((event.process, event.event_id))
+            case MessageReturned(how="move"):
+                pass
             case MessageReturned() if not all_harmed and not harmed & {event.process, event.process.rpartition("-")[0]}:
                 is_first = first_places.get((event.queue, event.event_id), event.place) == event.place
                 if is_first and (event.process, event.event_id) in applied:
