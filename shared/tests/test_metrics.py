@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Histogram as ClientHistogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from reefmesh.observability import table
@@ -108,3 +110,25 @@ def test_gauge_moves_up_and_down() -> None:
     metrics.add(row, 2, "s")
     metrics.add(row, -1, "s")
     assert metrics.value(row, "s") == 1
+
+
+async def test_histogram_counts_values_up_to_each_bound() -> None:
+    """As Prometheus' own client does, whose page this one is held against."""
+    row = Histogram(name="reefmesh_things_seconds", unit="seconds", help="Things.", buckets=(0.5, 1.0, 2.5))
+    values = (0.1, 0.5, 0.50001, 1.0, 2.5, 7.0)
+    metrics = Metrics("ingest", rows=(*table.ROWS, row))
+    registry = CollectorRegistry()
+    theirs = ClientHistogram(row.name, row.help, ("service",), registry=registry, buckets=row.buckets).labels("ingest")
+    for value in values:
+        metrics.observe(row, value)
+        theirs.observe(value)
+    page = (await exposition([metrics])).decode().splitlines()
+    expected = [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+    assert expected == [line for line in page if row.name in line]
+
+
+def test_counter_only_rises() -> None:
+    metrics = Metrics("ingest")
+    with pytest.raises(ValueError, match="only rises"):
+        metrics.count(table.MESSAGES_RECEIVED, "s", amount=-1)
+    assert metrics.value(table.MESSAGES_RECEIVED, "s") == 0

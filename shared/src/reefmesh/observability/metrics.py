@@ -15,6 +15,14 @@ from prometheus_client.registry import Collector
 
 import reefmesh
 from reefmesh.observability import table
+from reefmesh.observability.series import (
+    CounterFamily,
+    CounterSeries,
+    GaugeFamily,
+    GaugeSeries,
+    HistogramFamily,
+    HistogramSeries,
+)
 from reefmesh.observability.table import Counter, Gauge, Histogram, Label, Row
 
 EXPOSITION_CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -47,7 +55,7 @@ class Metrics:
     """One service's metrics.
 
     ``count``, ``set`` and ``observe`` take label values in the order of the row; each use of a known combination costs one
-    dictionary look-up. Safe from any thread for values; combinations are first used from the event loop's thread.
+    dictionary look-up. From the event loop's thread alone.
     """
 
     def __init__(self, service: str, *, rows: Sequence[Row] = table.ROWS, limits: Mapping[str, int] | None = None) -> None:
@@ -55,13 +63,13 @@ class Metrics:
         self.service = service
         self._limits = dict(limits or {})
         self.registry = CollectorRegistry(auto_describe=False)
-        self._counters: dict[str, prometheus_client.Counter] = {}
-        self._gauges: dict[str, prometheus_client.Gauge] = {}
-        self._histograms: dict[str, prometheus_client.Histogram] = {}
+        self._counters: dict[str, CounterFamily] = {}
+        self._gauges: dict[str, GaugeFamily] = {}
+        self._histograms: dict[str, HistogramFamily] = {}
         self._folds: dict[str, tuple[FoldedLabel, ...]] = {}
-        self._bound_counters: dict[tuple[str, ...], prometheus_client.Counter] = {}
-        self._bound_gauges: dict[tuple[str, ...], prometheus_client.Gauge] = {}
-        self._bound_histograms: dict[tuple[str, ...], prometheus_client.Histogram] = {}
+        self._bound_counters: dict[tuple[str, ...], CounterSeries] = {}
+        self._bound_gauges: dict[tuple[str, ...], GaugeSeries] = {}
+        self._bound_histograms: dict[tuple[str, ...], HistogramSeries] = {}
         self._samplers: list[Sampler] = []
         for row in rows:
             self._create(row)
@@ -86,7 +94,7 @@ class Metrics:
         child = self._bound_histograms.get((row.name, *labels))
         (child or self.histogram(row, *labels)).observe(value)
 
-    def counter(self, row: Counter, *labels: str) -> prometheus_client.Counter:
+    def counter(self, row: Counter, *labels: str) -> CounterSeries:
         """Return the counter of these label values, for a loop that keeps it; folded values are not kept in memory."""
         folded = self._fold(row, labels)
         child = self._counters[row.name].labels(self.service, *folded)
@@ -94,7 +102,7 @@ class Metrics:
             self._bound_counters[(row.name, *labels)] = child
         return child
 
-    def gauge(self, row: Gauge, *labels: str) -> prometheus_client.Gauge:
+    def gauge(self, row: Gauge, *labels: str) -> GaugeSeries:
         """As ``counter``."""
         folded = self._fold(row, labels)
         child = self._gauges[row.name].labels(self.service, *folded)
@@ -102,7 +110,7 @@ class Metrics:
             self._bound_gauges[(row.name, *labels)] = child
         return child
 
-    def histogram(self, row: Histogram, *labels: str) -> prometheus_client.Histogram:
+    def histogram(self, row: Histogram, *labels: str) -> HistogramSeries:
         """As ``counter``."""
         folded = self._fold(row, labels)
         child = self._histograms[row.name].labels(self.service, *folded)
@@ -134,13 +142,14 @@ class Metrics:
         self._folds[row.name] = tuple(FoldedLabel(label, limit=self._limits.get(label.name)) for label in row.labels)
         match row:
             case Counter():
-                self._counters[row.name] = prometheus_client.Counter(row.name, row.help, names, registry=self.registry)
+                self._counters[row.name] = counters = CounterFamily(row, names)
+                self.registry.register(counters)
             case Gauge():
-                self._gauges[row.name] = prometheus_client.Gauge(row.name, row.help, names, registry=self.registry)
+                self._gauges[row.name] = gauges = GaugeFamily(row, names)
+                self.registry.register(gauges)
             case Histogram():
-                self._histograms[row.name] = prometheus_client.Histogram(
-                    row.name, row.help, names, registry=self.registry, buckets=row.buckets
-                )
+                self._histograms[row.name] = histograms = HistogramFamily(row, names)
+                self.registry.register(histograms)
         if isinstance(row, Counter) and len(row.labels) <= 1 and all(label.values for label in row.labels):
             # A counter that starts at 0 lets rate() see its first rise.
             for value in row.labels[0].values if row.labels else ():
@@ -166,8 +175,6 @@ class _Together(Collector):
         families: dict[str, Metric] = {}
         for registry in self._registries:
             for family in registry.collect():
-                # The client's creation times double the page and say nothing that a rate does not.
-                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
                 known = families.setdefault(family.name, family)
                 if known is not family:
                     known.samples.extend(family.samples)
