@@ -68,7 +68,7 @@ class Run:
         print(f"{time.monotonic() - self._began:5.0f} s  {text}", file=sys.stderr, flush=True)
 
     async def _live(self) -> None:
-        turns, warm_up = max(1, 40 // self._scale), max(1, 16 // self._scale)
+        turns, warm_up = max(1, 40 // self._scale), max(1, 32 // self._scale)
         load = Load(reefs=REEFS, messages=turns * REEFS, batch=1, channels=CHANNELS, begins_at=live_since(warm_up + turns))
         sustained = await quiet(load, warm_up_turns=warm_up, setup=self._setup)
         self._keep_sustained(f"live, {REEFS} reefs, one reading a message", sustained, unit="messages/s", hold=1000)

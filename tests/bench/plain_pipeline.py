@@ -14,8 +14,9 @@ from reefmesh_components.activemq_process import HOST, ActivemqProcess, password
 
 STAGE_SCRIPT: Final = Path(__file__).with_name("plain_stage.py")
 USER: Final = "operator"
-QUEUES: Final = tuple(f"/queue/plain.{name}" for name in ("telemetry", "readings", "scores", "alerts"))
-ENTRY, EXIT = QUEUES[0], QUEUES[-1]
+ENTRY: Final = "/queue/plain.telemetry"
+EXIT: Final = "/topic/plain.alerts"
+PLACES: Final = (ENTRY, "/queue/plain.readings", "/queue/plain.scores", EXIT)
 STAGES: Final = ("decode", "score", "alert")
 END_TIMEOUT_SECONDS: Final = 10.0
 
@@ -37,7 +38,7 @@ def plain_pipeline(*, heap: str) -> Iterator[PlainPipeline]:
     with local_activemq(heap=heap) as broker:
         stages: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            for name, source, target in zip(STAGES, QUEUES, QUEUES[1:], strict=False):
+            for name, source, target in zip(STAGES, PLACES, PLACES[1:], strict=False):
                 stages[name] = subprocess.Popen(
                     [sys.executable, str(STAGE_SCRIPT), HOST, str(broker.ports.stomp), USER, source, target, name],
                     stdout=subprocess.PIPE,

@@ -38,7 +38,7 @@ def day_fields(row: DayHeat) -> Fields:
         "level": row.level,
         "level_7day_max": row.level_7day_max,
         "coverage_days": row.coverage_days,
-        "status": row.status.value,
+        "status": row.status,
     }
 
 

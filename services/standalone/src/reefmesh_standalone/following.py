@@ -11,7 +11,7 @@ from reefmesh_ingest.receipts import Receipt, receipts_of
 from reefmesh_standalone.mesh import Stores
 
 CHUNK: Final = 500
-POLL_SECONDS: Final = 0.1
+LOOK_EVERY_SECONDS: Final = 0.1
 
 
 class Follower:
@@ -42,7 +42,12 @@ class Follower:
         return True
 
     async def until_done(
-        self, report: Callable[[int], None], *, stop: asyncio.Event, ended: asyncio.Event | None = None
+        self,
+        report: Callable[[int], None],
+        *,
+        stop: asyncio.Event,
+        ended: asyncio.Event | None = None,
+        look_every_seconds: float = LOOK_EVERY_SECONDS,
     ) -> bool:
         """Look until done, telling ``report`` how many receipts there are; False when ``stop`` came first, or the mesh
         that runs in this process ``ended``."""
@@ -51,7 +56,7 @@ class Follower:
             report(len(self.receipts))
             if done or stop.is_set() or (ended is not None and ended.is_set()):
                 return done
-            await is_set_within(stop, POLL_SECONDS)
+            await is_set_within(stop, look_every_seconds)
 
     async def _passed(self, reef_id: str) -> bool:
         """Upstream first: what it says then is final, as all telemetry of the reef has its receipts."""

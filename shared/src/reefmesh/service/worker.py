@@ -57,7 +57,7 @@ class WorkerLimits:
     stays in an outbox that nobody sent (the relay's 30 s).
     """
 
-    lanes: int = 32
+    lanes: int = 64
     poison_policy: Literal["continue", "park"] = "continue"
     crash_limit: int = 5
     fault_attempts_limit: int = 5
@@ -115,6 +115,8 @@ class Worker(Generic[S]):
         self._consumer: Consumer | None = None
         self._tracer = tracer
         self._tells_each = False
+        self._handling = metrics.histogram(table.HANDLING_SECONDS, self._inbox)
+        self._settling = metrics.histogram(table.PUBLISH_SECONDS, self._inbox)
         for row in (table.ORDER_VIOLATIONS, table.SEQUENCE_GAPS, table.DUPLICATES, table.REDELIVERIES_HEALED):
             metrics.counter(row, self._inbox)  # from 0 on, so that a rule sees the first rise
         metrics.set(table.POISON_BREAKER_OPEN, 0, self._inbox)
@@ -204,7 +206,7 @@ class Worker(Generic[S]):
                 self._progress.attempting(self._inbox, lane.index)
             else:
                 handling_seconds = asyncio.get_running_loop().time() - started
-                self._metrics.observe(table.HANDLING_SECONDS, handling_seconds, self._inbox)
+                self._handling.observe(handling_seconds)
                 return outcome
 
     async def _try_once(self, carried: "_Carried") -> str:
@@ -235,7 +237,7 @@ class Worker(Generic[S]):
                 await carried.lane.settle(carried.delivery, outputs)
         else:
             await carried.lane.settle(carried.delivery, outputs)
-        self._metrics.observe(table.PUBLISH_SECONDS, loop.time() - began, self._inbox)
+        self._settling.observe(loop.time() - began)
         for output in outputs:
             self._metrics.count(table.PUBLISHED, output.channel)
         if outputs:
