@@ -17,7 +17,6 @@ from pydantic import SecretStr
 
 from reefmesh_alerts.channels.email import EmailChannel
 from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
-from reefmesh_alerts.domain.alert_text import describe
 from reefmesh_alerts.domain.buoy import expire_buoy, judge_buoy
 from reefmesh_alerts.domain.transition import microseconds
 from reefmesh_alerts.recording import make_alert
@@ -101,7 +100,6 @@ def notice(samples: type[Samples]) -> Notice:
         digest=False,
         alerts=[alert],
         subject=alert.summary,
-        text=describe(alert),
     )
 
 

@@ -79,7 +79,6 @@ def notice(alert: Alert) -> Notice:
         digest=False,
         alerts=[alert],
         subject=alert.summary,
-        text="text",
     )
 
 

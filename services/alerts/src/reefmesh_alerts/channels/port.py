@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from reefmesh.contracts.alerts import Alert
+from reefmesh_alerts.domain.alert_text import describe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,15 @@ class Notice:
     digest: bool
     alerts: Sequence[Alert]
     subject: str
-    text: str
+
+    @property
+    def text(self) -> str:
+        """All of it in several lines, for channels that carry more than a line."""
+        described = "\n".join(describe(alert) for alert in self.alerts)
+        if not self.digest:
+            return described
+        listed = "".join(f"- {alert.summary}\n" for alert in self.alerts)
+        return f"{self.subject}\n\n{listed}\n{described}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

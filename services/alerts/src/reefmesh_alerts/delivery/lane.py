@@ -17,7 +17,7 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh.service.backoff import Backoff
 from reefmesh_alerts.channels.port import Channel, Notice, Refused, SendResult, Sent, TryAgain
 from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
-from reefmesh_alerts.domain.alert_text import describe, summarise_digest
+from reefmesh_alerts.domain.alert_text import summarise_digest
 from reefmesh_alerts.domain.transition import instant_of
 from reefmesh_alerts.subscriptions.entries import ChannelEntry, SubscriptionEntry
 from reefmesh_alerts.subscriptions.watching import Subscriptions
@@ -188,11 +188,9 @@ def _notice(taken: Taken, together: Sequence[TakenDelivery], subscription: Subsc
     if taken.digest_us:
         keys = "\n".join(sorted(each.idempotency_key for each in together))
         subject = summarise_digest(alerts, subscription=subscription.name)
-        listed = "".join(f"- {alert.summary}\n" for alert in alerts)
-        text = f"{subject}\n\n{listed}\n" + "\n".join(describe(alert) for alert in alerts)
         key = event_id_of(f"digest/{subscription.name}/{taken.digest_us}", keys)
     else:
-        subject, text, key = alerts[0].summary, describe(alerts[0]), together[0].idempotency_key
+        subject, key = alerts[0].summary, together[0].idempotency_key
     return Notice(
         idempotency_key=key,
         subscription=subscription.name,
@@ -201,5 +199,4 @@ def _notice(taken: Taken, together: Sequence[TakenDelivery], subscription: Subsc
         digest=bool(taken.digest_us),
         alerts=alerts,
         subject=subject,
-        text=text,
     )
