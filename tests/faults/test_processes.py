@@ -182,6 +182,25 @@ async def test_stuck_reef_with_a_backlog_delays_only_itself(
 
 
 @pytest.mark.timeout(300)
+async def test_stuck_reef_among_known_reefs_delays_only_itself(broker: ActivemqProcess, publisher: Any, tmp_path: Path) -> None:
+    """Every reef belongs to some slot already; those that share the stuck one's go on."""
+    with Crew(tmp_path, broker_url=broker.url()) as crew:
+        await declared(crew, publisher)
+        hands = await in_thread(crew.join, 2)
+        reefs = dict.fromkeys(["stuck", *(f"reef-{index}" for index in range(200))], 2)
+        await publisher.publish(crew.subscription, reefs)
+        await in_thread(crew.until_effects, 402)
+        await publisher.publish(crew.subscription, {"stuck": 50}, bodies={("stuck", 3): b"stuck"})
+        await publisher.publish(crew.subscription, {reef: 5 for reef in reefs if reef != "stuck"})
+        await in_thread(crew.until_effects, 402 + 1000)
+        assert crew.effects()["stuck"] == [1, 2]
+        crew.gate.touch()
+        await in_thread(crew.until_effects, 402 + 1000 + 50)
+        assert [await in_thread(hand.terminate) for hand in hands] == [0, 0]
+        assert_complete(crew, publisher.sent)
+
+
+@pytest.mark.timeout(300)
 async def test_poison_and_a_message_that_kills_its_process_concern_their_reefs_alone(
     broker: ActivemqProcess, publisher: Any, tmp_path: Path
 ) -> None:

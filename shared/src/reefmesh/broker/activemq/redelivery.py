@@ -7,6 +7,7 @@ earlier run may have been delivered in that run.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _RUN: Final = re.compile(r"ID:.+?-\d+-\d{10,}-")
@@ -17,5 +18,15 @@ def is_redelivered(headers: Mapping[str, str], session_name: str) -> bool:
     """``session_name`` is what the broker called our session."""
     if headers.get("redelivered") == "true":
         return True
-    ours, theirs = _RUN.match(session_name), _RUN.match(headers.get("message-id", ""))
-    return ours is not None and theirs is not None and ours[0] != theirs[0]
+    ours, message_id = _run_of(session_name), headers.get("message-id", "")
+    if not ours or message_id.startswith(ours):
+        return False
+    theirs = _RUN.match(message_id)
+    return theirs is not None and theirs[0] != ours
+
+
+@lru_cache(maxsize=64)
+def _run_of(session_name: str) -> str:
+    """Return what the names of that run begin with; empty where the broker names its sessions in another way."""
+    ours = _RUN.match(session_name)
+    return "" if ours is None else ours[0]
