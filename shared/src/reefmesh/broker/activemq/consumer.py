@@ -182,6 +182,7 @@ class ActiveMQConsumer:
     def take_in_hand(self, reef_id: str, ticket: Ticket) -> None:
         self._in_hand[reef_id] = ticket
         self._idle.clear()
+        self._sidings.notice()
 
     def let_go(self, reef_id: str) -> None:
         """The lane has no more to do with this reef: whoever got its next message may have it."""

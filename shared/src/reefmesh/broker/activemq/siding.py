@@ -45,12 +45,17 @@ class Sidings:
         self._loop = asyncio.get_running_loop()
         self._slots: list[Slot] = []
         self._empty: set[Slot] = set()
+        self._in_hand = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
     @property
     def slots(self) -> Sequence[Slot]:
         """Those that are subscribed now; never more than there are lanes."""
         return [slot for slot in self._slots if slot.is_subscribed]
+
+    def notice(self) -> None:
+        """A lane has taken a message in hand."""
+        self._in_hand.set()
 
     def start(self) -> None:
         self._looking = asyncio.create_task(self._look(), name=f"sidings {self._queue}")
@@ -80,7 +85,10 @@ class Sidings:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(self._patience_seconds / LOOKS_PER_PATIENCE)
+            while (seconds := self._seconds_to_wait()) is None:
+                self._in_hand.clear()
+                await self._in_hand.wait()
+            await asyncio.sleep(seconds)
             with contextlib.suppress(BrokerRefusal, ConnectionLost):  # what was not moved is looked at again
                 await self._end_unused()
                 for lane in self._lanes:
@@ -89,6 +97,14 @@ class Sidings:
                         continue
                     if ticket.may_move and self._has_idle_lane():
                         await self._move(ticket)
+
+    def _seconds_to_wait(self) -> float | None:
+        """Until the next message is due to move; None: none is in hand, and there is no siding."""
+        soonest = self._patience_seconds / LOOKS_PER_PATIENCE
+        taken = [lane.ticket.taken_at_seconds for lane in self._lanes if lane.ticket is not None and lane.ticket.may_move]
+        if not taken:
+            return soonest if self._slots else None
+        return max(soonest, min(taken) + self._patience_seconds - self._loop.time())
 
     async def _end_unused(self) -> None:
         """Give up what was empty at two looks: its message came through another slot, because it is in no group."""
