@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from reefmesh.broker.activemq.destinations import subscription_queue
+from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.lane import Ticket
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import Address
-from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Delivery, Lane, LaneLost, Publication, PublishRefused
+from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Consumer, Delivery, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
@@ -91,6 +92,15 @@ async def receive(broker: ActiveMQBroker, subscription: Subscription) -> Deliver
     await consumer.lanes[0].settle(delivery, ())
     await consumer.drain()
     return delivery
+
+
+async def one_busy_one_idle(consumer: Consumer) -> "tuple[Delivery, asyncio.Task[Delivery | None]]":
+    """Return what one of two lanes took in hand, and the other's waiting."""
+    receiving = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
+    done, (idle,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
+    delivery = done.pop().result()
+    assert delivery is not None
+    return delivery, idle
 
 
 async def test_wrong_password_says_so(activemq_process: ActivemqProcess) -> None:
@@ -394,10 +404,7 @@ async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(ac
         consumer = broker.consumer(subscription, lanes=2)
         await consumer.start()
         await broker.publish([publication("siding", number) for number in (1, 2)])
-        receiving = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
-        done, (idle,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
-        slow = done.pop().result()
-        assert slow is not None
+        slow, idle = await one_busy_one_idle(consumer)
         settling: list[asyncio.Task[None]] = []
 
         def settle_at_once(event: BrokerEvent) -> None:
@@ -428,12 +435,19 @@ async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_p
         session = await Session.open(address, address.endpoints[0], None)
         headers = [each for each in to_frame(publication("siding-ungrouped").message) if each[0] != GROUP]
         await session.request("SEND", (("destination", subscription_queue(subscription)), *headers), b"{}")
-        await session.close()
-        receiving = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
-        done, (idle,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
-        slow = done.pop().result()
-        assert slow is not None
+        counts: list[int] = []
+        siding_ended = asyncio.Event()
+
+        def count(advisory: Frame) -> None:
+            counts.append(int(advisory.headers["consumerCount"]))
+            if counts[-4:] == [3, 2, 3, 2]:  # the siding began, its slot ended and began again, the siding ended
+                siding_ended.set()
+
+        await session.subscribe("watcher", consumer_advisories(subscription), (("ack", "auto"),), count)
+        slow, idle = await one_busy_one_idle(consumer)
         await events.until("reef_moved")
+        await asyncio.wait_for(siding_ended.wait(), PATIENCE_SECONDS)
+        await session.close()
         await consumer.lanes[slow.lane].settle(slow, ())
         await broker.publish([publication("siding-ungrouped", 2)])
         following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
