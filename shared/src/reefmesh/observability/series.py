@@ -1,7 +1,7 @@
 """The numbers behind the metrics, and how Prometheus is told of them.
 
-A change of a series is one call and no lock: a live message makes some sixty changes on its way through the mesh, and with
-``prometheus_client``'s own values they were a seventh of all that it called. Hence: from the event loop's thread alone.
+A change of a series is one call and no lock: a live message makes some thirty changes on its way through the mesh, and with
+``prometheus_client``'s own values they were a ninth of all that it called. Hence: from the event loop's thread alone.
 """
 
 from bisect import bisect_left

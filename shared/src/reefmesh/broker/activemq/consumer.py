@@ -120,6 +120,7 @@ class ActiveMQConsumer:
         await self._sidings.stop()
         self._mail.clear()
         await self._leave([*self._slots, *self._sidings.slots])
+        self._sidings.lost()  # whoever settles what was moving hears at once that it is not ours any more
         self._finish()
 
     def statistics(self) -> SubscriptionStatistics:

@@ -31,8 +31,9 @@ MOVE_SECONDS: Final = 5.0
 class Ticket:
     """What the broker must be told to acknowledge, and through which session.
 
-    ``moving``: the message was given back so that it comes again, at once, through a slot of its own; done when it has come,
-    or cannot. ``is_settling``: its acknowledgement is being written, so that it may not move any more.
+    ``taken_at_seconds`` is of the loop's clock. ``moving``: the message was given back so that it comes again, at once, through
+    a slot of its own; done when it has come, or cannot. ``is_settling``: its acknowledgement is being written, so that it may
+    not move any more.
     """
 
     mail: Mail

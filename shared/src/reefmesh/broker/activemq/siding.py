@@ -74,7 +74,7 @@ class Sidings:
             await asyncio.wait(moving, timeout=MOVE_SECONDS)
 
     def lost(self) -> None:
-        """The session is gone, and every subscription with it."""
+        """The session is gone, or everything was given up: nothing that is moving arrives."""
         for slot in self._slots:
             slot.lost()
         self._slots.clear()
