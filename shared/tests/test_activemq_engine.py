@@ -1,75 +1,23 @@
 """The engine on a real broker: rights, trust, reconnection, and what the broker answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.lane import Ticket
-from reefmesh.broker.activemq.message_headers import GROUP, to_frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import Address
-from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Consumer, Delivery, Lane, LaneLost, Publication, PublishRefused
+from reefmesh.broker.port import BrokerUnavailable, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Subscription
-from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
+from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
 from reefmesh.errors import ConfigurationError
+from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication, receive
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.requirement import ComponentMissing, give_up
-
-PATIENCE_SECONDS = 30.0
-
-
-def publication(channel: str, number: int = 1, *, body: bytes = b"{}", reef_id: str = "reef-a") -> Publication:
-    message = Envelope(
-        event_id=f"{channel}/{reef_id}/{number}",
-        reef_id=reef_id,
-        schema_id="readings/1",
-        produced_at=datetime(2026, 3, 1, tzinfo=UTC),
-        seq=number,
-        body=body,
-    )
-    return Publication(channel=channel, message=message)
-
-
-class Events:
-    """What a client told of itself, to be waited for."""
-
-    def __init__(self, broker: ActiveMQBroker) -> None:
-        self.heard: list[BrokerEvent] = []
-        self._changed = asyncio.Event()
-        broker.on_event(self._hear)
-
-    def _hear(self, event: BrokerEvent) -> None:
-        self.heard.append(event)
-        self._changed.set()
-
-    def count(self, name: str) -> int:
-        return sum(event.name == name for event in self.heard)
-
-    async def until(self, name: str, times: int = 1) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.count(name) < times:
-                self._changed.clear()
-                await self._changed.wait()
-
-
-@asynccontextmanager
-async def client(url: str) -> AsyncIterator[ActiveMQBroker]:
-    broker = ActiveMQBroker(url, clock=SystemClock())
-    await broker.connect()
-    try:
-        yield broker
-    finally:
-        await broker.close()
 
 
 async def one_line_failure(url: str) -> str:
@@ -81,26 +29,6 @@ async def one_line_failure(url: str) -> str:
     text = str(caught.value)
     assert "\n" not in text
     return text
-
-
-async def receive(broker: ActiveMQBroker, subscription: Subscription) -> Delivery:
-    """Take the next message of a subscription and settle it."""
-    consumer = broker.consumer(subscription, lanes=1)
-    await consumer.start()
-    delivery = await asyncio.wait_for(consumer.lanes[0].receive(), PATIENCE_SECONDS)
-    assert delivery is not None
-    await consumer.lanes[0].settle(delivery, ())
-    await consumer.drain()
-    return delivery
-
-
-async def one_busy_one_idle(consumer: Consumer) -> "tuple[Delivery, asyncio.Task[Delivery | None]]":
-    """Return what one of two lanes took in hand, and the other's waiting."""
-    receiving = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
-    done, (idle,) = await asyncio.wait(receiving, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE_SECONDS)
-    delivery = done.pop().result()
-    assert delivery is not None
-    return delivery, idle
 
 
 async def test_wrong_password_says_so(activemq_process: ActivemqProcess) -> None:
@@ -394,66 +322,3 @@ async def test_settled_messages_are_forgotten_by_the_broker(activemq_process: Ac
             give_up(missing)
         assert 0 == kept
         await consumer.drain()
-
-
-async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(activemq_process: ActivemqProcess) -> None:
-    subscription = Subscription("alpha", "siding")
-    async with client(activemq_process.url()) as broker:
-        events = Events(broker)
-        await broker.declare([subscription])
-        consumer = broker.consumer(subscription, lanes=2)
-        await consumer.start()
-        await broker.publish([publication("siding", number) for number in (1, 2)])
-        slow, idle = await one_busy_one_idle(consumer)
-        settling: list[asyncio.Task[None]] = []
-
-        def settle_at_once(event: BrokerEvent) -> None:
-            if event.name == "reef_moved":
-                settling.append(asyncio.create_task(consumer.lanes[slow.lane].settle(slow, ())))
-
-        broker.on_event(settle_at_once)
-        await events.until("reef_moved")
-        await asyncio.wait_for(settling[0], PATIENCE_SECONDS)
-        following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
-        assert following is not None
-        assert (1, 2) == (slow.message.seq, following.message.seq)
-        assert isinstance(following.token, Ticket)
-        assert not following.token.mail.slot.leave_when_free, "the siding has ended: this came through one of the lasting slots"
-        await consumer.lanes[following.lane].settle(following, ())
-        await consumer.drain()
-
-
-async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_process: ActivemqProcess) -> None:
-    """Nothing is to be gained for it, and nothing is lost: it comes back through another slot, and the siding is given up."""
-    subscription = Subscription("alpha", "siding-ungrouped")
-    async with client(activemq_process.url()) as broker:
-        events = Events(broker)
-        await broker.declare([subscription])
-        consumer = broker.consumer(subscription, lanes=2)
-        await consumer.start()
-        address = Address.parse(activemq_process.url())
-        session = await Session.open(address, address.endpoints[0], None)
-        headers = [each for each in to_frame(publication("siding-ungrouped").message) if each[0] != GROUP]
-        await session.request("SEND", (("destination", subscription_queue(subscription)), *headers), b"{}")
-        counts: list[int] = []
-        siding_ended = asyncio.Event()
-
-        def count(advisory: Frame) -> None:
-            counts.append(int(advisory.headers["consumerCount"]))
-            if counts[-4:] == [3, 2, 3, 2]:  # the siding began, its slot ended and began again, the siding ended
-                siding_ended.set()
-
-        await session.subscribe("watcher", consumer_advisories(subscription), (("ack", "auto"),), count)
-        slow, idle = await one_busy_one_idle(consumer)
-        await events.until("reef_moved")
-        await asyncio.wait_for(siding_ended.wait(), PATIENCE_SECONDS)
-        await session.close()
-        await consumer.lanes[slow.lane].settle(slow, ())
-        await broker.publish([publication("siding-ungrouped", 2)])
-        following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
-        assert following is not None
-        assert 2 == following.message.seq
-        await consumer.lanes[following.lane].settle(following, ())
-        await consumer.drain()
-        await broker.publish([publication("siding-ungrouped", 3)])
-        assert 3 == (await receive(broker, subscription)).message.seq

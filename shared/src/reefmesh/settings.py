@@ -120,7 +120,7 @@ class ServiceSettings(Settings):
     store_password: SecretStr | None = Field(default=None, description="a password of the database, when the address has none")
     http_host: str = Field(default="127.0.0.1", min_length=1, description="an address of this machine (0.0.0.0: all)")
     http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(default=8080, description="a port from 0 (any free one) to 65535")
-    lanes: Annotated[int, Field(ge=1, le=1024)] = Field(default=64, description="a whole number from 1 to 1024")
+    lanes: Annotated[int, Field(ge=1, le=1024)] = Field(default=128, description="a whole number from 1 to 1024")
     drain_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=90.0, description="seconds, above 0 and at most 3600"
     )

@@ -137,7 +137,7 @@ def test_row_that_differs_from_what_the_handlers_make_breaks_effect_once(service
 def test_peaceful_process_that_gives_back_what_it_applied_breaks_the_drain() -> None:
     unit = next(event for event in reversed(right().history) if isinstance(event, UnitWritten))
     calm = replace(unit, process="calm-1", event_id=unit.event_id)
-    returned = MessageReturned(queue="any", place=1, process="calm-1", event_id=unit.event_id, how="unsubscribe")
+    returned = MessageReturned(queue="any", place=1, process="calm-1", subscriber=1, event_id=unit.event_id, how="unsubscribe")
     history = [calm if event is unit else event for event in right().history if not _is_restart(event)]
     assert broken([*history, DrainBegan(process="calm-1"), returned]) == {laws.DRAIN}
     copies = [Queued(queue="any", place=place, event_id=unit.event_id, reef_id=unit.reef_id) for place in (1, 2)]

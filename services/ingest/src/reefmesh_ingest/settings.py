@@ -1,6 +1,6 @@
 """What an operator sets for the ingest service."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ class IngestSettings(ServiceSettings):
 
     SECTION: ClassVar[str] = "ingest"
 
+    lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=64, description="a whole number from 1 to 1024: of the broker's subscriptions each takes one"
+    )
     mqtt_bridge: bool = Field(
         default=True,
         description="true or false: whether this process may be the one that takes in what devices send over MQTT",

@@ -59,7 +59,8 @@ class Lane(Protocol):
         ...
 
     async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
-        """Publish ``outputs`` and acknowledge, in one broker transaction where the engine has them; confirmed on return.
+        """Publish ``outputs`` and acknowledge, in one broker transaction where the engine has them; confirmed on return. The
+        broker may hear of the acknowledgement later, with that of messages that were delivered before and are still open.
 
         Raises:
             LaneLost: the delivery is no longer ours; outputs may or may not be out (deterministic ids heal that).
@@ -87,8 +88,9 @@ class Consumer(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Take nothing new: every waiting ``receive`` returns None; returns when all deliveries are settled and the
-        subscription is given up at the broker. Idempotent. Bound it from outside: it waits for the handlers."""
+        """Take nothing new from the broker: every ``receive`` returns None as soon as nothing is left of what had arrived
+        before; returns when all deliveries are settled and the subscription is given up at the broker. So go on receiving
+        until None: what nobody receives is given back. Idempotent. Bound it from outside: it waits for the handlers."""
         ...
 
     async def close(self) -> None:

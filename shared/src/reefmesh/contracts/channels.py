@@ -11,6 +11,8 @@ QUARANTINE: Final = "reef.quarantine"
 
 ALL: Final = (TELEMETRY, READINGS, SCORES, ALERTS, QUARANTINE)
 
+NUMBERED: Final = frozenset(ALL) - {TELEMETRY}
+
 UNREGISTERED: Final = "unregistered"
 """In place of a reef: the message group of telemetry whose device the register does not know."""
 
@@ -21,6 +23,12 @@ class Subscription:
 
     service: str
     channel: str
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether each reef's messages are numbered here, so that whoever handles them sees when an earlier one is missing.
+        Telemetry is not: many send it, and some do not even say which message theirs follows."""
+        return self.channel in NUMBERED
 
     def __str__(self) -> str:
         return f"{self.service}@{self.channel}"

@@ -157,7 +157,7 @@ class Worker(Generic[S]):
         busy = self._metrics.gauge(table.LANES_BUSY, self._inbox)
         received = self._metrics.counter(table.MESSAGES_RECEIVED, self._inbox)
         waiting = self._metrics.histogram(table.WAITING_SECONDS, self._inbox)
-        while not self._draining.is_set() and (delivery := await lane.receive()) is not None:
+        while (delivery := await lane.receive()) is not None:
             message = delivery.message
             self._progress.received(self._inbox, lane.index, reef_id=message.reef_id, event_id=message.event_id)
             received.inc()

@@ -1,4 +1,9 @@
-"""K lanes over K slots: what arrives through any slot goes to whichever lane is waiting."""
+"""K lanes over a few slots: what arrives through any slot goes to whichever lane is waiting.
+
+The slots together have as many messages in our hands as there are lanes. Where a reef's messages are numbered they are few with
+wide windows, because for each message the broker looks through all of them; elsewhere each has a window of one, which keeps a
+reef's order by construction.
+"""
 
 import asyncio
 import contextlib
@@ -14,6 +19,7 @@ from reefmesh.broker.activemq.group_commit import GroupCommit
 from reefmesh.broker.activemq.handover import Membership
 from reefmesh.broker.activemq.lane import ActiveMQLane, Ticket
 from reefmesh.broker.activemq.link import Link
+from reefmesh.broker.activemq.mailbox import Mailbox, reef_of
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.siding import Sidings
 from reefmesh.broker.activemq.slot import Mail, Slot
@@ -25,6 +31,8 @@ JOIN_JITTER_SECONDS: Final = 0.3
 """How long members wait, at most, before they hand reefs over to one that joined: not all at the same instant."""
 SLOT_JITTER_SECONDS: Final = 0.02
 """Between two slots that are given up."""
+COME_BACK_SECONDS: Final = 0.1
+"""How long a consumer that drains waits for a lane to come back, while there is something for it."""
 
 
 class ActiveMQConsumer:
@@ -36,6 +44,7 @@ class ActiveMQConsumer:
         subscription: Subscription,
         *,
         lanes: int,
+        slots_limit: int,
         clock: Clock,
         commits: Callable[[Session], GroupCommit],
         on_event: Callable[[BrokerEvent], None],
@@ -51,16 +60,18 @@ class ActiveMQConsumer:
         self._random = random
         self._lanes = tuple(ActiveMQLane(self, index) for index in range(lanes))
         queue = subscription_queue(subscription)
-        self._slots = tuple(Slot(queue, self._on_mail) for _ in range(lanes))
+        slots = min(lanes, slots_limit) if subscription.is_numbered else lanes
+        self._slots = tuple(Slot(queue, self._on_mail, prefetch=-(-lanes // slots)) for _ in range(slots))
         self._sidings = Sidings(
             queue,
             self._lanes,
             on_mail=self._on_mail,
             on_moved=self._tell_moved,
             has_idle_lane=lambda: bool(self._waiters),
+            on_still=self._wake_all,
             patience_seconds=patience_seconds,
         )
-        self._mail: deque[Mail] = deque()
+        self._mailbox = Mailbox()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._in_hand: dict[str, Ticket] = {}  # of each reef that a lane works on
         self._idle = asyncio.Event()
@@ -98,18 +109,17 @@ class ActiveMQConsumer:
         if self._closed:
             return  # what was in hand then is in nobody's hands: waiting for it would never end
         self._draining = True
+        with contextlib.suppress(ConnectionLost):
+            for slot in self._slots:
+                slot.leave_once_free()
         self._wake_all()
+        self._idle.clear()
+        self._look_for_idleness()
         await self._stop_handing_over()
         await self._sidings.stop()
         await self._sidings.until_still()
-        unread, self._mail = self._mail, deque()
-        slots = [*self._slots, *self._sidings.slots]
-        for slot in slots:
-            slot.leave_when_free = True
-        unread_slots = {mail.slot for mail in unread}
-        await self._leave([slot for slot in slots if slot.mail is None or slot in unread_slots])
         await self._idle.wait()
-        await self._leave(slots)
+        await self._leave([*self._slots, *self._sidings.slots])
         self._finish()
 
     async def close(self) -> None:
@@ -118,7 +128,7 @@ class ActiveMQConsumer:
         self._closed = True
         await self._stop_handing_over()
         await self._sidings.stop()
-        self._mail.clear()
+        self._mailbox.clear()
         await self._leave([*self._slots, *self._sidings.slots])
         self._sidings.lost()  # whoever settles what was moving hears at once that it is not ours any more
         self._finish()
@@ -127,7 +137,7 @@ class ActiveMQConsumer:
         busy = sum(lane.is_busy for lane in self._lanes)
         return SubscriptionStatistics(
             waiting_messages=None,
-            in_flight_messages=busy + sum(mail.is_current for mail in self._mail),
+            in_flight_messages=busy + self._mailbox.open_messages,
             oldest_age_seconds=self._oldest_age_seconds(),
             lanes=len(self._lanes),
             lanes_busy=busy,
@@ -155,7 +165,7 @@ class ActiveMQConsumer:
             raise refusal.as_failure() from refusal
 
     def detach(self) -> None:
-        self._mail.clear()
+        self._mailbox.clear()
         for slot in self._slots:
             slot.lost()
         self._sidings.lost()
@@ -163,10 +173,14 @@ class ActiveMQConsumer:
     # what lanes call
 
     async def next_mail(self) -> Mail | None:
-        """Wait for a message whose reef is in nobody's hands here; None once the consumer stops."""
-        while not (self._draining or self._closed):
-            if (mail := self._take()) is not None:
+        """Wait for a message whose reef is in nobody's hands here; None once the consumer stops, and when it drains as soon as
+        nothing is left of what has arrived."""
+        while not self._closed:
+            if (mail := self._mailbox.take(self._in_hand)) is not None:
                 return mail
+            if self._draining and not self._mailbox.open_messages:
+                self._wake_all()
+                return None
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._waiters.append(waiter)
             try:
@@ -188,12 +202,20 @@ class ActiveMQConsumer:
     def let_go(self, reef_id: str) -> None:
         """The lane has no more to do with this reef: whoever got its next message may have it."""
         self._in_hand.pop(reef_id, None)
-        if not any(lane.is_busy for lane in self._lanes):
-            self._idle.set()
         self._wake()
+        if self._draining:
+            self._look_for_idleness()
+
+    def keep(self, mail: Mail) -> bool:
+        """Have a message that a lane gave up wait here: behind those here that belong before it, or at the head while the
+        broker may still send such. False: only without this one in its slot does the broker go on."""
+        mail.came_back = True
+        return self._mailbox.put_behind_earlier(mail) or (
+            not self._draining and not mail.slot.is_full and self._mailbox.put_first(mail)
+        )
 
     async def give_back(self, slot: Slot) -> None:
-        """Return the slot's message to the broker unhandled."""
+        """Return what is open in the slot to the broker."""
         with contextlib.suppress(BrokerRefusal, ConnectionLost):
             if slot.leave_when_free:
                 await slot.leave()
@@ -202,23 +224,22 @@ class ActiveMQConsumer:
 
     # inside
 
-    def _take(self) -> Mail | None:
-        """Return the first message of a reef that is in nobody's hands; what the broker took back meanwhile is dropped."""
-        while self._mail and not self._mail[0].is_current:
-            self._mail.popleft()
-        for index, mail in enumerate(self._mail):
-            if mail.is_current and mail.frame.headers.get("reef-id", "") not in self._in_hand:
-                del self._mail[index]
-                return mail
-        return None
+    def _look_for_idleness(self) -> None:
+        """Soon: lanes may come back for what has arrived. What none of them takes is given back."""
+        delay_seconds = COME_BACK_SECONDS if self._mailbox.open_messages else 0.0
+        self._loop.call_later(delay_seconds, self._note_idle)
+
+    def _note_idle(self) -> None:
+        if not any(lane.is_busy for lane in self._lanes):
+            self._idle.set()
 
     def _on_mail(self, mail: Mail) -> None:
-        ticket = self._in_hand.get(mail.frame.headers.get("reef-id", ""))
+        ticket = self._in_hand.get(reef_of(mail))
         if ticket is not None and ticket.arrived(mail):
             return
-        if self._draining or self._closed:
+        if self._closed:
             return  # its slot is being given up: the broker takes it back
-        self._mail.append(mail)
+        self._mailbox.add(mail)
         self._wake()
 
     def _tell_moved(self, reef_id: str) -> None:
@@ -226,7 +247,7 @@ class ActiveMQConsumer:
         self._on_event(BrokerEvent(name="reef_moved", facts=facts))
 
     def _wake(self) -> None:
-        while self._waiters and self._mail:
+        while self._waiters and self._mailbox:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
@@ -276,11 +297,8 @@ class ActiveMQConsumer:
         slots = list(self._slots)
         self._random.shuffle(slots)
         for slot in slots:
-            if slot.mail is not None:
-                slot.renew_when_free = True
-            elif slot.is_subscribed:
-                with contextlib.suppress(BrokerRefusal, ConnectionLost):
-                    await slot.renew()
+            with contextlib.suppress(ConnectionLost):
+                slot.renew_once_free()
             await asyncio.sleep(SLOT_JITTER_SECONDS * self._random.random())
         self._on_event(BrokerEvent(name="lane_shed", facts={"subscription": str(self.subscription), "lanes": len(slots)}))
 

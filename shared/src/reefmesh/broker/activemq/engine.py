@@ -33,6 +33,7 @@ class ActiveMQBroker:
         self._patience_seconds = patience_seconds
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
         address = Address.parse(url)
+        self._slots_limit = address.subscriptions
         self._consuming = Link(address, purpose="consume", on_event=self._hear, random=self._random)
         self._publishing = Link(address, purpose="publish", on_event=self._hear, random=self._random)
         self._publisher = Publisher(self._publishing)
@@ -83,6 +84,7 @@ class ActiveMQBroker:
             on_event=self._hear,
             random=self._random,
             patience_seconds=self._patience_seconds,
+            slots_limit=self._slots_limit,
         )
         self._consumers = [known for known in self._consumers if not known.is_closed]
         self._consumers.append(consumer)

@@ -12,10 +12,10 @@ by one before anything is acknowledged, and a transaction with a refused message
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.session import Session
@@ -47,13 +47,28 @@ class Send:
     body: bytes
 
 
+class Acknowledgement(Protocol):
+    """Of a message that is settled with a piece of work; these are called in their order, and only while it is written."""
+
+    def settle(self) -> None:
+        """The message is settled."""
+        ...
+
+    def take_ack_id(self) -> str | None:
+        """Return what to acknowledge now; None: nothing yet, or it goes with another piece of this transaction."""
+        ...
+
+    def written(self) -> None:
+        """Write what must follow directly."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """``ack_id``: what to acknowledge; ``after`` is called when that is written, to write what must follow it directly."""
+    """``acknowledgement``: of the message that these are the outputs of; None: of none."""
 
     sends: Sequence[Send]
-    ack_id: str | None = None
-    after: Callable[[], None] | None = None
+    acknowledgement: Acknowledgement | None = None
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -122,61 +137,57 @@ class GroupCommit:
         if not batch:
             return
         session = self._session
-        acks = [work for work in batch if work.ack_id is not None]
+        settled = [work.acknowledgement for work in batch if work.acknowledgement is not None]
         sends = [send for work in batch for send in work.sends]
-        if len(acks) + len(sends) <= 1:
-            await self._alone(batch)
-            return
-        transaction = session.new_name("t")
-        session.tell("BEGIN", (("transaction", transaction),))
-        if self._care.is_taken(self._loop.time()):
-            try:
-                await self._send_confirmed(sends, transaction)
-            except BrokerRefusal as refusal:
-                self._care.take(self._loop.time())
-                session.tell("ABORT", (("transaction", transaction),))
-                await self._one_by_one(batch, refusal)
-                return
+        if len(settled) + len(sends) <= 1:
+            await self._alone(sends, settled)
         else:
-            await self._send(sends, transaction)
-        for work in acks:
-            session.tell("ACK", (("id", work.ack_id or ""), ("transaction", transaction)))
-        committed = session.request("COMMIT", (("transaction", transaction),))
-        for work in acks:
-            if work.after is not None:
-                work.after()
-        try:
-            await committed
-        except BrokerRefusal as refusal:
-            self._give_up(refusal)
+            transaction = session.new_name("t")
+            session.tell("BEGIN", (("transaction", transaction),))
+            if self._care.is_taken(self._loop.time()):
+                try:
+                    await self._send_confirmed(sends, transaction)
+                except BrokerRefusal as refusal:
+                    self._care.take(self._loop.time())
+                    session.tell("ABORT", (("transaction", transaction),))
+                    await self._one_by_one(batch, refusal)
+                    return
+            else:
+                await self._send(sends, transaction)
+            for ack_id in _settle(settled):
+                session.tell("ACK", (("id", ack_id), ("transaction", transaction)))
+            committed = session.request("COMMIT", (("transaction", transaction),))
+            for each in settled:
+                each.written()
+            await self._answer(committed)
         for work in batch:
             _succeed(work)
+
+    async def _alone(self, sends: list[Send], settled: list[Acknowledgement]) -> None:
+        """One command needs no transaction."""
+        for send in sends:
+            headers = (("destination", send.destination), *send.headers)
+            confirmed = self._session.request("SEND", headers, send.body)
+            await self._session.drain()
+            await confirmed
+        for each in settled:
+            answers = [self._session.request("ACK", (("id", ack_id),)) for ack_id in _settle([each])]
+            each.written()
+            for acknowledged in answers:
+                await self._answer(acknowledged)
+
+    async def _answer(self, answer: "asyncio.Future[None]") -> None:
+        """A refusal where no message can be refused any more costs the connection."""
+        try:
+            await answer
+        except BrokerRefusal as refusal:
+            self._give_up(refusal)
 
     def _give_up(self, refusal: BrokerRefusal) -> NoReturn:
         self._care.take(self._loop.time())
         reason = ConnectionLost(f"the broker did not commit: {refusal.message}")
         self._session.lose(reason)
         raise reason from refusal
-
-    async def _alone(self, batch: list[Work]) -> None:
-        """One command needs no transaction."""
-        (work,) = [work for work in batch if work.sends or work.ack_id is not None] or batch[:1]
-        if work.sends:
-            (send,) = work.sends
-            headers = (("destination", send.destination), *send.headers)
-            confirmed = self._session.request("SEND", headers, send.body)
-            await self._session.drain()
-            await confirmed
-        elif work.ack_id is not None:
-            acknowledged = self._session.request("ACK", (("id", work.ack_id),))
-            if work.after is not None:
-                work.after()
-            try:
-                await acknowledged
-            except BrokerRefusal as refusal:
-                self._give_up(refusal)
-        for each in batch:
-            _succeed(each)
 
     async def _send(self, sends: list[Send], transaction: str) -> None:
         """Without receipts: a refused message makes the broker refuse the COMMIT."""
@@ -205,6 +216,13 @@ class GroupCommit:
                 await self._commit([work])
             except BrokerRefusal as failure:
                 _fail(work, failure)
+
+
+def _settle(settled: Sequence[Acknowledgement]) -> list[str]:
+    """Return what to acknowledge for them."""
+    for each in settled:
+        each.settle()
+    return [ack_id for each in settled if (ack_id := each.take_ack_id()) is not None]
 
 
 def _succeed(work: Work) -> None:

@@ -43,10 +43,6 @@ class Ticket:
     moving: asyncio.Future[None] | None = None
 
     @property
-    def ack_id(self) -> str:
-        return self.mail.frame.headers.get("ack", "")
-
-    @property
     def may_move(self) -> bool:
         """Whether it is in a slot that it may share with other reefs, and nobody has begun to settle it."""
         return self.moving is None and not self.is_settling and self.mail.is_current
@@ -107,7 +103,7 @@ class ActiveMQLane:
                 message=message,
                 subscription=self._consumer.subscription,
                 lane=self._index,
-                redelivered=is_redelivered(mail.frame.headers, session.name),
+                redelivered=mail.came_back or is_redelivered(mail.frame.headers, session.name),
                 token=ticket,
             )
             self._in_hand = delivery
@@ -128,12 +124,13 @@ class ActiveMQLane:
             ticket.mail.frame.headers, reason=reason, detail=detail, attempts=attempts, parked_at=self._consumer.clock.now()
         )
         destination = parking_queue(self._consumer.subscription)
+        await ticket.mail.until_first()  # parked and not acknowledged, it would come again and be parked twice
         await self._conclude(delivery, [Send(destination=destination, headers=headers, body=delivery.message.body)])
 
     async def release(self, delivery: Delivery) -> None:
         ticket = _ticket(delivery)
         await _stands_still(ticket)
-        if ticket.mail.is_current:
+        if ticket.mail.is_current and not self._consumer.keep(ticket.mail):
             await self._consumer.give_back(ticket.mail.slot)
         self._let_go(delivery)
 
@@ -143,7 +140,7 @@ class ActiveMQLane:
         if not ticket.mail.is_current or ticket.session.is_lost:
             self._let_go(delivery)
             raise LaneLost("the broker took the message back")
-        work = Work(sends=sends, ack_id=ticket.ack_id, after=ticket.mail.slot.settled)
+        work = Work(sends=sends, acknowledgement=ticket.mail)
         try:
             await self._consumer.commits(ticket.session).do(work)
         except BrokerRefusal as refusal:
@@ -161,6 +158,9 @@ class ActiveMQLane:
 
     async def _park_unreadable(self, ticket: Ticket, poison: PoisonMessage) -> None:
         """A message without a readable envelope never reaches a handler: it is parked as it is."""
+        await ticket.mail.until_first()
+        if not ticket.mail.is_current:
+            return
         headers = parked_headers(
             ticket.mail.frame.headers,
             reason=poison.reason,
@@ -169,7 +169,7 @@ class ActiveMQLane:
             parked_at=self._consumer.clock.now(),
         )
         send = Send(destination=parking_queue(self._consumer.subscription), headers=headers, body=ticket.mail.frame.body)
-        work = Work(sends=[send], ack_id=ticket.ack_id, after=ticket.mail.slot.settled)
+        work = Work(sends=[send], acknowledgement=ticket.mail)
         try:
             await self._consumer.commits(ticket.session).do(work)
         except (BrokerRefusal, ConnectionLost):

@@ -1,11 +1,11 @@
 """A message that takes long gets a slot of its own, so that the reefs with which it shared one go on.
 
-The broker gives a reef to one subscription, and one subscription owns many reefs. With a prefetch of one, a message that is
-not done holds up all of them, and they cannot be taken away from it but by ending the subscription. So that is what is done,
-once a message has been in hand for a second (``PATIENCE_SECONDS``) while a lane has nothing to do: first there is a new
-subscription, the *siding*, which takes this reef alone (a selector) and before all others (a priority); then the old one ends
-and begins again. The broker gives the message back to the siding, in the hands of the same lane, which does not notice; the
-other reefs go to whichever slot is free. Once the message is settled the siding ends.
+The broker gives a reef to one subscription, and one subscription owns many reefs. A message that is not done holds up all of
+them once the slot's window is full, and they cannot be taken away from it but by ending the subscription. So that is what is
+done, once a message has been in hand for a second (``PATIENCE_SECONDS``), none of its slot is in hand for less, and a lane has
+nothing to do: first there is a new subscription, the *siding*, which takes this reef alone (a selector) and before all others
+(a priority); then the old one ends and begins again. The broker gives the message back to the siding, in the hands of the same
+lane, which does not notice; the other reefs go to whichever slot is free. Once the message is settled the siding ends.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Final
 
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.lane import MOVE_SECONDS, ActiveMQLane, Ticket
+from reefmesh.broker.activemq.mailbox import reef_of
 from reefmesh.broker.activemq.slot import Mail, Slot
 
 PATIENCE_SECONDS: Final = 1.0
@@ -24,7 +25,8 @@ PRIORITY: Final = "10"
 
 
 class Sidings:
-    """Of one consumer. ``on_moved`` hears the reef; ``has_idle_lane``: without one, the other reefs would gain nothing."""
+    """Of one consumer. ``on_moved`` hears the reef; ``has_idle_lane``: without one, the other reefs would gain nothing;
+    ``on_still``: a slot hands out again."""
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Sidings:
         on_mail: Callable[[Mail], None],
         on_moved: Callable[[str], None],
         has_idle_lane: Callable[[], bool],
+        on_still: Callable[[], None],
         patience_seconds: float,
     ) -> None:
         self._queue = queue
@@ -41,6 +44,7 @@ class Sidings:
         self._on_mail = on_mail
         self._on_moved = on_moved
         self._has_idle_lane = has_idle_lane
+        self._on_still = on_still
         self._patience_seconds = patience_seconds
         self._loop = asyncio.get_running_loop()
         self._slots: list[Slot] = []
@@ -91,12 +95,22 @@ class Sidings:
             await asyncio.sleep(seconds)
             with contextlib.suppress(BrokerRefusal, ConnectionLost):  # what was not moved is looked at again
                 await self._end_unused()
-                for lane in self._lanes:
-                    ticket = lane.ticket
-                    if ticket is None or ticket.taken_at_seconds > self._loop.time() - self._patience_seconds:
-                        continue
-                    if ticket.may_move and self._has_idle_lane():
-                        await self._move(ticket)
+                for slot, tickets in self._due():
+                    if self._has_idle_lane():
+                        await self._move(slot, tickets)
+
+    def _due(self) -> list[tuple[Slot, list[Ticket]]]:
+        """The slots in which nothing is in hand but what has been for long: nobody is disturbed when they begin again."""
+        in_hand: dict[Slot, list[Ticket]] = {}
+        for lane in self._lanes:
+            if (ticket := lane.ticket) is not None and ticket.mail.is_current:
+                in_hand.setdefault(ticket.mail.slot, []).append(ticket)
+        before = self._loop.time() - self._patience_seconds
+        return [
+            (slot, tickets)
+            for slot, tickets in in_hand.items()
+            if all(ticket.may_move and ticket.taken_at_seconds <= before for ticket in tickets)
+        ]
 
     def _seconds_to_wait(self) -> float | None:
         """Until the next message is due to move; None: none is in hand, and there is no siding."""
@@ -109,21 +123,33 @@ class Sidings:
     async def _end_unused(self) -> None:
         """Give up what was empty at two looks: its message came through another slot, because it is in no group."""
         self._slots = list(self.slots)
-        empty = {slot for slot in self._slots if slot.mail is None}
+        empty = {slot for slot in self._slots if slot.is_free}
         for slot in empty & self._empty:
             await slot.leave()
         self._empty = empty - self._empty
 
-    async def _move(self, ticket: Ticket) -> None:
-        reef_id = ticket.mail.frame.headers.get("reef-id", "").replace("'", "''")
+    async def _move(self, slot: Slot, tickets: Sequence[Ticket]) -> None:
+        slot.hands_out = False  # what would be taken in hand now would be given back at once
+        try:
+            sidings = [await self._open(ticket, slot.prefetch) for ticket in tickets]
+            if all(ticket.may_move for ticket in tickets):
+                for ticket in tickets:
+                    ticket.moving = self._loop.create_future()
+                    self._on_moved(reef_of(ticket.mail))
+                await slot.renew()
+            else:  # something was settled meanwhile, or lost
+                for siding in sidings:
+                    await siding.leave()
+        finally:
+            slot.hands_out = True
+            self._on_still()
+
+    async def _open(self, ticket: Ticket, prefetch: int) -> Slot:
+        """As wide as the slot: what it held of the reef comes at once, and leaves in its order when it is given back."""
+        reef_id = reef_of(ticket.mail).replace("'", "''")
         headers = (("selector", f"JMSXGroupID = '{reef_id}'"), ("activemq.priority", PRIORITY))
-        siding = Slot(self._queue, self._on_mail, headers=headers)
+        siding = Slot(self._queue, self._on_mail, prefetch=prefetch, headers=headers)
         siding.leave_when_free = True
         self._slots.append(siding)
         await siding.subscribe(ticket.session)
-        if not ticket.may_move:  # it was settled meanwhile, or lost
-            await siding.leave()
-            return
-        ticket.moving = self._loop.create_future()
-        self._on_moved(reef_id)
-        await ticket.mail.slot.renew()
+        return siding

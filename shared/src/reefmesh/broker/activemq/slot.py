@@ -1,10 +1,15 @@
-"""One subscription at the broker with a prefetch of one: at most one message is in our hands through it.
+"""One subscription at the broker, and the messages that are in our hands through it: its window.
 
 A reef belongs to the slot that the broker gave it to, until the slot is given up. Giving a slot up and taking it again
-(``renew``) hands its reefs, and an unsettled message, back to the broker.
+(``renew``) hands its reefs, and what is unsettled, back to the broker.
+
+Lanes settle a window's messages in any order, but the broker is told only of those before which nothing is open: one
+acknowledgement covers all up to its message. What was settled and is not acknowledged yet, when we die, is delivered again; the
+inbox knows it.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,35 +17,69 @@ from typing import Final
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.session import Session
 
-HEADERS: Final = (("ack", "client"), ("activemq.prefetchSize", "1"))
-"""``client`` acknowledges everything up to a message, which here is that one message. With ``client-individual`` ActiveMQ
-keeps each message that was acknowledged in a transaction until the subscription ends, and looks through them at each commit.
+ACK: Final = ("ack", "client")
+"""``client`` acknowledges everything up to a message. With ``client-individual`` ActiveMQ keeps each message that was
+acknowledged in a transaction until the subscription ends, and looks through them at each commit.
 """
 
 
 @dataclass(slots=True, eq=False)
 class Mail:
-    """A message on its way to a lane; ``slot`` and ``subscription_id`` say through what it came."""
+    """A message on its way to a lane, and the ``Acknowledgement`` of its settlement.
+
+    ``window``: that of its slot when it came. ``came_back``: a lane has given it up. ``first``: done when no message before it
+    in the window is open, or it is ours no longer; None: nobody waits for that.
+    """
 
     slot: "Slot"
-    subscription_id: str
+    window: "deque[Mail]"
     frame: Frame
+    is_settled: bool = False
+    came_back: bool = False
+    first: asyncio.Future[None] | None = None
 
     @property
     def is_current(self) -> bool:
-        """Whether the broker still counts this message as ours."""
-        return self.slot.mail is self
+        """Whether the broker still counts this message as ours, and it is open."""
+        return self.window is self.slot.window and not self.is_settled
+
+    @property
+    def ack_id(self) -> str:
+        return self.frame.headers.get("ack", "")
+
+    async def until_first(self) -> None:
+        """Wait until its settlement can be acknowledged together with it, because nothing before it is open, or until it is
+        ours no longer."""
+        if self.is_current and self.slot.first_open is not self:
+            self.first = self.first or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self.first)
+
+    def settle(self) -> None:
+        self.is_settled = True
+
+    def take_ack_id(self) -> str | None:
+        return self.slot.take_ack_id()
+
+    def written(self) -> None:
+        self.slot.acknowledged()
 
 
 class Slot:
-    """``headers``: of its SUBSCRIBE, beyond those of every slot."""
+    """``prefetch``: how many messages the broker may have in our hands through it; ``headers``: of its SUBSCRIBE besides.
 
-    def __init__(self, queue: str, on_mail: Callable[[Mail], None], *, headers: Sequence[tuple[str, str]] = ()) -> None:
-        self.mail: Mail | None = None
+    ``hands_out``: whether what waits in its window may be taken in hand now.
+    """
+
+    def __init__(
+        self, queue: str, on_mail: Callable[[Mail], None], *, prefetch: int = 1, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.window: deque[Mail] = deque()
         self.renew_when_free = False
         self.leave_when_free = False
+        self.hands_out = True
+        self.prefetch = prefetch
         self._queue = queue
-        self._headers = (*HEADERS, *headers)
+        self._headers = (ACK, ("activemq.prefetchSize", str(prefetch)), *headers)
         self._on_mail = on_mail
         self._session: Session | None = None
         self._subscription_id: str | None = None
@@ -49,6 +88,20 @@ class Slot:
     @property
     def is_subscribed(self) -> bool:
         return self._subscription_id is not None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is in our hands through it."""
+        return not self.window
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the broker sends nothing more through it."""
+        return len(self.window) >= self.prefetch
+
+    @property
+    def first_open(self) -> Mail | None:
+        return next((mail for mail in self.window if not mail.is_settled), None)
 
     @property
     def session(self) -> Session | None:
@@ -60,7 +113,8 @@ class Slot:
 
     def lost(self) -> None:
         """The session is gone, and with it what came through it."""
-        self.mail = self._session = self._subscription_id = self._left = None
+        self._forget_window()
+        self._session = self._subscription_id = self._left = None
         self.renew_when_free = False
 
     async def renew(self) -> None:
@@ -80,10 +134,30 @@ class Slot:
         if self._left is not None:
             await self._left
 
-    def settled(self) -> None:
-        """The acknowledgement has been written: what is to happen with the slot goes right behind it."""
-        self.mail = None
-        if self._session is None or self._subscription_id is None:
+    def leave_once_free(self) -> None:
+        """Give the slot up as soon as all that is in our hands through it is settled, which may be now."""
+        self.leave_when_free = True
+        self.acknowledged()
+
+    def renew_once_free(self) -> None:
+        """Give the reefs back, and be open for others, as soon as all that is in our hands is settled, which may be now."""
+        self.renew_when_free = True
+        self.acknowledged()
+
+    def take_ack_id(self) -> str | None:
+        """Return what is to be acknowledged, and take it out of the window; None: nothing now.
+
+        A slot that is to be given up acknowledges nothing until all is settled: the broker would go on filling the window.
+        """
+        if (self.leave_when_free or self.renew_when_free) and self.first_open is not None:
+            return None
+        return self._take_settled()
+
+    def acknowledged(self) -> None:
+        """What was to be acknowledged has been written: what is to happen with the slot goes right behind it."""
+        if (mail := self.first_open) is not None and mail.first is not None and not mail.first.done():
+            mail.first.set_result(None)
+        if self.window or self._session is None or self._subscription_id is None:
             return
         if self.leave_when_free:
             self._leave(self._session)
@@ -92,16 +166,33 @@ class Slot:
             self._begin(self._session)
 
     def _begin(self, session: Session) -> "asyncio.Future[None]":
-        name = session.new_name("s")
+        self._forget_window()  # of a session, it may be, that was lost while it was set up
+        name, window = session.new_name("s"), self.window
         self._session, self._subscription_id = session, name
         self.renew_when_free = False
-        return session.subscribe(name, self._queue, self._headers, lambda frame: self._receive(name, frame))
+        return session.subscribe(name, self._queue, self._headers, lambda frame: self._receive(window, frame))
 
     def _leave(self, session: Session) -> "asyncio.Future[None]":
-        name, self._subscription_id, self.mail = self._subscription_id, None, None
+        name, self._subscription_id = self._subscription_id, None
+        if (ack_id := self._take_settled()) is not None:
+            session.tell("ACK", (("id", ack_id),))
+        self._forget_window()
         self._left = session.unsubscribe(name or "")
         return self._left
 
-    def _receive(self, name: str, frame: Frame) -> None:
-        self.mail = Mail(self, name, frame)
-        self._on_mail(self.mail)
+    def _take_settled(self) -> str | None:
+        last = None
+        while self.window and self.window[0].is_settled:
+            last = self.window.popleft()
+        return None if last is None else last.ack_id
+
+    def _forget_window(self) -> None:
+        gone, self.window = self.window, deque()
+        for mail in gone:
+            if mail.first is not None and not mail.first.done():
+                mail.first.set_result(None)
+
+    def _receive(self, window: deque[Mail], frame: Frame) -> None:
+        mail = Mail(self, window, frame)
+        window.append(mail)
+        self._on_mail(mail)

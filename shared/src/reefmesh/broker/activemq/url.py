@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote
 
 from reefmesh.errors import ConfigurationError
 
+SUBSCRIPTIONS_LIMIT: Final = 1024
 PORTS: Final = {"stomp": 61613, "stomp+ssl": 61614}
 
 
@@ -27,7 +28,9 @@ class Address:
     Endpoints are tried in turn (of an active/standby pair only one listens). Parameters:
     ``ca`` a PEM file of authorities instead of the system's; ``server_name`` the name the certificate must have, when it is not
     the host's; ``heartbeat_ms`` silence is noticed within two of these; ``connect_timeout_ms`` for one endpoint, TLS and login
-    included; ``confirm_timeout_ms`` how long the broker may take to confirm anything; ``host`` the virtual host.
+    included; ``confirm_timeout_ms`` how long the broker may take to confirm anything; ``host`` the virtual host;
+    ``subscriptions`` of a consumer of numbered messages at most: its lanes share them, and with one for each lane nothing is
+    sent ahead.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -40,6 +43,7 @@ class Address:
     heartbeat_seconds: float = 10.0
     connect_timeout_seconds: float = 10.0
     confirm_timeout_seconds: float = 60.0
+    subscriptions: int = 8
 
     @classmethod
     def parse(cls, url: str) -> "Address":
@@ -109,10 +113,12 @@ def _settings(query: str, *, tls: bool) -> dict[str, Any]:
                 settings["virtual_host"] = value
             case "heartbeat_ms" | "connect_timeout_ms" | "confirm_timeout_ms":
                 settings[f"{name.removesuffix('_ms')}_seconds"] = _seconds(name, value)
+            case "subscriptions":
+                settings["subscriptions"] = _subscriptions(value)
             case _:
                 raise ConfigurationError(
                     f"broker URL: unknown parameter {name!r}; there are ca, server_name, host, heartbeat_ms, "
-                    "connect_timeout_ms, confirm_timeout_ms"
+                    "connect_timeout_ms, confirm_timeout_ms, subscriptions"
                 )
     return settings
 
@@ -121,3 +127,9 @@ def _seconds(name: str, value: str) -> float:
     if not (value.isascii() and value.isdigit() and 10 <= int(value) <= 3_600_000):
         raise ConfigurationError(f"broker URL: {name}={value!r} must be a whole number of milliseconds from 10 to 3600000")
     return int(value) / 1000
+
+
+def _subscriptions(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= SUBSCRIPTIONS_LIMIT):
+        raise ConfigurationError(f"broker URL: subscriptions={value!r} must be a whole number from 1 to {SUBSCRIPTIONS_LIMIT}")
+    return int(value)

@@ -9,7 +9,7 @@ from reefmesh_faults.simulation.broker import ModelBroker
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import Process, VirtualLoop
 from reefmesh_faults.simulation.network import SimulatedNetwork
-from reefmesh_faults.simulation.service import SUBSCRIPTIONS, DriftingClock, MeshProcess, serve
+from reefmesh_faults.simulation.service import LANES, SUBSCRIPTIONS, DriftingClock, MeshProcess, serve
 from reefmesh_faults.simulation.switches import Composition
 from reefmesh_faults.simulation.world import World
 
@@ -37,6 +37,7 @@ class Apart(World):
 
     def __init__(self, loop: VirtualLoop, seed: int, composition: Composition) -> None:
         super().__init__(loop, seed, composition)
+        self._url = f"{URL}&subscriptions={1 + seed % LANES}"  # the broker sends up to two messages ahead, or none
         self._broker = ModelBroker(Random(f"broker {seed}"), self._history, composition.rules)
         self._network = SimulatedNetwork(loop, Random(f"network {seed}"), self._broker.accept)
         loop.network = self._network
@@ -60,7 +61,7 @@ class Apart(World):
 
     async def _work(self, born: MeshProcess) -> bool:
         broker = self._around.broker(
-            ActiveMQBroker(URL, clock=born.clock, random=self._around.random, patience_seconds=PATIENCE_SECONDS)
+            ActiveMQBroker(self._url, clock=born.clock, random=self._around.random, patience_seconds=PATIENCE_SECONDS)
         )
         await broker.connect()
         try:

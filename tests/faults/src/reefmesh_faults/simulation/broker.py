@@ -68,6 +68,12 @@ class Subscriber:
     only_group: str | None = None
     held: dict[str, Message] = field(default_factory=dict)
 
+    def settle(self, ack_id: str) -> None:
+        """An acknowledgement covers everything that was sent up to its message (``ack:client``)."""
+        while next(iter(self.held)) != ack_id:
+            del self.held[next(iter(self.held))]
+        del self.held[ack_id]
+
 
 class Queue:
     """One queue with message groups."""
@@ -113,6 +119,7 @@ class Queue:
                     queue=self.name,
                     place=message.place,
                     process=subscriber.session.connection.process.name,
+                    subscriber=subscriber.number,
                     event_id=message.headers.get("event-id", ""),
                     how="move" if self._moves_within(subscriber.session, message.group) else how,
                 )
@@ -319,7 +326,7 @@ class BrokerSession:
                 unknown = f"Unexpected ACK received for message-id [{frame.headers.get('id')}]"
                 self.connection.send(encode("ERROR", [("message", unknown)], b""))
             else:
-                del subscriber.held[frame.headers["id"]]
+                subscriber.settle(frame.headers["id"])
                 touched[subscriber.queue.name] = subscriber.queue
         for queue in touched.values():
             queue.dispatch()

@@ -33,11 +33,13 @@ class Queued:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReturned:
     """The broker took a message back unacknowledged; ``how``: unsubscribe, farewell, connection, or move (to another
-    subscription of the same process, from which it was taken)."""
+    subscription of the same process, from which it was taken). ``subscriber``: the number of the subscription that ended, whose
+    messages are told in the order in which they were sent."""
 
     queue: str
     place: int
     process: str
+    subscriber: int
     event_id: str
     how: str
 

@@ -169,12 +169,20 @@ def _no_zombies(kinds: _Sorted) -> Iterator[Violation]:
 def _drain(history: Sequence[Event]) -> Iterator[Violation]:
     """Whoever was left in peace gives nothing back to the broker that it has applied. A message that was sent twice is in the
     queue twice: what was applied is the first of them, and the other may be given back before anybody looked at it. What only
-    moves from one of its subscriptions to another stays in its hands."""
+    moves from one of its subscriptions to another stays in its hands. And an acknowledgement covers everything before it: of a
+    subscription that ends with an open message, what was applied behind that one comes again, and may go back before anybody
+    looked at it."""
     harmed: set[str] = set()  # processes, or services whose store failed
     all_harmed = False
     applied: set[tuple[str, str]] = set()
     first_places: dict[tuple[str, str], int] = {}
+    with_open: set[int] = set()  # subscriptions that ended with an open message
     for event in history:
+        if isinstance(event, MessageReturned):
+            if event.subscriber in with_open:
+                applied.discard((event.process, event.event_id))
+            if (event.process, event.event_id) not in applied:
+                with_open.add(event.subscriber)
         match event:
             case Queued():
                 first_places.setdefault((event.queue, event.event_id), event.place)
@@ -184,8 +192,8 @@ def _drain(history: Sequence[Event]) -> Iterator[Violation]:
                 harmed.add(process)
             case UnitWritten():
                 applied.add((event.process, event.event_id))
-            case MessageReturned(how="move"):
-                pass
+            case MessageReturned(how="move", subscriber=subscriber):
+                with_open.add(subscriber)
             case MessageReturned() if not all_harmed and not harmed & {event.process, event.process.rpartition("-")[0]}:
                 is_first = first_places.get((event.queue, event.event_id), event.place) == event.place
                 if is_first and (event.process, event.event_id) in applied:

@@ -40,7 +40,7 @@ from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.bootstrap import blueprint as scoring_blueprint
 from reefmesh_scoring.settings import ScoringSettings
 
-LANES: Final = 2
+LANES: Final = 3
 SUBSCRIPTIONS: Final[Mapping[str, Subscription]] = {
     "ingest": channels.INGEST,
     "scoring": channels.SCORING,

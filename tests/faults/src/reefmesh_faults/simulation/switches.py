@@ -126,7 +126,11 @@ SWITCHES: Final = (
         says_what_it_follows=False,
     ),
     Composition(name="drain order", what="unsubscribe first, then finish and acknowledge", broker=UnsubscribesFirst),
-    Composition(name="prefetch 1", what="the broker sends three messages ahead", rules=BrokerRules(prefetch=3)),
+    Composition(
+        name="links of telemetry",
+        what="telemetry does not say which message it follows",
+        says_what_it_follows=False,
+    ),
     Composition(
         name="wait for a missing message",
         what="a message is applied although one before it has not come",

@@ -1,0 +1,84 @@
+"""What has arrived for the lanes of a consumer and is in nobody's hands yet.
+
+It is in the order of arrival, which is each reef's order, but for what is delivered again: of consumers that died one after
+the other the broker hands out the last one's messages behind those of the first. So messages that come again are put before
+those here that they belong before, as far as the messages themselves tell.
+"""
+
+from collections import deque
+from collections.abc import Container
+
+from reefmesh.broker.activemq.slot import Mail
+from reefmesh.contracts.envelope import FOLLOWS
+
+
+class Mailbox:
+    def __init__(self) -> None:
+        self._mail: deque[Mail] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._mail)
+
+    @property
+    def open_messages(self) -> int:
+        """How many the broker still counts as ours; the others it has taken back."""
+        return sum(mail.is_current for mail in self._mail)
+
+    def add(self, mail: Mail) -> None:
+        place = None
+        if mail.frame.headers.get("redelivered") == "true":
+            later = (index for index, other in enumerate(self._mail) if _same_reef(mail, other) and comes_before(mail, other))
+            place = next(later, None)
+        if place is None:
+            self._mail.append(mail)
+        else:
+            self._mail.insert(place, mail)
+
+    def take(self, in_hand: Container[str]) -> Mail | None:
+        """Return the first message of a reef that is in nobody's hands; what the broker took back meanwhile is dropped."""
+        while self._mail and not self._mail[0].is_current:
+            self._mail.popleft()
+        for index, mail in enumerate(self._mail):
+            if mail.is_current and mail.slot.hands_out and reef_of(mail) not in in_hand:
+                del self._mail[index]
+                return mail
+        return None
+
+    def put_first(self, mail: Mail) -> bool:
+        self._mail.appendleft(mail)
+        return True
+
+    def put_behind_earlier(self, mail: Mail) -> bool:
+        """Put a message that was taken too early behind those here that belong before it; False: there are none."""
+        earlier = [other for other in self._mail if other.is_current and _same_reef(mail, other) and comes_before(other, mail)]
+        if earlier:
+            self._mail.insert(self._mail.index(earlier[-1]) + 1, mail)
+        return bool(earlier)
+
+    def clear(self) -> None:
+        self._mail.clear()
+
+
+def reef_of(mail: Mail) -> str:
+    return mail.frame.headers.get("reef-id", "")
+
+
+def comes_before(one: Mail, other: Mail) -> bool:
+    """Whether it is certain that ``one`` was published before ``other`` of the same reef: the reef's numbers say so, or the
+    broker's, of messages that came over one connection, or ``other`` says that it follows ``one``."""
+    ours, theirs = one.frame.headers, other.frame.headers
+    if (seq := _number(ours.get("seq"))) is not None and (other_seq := _number(theirs.get("seq"))) is not None:
+        return seq < other_seq
+    producer, _, count = ours.get("message-id", "").rpartition(":")
+    other_producer, _, other_count = theirs.get("message-id", "").rpartition(":")
+    if producer and producer == other_producer:
+        return (_number(count) or 0) < (_number(other_count) or 0)
+    return theirs.get(FOLLOWS) is not None and theirs.get(FOLLOWS) == ours.get("event-id")
+
+
+def _same_reef(one: Mail, other: Mail) -> bool:
+    return reef_of(one) == reef_of(other)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None

@@ -1,0 +1,217 @@
+"""A slot's window and the mailbox, without a broker: what is acknowledged when, and what is handed out first."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.mailbox import Mailbox, comes_before
+from reefmesh.broker.activemq.slot import Mail, Slot
+
+
+class Session:
+    """Writes down what the broker would be told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._deliver: Callable[[Frame], None] | None = None
+        self._names = iter(f"s{number}" for number in range(1, 100))
+
+    def new_name(self, prefix: str) -> str:
+        assert prefix == "s"
+        return next(self._names)
+
+    def tell(self, command: str, headers: tuple[tuple[str, str], ...]) -> None:
+        self.told.append(f"{command} {dict(headers)['id']}")
+
+    def subscribe(
+        self, name: str, destination: str, headers: tuple[tuple[str, str], ...], on_message: Callable[[Frame], None]
+    ) -> "asyncio.Future[None]":
+        self.told.append(f"SUBSCRIBE {name} {destination} {dict(headers)['activemq.prefetchSize']}")
+        self._deliver = on_message
+        return self._done()
+
+    def unsubscribe(self, name: str) -> "asyncio.Future[None]":
+        self.told.append(f"UNSUBSCRIBE {name}")
+        return self._done()
+
+    def deliver(self, **headers: str) -> None:
+        assert self._deliver is not None
+        self._deliver(Frame("MESSAGE", {name.replace("_", "-"): value for name, value in headers.items()}, b""))
+
+    @staticmethod
+    def _done() -> "asyncio.Future[None]":
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+
+async def filled(numbers: int) -> tuple[Session, Slot, list[Mail]]:
+    """Return a slot with so many messages in its window."""
+    session, arrived = Session(), list[Mail]()
+    slot = Slot("queue", arrived.append, prefetch=numbers)
+    await slot.subscribe(session)  # type: ignore[arg-type]
+    session.told.clear()
+    for number in range(1, numbers + 1):
+        session.deliver(ack=f"a{number}")
+    return session, slot, arrived
+
+
+def settle(*mails: Mail) -> list[str]:
+    """Settle in one transaction, as the group commit does; return what is acknowledged in it."""
+    for mail in mails:
+        mail.settle()
+    ack_ids = [ack_id for mail in mails if (ack_id := mail.take_ack_id()) is not None]
+    for mail in mails:
+        mail.written()
+    return ack_ids
+
+
+async def test_only_that_before_which_nothing_is_open_is_acknowledged() -> None:
+    _, slot, (first, second, third, fourth) = await filled(4)
+    assert settle(third) == []
+    assert settle(first) == ["a1"]
+    assert settle(second) == ["a3"]
+    assert settle(fourth) == ["a4"]
+    assert slot.is_free
+
+
+async def test_settled_in_one_transaction_acknowledged_by_the_last() -> None:
+    _, _, (first, second, _) = await filled(3)
+    assert settle(second, first) == ["a2"]
+
+
+async def test_slot_to_be_renewed_is_acknowledged_at_once_and_begins_again_right_behind() -> None:
+    """Acknowledged bit by bit, the broker would go on filling its window, and it would never be free."""
+    session, slot, (first, second) = await filled(2)
+    slot.renew_once_free()
+    assert settle(first) == []
+    assert session.told == []
+    assert settle(second) == ["a2"]
+    assert session.told == ["UNSUBSCRIBE s1", "SUBSCRIBE s2 queue 2"]
+    assert slot.is_free
+
+
+async def test_free_slot_is_left_at_once() -> None:
+    session, slot, (only,) = await filled(1)
+    settle(only)
+    slot.leave_once_free()
+    assert session.told == ["UNSUBSCRIBE s1"]
+    assert not slot.is_subscribed
+
+
+async def test_slot_given_up_acknowledges_what_was_settled_before_what_is_open() -> None:
+    session, slot, (first, second, third) = await filled(3)
+    slot.leave_once_free()
+    assert settle(first) == settle(third) == []
+    await slot.leave()
+    assert session.told == ["ACK a1", "UNSUBSCRIBE s1"]
+    assert not any(mail.is_current for mail in (first, second, third))
+
+
+async def test_message_of_an_earlier_window_acknowledges_nothing() -> None:
+    session, slot, (first, _) = await filled(2)
+    await slot.renew()
+    session.deliver(ack="b1")
+    assert settle(first) == []
+    assert not slot.is_free
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_first_of_its_window_once_all_before_it_are_settled_or_it_is_given_up(given_up: bool) -> None:
+    _, slot, (first, second, third) = await filled(3)
+    waiting = asyncio.create_task(third.until_first())
+    await asyncio.sleep(0)
+    settle(second)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    if given_up:
+        await slot.leave()
+    else:
+        settle(first)
+    await asyncio.wait_for(waiting, 1)
+    assert third.is_current is not given_up
+    await asyncio.wait_for(third.until_first(), 1)
+
+
+async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mail]]:
+    session, mails, mailbox = Session(), list[Mail](), Mailbox()
+    slot = Slot("queue", mails.append, prefetch=9)
+    await slot.subscribe(session)  # type: ignore[arg-type]
+    for headers in arriving:
+        session.deliver(**headers)
+        mailbox.add(mails[-1])
+    return slot, mailbox, mails
+
+
+def taken(mailbox: Mailbox) -> list[str]:
+    names = []
+    while (mail := mailbox.take(())) is not None:
+        names.append(mail.frame.headers["event-id"])
+    return names
+
+
+AGAIN = {"redelivered": "true"}
+
+
+@pytest.mark.parametrize(
+    "arriving",
+    [
+        pytest.param([{"event_id": "3", "seq": "3"}, {"event_id": "1", "seq": "1"}, {"event_id": "2", "seq": "2"}], id="seq"),
+        pytest.param(
+            [
+                {"event_id": "3", "message_id": "ID:c-1:1:-1:1:30"},
+                {"event_id": "1", "message_id": "ID:c-1:1:-1:1:9"},
+                {"event_id": "2", "message_id": "ID:c-1:1:-1:1:10"},
+            ],
+            id="connection",
+        ),
+        pytest.param(
+            [{"event_id": "3", "follows": "2"}, {"event_id": "2", "follows": "1"}, {"event_id": "1", "follows": "0"}], id="link"
+        ),
+    ],
+)
+async def test_what_comes_again_is_put_before_what_it_belongs_before(arriving: list[dict[str, str]]) -> None:
+    _, mailbox, _ = await mailbox_of(*({**each, "reef_id": "a", **AGAIN} for each in arriving))
+    assert taken(mailbox) == ["1", "2", "3"]
+
+
+async def test_order_of_arrival_otherwise() -> None:
+    """Other reefs are not looked at, and what comes for the first time comes in order."""
+    _, mailbox, _ = await mailbox_of(
+        {"event_id": "a2", "reef_id": "a", "seq": "2"},
+        {"event_id": "b1", "reef_id": "b", "seq": "1", **AGAIN},
+        {"event_id": "a1", "reef_id": "a", "seq": "1"},
+    )
+    assert taken(mailbox) == ["a2", "b1", "a1"]
+
+
+async def test_reef_in_hand_and_what_was_taken_back_are_not_handed_out() -> None:
+    slot, mailbox, (first, second) = await mailbox_of({"event_id": "a1", "reef_id": "a"}, {"event_id": "b1", "reef_id": "b"})
+    assert mailbox.take({"a"}) is second
+    slot.hands_out = False
+    assert mailbox.take(()) is None
+    slot.hands_out = True
+    assert mailbox.open_messages == 1
+    await slot.leave()
+    assert mailbox.open_messages == 0
+    assert mailbox.take(()) is None
+    assert not first.is_current
+
+
+async def test_message_taken_too_early_waits_behind_those_before_it() -> None:
+    _, mailbox, _ = await mailbox_of(
+        *({"event_id": str(number), "reef_id": "a", "seq": str(number)} for number in (3, 1, 2, 4))
+    )
+    third = mailbox.take(())
+    assert third is not None
+    assert mailbox.put_behind_earlier(third)
+    assert taken(mailbox) == ["1", "2", "3", "4"]
+    assert not mailbox.put_behind_earlier(third)
+
+
+async def test_nothing_is_certain_of_messages_that_say_nothing() -> None:
+    _, _, (one, other) = await mailbox_of({"event_id": "1", "reef_id": "a"}, {"event_id": "2", "reef_id": "a", "seq": "x"})
+    assert not comes_before(one, other)
+    assert not comes_before(other, one)
