@@ -135,6 +135,12 @@ async def test_first_of_its_window_once_all_before_it_are_settled_or_it_is_given
     await asyncio.wait_for(third.until_first(), 1)
 
 
+async def test_the_one_number_that_the_broker_takes_for_no_number_is_not_asked_for() -> None:
+    session, slot = Session(), Slot("queue", lambda mail: None, prefetch=1000)
+    await slot.subscribe(session)  # type: ignore[arg-type]
+    assert session.told == ["SUBSCRIBE s1 queue 999"]
+
+
 async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mail]]:
     session, mails, mailbox = Session(), list[Mail](), Mailbox()
     slot = Slot("queue", mails.append, prefetch=9)

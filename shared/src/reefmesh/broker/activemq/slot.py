@@ -23,6 +23,10 @@ acknowledged in a transaction until the subscription ends, and looks through the
 """
 
 
+UNSAID_PREFETCH: Final = 1000
+"""ActiveMQ takes this number for "nothing said", and takes its policy's."""
+
+
 @dataclass(slots=True, eq=False)
 class Mail:
     """A message on its way to a lane, and the ``Acknowledgement`` of its settlement.
@@ -77,9 +81,9 @@ class Slot:
         self.renew_when_free = False
         self.leave_when_free = False
         self.hands_out = True
-        self.prefetch = prefetch
+        self.prefetch = prefetch if prefetch != UNSAID_PREFETCH else prefetch - 1
         self._queue = queue
-        self._headers = (ACK, ("activemq.prefetchSize", str(prefetch)), *headers)
+        self._headers = (ACK, ("activemq.prefetchSize", str(self.prefetch)), *headers)
         self._on_mail = on_mail
         self._session: Session | None = None
         self._subscription_id: str | None = None
