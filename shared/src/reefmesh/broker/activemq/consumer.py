@@ -210,9 +210,12 @@ class ActiveMQConsumer:
         """Have a message that a lane gave up wait here: behind those here that belong before it, or at the head while the
         broker may still send such. False: only without this one in its slot does the broker go on."""
         mail.came_back = True
-        return self._mailbox.put_behind_earlier(mail) or (
-            not self._draining and not mail.slot.is_full and self._mailbox.put_first(mail)
-        )
+        if self._mailbox.put_behind_earlier(mail):
+            return True
+        if self._draining or mail.slot.is_full:
+            return False
+        self._mailbox.put_first(mail)
+        return True
 
     async def give_back(self, slot: Slot) -> None:
         """Return what is open in the slot to the broker."""

@@ -44,9 +44,8 @@ class Mailbox:
                 return mail
         return None
 
-    def put_first(self, mail: Mail) -> bool:
+    def put_first(self, mail: Mail) -> None:
         self._mail.appendleft(mail)
-        return True
 
     def put_behind_earlier(self, mail: Mail) -> bool:
         """Put a message that was taken too early behind those here that belong before it; False: there are none."""

@@ -22,7 +22,6 @@ ACK: Final = ("ack", "client")
 acknowledged in a transaction until the subscription ends, and looks through them at each commit.
 """
 
-
 UNSAID_PREFETCH: Final = 1000
 """ActiveMQ takes this number for "nothing said", and takes its policy's."""
 
