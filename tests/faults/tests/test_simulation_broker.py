@@ -42,7 +42,7 @@ class Client:
         self.session.receive(encode(command, named, body))
 
     def subscribe(self, name: str = "s1") -> None:
-        self.say("SUBSCRIBE", id=name, destination=QUEUE, ack="client-individual")
+        self.say("SUBSCRIBE", id=name, destination=QUEUE, ack="client")
 
     def send(self, reef_id: str, text: str, **headers: str) -> None:
         self.say("SEND", text.encode(), destination=QUEUE, JMSXGroupID=reef_id, event_id=text, **headers)
@@ -143,6 +143,19 @@ def test_transaction_of_a_lost_connection_never_was() -> None:
     one.session.gone()
     assert broker.queue(QUEUE.removeprefix("/queue/")).unsettled_messages == 1
     assert broker.history.events[-1].event_id == "a"  # type: ignore[union-attr]  # the message that came back
+
+
+def test_acknowledgement_covers_everything_before_it() -> None:
+    """What ``ack:client`` means."""
+    broker = model(BrokerRules(prefetch=3))
+    one = Client(broker, "one")
+    one.subscribe()
+    for text in ("a", "b", "c", "d"):
+        one.send("reef-1", text)
+    assert one.wire.messages() == ["a", "b", "c"]
+    one.say("ACK", id=one.wire.acks()[1])
+    assert one.wire.messages() == ["a", "b", "c", "d"]
+    assert broker.queue(QUEUE.removeprefix("/queue/")).unsettled_messages == 2
 
 
 def test_prefetch_of_several_inverts_the_order_when_consumers_die_in_turn() -> None:

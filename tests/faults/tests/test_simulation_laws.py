@@ -143,6 +143,9 @@ def test_peaceful_process_that_gives_back_what_it_applied_breaks_the_drain() -> 
     copies = [Queued(queue="any", place=place, event_id=unit.event_id, reef_id=unit.reef_id) for place in (1, 2)]
     assert broken([*copies, *history, returned]) == {laws.DRAIN}
     assert broken([*copies, *history, replace(returned, place=2)]) == set()
+    begun = replace(returned, event_id="open", place=3)
+    assert broken([*history, begun, returned]) == set(), "no acknowledgement could cover it"
+    assert broken([*history, replace(begun, subscriber=2), returned]) == {laws.DRAIN}
 
 
 def test_drain_that_takes_too_long_breaks_the_drain() -> None:
