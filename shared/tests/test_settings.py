@@ -33,7 +33,7 @@ def mistake(**changes: str) -> str:
 def test_defaults_hold_when_only_addresses_are_given() -> None:
     settings = IngestSettings.load(environment=GIVEN)
     assert (settings.lanes, settings.drain_timeout_seconds, settings.http_host, settings.crash_limit) == (
-        64,
+        128,
         90.0,
         "127.0.0.1",
         5,
