@@ -135,6 +135,16 @@ async def test_first_of_its_window_once_all_before_it_are_settled_or_it_is_given
     await asyncio.wait_for(third.until_first(), 1)
 
 
+async def test_subscribed_anew_without_being_told_of_the_loss_its_window_is_empty() -> None:
+    """A session may be lost while a consumer is still being put on it."""
+    session, slot, (first, _) = await filled(2)
+    await slot.subscribe(session)  # type: ignore[arg-type]
+    assert slot.is_free
+    assert first.is_void
+    session.deliver(ack="b1")
+    assert settle(first) == []
+
+
 async def test_the_one_number_that_the_broker_takes_for_no_number_is_not_asked_for() -> None:
     session, slot = Session(), Slot("queue", lambda mail: None, prefetch=1000)
     await slot.subscribe(session)  # type: ignore[arg-type]

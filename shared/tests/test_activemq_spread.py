@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.port import BrokerUnavailable, Lane, LaneLost, Publication
-from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_components.activemq import pair_url
+from reefmesh_components.activemq_client import client
 from reefmesh_components.activemq_process import ActivemqProcess
 
 REEFS = tuple(f"reef-{index}" for index in range(1500))  # the broker's default forgets owners beyond 1,024
@@ -75,18 +75,8 @@ class Record:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[ActiveMQBroker]:
-    broker = ActiveMQBroker(url, clock=SystemClock())
-    await broker.connect()
-    try:
-        yield broker
-    finally:
-        await broker.close()
-
-
-@asynccontextmanager
 async def worker(url: str, subscription: Subscription, record: Record, name: str) -> AsyncIterator[ActiveMQBroker]:
-    async with connected(url) as broker:
+    async with client(url) as broker:
         consumer = broker.consumer(subscription, lanes=8)
         await consumer.start()
         tasks = [asyncio.create_task(record.work(name, lane)) for lane in consumer.lanes]
@@ -105,7 +95,7 @@ async def test_more_reefs_than_the_default_remembers_spread_evenly_when_one_join
     """Laws 1 and 7: one handler for a reef, whoever joins gets its share, within 30 % of the mean."""
     subscription, record = Subscription("alpha", "spread"), Record()
     url = activemq_process.url()
-    async with connected(url) as publishing, worker(url, subscription, record, "A") as first:
+    async with client(url) as publishing, worker(url, subscription, record, "A") as first:
         await publishing.declare([subscription])
         await publishing.publish([message("spread", reef_id, 1) for reef_id in REEFS])
         await record.until_handled(len(REEFS))
@@ -128,7 +118,7 @@ async def test_master_killed_standby_takes_over_nothing_lost(
     master, standby = activemq_pair
     subscription, record, reefs = Subscription("alpha", "failover"), Record(), REEFS[:50]
     url = pair_url(activemq_pair, parameters="heartbeat_ms=1000&connect_timeout_ms=2000")
-    async with connected(url) as publishing:
+    async with client(url) as publishing:
         await publishing.declare([subscription])
         async with worker(url, subscription, record, "A") as consuming:
             await publishing.publish([message("failover", reef_id, 1) for reef_id in reefs])

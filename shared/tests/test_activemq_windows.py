@@ -42,6 +42,18 @@ async def consuming(process: ActivemqProcess, subscription: Subscription, *, lan
 
 
 @asynccontextmanager
+async def watched(
+    process: ActivemqProcess, subscription: Subscription, *, lanes: int
+) -> AsyncIterator[tuple[Consumer, Events]]:
+    """A consumer that is drained in the end, and what its client tells."""
+    async with client(sending_ahead(process)) as broker:
+        events, consumer = Events(broker), broker.consumer(subscription, lanes=lanes)
+        await consumer.start()
+        yield consumer, events
+        await asyncio.wait_for(consumer.drain(), PATIENCE_SECONDS)
+
+
+@asynccontextmanager
 async def subscribed(process: ActivemqProcess) -> AsyncIterator[tuple[Subscription, ActiveMQBroker]]:
     """A subscription of numbered messages that nobody used before, and a client to publish with."""
     subscription = Subscription(f"ahead-{uuid.uuid4().hex[:8]}", QUARANTINE)
@@ -99,11 +111,8 @@ async def test_stuck_reef_with_its_own_messages_ahead_holds_up_no_other(activemq
     """They fill the window; the reef moves to a subscription of its own, and its order with it."""
     async with (
         subscribed(activemq_process) as (subscription, publisher),
-        client(sending_ahead(activemq_process)) as broker,
+        watched(activemq_process, subscription, lanes=3) as (consumer, events),
     ):
-        events = Events(broker)
-        consumer = broker.consumer(subscription, lanes=3)
-        await consumer.start()
         await publisher.publish([*of_reef("reef-a", 1, 2, 3, 4), *of_reef("reef-b", 1, 2)])
         stuck = await take(consumer, 0)
         for number in (1, 2):
@@ -117,18 +126,14 @@ async def test_stuck_reef_with_its_own_messages_ahead_holds_up_no_other(activemq
             delivery = await take(consumer, 1)
             assert name_of(delivery) == ("reef-a", number)
             await consumer.lanes[1].settle(delivery, ())
-        await asyncio.wait_for(consumer.drain(), PATIENCE_SECONDS)
 
 
 async def test_two_stuck_reefs_of_one_subscription_move_together(activemq_process: ActivemqProcess) -> None:
     """What was settled behind them could not be acknowledged: it comes once more, and says so."""
     async with (
         subscribed(activemq_process) as (subscription, publisher),
-        client(sending_ahead(activemq_process)) as broker,
+        watched(activemq_process, subscription, lanes=3) as (consumer, events),
     ):
-        events = Events(broker)
-        consumer = broker.consumer(subscription, lanes=3)
-        await consumer.start()
         await publisher.publish([*of_reef("reef-a", 1), *of_reef("reef-b", 1), *of_reef("reef-c", 1)])
         stuck = [await take(consumer, 0), await take(consumer, 1)]
         taken = await take(consumer, 2)
@@ -144,17 +149,14 @@ async def test_two_stuck_reefs_of_one_subscription_move_together(activemq_proces
         assert name_of(following) == ("reef-c", 2)
         for lane, delivery in enumerate([*stuck, following]):
             await consumer.lanes[lane].settle(delivery, ())
-        await asyncio.wait_for(consumer.drain(), PATIENCE_SECONDS)
 
 
 async def test_parked_behind_an_open_one_only_once_that_is_settled(activemq_process: ActivemqProcess) -> None:
     """Parked before its acknowledgement can be written, it would be parked twice after a crash."""
     async with (
         subscribed(activemq_process) as (subscription, publisher),
-        client(sending_ahead(activemq_process)) as broker,
+        watched(activemq_process, subscription, lanes=2) as (consumer, _),
     ):
-        consumer = broker.consumer(subscription, lanes=2)
-        await consumer.start()
         await publisher.publish([*of_reef("reef-a", 1), *of_reef("reef-b", 1)])
         open_one, poison = await take(consumer, 0), await take(consumer, 1)
         parking = asyncio.create_task(consumer.lanes[1].park(poison, reason="bad-body", detail="", attempts=1))
@@ -166,7 +168,6 @@ async def test_parked_behind_an_open_one_only_once_that_is_settled(activemq_proc
         (parked,) = await publisher.parking(subscription).list()
         assert parked.message.reef_id == "reef-b"
         await publisher.parking(subscription).discard([parked.parking_id])
-        await asyncio.wait_for(consumer.drain(), PATIENCE_SECONDS)
 
 
 async def test_given_up_while_the_broker_may_still_send_it_stays_here(activemq_process: ActivemqProcess) -> None:

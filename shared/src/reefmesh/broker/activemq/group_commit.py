@@ -48,7 +48,12 @@ class Send:
 
 
 class Acknowledgement(Protocol):
-    """Of a message that is settled with a piece of work; these are called in their order, and only while it is written."""
+    """Of a message that is settled with a piece of work; its methods are called in their order, while it is written."""
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the broker has taken the message back: then nothing that goes with it may be sent either."""
+        ...
 
     def settle(self) -> None:
         """The message is settled."""
@@ -134,6 +139,10 @@ class GroupCommit:
         return [work for work in batch if not work.done.done()]  # whoever gave up before it began is not served
 
     async def _commit(self, batch: list[Work]) -> None:
+        for work in batch:
+            if _is_void(work):
+                _fail(work, ConnectionLost("the broker took the message back"))
+        batch = [work for work in batch if not _is_void(work)]
         if not batch:
             return
         session = self._session
@@ -154,6 +163,10 @@ class GroupCommit:
                     return
             else:
                 await self._send(sends, transaction)
+            if any(_is_void(work) for work in batch):
+                session.tell("ABORT", (("transaction", transaction),))
+                await self._commit(batch)
+                return
             for ack_id in _settle(settled):
                 session.tell("ACK", (("id", ack_id), ("transaction", transaction)))
             committed = session.request("COMMIT", (("transaction", transaction),))
@@ -216,6 +229,10 @@ class GroupCommit:
                 await self._commit([work])
             except BrokerRefusal as failure:
                 _fail(work, failure)
+
+
+def _is_void(work: Work) -> bool:
+    return work.acknowledgement is not None and work.acknowledgement.is_void
 
 
 def _settle(settled: Sequence[Acknowledgement]) -> list[str]:

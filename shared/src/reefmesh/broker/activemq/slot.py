@@ -44,7 +44,12 @@ class Mail:
     @property
     def is_current(self) -> bool:
         """Whether the broker still counts this message as ours, and it is open."""
-        return self.window is self.slot.window and not self.is_settled
+        return not self.is_void and not self.is_settled
+
+    @property
+    def is_void(self) -> bool:
+        """Whether the broker has taken it back."""
+        return self.window is not self.slot.window
 
     @property
     def ack_id(self) -> str:
