@@ -6,7 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.lane import Ticket
 from reefmesh.broker.activemq.mailbox import Mailbox, comes_before
+from reefmesh.broker.activemq.siding import Sidings
 from reefmesh.broker.activemq.slot import Mail, Slot
 
 
@@ -149,6 +151,29 @@ async def test_the_one_number_that_the_broker_takes_for_no_number_is_not_asked_f
     session, slot = Session(), Slot("queue", lambda mail: None, prefetch=1000)
     await slot.subscribe(session)  # type: ignore[arg-type]
     assert session.told == ["SUBSCRIBE s1 queue 999"]
+
+
+class Lane:
+    """With one message in hand, for so many seconds."""
+
+    def __init__(self, mail: Mail, session: Session, seconds: float) -> None:
+        self.ticket = Ticket(mail, session, asyncio.get_running_loop().time() - seconds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("seconds", "due"), [((2.0, 1.5), True), ((2.0, 0.5), False)])
+async def test_slot_is_relieved_when_nothing_of_it_was_taken_in_hand_lately(seconds: tuple[float, ...], due: bool) -> None:
+    session, slot, mails = await filled(3)
+    lanes = [Lane(mail, session, each) for mail, each in zip(mails, seconds, strict=False)]
+    sidings = Sidings(
+        "queue",
+        lanes,  # type: ignore[arg-type]
+        on_mail=lambda mail: None,
+        on_moved=lambda reef_id: None,
+        has_idle_lane=lambda: True,
+        on_still=lambda: None,
+        patience_seconds=1.0,
+    )
+    assert sidings.due() == ([(slot, [lane.ticket for lane in lanes])] if due else [])
 
 
 async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mail]]:

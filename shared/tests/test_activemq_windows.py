@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
+from reefmesh.broker.activemq.lane import Ticket
 from reefmesh.broker.port import Consumer, Delivery, Publication
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication
@@ -120,6 +121,8 @@ async def test_stuck_reef_with_its_own_messages_ahead_holds_up_no_other(activemq
             assert name_of(delivery) == ("reef-b", number)
             await consumer.lanes[1].settle(delivery, ())
         assert 1 == events.count("reef_moved")
+        assert isinstance(stuck.token, Ticket)
+        assert 3 == stuck.token.mail.slot.prefetch, "what was ahead of the reef must go over in its order"
         await consumer.lanes[0].settle(stuck, ())
         assert name_of(stuck) == ("reef-a", 1)
         for number in (2, 3, 4):
@@ -175,8 +178,10 @@ async def test_given_up_while_the_broker_may_still_send_it_stays_here(activemq_p
         subscribed(activemq_process) as (subscription, publisher),
         consuming(activemq_process, subscription, lanes=3) as consumer,
     ):
-        await publisher.publish(of_reef("reef-a", 1))
-        await consumer.lanes[0].release(await take(consumer, 0))
+        await publisher.publish([*of_reef("reef-a", 1), *of_reef("reef-b", 1)])
+        given_up, other = await take(consumer, 0), await take(consumer, 1)
+        await consumer.lanes[0].release(given_up)
         again = await take(consumer, 0)
         assert (name_of(again), again.redelivered) == (("reef-a", 1), True)
+        await consumer.lanes[1].settle(other, ())  # it is still ours: nothing went back to the broker
         await consumer.lanes[0].settle(again, ())

@@ -174,12 +174,11 @@ class ActiveMQConsumer:
 
     async def next_mail(self) -> Mail | None:
         """Wait for a message whose reef is in nobody's hands here; None once the consumer stops, and when it drains as soon as
-        nothing is left of what has arrived."""
+        there is none: whoever has a reef in hand comes back for its next."""
         while not self._closed:
             if (mail := self._mailbox.take(self._in_hand)) is not None:
                 return mail
-            if self._draining and not self._mailbox.open_messages:
-                self._wake_all()
+            if self._draining:
                 return None
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._waiters.append(waiter)

@@ -95,11 +95,11 @@ class Sidings:
             await asyncio.sleep(seconds)
             with contextlib.suppress(BrokerRefusal, ConnectionLost):  # what was not moved is looked at again
                 await self._end_unused()
-                for slot, tickets in self._due():
+                for slot, tickets in self.due():
                     if self._has_idle_lane():
                         await self._move(slot, tickets)
 
-    def _due(self) -> list[tuple[Slot, list[Ticket]]]:
+    def due(self) -> list[tuple[Slot, list[Ticket]]]:
         """The slots in which nothing is in hand but what has been for long: nobody is disturbed when they begin again."""
         in_hand: dict[Slot, list[Ticket]] = {}
         for lane in self._lanes:
