@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
@@ -134,7 +135,7 @@ def mutated_documents(draw: st.DrawFn) -> bytes:
             if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
                 place = place[key]
                 continue
-            place[key] = draw(documents)
+            place[key] = deepcopy(draw(documents))  # the strategy's own value must not be changed by the next turn
             break
     return draw(st.sampled_from([json.dumps(document).encode(), json.dumps(document).encode("utf-16")]))
 
