@@ -102,6 +102,10 @@ class Run:
                     hold = 1000.0 if (name, title) == ("reefmesh", "p99") else None
                     what = f"{name}, telemetry to alert at {RATE_TO_HOLD:.0f} messages/s, {title}"
                     self._keep(what, value * 1e3, "ms", hold=hold, at_most=True)
+        if (seldom := self.pipelines["reefmesh"].seldom) is not None:
+            for title, value in (("p50", seldom.p50), ("p99", seldom.p99), ("p99.9", seldom.p999)):
+                what = f"reefmesh, the same when every tenth message is an alert, {title}"
+                self._keep(what, value * 1e3, "ms", hold=1000.0 if title == "p99" else None, at_most=True)
         mesh, plain = self.pipelines["reefmesh"].sustained, self.pipelines["plain stomp.py"].sustained
         self._keep("throughput, reefmesh to plain stomp.py", mesh.per_second / plain.per_second, "ratio")
 

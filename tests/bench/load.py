@@ -31,8 +31,8 @@ CLEAR_METRES, TURBID_METRES = 12.0, 8.0
 class Load:
     """``messages`` messages of ``batch`` readings with ``channels`` channels each, round robin over ``reefs`` reefs.
 
-    ``first_turn``: how many messages of each reef came before. ``alerting``: the visibility changes from message to message
-    so that each of them changes the dive verdict, which is one alert a message (readings must not be old then).
+    ``first_turn``: how many messages of each reef came before. ``alert_every``: at every so many messages of a reef the
+    visibility changes so that the dive verdict does, which is one alert (readings must not be old then); 0: at none.
     """
 
     reefs: int
@@ -41,7 +41,7 @@ class Load:
     channels: int
     first_turn: int = 0
     begins_at: datetime = BEGINS_AT
-    alerting: bool = False
+    alert_every: int = 0
 
     @property
     def readings(self) -> int:
@@ -59,13 +59,22 @@ class Load:
             for n in range(self.reefs)
         ]
 
+    def raises_alert(self, number: int) -> bool:
+        """Whether this message, counted from 0, changes what its reef said before."""
+        return self.alert_every > 0 and self._change(number) != self._change(number - self.reefs)
+
+    def _change(self, number: int) -> int:
+        """Return how often the visibility has changed by this message; the reefs take turns."""
+        reef, turn = number % self.reefs, self.first_turn + number // self.reefs
+        return (turn + reef) // self.alert_every
+
     def envelopes(self) -> Iterator[Envelope]:
         """Yield the messages; readings of a reef go on in steps of 30 minutes from message to message."""
         samples = _samples(self.channels)
-        dives = {turbid: _dives(samples, turbid=turbid) for turbid in (False, True)} if self.alerting else {}
+        dives = {turbid: _dives(samples, turbid=turbid) for turbid in (False, True)} if self.alert_every else {}
         for number in range(self.messages):
             reef, turn = number % self.reefs, self.first_turn + number // self.reefs
-            samples = dives.get(turn % 2 == 0, samples)
+            samples = dives[self._change(number) % 2 == 0] if dives else samples
             steps = range(turn * self.batch, (turn + 1) * self.batch)
             readings = ",".join(
                 f'{{"observed_at":"{(self.begins_at + step * INTERVAL).isoformat()}","position":null,'

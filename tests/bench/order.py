@@ -16,8 +16,8 @@ class Order(BaseModel):
     """``entry``: where telemetry goes (a STOMP destination), in its reef's message group if ``grouped``; ``exit``: where its
     effects are heard, if at all.
 
-    ``messages_per_second`` None: as fast as it goes, with at most ``outstanding_limit`` messages without an effect when the
-    exit is watched. ``patience_seconds``: for everything.
+    ``messages_per_second`` None: as fast as it goes, with at most ``outstanding_limit`` alerts not heard yet when the exit is
+    watched. ``patience_seconds``: for everything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,7 @@ class Order(BaseModel):
     channels: int
     first_turn: int = 0
     begins_at: datetime
-    alerting: bool = False
+    alert_every: int = 0
     messages_per_second: float | None = None
     outstanding_limit: int = 1000
     patience_seconds: float = 300.0
@@ -48,7 +48,7 @@ class Order(BaseModel):
             channels=load.channels,
             first_turn=load.first_turn,
             begins_at=load.begins_at,
-            alerting=load.alerting,
+            alert_every=load.alert_every,
             **more,
         )
 
@@ -60,19 +60,19 @@ class Order(BaseModel):
             channels=self.channels,
             first_turn=self.first_turn,
             begins_at=self.begins_at,
-            alerting=self.alerting,
+            alert_every=self.alert_every,
         )
 
 
 class Report(BaseModel):
     """Instants are of the machine's monotonic clock, which all processes share; ``published_at`` is None when the patience
-    ended before all ``messages`` were published. ``effects``: of each message whose effect was
-    heard, when its publish was called and how many seconds later the effect came."""
+    ended before all messages were published. ``effects``: of each message whose effect was heard, when its publish was called
+    and how many seconds later the effect came; ``effects_expected``: how many should have been."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     began_at: float
-    messages: int
+    effects_expected: int
     published_at: float | None
     ended_at: float
     cpu_seconds: float
@@ -84,9 +84,9 @@ class Report(BaseModel):
 
     @property
     def is_complete(self) -> bool:
-        return len(self.effects) == self.messages
+        return len(self.effects) == self.effects_expected
 
     @property
-    def messages_per_second(self) -> float:
+    def effects_per_second(self) -> float:
         """From the first publish to the last effect."""
         return len(self.effects) / (max(at + seconds for at, seconds in self.effects) - self.began_at)

@@ -20,6 +20,10 @@ REEFS: Final = 500
 CHANNELS: Final = 5
 RATE_TO_HOLD: Final = 556.0
 """A million buoys, one report every 30 minutes each."""
+SELDOM: Final = 10
+"""Every so many messages of a reef one raises an alert, where not every one does."""
+SELDOM_LONGER: Final = 3
+"""So many times as long, because a tenth of the messages tells."""
 HOPELESS_SECONDS: Final = 2.0
 """A median above this is a backlog that grows: rates above the one to hold say nothing more then."""
 WARM_UP_TURNS: Final = 24
@@ -53,10 +57,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerting:
-    """A pipeline of which every message ends in one alert."""
+    """A pipeline of which every message ends in one alert. ``seldom``: at the rate to hold, every tenth message."""
 
     steps: Sequence[Step]
     sustained: Sustained
+    seldom: Step | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +75,15 @@ class _Turns:
     begins_at: datetime
     done: int = field(default=0)
 
-    def order(self, turns: int, messages_per_second: float | None, *, patience_seconds: float) -> Order:
+    def order(
+        self,
+        turns: int,
+        messages_per_second: float | None,
+        *,
+        patience_seconds: float,
+        alert_every: int = 1,
+        watched: bool = True,
+    ) -> Order:
         first, self.done = self.done, self.done + turns
         load = Load(
             reefs=REEFS,
@@ -79,13 +92,13 @@ class _Turns:
             channels=CHANNELS,
             first_turn=first,
             begins_at=self.begins_at,
-            alerting=True,
+            alert_every=alert_every,
         )
         return Order.of(
             load,
             broker_url=self.url,
             entry=self.entry,
-            exit=self.exit,
+            exit=self.exit if watched else None,
             grouped=self.grouped,
             messages_per_second=messages_per_second,
             patience_seconds=patience_seconds,
@@ -126,7 +139,8 @@ async def alerting_mesh(
         turns = _Turns(
             running.broker.url(), TELEMETRY_ENTRY, mesh.ALERTS_EXIT, True, _begins_at(rates, seconds, saturated_turns)
         )
-        return await _measure(turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell)
+        every = await _measure(turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell)
+        return replace(every, seldom=await _seldom(turns, seconds=seconds, tell=tell))
 
 
 async def alerting_plain(rates: Sequence[float], *, seconds: float, saturated_turns: int, tell: Tell) -> Alerting:
@@ -152,7 +166,7 @@ async def _measure(
     spent = cpu_between(before, cpu_seconds(pids()))
     spent["load"] = report.cpu_seconds
     count = len(report.effects)
-    sustained = Sustained(per_second=report.messages_per_second, cpu_seconds={name: cpu / count for name, cpu in spent.items()})
+    sustained = Sustained(per_second=report.effects_per_second, cpu_seconds={name: cpu / count for name, cpu in spent.items()})
     tell(f"sustained {sustained.per_second:,.0f} messages/s")
     steps: list[Step] = []
     for rate in rates:
@@ -168,6 +182,24 @@ async def _measure(
     return Alerting(steps=steps, sustained=sustained)
 
 
+async def _seldom(turns: _Turns, *, seconds: float, tell: Tell) -> Step | None:
+    """Return the latencies at the rate to hold when every tenth message is an alert; None when not all were heard."""
+    patience_seconds = seconds + STEP_PATIENCE_SECONDS
+    # From one pattern of changes to the other, which may change anything or nothing; then until that is through.
+    await send(turns.order(1, None, patience_seconds=patience_seconds, alert_every=SELDOM, watched=False))
+    await send(turns.order(1, None, patience_seconds=patience_seconds, alert_every=SELDOM))
+    turns_wanted = SELDOM_LONGER * _turns_of(RATE_TO_HOLD, seconds)
+    report = await send(
+        turns.order(turns_wanted, RATE_TO_HOLD, patience_seconds=SELDOM_LONGER * patience_seconds, alert_every=SELDOM)
+    )
+    if not report.is_complete:
+        tell(f"{RATE_TO_HOLD:,.0f} messages/s, every tenth an alert: more than it can, a backlog grows")
+        return None
+    step = _step(RATE_TO_HOLD, report)
+    tell(f"{RATE_TO_HOLD:,.0f} messages/s, every tenth an alert: p50 {step.p50 * 1e3:,.0f} ms, p99 {step.p99 * 1e3:,.0f} ms")
+    return step
+
+
 def _step(rate: float, report: Report) -> Step:
     p50, p99, p999 = (percentile(report.latencies, share) for share in (0.5, 0.99, 0.999))
     return Step(offered_per_second=rate, p50=p50, p99=p99, p999=p999)
@@ -178,5 +210,6 @@ def _turns_of(rate: float, seconds: float) -> int:
 
 
 def _begins_at(rates: Sequence[float], seconds: float, saturated_turns: int) -> datetime:
-    turns = WARM_UP_TURNS + saturated_turns + sum(_turns_of(rate, seconds) for rate in rates)
+    seldom = 2 + SELDOM_LONGER * _turns_of(RATE_TO_HOLD, seconds)
+    turns = WARM_UP_TURNS + saturated_turns + sum(_turns_of(rate, seconds) for rate in rates) + seldom
     return live_since(turns)
