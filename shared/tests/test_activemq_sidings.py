@@ -1,17 +1,24 @@
 """Messages that take long move to a subscription of their own, on a real broker."""
 
 import asyncio
+from typing import Final
+
+import pytest
 
 from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.lane import Ticket
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.siding import Relief
 from reefmesh.broker.activemq.url import Address
-from reefmesh.broker.port import BrokerEvent
-from reefmesh.contracts.channels import Subscription
+from reefmesh.broker.port import BrokerEvent, Lane
+from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, one_busy_one_idle, publication, receive
 from reefmesh_components.activemq_process import ActivemqProcess
+
+LANES: Final = 3
+BACKLOG: Final = 5000
 
 
 async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(activemq_process: ActivemqProcess) -> None:
@@ -75,3 +82,43 @@ async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_p
         await consumer.drain()
         await broker.publish([publication("siding-ungrouped", 3)])
         assert 3 == (await receive(broker, subscription)).message.seq
+
+
+@pytest.mark.parametrize("subscriptions", [1, LANES])
+async def test_hot_reef_with_a_backlog_holds_up_no_other(activemq_process: ActivemqProcess, subscriptions: int) -> None:
+    """Reefs that share its subscription do not wait for its backlog, although all of it is older than what they send."""
+    subscription = Subscription(f"hot-{subscriptions}", QUARANTINE)
+    others = [f"reef-{number}" for number in range(2 * LANES)]
+    url = activemq_process.url(parameters=f"subscriptions={subscriptions}")
+    async with client(activemq_process.url()) as publisher, client(url, relief=Relief(patience_seconds=0.1)) as broker:
+        events, seen = Events(broker), list[tuple[str, int | None]]()
+        await publisher.declare([subscription])
+        consumer = broker.consumer(subscription, lanes=LANES)
+        await consumer.start()
+        known, all_known, all_seen = {"hot", *others}, asyncio.Event(), asyncio.Event()
+
+        async def work(lane: Lane) -> None:
+            while (delivery := await lane.receive()) is not None:
+                await lane.settle(delivery, ())
+                if not delivery.redelivered or (delivery.message.reef_id, delivery.message.seq) not in seen:
+                    seen.append((delivery.message.reef_id, delivery.message.seq))
+                if len(seen) == len(known):
+                    all_known.set()
+                if len(seen) == len(known) + BACKLOG + len(others):
+                    all_seen.set()
+
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as working:
+            for lane in consumer.lanes:
+                working.create_task(work(lane))
+            await publisher.publish([publication(QUARANTINE, 1, reef_id=reef_id) for reef_id in sorted(known)])
+            await all_known.wait()  # from here on each belongs to a subscription
+            backlog = [publication(QUARANTINE, number, reef_id="hot") for number in range(2, BACKLOG + 2)]
+            await publisher.publish([*backlog, *(publication(QUARANTINE, 2, reef_id=reef_id) for reef_id in others)])
+            seen_before = len(seen)
+            await all_seen.wait()
+            await consumer.drain()
+    hot = [number for reef_id, number in seen if reef_id == "hot"]
+    assert hot == list(range(1, BACKLOG + 2))
+    waited_for = max(seen.index((reef_id, 2)) for reef_id in others) - seen_before
+    assert waited_for < (BACKLOG - seen_before) / 2, "they waited for the hot reef's backlog"
+    assert events.count("reef_moved") >= 1

@@ -1,6 +1,7 @@
 """A slot's window and the mailbox, without a broker: what is acknowledged when, and what is handed out first."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.lane import Ticket
 from reefmesh.broker.activemq.mailbox import Mailbox, comes_before
-from reefmesh.broker.activemq.siding import Sidings
+from reefmesh.broker.activemq.siding import Relief, Sidings
 from reefmesh.broker.activemq.slot import Mail, Slot
 
 
@@ -153,6 +154,19 @@ async def test_the_one_number_that_the_broker_takes_for_no_number_is_not_asked_f
     assert session.told == ["SUBSCRIBE s1 queue 999"]
 
 
+def sidings_of(slot: Slot, *lanes: "Lane") -> Sidings:
+    return Sidings(
+        "queue",
+        lanes,  # type: ignore[arg-type]
+        [slot],
+        on_mail=lambda mail: None,
+        on_moved=lambda reef_id: None,
+        has_idle_lane=lambda: True,
+        on_still=lambda: None,
+        relief=Relief(),
+    )
+
+
 class Lane:
     """With one message in hand, for so many seconds."""
 
@@ -164,16 +178,38 @@ class Lane:
 async def test_slot_is_relieved_when_nothing_of_it_was_taken_in_hand_lately(seconds: tuple[float, ...], due: bool) -> None:
     session, slot, mails = await filled(3)
     lanes = [Lane(mail, session, each) for mail, each in zip(mails, seconds, strict=False)]
-    sidings = Sidings(
-        "queue",
-        lanes,  # type: ignore[arg-type]
-        on_mail=lambda mail: None,
-        on_moved=lambda reef_id: None,
-        has_idle_lane=lambda: True,
-        on_still=lambda: None,
-        patience_seconds=1.0,
-    )
+    sidings = sidings_of(slot, *lanes)
     assert sidings.due() == ([(slot, [lane.ticket for lane in lanes])] if due else [])
+
+
+@pytest.mark.parametrize(
+    ("looks", "left_open", "hot"),
+    [
+        pytest.param([{"a": 9, "b": 1}, {"a": 8, "b": 8}], 2, True, id="half of all"),
+        pytest.param([{"a": 9, "b": 1}, {"a": 8, "b": 9}], 2, False, id="less than half"),
+        pytest.param([{"a": 9, "b": 1}, {"a": 7}], 2, False, id="few"),
+        pytest.param([{"a": 9, "b": 1}, {"b": 9}], 2, False, id="another"),
+        pytest.param([{"a": 9}, {"a": 9}], 2, False, id="alone in its slot"),
+        pytest.param([{"b": 1}, {"a": 9}], 2, False, id="at one look"),
+        pytest.param([{"a": 9, "b": 1}, {"a": 9}], 1, False, id="slot not half full"),
+    ],
+)
+async def test_reef_is_hot_that_keeps_its_slot_busy_at_two_looks(
+    looks: list[dict[str, int]], left_open: int, hot: bool
+) -> None:
+    session, arrived = Session(), deque[Mail]()
+    slot = Slot("queue", arrived.append, prefetch=4)
+    await slot.subscribe(session)  # type: ignore[arg-type]
+    sidings = sidings_of(slot)
+    found = []
+    for messages in looks:
+        for reef_id, count in messages.items():
+            for _ in range(count):
+                session.deliver(ack="a", reef_id=reef_id)
+        while len(arrived) > left_open:
+            settle(arrived.popleft())
+        found = sidings.hot_again()
+    assert found == ([(slot, "a")] if hot else [])
 
 
 async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mail]]:

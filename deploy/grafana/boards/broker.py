@@ -11,7 +11,7 @@ def broker() -> Dashboard:
     """The broker as its clients see it, the lanes, the outbox, the database, the bridge to MQTT."""
     board = new_board("reefmesh-broker", "reefmesh: broker and lanes", "Connections, lanes, order, outbox and database.")
     board = board.with_variable(variable("service", table.MESSAGES_RECEIVED.name))
-    own = selected()
+    own, moved = selected(), selected('event="reef_moved"')
     add_row(
         board,
         "Broker",
@@ -60,10 +60,15 @@ def broker() -> Dashboard:
             unit="s",
         ),
         Chart(
-            title="Lanes stuck, consumers stopped",
-            says="A message that does not move for longer than the stall limit; a consumer that met too much poison.",
+            title="Lanes stuck, reefs moved, consumers stopped",
+            says="A message that does not move for longer than the stall limit; a stuck or hot reef that got a subscription of "
+            "its own; a consumer that met too much poison.",
             queries=(
                 (f"sum by (subscription) ({table.LANES_STUCK.name}{own})", "{{subscription}} stuck"),
+                (
+                    f"sum by (service) (increase({table.BROKER_EVENTS.name}{moved}[$__rate_interval]))",
+                    "{{service}} moved",
+                ),
                 (f"max by (subscription) ({table.POISON_BREAKER_OPEN.name}{own})", "{{subscription}} stopped"),
             ),
         ),

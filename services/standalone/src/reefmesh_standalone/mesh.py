@@ -11,9 +11,10 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts import channels
+from reefmesh.observability.broker_events import log_broker_event
 from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service.assembly import Assembled, Parts, assemble, log_broker_event
+from reefmesh.service.assembly import Assembled, Parts, assemble
 from reefmesh.service.waiting import is_set_within
 from reefmesh.settings import ServiceSettings
 from reefmesh.store.connect import open_store

@@ -197,6 +197,13 @@ PUBLISH_SECONDS: Final = Histogram(
 RECONNECTS: Final = Counter(
     name="reefmesh_reconnects_total", unit="events", help="Connections to the broker made again after a loss."
 )
+BROKER_EVENTS: Final = Counter(
+    name="reefmesh_broker_events_total",
+    unit="events",
+    labels=(Label("event", values=("connected", "lost", "consumers_changed", "lane_shed", "reef_moved")),),
+    help="What happened between this process and its broker, as its log says. lane_shed: it handed reefs over to one that "
+    "joined; reef_moved: a stuck or hot reef got a subscription of its own.",
+)
 BROKER_CONNECTED: Final = Gauge(
     name="reefmesh_broker_connected", unit="boolean", help="1 while connected to the broker, else 0."
 )

@@ -9,11 +9,12 @@ from typing import Any
 import structlog
 
 from reefmesh.broker.connect import open_broker
-from reefmesh.broker.port import Broker, BrokerEvent
+from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
+from reefmesh.observability.broker_events import broker_event_counter, log_broker_event
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.metrics import Metrics
@@ -105,6 +106,7 @@ async def assemble(
             breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
             tracer=tracer,
         )
+        broker.on_event(broker_event_counter(metrics, blueprint.subscription))
         service = Service(
             name=blueprint.name,
             workers=[worker],
@@ -152,12 +154,6 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
                 raise TransientError("the drain time-out passed: what was still in hand is delivered again")
     finally:
         await broker.close()
-
-
-def log_broker_event(event: BrokerEvent) -> None:
-    """Write what happens between this process and its broker to the log."""
-    write = log.warning if event.name == "lost" else log.info
-    write(f"broker {event.name}", **event.facts)
 
 
 async def _linger(stop: asyncio.Event, seconds: float) -> None:

@@ -19,9 +19,9 @@ from reefmesh.broker.activemq.group_commit import GroupCommit
 from reefmesh.broker.activemq.handover import Membership
 from reefmesh.broker.activemq.lane import ActiveMQLane, Ticket
 from reefmesh.broker.activemq.link import Link
-from reefmesh.broker.activemq.mailbox import Mailbox, reef_of
+from reefmesh.broker.activemq.mailbox import Mailbox
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.siding import Sidings
+from reefmesh.broker.activemq.siding import Relief, Sidings
 from reefmesh.broker.activemq.slot import Mail, Slot
 from reefmesh.broker.port import BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
@@ -49,7 +49,7 @@ class ActiveMQConsumer:
         commits: Callable[[Session], GroupCommit],
         on_event: Callable[[BrokerEvent], None],
         random: Random,
-        patience_seconds: float,
+        relief: Relief,
     ) -> None:
         self.subscription = subscription
         self.commits = commits
@@ -65,11 +65,12 @@ class ActiveMQConsumer:
         self._sidings = Sidings(
             queue,
             self._lanes,
+            self._slots,
             on_mail=self._on_mail,
             on_moved=self._tell_moved,
             has_idle_lane=lambda: bool(self._waiters),
             on_still=self._wake_all,
-            patience_seconds=patience_seconds,
+            relief=relief,
         )
         self._mailbox = Mailbox()
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -112,6 +113,7 @@ class ActiveMQConsumer:
         with contextlib.suppress(ConnectionLost):
             for slot in self._slots:
                 slot.leave_once_free()
+            self._sidings.leave_once_free()
         self._wake_all()
         self._idle.clear()
         self._look_for_idleness()
@@ -201,6 +203,7 @@ class ActiveMQConsumer:
     def let_go(self, reef_id: str) -> None:
         """The lane has no more to do with this reef: whoever got its next message may have it."""
         self._in_hand.pop(reef_id, None)
+        self._sidings.notice_let_go()
         self._wake()
         if self._draining:
             self._look_for_idleness()
@@ -236,7 +239,7 @@ class ActiveMQConsumer:
             self._idle.set()
 
     def _on_mail(self, mail: Mail) -> None:
-        ticket = self._in_hand.get(reef_of(mail))
+        ticket = self._in_hand.get(mail.reef_id)
         if ticket is not None and ticket.arrived(mail):
             return
         if self._closed:

@@ -11,7 +11,7 @@ from reefmesh.broker.activemq.link import Link
 from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.publisher import Publisher
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.siding import PATIENCE_SECONDS
+from reefmesh.broker.activemq.siding import Relief
 from reefmesh.broker.activemq.url import Address
 from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
@@ -23,14 +23,12 @@ class ActiveMQBroker:
     """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish.
 
     ``random`` draws the jitter of reconnecting and handing over: a simulation gives its own, so that a run can be repeated.
-    ``patience_seconds``: after which a message that is still in hand no longer holds up the reefs beside it.
+    ``relief``: when a stuck or hot reef no longer holds up those beside it; None: as ``Relief`` says.
     """
 
-    def __init__(
-        self, url: str, *, clock: Clock, random: Random | None = None, patience_seconds: float = PATIENCE_SECONDS
-    ) -> None:
+    def __init__(self, url: str, *, clock: Clock, random: Random | None = None, relief: Relief | None = None) -> None:
         self._clock = clock
-        self._patience_seconds = patience_seconds
+        self._relief = relief or Relief()
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
         address = Address.parse(url)
         self._slots_limit = address.subscriptions
@@ -83,7 +81,7 @@ class ActiveMQBroker:
             commits=self._commits_of,
             on_event=self._hear,
             random=self._random,
-            patience_seconds=self._patience_seconds,
+            relief=self._relief,
             slots_limit=self._slots_limit,
         )
         self._consumers = [known for known in self._consumers if not known.is_closed]

@@ -27,7 +27,9 @@ class Mailbox:
     def add(self, mail: Mail) -> None:
         place = None
         if mail.frame.headers.get("redelivered") == "true":
-            later = (index for index, other in enumerate(self._mail) if _same_reef(mail, other) and comes_before(mail, other))
+            later = (
+                index for index, other in enumerate(self._mail) if other.reef_id == mail.reef_id and comes_before(mail, other)
+            )
             place = next(later, None)
         if place is None:
             self._mail.append(mail)
@@ -39,7 +41,7 @@ class Mailbox:
         while self._mail and not self._mail[0].is_current:
             self._mail.popleft()
         for index, mail in enumerate(self._mail):
-            if mail.is_current and mail.slot.hands_out and reef_of(mail) not in in_hand:
+            if mail.is_current and mail.slot.hands_out and mail.reef_id not in in_hand:
                 del self._mail[index]
                 return mail
         return None
@@ -49,17 +51,15 @@ class Mailbox:
 
     def put_behind_earlier(self, mail: Mail) -> bool:
         """Put a message that was taken too early behind those here that belong before it; False: there are none."""
-        earlier = [other for other in self._mail if other.is_current and _same_reef(mail, other) and comes_before(other, mail)]
+        earlier = [
+            other for other in self._mail if other.is_current and other.reef_id == mail.reef_id and comes_before(other, mail)
+        ]
         if earlier:
             self._mail.insert(self._mail.index(earlier[-1]) + 1, mail)
         return bool(earlier)
 
     def clear(self) -> None:
         self._mail.clear()
-
-
-def reef_of(mail: Mail) -> str:
-    return mail.frame.headers.get("reef-id", "")
 
 
 def comes_before(one: Mail, other: Mail) -> bool:
@@ -73,10 +73,6 @@ def comes_before(one: Mail, other: Mail) -> bool:
     if producer and producer == other_producer:
         return (_number(count) or 0) < (_number(other_count) or 0)
     return theirs.get(FOLLOWS) is not None and theirs.get(FOLLOWS) == ours.get("event-id")
-
-
-def _same_reef(one: Mail, other: Mail) -> bool:
-    return reef_of(one) == reef_of(other)
 
 
 def _number(text: str | None) -> int | None:

@@ -52,6 +52,10 @@ class Mail:
         return self.window is not self.slot.window
 
     @property
+    def reef_id(self) -> str:
+        return self.frame.headers.get("reef-id", "")
+
+    @property
     def ack_id(self) -> str:
         return self.frame.headers.get("ack", "")
 
@@ -75,7 +79,8 @@ class Mail:
 class Slot:
     """``prefetch``: how many messages the broker may have in our hands through it; ``headers``: of its SUBSCRIBE besides.
 
-    ``hands_out``: whether what waits in its window may be taken in hand now.
+    ``hands_out``: whether what waits in its window may be taken in hand now. ``heard``: how many messages of each of its reefs
+    have come since somebody looked last.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Slot:
         self.renew_when_free = False
         self.leave_when_free = False
         self.hands_out = True
+        self.heard: dict[str, int] = {}
         self.prefetch = prefetch if prefetch != UNSAID_PREFETCH else prefetch - 1
         self._queue = queue
         self._headers = (ACK, ("activemq.prefetchSize", str(self.prefetch)), *headers)
@@ -106,6 +112,10 @@ class Slot:
     def is_full(self) -> bool:
         """Whether the broker sends nothing more through it."""
         return len(self.window) >= self.prefetch
+
+    @property
+    def is_half_full(self) -> bool:
+        return 2 * len(self.window) >= self.prefetch
 
     @property
     def first_open(self) -> Mail | None:
@@ -177,6 +187,7 @@ class Slot:
         self._forget_window()  # of a session, it may be, that was lost while it was set up
         name, window = session.new_name("s"), self.window
         self._session, self._subscription_id = session, name
+        self.heard = {}
         self.renew_when_free = False
         return session.subscribe(name, self._queue, self._headers, lambda frame: self._receive(window, frame))
 
@@ -203,4 +214,5 @@ class Slot:
     def _receive(self, window: deque[Mail], frame: Frame) -> None:
         mail = Mail(self, window, frame)
         window.append(mail)
+        self.heard[mail.reef_id] = self.heard.get(mail.reef_id, 0) + 1
         self._on_mail(mail)

@@ -5,6 +5,7 @@ from random import Random
 from typing import ClassVar, Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
+from reefmesh.broker.activemq.siding import Relief
 from reefmesh_faults.simulation.broker import ModelBroker
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import Process, VirtualLoop
@@ -16,7 +17,7 @@ from reefmesh_faults.simulation.world import World
 URL: Final = "stomp://broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
 SENDER: Final = "sender"
 BROKER_STOPS_SECONDS: Final = 0.3
-PATIENCE_SECONDS: Final = 0.02
+RELIEF: Final = Relief(patience_seconds=0.02, hot_messages=1)
 """Short, because a message seldom takes a second of this world's time: this way some change their slot in every schedule."""
 
 
@@ -60,9 +61,7 @@ class Apart(World):
         await broker.close()
 
     async def _work(self, born: MeshProcess) -> bool:
-        broker = self._around.broker(
-            ActiveMQBroker(self._url, clock=born.clock, random=self._around.random, patience_seconds=PATIENCE_SECONDS)
-        )
+        broker = self._around.broker(ActiveMQBroker(self._url, clock=born.clock, random=self._around.random, relief=RELIEF))
         await broker.connect()
         try:
             return await serve(born.kind, born, broker, self._around)
