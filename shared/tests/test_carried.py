@@ -20,7 +20,8 @@ from reefmesh.observability.logs import configure_logging
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.service.handler import Change
-from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.service.worker import Worker
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.connect import open_store
 
 log = structlog.get_logger()

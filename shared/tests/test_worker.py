@@ -23,7 +23,8 @@ from reefmesh.observability.progress import Progress
 from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Change, Output
-from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.service.worker import Worker
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Committed, Cursor, Store, Unit
 

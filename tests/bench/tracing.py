@@ -30,7 +30,8 @@ from reefmesh.observability.progress import Progress
 from reefmesh.observability.traceparent import traceparent_of
 from reefmesh.service.garbage import look_rarely
 from reefmesh.service.handler import Change, Output
-from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.service.worker import Worker
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.connect import open_store
 
 REEFS: Final = 50

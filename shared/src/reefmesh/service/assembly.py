@@ -26,7 +26,8 @@ from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay
 from reefmesh.service.waiting import is_set_within
-from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.service.worker import Worker
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.settings import ServiceSettings
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import MigrationSet

@@ -8,10 +8,10 @@ redelivery: the inbox says "applied", the outbox says what is still to be sent.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from random import Random
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -27,7 +27,6 @@ from reefmesh.observability.progress import Progress
 from reefmesh.observability.traceparent import traceparent_of
 from reefmesh.observability.tracing import Tracer
 from reefmesh.service import positions
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.gaps import EarlierMissing, Gaps
 from reefmesh.service.handler import Handler, Output
@@ -35,6 +34,7 @@ from reefmesh.service.outbox import address, send_unsent
 from reefmesh.service.reefs import Reef, Reefs
 from reefmesh.service.suspects import Suspects
 from reefmesh.service.waiting import is_set_within
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
 
 S = TypeVar("S")
@@ -45,25 +45,6 @@ BEHIND_PARKED: Final = "behind-parked"
 STALE_RETRIES_LIMIT: Final = 100
 GAP_WAITS_GROW_LIMIT: Final = 5
 """Waits before a message is given back for a missing one stop growing here (0.8 s): while in hand, it keeps the other away."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerLimits:
-    """The bounds of a worker; see ``reefmesh.settings`` for how operators set them.
-
-    ``crash_limit``: a redelivered message is tried this often before it counts as one that kills its process.
-    ``fault_attempts_limit``: tries of a message on which the handler itself fails (a bug), before it is parked.
-    ``gap_patience_seconds``: how long a message waits for an earlier one of its reef that has not come; longer than an output
-    stays in an outbox that nobody sent (the relay's 30 s).
-    """
-
-    lanes: int = 64
-    poison_policy: Literal["continue", "park"] = "continue"
-    crash_limit: int = 5
-    fault_attempts_limit: int = 5
-    gap_patience_seconds: float = 60.0
-    reefs_cached_limit: int = 20_000
-    backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(slots=True, kw_only=True)

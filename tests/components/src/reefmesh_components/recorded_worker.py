@@ -28,7 +28,8 @@ from reefmesh.service.exit import run_to_exit
 from reefmesh.service.handler import Change, Output
 from reefmesh.service.lifecycle import Service
 from reefmesh.service.relay import OutboxRelay
-from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.service.worker import Worker
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import Migration, MigrationSet
 from reefmesh.store.port import Write

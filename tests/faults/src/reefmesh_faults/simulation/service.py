@@ -20,7 +20,8 @@ from reefmesh.service.backoff import Backoff
 from reefmesh.service.handler import Change, Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay
-from reefmesh.service.worker import Worker, WorkerLimits
+from reefmesh.service.worker import Worker
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.database import DatabaseStore
 from reefmesh.store.port import Store
 from reefmesh_alerts.bootstrap import blueprint as alerts_blueprint

@@ -18,7 +18,7 @@ from reefmesh.broker.port import (
     Publication,
 )
 from reefmesh.contracts.channels import Subscription
-from reefmesh.service.worker import WorkerLimits
+from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.group_commit import Batch, BatchResult
 from reefmesh.store.sqlite_batch import write_batch
 from reefmesh_faults.simulation.broker import BrokerRules

@@ -1,0 +1,23 @@
+"""The bounds of a worker; ``reefmesh.settings`` is how operators set them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reefmesh.service.backoff import Backoff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLimits:
+    """``crash_limit``: a redelivered message is tried this often before it counts as one that kills its process.
+    ``fault_attempts_limit``: tries of a message on which the handler itself fails (a bug), before it is parked.
+    ``gap_patience_seconds``: how long a message waits for an earlier one of its reef that has not come; longer than an output
+    stays in an outbox that nobody sent (the relay's 30 s).
+    """
+
+    lanes: int = 64
+    poison_policy: Literal["continue", "park"] = "continue"
+    crash_limit: int = 5
+    fault_attempts_limit: int = 5
+    gap_patience_seconds: float = 60.0
+    reefs_cached_limit: int = 20_000
+    backoff: Backoff = field(default_factory=Backoff)
