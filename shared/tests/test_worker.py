@@ -558,25 +558,49 @@ async def test_message_that_follows_nothing_known_waits_once_and_its_reef_then_n
     assert ["t0", "t1"] == await bench.state("a")
 
 
-async def test_order_outputs_that_another_process_left_go_out_before_later_ones(bench: Bench) -> None:
-    """Law 1: it was killed between its commit and the broker's, and the broker does not give its message again at once."""
+def left_elsewhere(text: str) -> Unit:
+    """Return what another process committed for the first message of reef a, with its output."""
     left = Envelope(event_id="left", reef_id="a", schema_id="x/1", produced_at=START, body=b"left", seq=1)
-    elsewhere = Unit(
+    return Unit(
         reef_id="a",
         inbox=INBOX,
-        event_id=event_id_of("a", "a0"),
+        event_id=event_id_of("a", text),
         expected_version=0,
         cursor=Cursor(applied={INBOX: 1}, published={channels.SCORES: 1}),
-        state=b'["a0"]',
+        state=f'["{text}"]'.encode(),
         outputs=[Publication(channel=channels.SCORES, message=left)],
     )
-    await bench.store.commit(elsewhere)
+
+
+async def test_order_outputs_that_another_process_left_go_out_before_later_ones(bench: Bench) -> None:
+    """Law 1: it was killed between its commit and the broker's, and the broker does not give its message again at once."""
+    await bench.store.commit(left_elsewhere("a0"))
     await bench.send("a", "a1", first_seq=2)
     async with running(bench.worker(Handler())):
         out = await bench.received(2)
     assert [(message.seq, message.body) for message in out] == [(1, b"left"), (2, b"a1")]
     assert 1 == bench.metrics.value(table.OUTPUTS_RESENT)
     assert () == await bench.store.unsent_outputs("a")
+
+
+async def test_drain_outputs_that_another_process_is_about_to_note_as_out_do_not_go_twice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 6: it published them, acknowledged and gave the reef away, and its next transaction tells the outbox."""
+    await bench.store.commit(left_elsewhere("a0"))
+    unsent_outputs = bench.store.unsent_outputs
+
+    async def noted_meanwhile(reef_id: str) -> Sequence[tuple[str, Publication]]:
+        found = await unsent_outputs(reef_id)
+        await bench.store.outputs_sent([event_id_of("a", "a0")])
+        return found
+
+    monkeypatch.setattr(bench.store, "unsent_outputs", noted_meanwhile)
+    await bench.send("a", "a1", first_seq=2)
+    async with running(bench.worker(Handler())):
+        out = await bench.received(1)
+    assert [(message.seq, message.body) for message in out] == [(2, b"a1")]
+    assert 0 == bench.metrics.value(table.OUTPUTS_RESENT)
 
 
 class LosingConsumer:

@@ -42,6 +42,8 @@ log = structlog.get_logger()
 
 REPLAYED_HEADER: Final = "replayed"
 BEHIND_PARKED: Final = "behind-parked"
+NOTED_WITHIN_SECONDS: Final = (0.1, 0.4)
+"""Waits before outputs that another process left are sent: it notes that they are out with its next transaction."""
 STALE_RETRIES_LIMIT: Final = 100
 GAP_WAITS_GROW_LIMIT: Final = 5
 """Waits before a message is given back for a missing one stop growing here (0.8 s): while in hand, it keeps the other away."""
@@ -293,14 +295,22 @@ class Worker(Generic[S]):
         before this message's own outputs: they would overtake it. What goes twice is skipped by whoever applied it."""
         if not reef.has_outputs and not reef.unsent:
             return
-        unsent = await self._store.unsent_outputs(reef.reef_id)
-        earlier = list(takewhile(lambda each: each[0] != message.event_id, unsent))
+        earlier = await self._unsent_before(reef, message)
+        if not reef.unsent:  # another process left them: one that gave the reef away cleanly is about to note that they are out
+            for seconds in NOTED_WITHIN_SECONDS:
+                if not earlier or await is_set_within(self._draining, seconds):
+                    break
+                earlier = await self._unsent_before(reef, message)
         if earlier:
             await send_unsent(earlier, broker=self._broker, store=self._store)
             self._metrics.count(table.OUTPUTS_RESENT, amount=len(earlier))
             log.info("earlier outputs sent first", messages=len(earlier))
         reef.has_outputs = False
         reef.unsent &= {message.event_id}
+
+    async def _unsent_before(self, reef: Reef[S], message: Envelope) -> list[tuple[str, Publication]]:
+        unsent = await self._store.unsent_outputs(reef.reef_id)
+        return list(takewhile(lambda each: each[0] != message.event_id, unsent))
 
     def _healed(self, pending: Sequence[Publication]) -> tuple[str, Sequence[Publication]]:
         self._metrics.count(table.DUPLICATES, self._inbox)
