@@ -139,8 +139,9 @@ async def alerting_mesh(
         turns = _Turns(
             running.broker.url(), TELEMETRY_ENTRY, mesh.ALERTS_EXIT, True, _begins_at(rates, seconds, saturated_turns)
         )
-        every = await _measure(turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell)
-        return replace(every, seldom=await _seldom(turns, seconds=seconds, tell=tell))
+        return await _measure(
+            turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell, seldom_too=True
+        )
 
 
 async def alerting_plain(rates: Sequence[float], *, seconds: float, saturated_turns: int, tell: Tell) -> Alerting:
@@ -159,6 +160,7 @@ async def _measure(
     seconds: float,
     saturated_turns: int,
     tell: Tell,
+    seldom_too: bool = False,
 ) -> Alerting:
     await send(turns.order(WARM_UP_TURNS, None, patience_seconds=SATURATED_SECONDS_LIMIT))
     before = cpu_seconds(pids())
@@ -168,6 +170,7 @@ async def _measure(
     count = len(report.effects)
     sustained = Sustained(per_second=report.effects_per_second, cpu_seconds={name: cpu / count for name, cpu in spent.items()})
     tell(f"sustained {sustained.per_second:,.0f} messages/s")
+    seldom = await _seldom(turns, seconds=seconds, tell=tell) if seldom_too else None
     steps: list[Step] = []
     for rate in rates:
         order = turns.order(_turns_of(rate, seconds), rate, patience_seconds=seconds + STEP_PATIENCE_SECONDS)
@@ -179,25 +182,30 @@ async def _measure(
         tell(f"{rate:,.0f} messages/s: p50 {steps[-1].p50 * 1e3:,.0f} ms, p99 {steps[-1].p99 * 1e3:,.0f} ms")
         if steps[-1].p50 > HOPELESS_SECONDS and rate >= RATE_TO_HOLD:
             break
-    return Alerting(steps=steps, sustained=sustained)
+    return Alerting(steps=steps, sustained=sustained, seldom=seldom)
 
 
 async def _seldom(turns: _Turns, *, seconds: float, tell: Tell) -> Step | None:
     """Return the latencies at the rate to hold when every tenth message is an alert; None when not all were heard."""
     patience_seconds = seconds + STEP_PATIENCE_SECONDS
-    # From one pattern of changes to the other, which may change anything or nothing; then until that is through.
-    await send(turns.order(1, None, patience_seconds=patience_seconds, alert_every=SELDOM, watched=False))
-    await send(turns.order(1, None, patience_seconds=patience_seconds, alert_every=SELDOM))
+    await _change_to(SELDOM, turns, patience_seconds=patience_seconds)
     turns_wanted = SELDOM_LONGER * _turns_of(RATE_TO_HOLD, seconds)
     report = await send(
         turns.order(turns_wanted, RATE_TO_HOLD, patience_seconds=SELDOM_LONGER * patience_seconds, alert_every=SELDOM)
     )
+    await _change_to(1, turns, patience_seconds=patience_seconds)
     if not report.is_complete:
         tell(f"{RATE_TO_HOLD:,.0f} messages/s, every tenth an alert: more than it can, a backlog grows")
         return None
     step = _step(RATE_TO_HOLD, report)
     tell(f"{RATE_TO_HOLD:,.0f} messages/s, every tenth an alert: p50 {step.p50 * 1e3:,.0f} ms, p99 {step.p99 * 1e3:,.0f} ms")
     return step
+
+
+async def _change_to(alert_every: int, turns: _Turns, *, patience_seconds: float) -> None:
+    """Go from one pattern of changes to another, which may change anything or nothing; return when that is through."""
+    await send(turns.order(1, None, patience_seconds=patience_seconds, alert_every=alert_every, watched=False))
+    await send(turns.order(1, None, patience_seconds=patience_seconds, alert_every=alert_every))
 
 
 def _step(rate: float, report: Report) -> Step:
@@ -210,6 +218,6 @@ def _turns_of(rate: float, seconds: float) -> int:
 
 
 def _begins_at(rates: Sequence[float], seconds: float, saturated_turns: int) -> datetime:
-    seldom = 2 + SELDOM_LONGER * _turns_of(RATE_TO_HOLD, seconds)
+    seldom = 4 + SELDOM_LONGER * _turns_of(RATE_TO_HOLD, seconds)
     turns = WARM_UP_TURNS + saturated_turns + sum(_turns_of(rate, seconds) for rate in rates) + seldom
     return live_since(turns)

@@ -75,7 +75,7 @@ class Sidings:
 
     @property
     def slots(self) -> Sequence[Slot]:
-        """Those that are subscribed now; never more than there are lanes."""
+        """Those that are subscribed now: at most one for each lane of stuck reefs, and of hot ones as many."""
         return [slot for slot in self._slots if slot.is_subscribed]
 
     def notice(self) -> None:
