@@ -19,7 +19,7 @@ from reefmesh_faults.simulation.world import FLEETS
 SELECTION = 40
 FIRST_SEEDS = (0, 1_000, 2_000, 3_000, 4_000)
 LONG_RUN = int(os.environ.get("REEFMESH_SCHEDULES", "10000"))
-LOOK_AT = 400
+LOOK_AT = 800
 TRACED_SEED = 10
 
 
