@@ -18,7 +18,7 @@ class Session:
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self._deliver: Callable[[Frame], None] | None = None
+        self._listeners: dict[str, Callable[[Frame], None]] = {}
         self._names = iter(f"s{number}" for number in range(1, 100))
 
     def new_name(self, prefix: str) -> str:
@@ -32,7 +32,7 @@ class Session:
         self, name: str, destination: str, headers: tuple[tuple[str, str], ...], on_message: Callable[[Frame], None]
     ) -> "asyncio.Future[None]":
         self.told.append(f"SUBSCRIBE {name} {destination} {dict(headers)['activemq.prefetchSize']}")
-        self._deliver = on_message
+        self._listeners[name] = on_message
         return self._done()
 
     def unsubscribe(self, name: str) -> "asyncio.Future[None]":
@@ -40,8 +40,10 @@ class Session:
         return self._done()
 
     def deliver(self, **headers: str) -> None:
-        assert self._deliver is not None
-        self._deliver(Frame("MESSAGE", {name.replace("_", "-"): value for name, value in headers.items()}, b""))
+        self.deliver_to(next(reversed(self._listeners)), **headers)
+
+    def deliver_to(self, name: str, **headers: str) -> None:
+        self._listeners[name](Frame("MESSAGE", {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
     @staticmethod
     def _done() -> "asyncio.Future[None]":
@@ -154,12 +156,12 @@ async def test_the_one_number_that_the_broker_takes_for_no_number_is_not_asked_f
     assert session.told == ["SUBSCRIBE s1 queue 999"]
 
 
-def sidings_of(slot: Slot, *lanes: "Lane") -> Sidings:
+def sidings_of(slot: Slot, *lanes: "Lane", on_mail: Callable[[Mail], None] = lambda mail: None) -> Sidings:
     return Sidings(
         "queue",
         lanes,  # type: ignore[arg-type]
         [slot],
-        on_mail=lambda mail: None,
+        on_mail=on_mail,
         on_moved=lambda reef_id: None,
         has_idle_lane=lambda: True,
         on_still=lambda: None,
@@ -210,6 +212,34 @@ async def test_reef_is_hot_that_keeps_its_slot_busy_at_two_looks(
             settle(arrived.popleft())
         found = sidings.hot_again()
     assert found == ([(slot, "a")] if hot else [])
+
+
+async def test_slot_of_a_hot_reef_is_kept_until_the_consumer_drains() -> None:
+    session, arrived = Session(), list[Mail]()
+    slot = Slot("queue", arrived.append, prefetch=4)
+    await slot.subscribe(session)  # type: ignore[arg-type]
+    sidings = sidings_of(slot, on_mail=arrived.append)
+    await sidings.relieve(slot, "a")
+    assert session.told[1:] == ["SUBSCRIBE s2 queue 4", "UNSUBSCRIBE s1", "SUBSCRIBE s3 queue 4"]
+    session.deliver_to("s2", ack="a1", reef_id="a")
+    assert settle(arrived.pop()) == ["a1"]
+    assert len(sidings.slots) == 1
+    sidings.leave_once_free()
+    assert session.told[-1] == "UNSUBSCRIBE s2"
+
+
+async def test_hot_reef_moves_only_once_nothing_of_its_slot_is_in_hand() -> None:
+    session, slot, (mail, *_) = await filled(2)
+    sidings = sidings_of(slot, Lane(mail, session, 0.0))
+    moving = asyncio.create_task(sidings.relieve(slot, "a"))
+    await asyncio.sleep(0)  # one turn of the loop: it has begun
+    assert not slot.hands_out
+    assert session.told == []
+    settle(mail)
+    sidings.notice_let_go()
+    await moving
+    assert session.told == ["SUBSCRIBE s2 queue 2", "UNSUBSCRIBE s1", "SUBSCRIBE s3 queue 2"]
+    assert slot.hands_out
 
 
 async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mail]]:

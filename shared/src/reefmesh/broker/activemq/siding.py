@@ -134,7 +134,7 @@ class Sidings:
                         await self._move(slot, tickets)
                 for slot, reef_id in self.hot_again():
                     if self._has_idle_lane() and len(self.slots) < len(self._lanes):
-                        await self._relieve(slot, reef_id)
+                        await self.relieve(slot, reef_id)
 
     def due(self) -> list[tuple[Slot, list[Ticket]]]:
         """The shared slots with nothing in hand but what has been for long: nobody is disturbed when they begin again."""
@@ -207,7 +207,7 @@ class Sidings:
             slot.hands_out = True
             self._on_still()
 
-    async def _relieve(self, slot: Slot, reef_id: str) -> None:
+    async def relieve(self, slot: Slot, reef_id: str) -> None:
         """Move a hot reef, once nothing of its slot is in hand; not now, when that takes long."""
         slot.hands_out = False
         try:
