@@ -90,6 +90,8 @@ def unit() -> MakeUnit:
         inbox: str = "readings",
         outputs: int = 1,
         writes: Sequence[Write] | None = None,
+        in_inbox: bool = True,
+        tried: bool = True,
     ) -> Unit:
         event_id = event_id_of(f"{inbox} {reef_id}", str(number))
         return Unit(
@@ -107,6 +109,8 @@ def unit() -> MakeUnit:
             state=f"state {number}".encode(),
             writes=[Write(INSERT_READING, (reef_id, number, number / 2))] if writes is None else writes,
             outputs=[_output(reef_id, event_id, position, number) for position in range(outputs)],
+            in_inbox=in_inbox,
+            tried=tried,
         )
 
     return make

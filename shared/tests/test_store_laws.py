@@ -87,6 +87,25 @@ async def test_repeated_unit_is_applied_once_and_tells_what_is_still_to_be_sent(
     assert await rows_of(store, "reef-a") == 1
 
 
+async def test_effect_once_a_unit_that_its_cursor_remembers_needs_no_row_in_the_inbox(store: Store, unit: MakeUnit) -> None:
+    first = unit("reef-a", 1, in_inbox=False)
+    assert await store.commit(first) == Committed(1)
+
+    assert await store.commit(first) == Stale(1)
+
+    assert not await store.is_applied("reef-a", first.inbox, first.event_id)
+    assert (await store.load("reef-a")).cursor.applied == {first.inbox: 1}
+    assert await store.pending_outputs("reef-a", first.event_id) == tuple(first.outputs)
+    assert await rows_of(store, "reef-a") == 1
+
+
+async def test_units_with_and_without_a_row_in_the_inbox_share_a_transaction(store: Store, unit: MakeUnit) -> None:
+    units = [unit(f"reef-{n}", 1, in_inbox=n % 2 == 0) for n in range(6)]
+    assert await asyncio.gather(*(store.commit(each) for each in units)) == [Committed(1)] * 6
+    held = [await store.is_applied(each.reef_id, each.inbox, each.event_id) for each in units]
+    assert held == [True, False] * 3
+
+
 async def test_zombie_with_an_old_version_changes_nothing(store: Store, unit: MakeUnit) -> None:
     await store.commit(unit("reef-a", 1))
     await store.commit(unit("reef-a", 2))
@@ -245,6 +264,11 @@ async def test_attempts_are_counted_until_the_unit_commits(store: Store, unit: M
     assert await store.count_attempt("readings", first.event_id) == 1
     assert await store.count_attempt("elsewhere", first.event_id) == 2
     await store.commit(first)  # a repeat forgets its attempts too
+    untried = unit("reef-b", 1, tried=False)
+    await store.count_attempt("readings", untried.event_id)
+    await store.commit(untried)
+    assert await store.attempts("readings", untried.event_id) == 1  # nobody looked: it was said that there are none
+    await store.forget_attempts("readings", untried.event_id)
     assert await store.fetch("SELECT 1 FROM mesh_attempt WHERE inbox = ?", ("readings",)) == await store.fetch(
         "SELECT 1 FROM mesh_attempt WHERE event_id = ?", ("another",)
     )

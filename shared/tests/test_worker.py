@@ -229,6 +229,24 @@ async def test_redelivery_after_commit_has_one_effect_and_sends_the_outputs(benc
     assert bench.metrics.value(table.REDELIVERIES_HEALED, INBOX) == 1
 
 
+async def test_effect_once_numbered_messages_leave_nothing_in_the_inbox(bench: Bench) -> None:
+    """Law 4: the cursor says which numbers were applied; a redelivery, and what was tried of it, are known by that."""
+    message_id = event_id_of("a", "a0")
+    await bench.store.commit(left_elsewhere("a0"))
+    await bench.store.outputs_sent([message_id])
+    await bench.send("a", "a0", "a1")
+    consumer = bench.broker.consumer(channels.SCORING, lanes=1)
+    await consumer.start()
+    assert await consumer.lanes[0].receive() is not None
+    await consumer.close()  # as if the process had died with a0, which it had committed
+    handler = Handler()
+    async with running(bench.worker(handler)):
+        await bench.received(1)
+    assert handler.handled == [("a", "a1")]
+    assert await bench.store.fetch("SELECT event_id FROM mesh_inbox WHERE event_id <> ?", (message_id,)) == []
+    assert await bench.store.attempts(INBOX, message_id) == 0
+
+
 async def test_zombie_with_an_old_version_is_refused_and_starts_over(bench: Bench) -> None:
     """Law 5: a row that somebody else wrote meanwhile refuses the unit; the handler then sees the new state."""
     handler = Handler()

@@ -27,7 +27,7 @@ import threading
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +41,7 @@ from reefmesh.broker.port import Lane
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
+from reefmesh.service import positions
 from reefmesh.store.mesh_rows import cursor_from_json
 from reefmesh.store.port import Store
 from reefmesh_ingest.receipts import accounting
@@ -174,11 +175,11 @@ def start(container: str) -> None:
 
 
 class Browser(stomp.ConnectionListener):  # type: ignore[misc]  # as above
-    """Looks at a queue and takes nothing. ``flagged``: event ids of messages that may have been delivered before."""
+    """Looks at a queue and takes nothing. ``flagged``: headers of messages that may have been delivered before."""
 
     def __init__(self) -> None:
         self.seen = 0
-        self.flagged: list[str] = []
+        self.flagged: list[Mapping[str, str]] = []
         self.ended = threading.Event()
 
     def on_message(self, frame: Any) -> None:
@@ -187,7 +188,7 @@ class Browser(stomp.ConnectionListener):  # type: ignore[misc]  # as above
             return
         self.seen += 1
         if frame.headers.get("redelivered") == "true":
-            self.flagged.append(frame.headers["event-id"])
+            self.flagged.append(frame.headers)
 
 
 def browse(project: Project, subscription: Subscription) -> Browser:
@@ -208,11 +209,18 @@ async def left_behind(project: Project, store: Store, service: str) -> tuple[Bro
     subscription = SUBSCRIPTIONS[service]
     await asyncio.to_thread(until, lambda: browse(project, subscription).seen > 0, f"messages wait for {service}")
     left = await asyncio.to_thread(browse, project, subscription)
-    marks = ", ".join("?" * len(left.flagged)) or "NULL"
-    rows = await store.fetch(f"SELECT event_id FROM mesh_inbox WHERE event_id IN ({marks})", left.flagged)  # noqa: S608 - marks
-    said = f"{len(left.flagged)} flagged as redelivered, {len(rows)} of these had their effect"
+    effects = [await has_had_effect(store, subscription, headers) for headers in left.flagged]
+    said = f"{len(left.flagged)} flagged as redelivered, {sum(effects)} of these had their effect"
     say(f"  behind {service}: {left.seen} messages wait, {said}")
-    return left, len(rows)
+    return left, sum(effects)
+
+
+async def has_had_effect(store: Store, subscription: Subscription, headers: Mapping[str, str]) -> bool:
+    """Whether a message that waits was applied: the cursor tells of one with a number, the inbox of others."""
+    reef_id, inbox = headers["reef-id"], str(subscription)
+    if "seq" in headers:
+        return positions.is_applied((await store.load(reef_id)).cursor, inbox, int(headers["seq"]))
+    return await store.is_applied(reef_id, inbox, headers["event-id"])
 
 
 async def stop_under_load(project: Project, store: Store, service: str) -> None:

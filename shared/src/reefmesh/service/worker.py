@@ -42,6 +42,7 @@ log = structlog.get_logger()
 
 REPLAYED_HEADER: Final = "replayed"
 BEHIND_PARKED: Final = "behind-parked"
+DUPLICATE: Final = "duplicate"
 NOTED_WITHIN_SECONDS: Final = (0.1, 0.4)
 """Waits before outputs that another process left are sent: it notes that they are out with its next transaction."""
 STALE_RETRIES_LIMIT: Final = 100
@@ -197,8 +198,9 @@ class Worker(Generic[S]):
         message = carried.delivery.message
         if carried.poison is None and carried.outputs is None:
             try:
-                redelivered = carried.delivery.redelivered and carried.attempts == 0
-                carried.outcome, carried.outputs = await (self._apply_again if redelivered else self._apply)(message)
+                redelivered = carried.delivery.redelivered
+                apply = self._apply_again if redelivered and carried.attempts == 0 else self._apply
+                carried.outcome, carried.outputs = await apply(message, tried=redelivered)
             except PoisonMessage as poison:
                 await self._judge_poison(carried, poison)
             except TransientError:
@@ -242,8 +244,12 @@ class Worker(Generic[S]):
             await self._give_back(carried.lane, carried.delivery)
             raise TooMuchPoison(f"{self._inbox} stopped: too many messages are poison, the last by {poison}")
 
-    async def _apply(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
-        """Commit what the message does, once; return the outcome and the outputs that are not known to be out."""
+    async def _apply(self, message: Envelope, *, tried: bool) -> tuple[str, Sequence[Publication]]:
+        """Commit what the message does, once; return the outcome and the outputs that are not known to be out.
+
+        ``tried``: whether tries of it may have been counted. A message with a number needs no row in the inbox: the cursor,
+        which the version fence keeps true, says that it was applied.
+        """
         reef = self._reefs.hold(message.reef_id)
         async with reef.lock:
             for _ in range(STALE_RETRIES_LIMIT):
@@ -271,6 +277,8 @@ class Worker(Generic[S]):
                         state=self._handler.dump(change.state),
                         writes=change.writes,
                         outputs=outputs,
+                        in_inbox=message.seq is None,
+                        tried=tried,
                     )
                 )
                 match result:
@@ -316,7 +324,7 @@ class Worker(Generic[S]):
         self._metrics.count(table.DUPLICATES, self._inbox)
         if pending:
             self._metrics.count(table.REDELIVERIES_HEALED, self._inbox)
-        return "duplicate", pending
+        return DUPLICATE, pending
 
     def _note_order(self, before: Cursor, message: Envelope, missing: int) -> None:
         """Count what a committed message says about the order in which its reef's messages came."""
@@ -371,9 +379,12 @@ class Worker(Generic[S]):
             self._gaps.refuse(message, missing, now_seconds=asyncio.get_running_loop().time())
         return missing
 
-    async def _apply_again(self, message: Envelope) -> tuple[str, Sequence[Publication]]:
+    async def _apply_again(self, message: Envelope, *, tried: bool) -> tuple[str, Sequence[Publication]]:
         async with self._suspects.trying(message):
-            return await self._apply(message)
+            outcome, outputs = await self._apply(message, tried=tried)
+            if outcome == DUPLICATE:  # nothing was committed that would have forgotten the tries
+                await self._store.forget_attempts(self._inbox, message.event_id)
+            return outcome, outputs
 
     async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
         """Remember the hole in the reef's row first, then move the message: a crash in between only repeats this."""
@@ -393,6 +404,7 @@ class Worker(Generic[S]):
                         expected_version=reef.version,
                         cursor=cursor,
                         state=self._handler.dump(state),
+                        tried=False,  # it is forgotten below
                     )
                 )
                 if isinstance(result, Committed):

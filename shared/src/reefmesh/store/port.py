@@ -68,7 +68,11 @@ class ReefRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One unit of work: a reef's new state, the mark of its input, its rows and its outputs, written together or not at all."""
+    """One unit of work: a reef's new state, the mark of its input, its rows and its outputs, written together or not at all.
+
+    ``in_inbox``: whether the inbox is to remember the input; an input with a number is remembered by the cursor. ``tried``:
+    whether tries of the input may have been counted; they are forgotten with it.
+    """
 
     reef_id: str
     inbox: str  # the subscription's name, or the name of what caused the unit
@@ -78,6 +82,8 @@ class Unit:
     state: bytes
     writes: Sequence[Write] = ()
     outputs: Sequence[Publication] = ()
+    in_inbox: bool = True
+    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +135,12 @@ class Store(Protocol):
 
     async def commit(self, unit: Unit) -> CommitResult:
         """Write one unit durably. Units of concurrent callers share one database transaction (group commit), and one
-        refused unit does not harm the others. The inbox is asked first, so a repeat of a written unit answers
-        ``AlreadyApplied`` whatever version it expects; after ``AlreadyApplied`` or ``Stale`` load the reef's row again.
+        refused unit does not harm the others. The inbox is asked first, so a repeat of a written unit that is in it answers
+        ``AlreadyApplied`` whatever version it expects, and one that is not ``Stale``: the cursor of the row tells the same.
+        After either load the reef's row again.
 
         Raises:
-            StoreUnavailable: nothing of it was written, or it was written in full and a repeat answers ``AlreadyApplied``.
+            StoreUnavailable: nothing of it was written, or it was written in full and a repeat says so, as above.
             WriteRefused: one of its statements is wrong; nothing of it was written.
         """
         ...

@@ -100,7 +100,9 @@ async def _write_units(session: "Session", units: Sequence[Unit], now_us: int) -
             ]
             accepted = [unit for unit in accepted if unit.reef_id in written]
         await _mark_and_send(session, accepted, now_us)
-    await session.execute(DELETE_ATTEMPTS, [unit.inbox for unit in units], [unit.event_id for unit in units])
+    tried = [unit for unit in units if unit.tried]
+    if tried:
+        await session.execute(DELETE_ATTEMPTS, [unit.inbox for unit in tried], [unit.event_id for unit in tried])
     return results
 
 
@@ -132,14 +134,16 @@ async def _advance(session: "Session", units: Sequence[Unit]) -> set[str]:
 
 
 async def _mark_and_send(session: "Session", units: Sequence[Unit], now_us: int) -> None:
-    reefs, inboxes = [unit.reef_id for unit in units], [unit.inbox for unit in units]
-    events, versions = [unit.event_id for unit in units], [unit.expected_version + 1 for unit in units]
-    await session.execute(INSERT_INBOX, reefs, inboxes, events, versions)
-    if any(version > INBOX_LENGTH for version in versions):
-        await session.execute(PRUNE_INBOX, reefs, inboxes, INBOX_LENGTH)
+    marked = [unit for unit in units if unit.in_inbox]
+    if marked:
+        reefs, inboxes = [unit.reef_id for unit in marked], [unit.inbox for unit in marked]
+        events, versions = [unit.event_id for unit in marked], [unit.expected_version + 1 for unit in marked]
+        await session.execute(INSERT_INBOX, reefs, inboxes, events, versions)
+        if any(version > INBOX_LENGTH for version in versions):
+            await session.execute(PRUNE_INBOX, reefs, inboxes, INBOX_LENGTH)
     outputs: list[OutboxRow] = []
-    for unit, version in zip(units, versions, strict=True):
-        outputs += outbox_rows(unit, version=version, created_us=now_us)
+    for unit in units:
+        outputs += outbox_rows(unit, version=unit.expected_version + 1, created_us=now_us)
     if outputs:
         await session.execute(UPSERT_OUTBOX, *zip(*outputs, strict=True))
 

@@ -20,6 +20,7 @@ UPSERT_REEF: Final = """
 INSERT INTO mesh_reef (reef_id, version, cursor_json, state) VALUES (?, ?, ?, ?)
 ON CONFLICT (reef_id) DO UPDATE SET version = excluded.version, cursor_json = excluded.cursor_json, state = excluded.state
 """
+SELECT_VERSION: Final = "SELECT version FROM mesh_reef WHERE reef_id = ?"
 SELECT_STANDING: Final = """
 SELECT (SELECT version FROM mesh_reef WHERE reef_id = ?1),
   EXISTS (SELECT 1 FROM mesh_inbox WHERE reef_id = ?1 AND inbox = ?2 AND event_id = ?3)
@@ -67,31 +68,42 @@ def write_statements(connection: sqlite3.Connection, batch: Batch) -> BatchResul
     ]
     if accepted:
         _write_units(connection, accepted, batch.now_us)
-    if batch.units:
-        connection.executemany(DELETE_ATTEMPT, [(unit.inbox, unit.event_id) for unit in batch.units])
+    tried = [(unit.inbox, unit.event_id) for unit in batch.units if unit.tried]
+    if tried:
+        connection.executemany(DELETE_ATTEMPT, tried)
     for sql, rows in merged([*(unit.writes for unit, _ in accepted), *batch.writes]):
         connection.executemany(sql, rows)
     return BatchResult(units=results, attempts=[_count(connection, attempt) for attempt in batch.attempts])
 
 
 def _judge(connection: sqlite3.Connection, unit: Unit) -> CommitResult:
-    version, is_applied = connection.execute(SELECT_STANDING, (unit.reef_id, unit.inbox, unit.event_id)).fetchone()
+    version, is_applied = _standing(connection, unit)
     if is_applied:
         return AlreadyApplied(
             tuple(publication_from_row(*row) for row in connection.execute(SELECT_OUTPUTS, (unit.reef_id, unit.event_id)))
         )
-    version = version or 0  # of a reef without a row
     return Committed(version + 1) if version == unit.expected_version else Stale(version)
+
+
+def _standing(connection: sqlite3.Connection, unit: Unit) -> tuple[int, bool]:
+    """Return the reef's version, 0 of one without a row, and whether the inbox holds the unit's input."""
+    if not unit.in_inbox:
+        row = connection.execute(SELECT_VERSION, (unit.reef_id,)).fetchone()
+        return (0 if row is None else row[0]), False
+    version, is_applied = connection.execute(SELECT_STANDING, (unit.reef_id, unit.inbox, unit.event_id)).fetchone()
+    return version or 0, bool(is_applied)
 
 
 def _write_units(connection: sqlite3.Connection, units: Sequence[tuple[Unit, int]], now_us: int) -> None:
     connection.executemany(
         UPSERT_REEF, [(unit.reef_id, version, cursor_to_json(unit.cursor), unit.state) for unit, version in units]
     )
-    connection.executemany(INSERT_INBOX, [(unit.reef_id, unit.inbox, unit.event_id, version) for unit, version in units])
-    connection.executemany(
-        PRUNE_INBOX, [(unit.reef_id, unit.inbox, INBOX_LENGTH) for unit, version in units if version > INBOX_LENGTH]
-    )
+    marked = [(unit, version) for unit, version in units if unit.in_inbox]
+    if marked:
+        connection.executemany(INSERT_INBOX, [(unit.reef_id, unit.inbox, unit.event_id, version) for unit, version in marked])
+        connection.executemany(
+            PRUNE_INBOX, [(unit.reef_id, unit.inbox, INBOX_LENGTH) for unit, version in marked if version > INBOX_LENGTH]
+        )
     outputs: list[OutboxRow] = []
     for unit, version in units:
         outputs += outbox_rows(unit, version=version, created_us=now_us)

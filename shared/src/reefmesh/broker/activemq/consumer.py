@@ -187,12 +187,11 @@ class ActiveMQConsumer:
             try:
                 await waiter
             except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled():
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                elif not waiter.cancelled():
                     self._wake()  # it was our turn: somebody else's now
                 raise
-            finally:
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
         return None
 
     def take_in_hand(self, reef_id: str, ticket: Ticket) -> None:
@@ -259,7 +258,8 @@ class ActiveMQConsumer:
                 return
 
     def _wake_all(self) -> None:
-        for waiter in self._waiters:
+        while self._waiters:
+            waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
 

@@ -20,6 +20,7 @@ from reefmesh.broker.port import (
 from reefmesh.contracts.channels import Subscription
 from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.group_commit import Batch, BatchResult
+from reefmesh.store.port import Unit
 from reefmesh.store.sqlite_batch import write_batch
 from reefmesh_faults.simulation.broker import BrokerRules
 from reefmesh_faults.simulation.database import WriteBatch
@@ -47,6 +48,18 @@ class Composition:
 def _forgets_inputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
     connection.execute("DELETE FROM mesh_inbox")
     return write_batch(connection, batch)
+
+
+def _forgets_numbers(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
+    """The row of a reef does not tell which numbered inputs were applied; they are in no inbox either."""
+    return write_batch(connection, replace(batch, units=[_without_number(unit) for unit in batch.units]))
+
+
+def _without_number(unit: Unit) -> Unit:
+    if unit.in_inbox:
+        return unit
+    applied = {inbox: seq for inbox, seq in unit.cursor.applied.items() if inbox != unit.inbox}
+    return replace(unit, cursor=replace(unit.cursor, applied=applied))
 
 
 def _forgets_outputs(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
@@ -116,7 +129,8 @@ STOP: Final = frozenset({"broker stop"})
 
 WHOLE: Final = Composition()
 SWITCHES: Final = (
-    Composition(name="inbox", what="inputs that were applied are not remembered", write=_forgets_inputs),
+    Composition(name="inbox", what="inputs without a number that were applied are not remembered", write=_forgets_inputs),
+    Composition(name="numbers", what="numbers that were applied are not remembered", write=_forgets_numbers),
     Composition(name="outbox", what="outputs are not kept until they are out", write=_forgets_outputs),
     Composition(
         name="version fence",
