@@ -29,7 +29,18 @@ from processes import peak_megabytes
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import HOST
 from reefmesh_components.requirement import ComponentMissing
-from throughput import CHANNELS, RATE_TO_HOLD, REEFS, Alerting, Sustained, alerting_mesh, alerting_plain, follow, quiet
+from throughput import (
+    CHANNELS,
+    RATE_TO_HOLD,
+    REEFS,
+    Alerting,
+    Sustained,
+    alerting_mesh,
+    alerting_plain,
+    backlog,
+    follow,
+    steady,
+)
 
 TITLE: Final = "reefmesh, ActiveMQ"
 PARTS: Final = ("live", "alerts", "hand-over", "catch-up", "client", "memory")
@@ -70,12 +81,12 @@ class Run:
     async def _live(self) -> None:
         turns, warm_up = max(1, 40 // self._scale), max(1, 32 // self._scale)
         load = Load(reefs=REEFS, messages=turns * REEFS, batch=1, channels=CHANNELS, begins_at=live_since(warm_up + turns))
-        sustained = await quiet(load, warm_up_turns=warm_up, setup=self._setup)
+        sustained = await steady(load, warm_up_turns=warm_up, setup=self._setup)
         self._keep_sustained(f"live, {REEFS} reefs, one reading a message", sustained, unit="messages/s", hold=1000)
 
     async def _catch_up(self) -> None:
         load = Load(reefs=200, messages=4_000 // self._scale, batch=100, channels=1)
-        sustained = await quiet(load, warm_up_turns=5, setup=self._setup)
+        sustained = await backlog(load, warm_up_turns=5, setup=self._setup)
         self._keep_sustained("catch-up, batches of 100, 1 channel", sustained, unit="readings/s", hold=20_000)
 
     async def _alerts(self) -> None:

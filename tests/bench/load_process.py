@@ -26,6 +26,24 @@ MESSAGES_PER_TRANSACTION: Final = 50
 PREFETCH: Final = "500"  # 1000 would count as "nothing said", and the broker would take its own 1
 
 
+class Allowance:
+    """How many messages may have been published by now."""
+
+    def __init__(self, lines: asyncio.StreamReader) -> None:
+        self._lines = lines
+        self._messages = 0
+
+    @classmethod
+    async def of_standard_input(cls) -> "Allowance":
+        lines = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+        return cls(lines)
+
+    async def until(self, messages: int) -> None:
+        while self._messages < messages:
+            self._messages = int(await self._lines.readline())
+
+
 class Effects:
     """What came out at the exit, by the trace that every stage carries on; of the ``silent`` ones nothing will."""
 
@@ -104,8 +122,11 @@ def _send(message: Envelope, order: Order) -> Send:
 
 
 async def _publish_all(sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, order: Order) -> None:
+    allowance = await Allowance.of_standard_input() if order.on_allowance else None
     for first in range(0, len(sends), MESSAGES_PER_TRANSACTION):
         part = sends[first : first + MESSAGES_PER_TRANSACTION]
+        if allowance is not None:
+            await allowance.until(first + len(part))
         if order.exit is not None:
             await effects.until_outstanding(order.outstanding_limit - len(part))
         effects.published(trace for trace, _ in part)

@@ -17,7 +17,8 @@ class Order(BaseModel):
     effects are heard, if at all.
 
     ``messages_per_second`` None: as fast as it goes, with at most ``outstanding_limit`` alerts not heard yet when the exit is
-    watched. ``patience_seconds``: for everything.
+    watched, and, ``on_allowance``, no more messages than standard input allows: on each line how many in all.
+    ``patience_seconds``: for everything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +36,7 @@ class Order(BaseModel):
     alert_every: int = 0
     messages_per_second: float | None = None
     outstanding_limit: int = 1000
+    on_allowance: bool = False
     patience_seconds: float = 300.0
 
     @classmethod

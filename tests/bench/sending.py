@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -12,17 +12,41 @@ from order import Order, Report
 
 LOAD_PROCESS: Final = Path(__file__).with_name("load_process.py")
 REPORT_BYTES_LIMIT: Final = 256 * 1024 * 1024
+ALLOW_EVERY_SECONDS: Final = 0.2
 
 
 @asynccontextmanager
-async def sending(order: Order) -> AsyncIterator["asyncio.Task[Report]"]:
-    """Run the order beside what the context does; its task gives the report."""
+async def sending(
+    order: Order, *, allowed: Callable[[], Awaitable[int]] | None = None
+) -> AsyncIterator["asyncio.Task[Report]"]:
+    """Run the order beside what the context does; its task gives the report. ``allowed``, of an order on allowance, is asked
+    again and again how many messages may have been published."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(LOAD_PROCESS), order.model_dump_json(), stdout=asyncio.subprocess.PIPE, limit=REPORT_BYTES_LIMIT
+        sys.executable,
+        str(LOAD_PROCESS),
+        order.model_dump_json(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=REPORT_BYTES_LIMIT,
     )
+    lines, report = process.stdin, process.stdout
+    assert lines is not None
+    assert report is not None
+
+    async def allow(ask: Callable[[], Awaitable[int]]) -> None:
+        with contextlib.suppress(ConnectionError):  # it has all it needs
+            while True:
+                lines.write(b"%d\n" % await ask())
+                await lines.drain()
+                await asyncio.sleep(ALLOW_EVERY_SECONDS)
 
     async def finish() -> Report:
-        output, _ = await process.communicate()
+        allowing = asyncio.create_task(allow(allowed)) if allowed is not None else None
+        output = await report.read()
+        await process.wait()
+        if allowing is not None:
+            allowing.cancel()
+            await asyncio.gather(allowing, return_exceptions=True)
         if process.returncode != 0:
             raise RuntimeError(f"the load process failed with {process.returncode}; its words are above")
         return Report.model_validate_json(output)
@@ -38,6 +62,6 @@ async def sending(order: Order) -> AsyncIterator["asyncio.Task[Report]"]:
             await task
 
 
-async def send(order: Order) -> Report:
-    async with sending(order) as report:
+async def send(order: Order, *, allowed: Callable[[], Awaitable[int]] | None = None) -> Report:
+    async with sending(order, allowed=allowed) as report:
         return await report

@@ -13,6 +13,8 @@ from figures import percentile
 from load import Load, live_since
 from order import TELEMETRY_ENTRY, Order, Report
 from processes import cpu_between, cpu_seconds
+from reefmesh.service.waiting import is_set_within
+from reefmesh.store.port import Store
 from reefmesh_standalone.following import Follower
 from sending import send
 
@@ -33,6 +35,10 @@ STEP_PATIENCE_SECONDS: Final = 20.0
 FOLLOWING_SECONDS_LIMIT: Final = 600.0
 LOOK_SECONDS: Final = 0.5
 """Between two looks into the services' tables; each costs 15 ms of CPU, and the end is known this late at most."""
+UNDER_WAY_LIMIT: Final = 2000
+"""Messages between their publish and the last decision about them, where as much comes in as goes out."""
+STEADY: Final = (0.1, 0.9)
+"""Between these parts of the decisions the rate is taken: before, the mesh fills, and afterwards it runs empty."""
 
 Tell = Callable[[str], None]
 
@@ -105,8 +111,8 @@ class _Turns:
         )
 
 
-async def quiet(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustained:
-    """Return what the mesh sustains when readings change nothing that people are told: the everyday load.
+async def backlog(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustained:
+    """Return how fast the mesh works off a backlog that comes at once and changes nothing that people are told.
 
     From the first publish until the last decision of alerts, which is read from the services' tables; after
     ``warm_up_turns`` messages of each reef that are not counted (the broker compiles its own code then).
@@ -120,6 +126,58 @@ async def quiet(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustain
         seconds = time.monotonic() - began_at
         spent = cpu_between(before, cpu_seconds(running.pids()))
     return Sustained(per_second=load.readings / seconds, cpu_seconds={name: cpu / load.readings for name, cpu in spent.items()})
+
+
+class _Decisions:
+    """How many messages alerts has decided about since the first look, at each look."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._before: int | None = None
+        self._looks: list[tuple[float, int]] = []
+
+    async def look(self) -> int:
+        ((units,),) = await self._store.fetch("SELECT COALESCE(SUM(version), 0) FROM mesh_reef")  # one more for each decision
+        self._before = units if self._before is None else self._before
+        self._looks.append((time.monotonic(), units - self._before))
+        return self._looks[-1][1]
+
+    def per_second(self, messages: int) -> float:
+        """Return the rate between the parts ``STEADY`` of so many."""
+        (began, first), (ended, last) = (next(look for look in self._looks if look[1] >= part * messages) for part in STEADY)
+        return (last - first) / (ended - began)
+
+
+async def steady(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustained:
+    """Return what the mesh sustains of the everyday load, which changes nothing that people are told, while messages come in
+    as fast as they are decided about; CPU is that of all messages after the warm-up, the rate that of the steady part."""
+    warm_up = replace(load, messages=warm_up_turns * load.reefs)
+    measured = replace(load, first_turn=warm_up_turns)
+    async with mesh.mesh_under_load(load, setup=setup) as running:
+        await _follow_steadily(warm_up, running)
+        before = cpu_seconds(running.pids())
+        decisions = await _follow_steadily(measured, running)
+        spent = cpu_between(before, cpu_seconds(running.pids()))
+    cpu = {name: seconds / load.messages for name, seconds in spent.items()}
+    return Sustained(per_second=decisions.per_second(load.messages), cpu_seconds=cpu)
+
+
+async def _follow_steadily(load: Load, running: mesh.MeshUnderLoad) -> _Decisions:
+    """Send a load, with so many messages under way at most, and wait until every service is done with it."""
+    decisions = _Decisions(running.stores.alerts)
+    await decisions.look()
+
+    async def allowed() -> int:
+        return await decisions.look() + UNDER_WAY_LIMIT
+
+    await send(Order.of(load, broker_url=running.broker.url(), on_allowance=True), allowed=allowed)
+    never = asyncio.Event()
+    async with asyncio.timeout(FOLLOWING_SECONDS_LIMIT):
+        while await decisions.look() < load.messages:
+            await is_set_within(never, LOOK_SECONDS)
+        follower = Follower(running.stores, [(message.event_id, message.reef_id) for message in load.envelopes()])
+        await follower.until_done(lambda _: None, stop=never, look_every_seconds=LOOK_SECONDS)
+    return decisions
 
 
 async def follow(load: Load, running: mesh.MeshUnderLoad) -> Report:
