@@ -88,6 +88,14 @@ def test_reading_of_now_counts_as_scored_in_time(mesh: MeshProcesses) -> None:
 
 
 @pytest.mark.parametrize("service", ["ingest", "scoring", "alerts"])
+def test_connections_to_the_broker_are_counted(mesh: MeshProcesses, service: str) -> None:
+    """One to hear and one to publish."""
+    (process,) = mesh.of(service)
+    assert 2 == process.metric("reefmesh_broker_events_total", event="connected")
+    assert 0 == process.metric("reefmesh_broker_events_total", event="lost")
+
+
+@pytest.mark.parametrize("service", ["ingest", "scoring", "alerts"])
 @pytest.mark.parametrize("kind", ["live", "ready"])
 def test_health_check_of_a_container_asks_the_service_beside_it(mesh: MeshProcesses, service: str, kind: str) -> None:
     (process,) = mesh.of(service)
