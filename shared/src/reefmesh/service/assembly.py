@@ -72,7 +72,8 @@ class Assembled:
 async def assemble(
     blueprint: Blueprint, settings: ServiceSettings, *, broker: Broker, clock: Clock, tracer: Tracer | None = None
 ) -> AsyncIterator[Assembled]:
-    """Open the service's store and put the service together on a connected broker; closes the store at the end.
+    """Open the service's store and put the service together on a broker, which may be connected later (its events are
+    counted from here on); closes the store at the end.
     Without a ``tracer`` the settings say whether there is one.
 
     Raises:
@@ -138,13 +139,11 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
     """
     broker = open_broker(settings.broker_address(), clock=clock)
     broker.on_event(log_broker_event)
-    await broker.connect()
-    try:
+    async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, _connected(broker):
         await broker.declare([blueprint.subscription])
-        async with (
-            assemble(blueprint, settings, broker=broker, clock=clock) as assembled,
-            serve(pages([assembled.health], [assembled.metrics]), host=settings.http_host, port=settings.http_port) as address,
-        ):
+        async with serve(
+            pages([assembled.health], [assembled.metrics]), host=settings.http_host, port=settings.http_port
+        ) as address:
             log.info("pages served", service=blueprint.name, url=address.url)
             try:
                 clean = await assembled.service.run(stop)
@@ -153,6 +152,13 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
                 raise
             if not clean:
                 raise TransientError("the drain time-out passed: what was still in hand is delivered again")
+
+
+@asynccontextmanager
+async def _connected(broker: Broker) -> AsyncIterator[None]:
+    await broker.connect()
+    try:
+        yield
     finally:
         await broker.close()
 
