@@ -318,6 +318,14 @@ async def test_message_taken_too_early_waits_behind_those_before_it() -> None:
     assert not mailbox.put_behind_earlier(third)
 
 
+async def test_numbers_that_senders_of_telemetry_give_order_nothing() -> None:
+    _, _, (one, other) = await mailbox_of(
+        {"event_id": "1", "reef_id": "a", "seq": "1"}, {"event_id": "2", "reef_id": "a", "seq": "2"}
+    )
+    assert comes_before(one, other)
+    assert not comes_before(one, other, by_number=False)
+
+
 async def test_nothing_is_certain_of_messages_that_say_nothing() -> None:
     _, _, (one, other) = await mailbox_of({"event_id": "1", "reef_id": "a"}, {"event_id": "2", "reef_id": "a", "seq": "x"})
     assert not comes_before(one, other)

@@ -93,8 +93,10 @@ class Bench:
 
     def worker(self, handler: Handler, **limits: object) -> Worker[list[str]]:
         breaker = limits.pop("breaker", None)
+        subscription = limits.pop("subscription", channels.SCORING)
+        assert isinstance(subscription, Subscription)
         return Worker(
-            subscription=channels.SCORING,
+            subscription=subscription,
             broker=self.broker,
             store=self.store,
             handler=handler,
@@ -530,6 +532,25 @@ def telemetry(text: str, *, follows: str | None = None, producer_id: str = "p") 
         headers={PRODUCER_ID: producer_id} if follows is None else {PRODUCER_ID: producer_id, FOLLOWS: follows},
     )
     return Publication(channel=channels.READINGS, message=message)
+
+
+async def test_nothing_lost_numbers_that_devices_give_their_telemetry_mean_nothing(bench: Bench) -> None:
+    """Law 3: two devices of a reef that both count from 1, one of which starts again: none is a duplicate or too early."""
+    await bench.broker.declare([channels.INGEST])
+    numbers = {"x1": 1, "y1": 1, "x2": 2, "y7": 7, "x1-again": 1}
+    messages = [
+        Envelope(event_id=f"a/{text}", reef_id="a", schema_id="x/1", produced_at=START, body=text.encode(), seq=seq)
+        for text, seq in numbers.items()
+    ]
+    await bench.broker.publish([Publication(channel=channels.TELEMETRY, message=message) for message in messages])
+    async with running(bench.worker(Handler(_poisoned("x2")), subscription=channels.INGEST)):
+        await bench.received(4)
+    assert ["x1", "y1", "y7", "x1-again"] == await bench.state("a")
+    cursor = (await bench.store.load("a")).cursor
+    assert ({}, {}) == (cursor.applied, cursor.missing)
+    counted = (table.DUPLICATES, table.SEQUENCE_GAPS, table.ORDER_VIOLATIONS)
+    assert [0, 0, 0] == [bench.metrics.value(row, str(channels.INGEST)) for row in counted]
+    assert all([await bench.store.is_applied("a", str(channels.INGEST), f"a/{text}") for text in ("x1", "y7", "x1-again")])
 
 
 async def test_order_telemetry_waits_until_what_it_follows_was_applied_elsewhere(bench: Bench) -> None:

@@ -218,7 +218,7 @@ async def left_behind(project: Project, store: Store, service: str) -> tuple[Bro
 async def has_had_effect(store: Store, subscription: Subscription, headers: Mapping[str, str]) -> bool:
     """Whether a message that waits was applied: the cursor tells of one with a number, the inbox of others."""
     reef_id, inbox = headers["reef-id"], str(subscription)
-    if "seq" in headers:
+    if subscription.is_numbered:
         return positions.is_applied((await store.load(reef_id)).cursor, inbox, int(headers["seq"]))
     return await store.is_applied(reef_id, inbox, headers["event-id"])
 

@@ -195,7 +195,7 @@ class Worker(Generic[S]):
 
     async def _try_once(self, carried: "_Carried") -> str:
         """One attempt. What an earlier attempt finished (the commit, the verdict "poison") is not done again."""
-        message = carried.delivery.message
+        message = self._read(carried.delivery)
         if carried.poison is None and carried.outputs is None:
             try:
                 redelivered = carried.delivery.redelivered
@@ -232,6 +232,14 @@ class Worker(Generic[S]):
         if self._tells_each:
             log.debug("message settled", outcome=carried.outcome, outputs=[output.message.event_id for output in outputs])
         return carried.outcome
+
+    def _read(self, delivery: Delivery) -> Envelope:
+        """Return the message. A number counts where the mesh gives it; one that a sender of telemetry brings along is its own
+        affair: it begins anew with the device, and the reef's other devices have the same."""
+        message = delivery.message
+        if message.seq is None or self.subscription.is_numbered:
+            return message
+        return message.model_copy(update={"seq": None})
 
     async def _judge_poison(self, carried: "_Carried", poison: PoisonMessage) -> None:
         carried.poison = poison
@@ -388,7 +396,7 @@ class Worker(Generic[S]):
 
     async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
         """Remember the hole in the reef's row first, then move the message: a crash in between only repeats this."""
-        message = delivery.message
+        message = self._read(delivery)
         if self._tracer is not None:
             self._tracer.fail(poison.reason)
         reef = self._reefs.hold(message.reef_id)

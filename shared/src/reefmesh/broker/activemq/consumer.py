@@ -72,7 +72,7 @@ class ActiveMQConsumer:
             on_still=self._wake_all,
             relief=relief,
         )
-        self._mailbox = Mailbox()
+        self._mailbox = Mailbox(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._in_hand: dict[str, Ticket] = {}  # of each reef that a lane works on
         self._idle = asyncio.Event()

@@ -13,8 +13,12 @@ from reefmesh.contracts.envelope import FOLLOWS
 
 
 class Mailbox:
-    def __init__(self) -> None:
+    """``by_number``: whether a reef's messages have numbers by which they follow each other; those of telemetry are their
+    senders' own."""
+
+    def __init__(self, *, by_number: bool = True) -> None:
         self._mail: deque[Mail] = deque()
+        self._by_number = by_number
 
     def __bool__(self) -> bool:
         return bool(self._mail)
@@ -28,7 +32,9 @@ class Mailbox:
         place = None
         if mail.frame.headers.get("redelivered") == "true":
             later = (
-                index for index, other in enumerate(self._mail) if other.reef_id == mail.reef_id and comes_before(mail, other)
+                index
+                for index, other in enumerate(self._mail)
+                if other.reef_id == mail.reef_id and comes_before(mail, other, by_number=self._by_number)
             )
             place = next(later, None)
         if place is None:
@@ -52,7 +58,9 @@ class Mailbox:
     def put_behind_earlier(self, mail: Mail) -> bool:
         """Put a message that was taken too early behind those here that belong before it; False: there are none."""
         earlier = [
-            other for other in self._mail if other.is_current and other.reef_id == mail.reef_id and comes_before(other, mail)
+            other
+            for other in self._mail
+            if other.is_current and other.reef_id == mail.reef_id and comes_before(other, mail, by_number=self._by_number)
         ]
         if earlier:
             self._mail.insert(self._mail.index(earlier[-1]) + 1, mail)
@@ -62,11 +70,11 @@ class Mailbox:
         self._mail.clear()
 
 
-def comes_before(one: Mail, other: Mail) -> bool:
+def comes_before(one: Mail, other: Mail, *, by_number: bool = True) -> bool:
     """Whether it is certain that ``one`` was published before ``other`` of the same reef: the reef's numbers say so, or the
     broker's, of messages that came over one connection, or ``other`` says that it follows ``one``."""
     ours, theirs = one.frame.headers, other.frame.headers
-    if (seq := _number(ours.get("seq"))) is not None and (other_seq := _number(theirs.get("seq"))) is not None:
+    if by_number and (seq := _number(ours.get("seq"))) is not None and (other_seq := _number(theirs.get("seq"))) is not None:
         return seq < other_seq
     producer, _, count = ours.get("message-id", "").rpartition(":")
     other_producer, _, other_count = theirs.get("message-id", "").rpartition(":")
