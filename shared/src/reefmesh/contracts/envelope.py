@@ -28,8 +28,9 @@ class Envelope(Contract):
     """One message of the mesh.
 
     ``seq`` counts from 1 per reef and channel and is given in the producer's transaction; raw telemetry has none, since many
-    send it. ``headers`` are further facts as text (of telemetry: ``device``, ``received-at``, and which message it follows,
-    where its sender says so: see ``PRODUCER_ID`` and ``FOLLOWS``); lower-case names.
+    send it, and one that a sender sets there means nothing. ``headers`` are further facts as text (of telemetry: ``device``,
+    ``received-at``, and which message it follows, where its sender says so: see ``PRODUCER_ID`` and ``FOLLOWS``); lower-case
+    names.
     """
 
     event_id: str = Field(pattern=r"^[!-~]{1,128}$")  # printable ASCII: every broker and database carries it
