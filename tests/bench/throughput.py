@@ -144,7 +144,9 @@ class _Decisions:
 
     def per_second(self, messages: int) -> float:
         """Return the rate between the parts ``STEADY`` of so many."""
-        (began, first), (ended, last) = (next(look for look in self._looks if look[1] >= part * messages) for part in STEADY)
+        full, emptying = (part * messages for part in STEADY)
+        began, first = next(look for look in reversed(self._looks) if look[1] <= full)
+        ended, last = next(look for look in self._looks if look[1] >= emptying)
         return (last - first) / (ended - began)
 
 
