@@ -421,6 +421,8 @@ async def test_suspects_are_tried_one_at_a_time_while_others_flow(bench: Bench) 
         await bench.received(5)
     assert [1, 1, 1] == [len(names) for names in together]
     assert await parked(bench) == []
+    tries = [await bench.store.attempts(INBOX, event_id_of(reef_id, f"suspect-{reef_id}")) for reef_id in reefs]
+    assert [0, 0, 0] == tries  # forgotten with what they became
 
 
 async def test_drain_gives_back_a_message_that_waits_for_its_next_try(bench: Bench) -> None:
