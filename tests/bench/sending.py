@@ -19,8 +19,9 @@ ALLOW_EVERY_SECONDS: Final = 0.2
 async def sending(
     order: Order, *, allowed: Callable[[], Awaitable[int]] | None = None
 ) -> AsyncIterator["asyncio.Task[Report]"]:
-    """Run the order beside what the context does; its task gives the report. ``allowed``, of an order on allowance, is asked
-    again and again how many messages may have been published."""
+    """Run the order beside what the context does; its task gives the report. ``allowed`` is asked again and again how many
+    messages may have been published; without it all may."""
+    order = order.model_copy(update={"on_allowance": allowed is not None})
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(LOAD_PROCESS),
@@ -34,11 +35,14 @@ async def sending(
     assert report is not None
 
     async def allow(ask: Callable[[], Awaitable[int]]) -> None:
-        with contextlib.suppress(ConnectionError):  # it has all it needs
-            while True:
-                lines.write(b"%d\n" % await ask())
-                await lines.drain()
-                await asyncio.sleep(ALLOW_EVERY_SECONDS)
+        try:
+            with contextlib.suppress(ConnectionError):  # it has all it needs
+                while True:
+                    lines.write(b"%d\n" % await ask())
+                    await lines.drain()
+                    await asyncio.sleep(ALLOW_EVERY_SECONDS)
+        finally:
+            lines.close()  # one that waits for more ends
 
     async def finish() -> Report:
         allowing = asyncio.create_task(allow(allowed)) if allowed is not None else None
@@ -46,7 +50,8 @@ async def sending(
         await process.wait()
         if allowing is not None:
             allowing.cancel()
-            await asyncio.gather(allowing, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await allowing
         if process.returncode != 0:
             raise RuntimeError(f"the load process failed with {process.returncode}; its words are above")
         return Report.model_validate_json(output)

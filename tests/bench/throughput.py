@@ -172,7 +172,7 @@ async def _follow_steadily(load: Load, running: mesh.MeshUnderLoad) -> _Decision
     async def allowed() -> int:
         return await decisions.look() + UNDER_WAY_LIMIT
 
-    await send(Order.of(load, broker_url=running.broker.url(), on_allowance=True), allowed=allowed)
+    await send(Order.of(load, broker_url=running.broker.url()), allowed=allowed)
     never = asyncio.Event()
     async with asyncio.timeout(FOLLOWING_SECONDS_LIMIT):
         while await decisions.look() < load.messages:

@@ -56,7 +56,7 @@ def test_safeguard_switched_off_is_seen(composition: Composition) -> None:
     assert found.law != ""
 
 
-@pytest.mark.parametrize("switch", ["inbox", "outbox"])
+@pytest.mark.parametrize("switch", ["inbox", "numbers", "outbox"])
 def test_safeguard_switched_off_is_seen_on_the_embedded_engine(switch: str) -> None:
     assert run_seeds(0, SELECTION, switch, "embedded").broken
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from random import Random
 from typing import Final, Generic, TypeVar
 
@@ -28,10 +27,11 @@ from reefmesh.observability.traceparent import traceparent_of
 from reefmesh.observability.tracing import Tracer
 from reefmesh.service import positions
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh.service.earlier_outputs import EarlierOutputs
 from reefmesh.service.gaps import EarlierMissing, Gaps
 from reefmesh.service.handler import Handler, Output
-from reefmesh.service.outbox import address, send_unsent
-from reefmesh.service.reefs import Reef, Reefs
+from reefmesh.service.outbox import address
+from reefmesh.service.reefs import Reefs
 from reefmesh.service.suspects import Suspects
 from reefmesh.service.waiting import is_set_within
 from reefmesh.service.worker_limits import WorkerLimits
@@ -42,9 +42,6 @@ log = structlog.get_logger()
 
 REPLAYED_HEADER: Final = "replayed"
 BEHIND_PARKED: Final = "behind-parked"
-DUPLICATE: Final = "duplicate"
-NOTED_WITHIN_SECONDS: Final = (0.1, 0.4)
-"""Waits before outputs that another process left are sent: it notes that they are out with its next transaction."""
 STALE_RETRIES_LIMIT: Final = 100
 GAP_WAITS_GROW_LIMIT: Final = 5
 """Waits before a message is given back for a missing one stop growing here (0.8 s): while in hand, it keeps the other away."""
@@ -96,6 +93,7 @@ class Worker(Generic[S]):
         self._suspects = Suspects(store=store, inbox=self._inbox, crash_limit=self._limits.crash_limit)
         self._gaps = Gaps(patience_seconds=self._limits.gap_patience_seconds)
         self._draining = asyncio.Event()
+        self._earlier = EarlierOutputs(store=store, broker=broker, metrics=metrics, draining=self._draining)
         self._consumer: Consumer | None = None
         self._tracer = tracer
         self._tells_each = False
@@ -266,11 +264,13 @@ class Worker(Generic[S]):
                     reef.fresh = False
                     state = await self._reefs.load(reef)
                 if positions.is_applied(reef.cursor, self._inbox, message.seq):
-                    await self._send_earlier(reef, message)
+                    await self._earlier.send(reef, message)
+                    if tried:  # no commit will forget it
+                        await self._store.forget_attempts(self._inbox, message.event_id)
                     return self._healed(await self._store.pending_outputs(message.reef_id, message.event_id))
                 self._refuse_behind_parked(reef.cursor, message)
                 missing = await self._refuse_before_missing(reef.cursor, message)
-                await self._send_earlier(reef, message)
+                await self._earlier.send(reef, message)
                 reef.fresh = False  # until the commit says otherwise: the handler may change the state in place
                 change = await self._handler.handle(message, state)
                 cursor = self._after(reef.cursor, message)
@@ -306,33 +306,11 @@ class Worker(Generic[S]):
                         log.info("stale version refused", had=reef.version, row=version)
             raise TransientError("the reef's row changes faster than it can be read")
 
-    async def _send_earlier(self, reef: Reef[S], message: Envelope) -> None:
-        """Send what was decided for the reef and may not have been sent, by another process or over a connection that was lost,
-        before this message's own outputs: they would overtake it. What goes twice is skipped by whoever applied it."""
-        if not reef.has_outputs and not reef.unsent:
-            return
-        earlier = await self._unsent_before(reef, message)
-        if not reef.unsent:  # another process left them: one that gave the reef away cleanly is about to note that they are out
-            for seconds in NOTED_WITHIN_SECONDS:
-                if not earlier or await is_set_within(self._draining, seconds):
-                    break
-                earlier = await self._unsent_before(reef, message)
-        if earlier:
-            await send_unsent(earlier, broker=self._broker, store=self._store)
-            self._metrics.count(table.OUTPUTS_RESENT, amount=len(earlier))
-            log.info("earlier outputs sent first", messages=len(earlier))
-        reef.has_outputs = False
-        reef.unsent &= {message.event_id}
-
-    async def _unsent_before(self, reef: Reef[S], message: Envelope) -> list[tuple[str, Publication]]:
-        unsent = await self._store.unsent_outputs(reef.reef_id)
-        return list(takewhile(lambda each: each[0] != message.event_id, unsent))
-
     def _healed(self, pending: Sequence[Publication]) -> tuple[str, Sequence[Publication]]:
         self._metrics.count(table.DUPLICATES, self._inbox)
         if pending:
             self._metrics.count(table.REDELIVERIES_HEALED, self._inbox)
-        return DUPLICATE, pending
+        return "duplicate", pending
 
     def _note_order(self, before: Cursor, message: Envelope, missing: int) -> None:
         """Count what a committed message says about the order in which its reef's messages came."""
@@ -389,10 +367,7 @@ class Worker(Generic[S]):
 
     async def _apply_again(self, message: Envelope, *, tried: bool) -> tuple[str, Sequence[Publication]]:
         async with self._suspects.trying(message):
-            outcome, outputs = await self._apply(message, tried=tried)
-            if outcome == DUPLICATE:  # nothing was committed that would have forgotten the tries
-                await self._store.forget_attempts(self._inbox, message.event_id)
-            return outcome, outputs
+            return await self._apply(message, tried=tried)
 
     async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
         """Remember the hole in the reef's row first, then move the message: a crash in between only repeats this."""
