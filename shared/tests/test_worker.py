@@ -645,33 +645,44 @@ async def test_drain_outputs_that_another_process_is_about_to_note_as_out_do_not
 
 
 class LosingConsumer:
-    """A consumer whose lanes lose their first delivery as it is settled: its outputs do not go out, and it does not come
-    again while the test lasts, as a broker does that is being stopped."""
+    """A consumer whose lanes lose their first delivery as it is settled, and each time that it comes again but for the last:
+    then it does not come any more while the test lasts, as a broker does that is being stopped. Its outputs do not go out."""
 
-    def __init__(self, consumer: Consumer) -> None:
-        self.lanes = [LosingLane(lane) for lane in consumer.lanes]
+    def __init__(self, consumer: Consumer, *, losses: int) -> None:
+        self.lanes = [LosingLane(lane, losses) for lane in consumer.lanes]
         self.start, self.drain, self.close = consumer.start, consumer.drain, consumer.close
 
 
 class LosingLane:
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, losses: int) -> None:
         self._lane = lane
-        self._loses = True
-        self.index, self.receive, self.release = lane.index, lane.receive, lane.release
+        self._losses = losses
+        self._again: Delivery | None = None
+        self.index, self.release = lane.index, lane.release
+
+    async def receive(self) -> Delivery | None:
+        again, self._again = self._again, None
+        return again or await self._lane.receive()
 
     async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
-        loses, self._loses = self._loses, False
-        await self._lane.settle(delivery, () if loses else outputs)
-        if loses:
-            raise LaneLost("the connection is gone")
+        if self._losses == 0:
+            await self._lane.settle(delivery, outputs)
+            return
+        self._losses -= 1
+        if self._losses:
+            self._again = replace(delivery, redelivered=True)
+        else:
+            await self._lane.settle(delivery, ())
+        raise LaneLost("the connection is gone")
 
 
+@pytest.mark.parametrize("losses", [1, 2])
 async def test_order_outputs_that_a_lost_connection_left_go_out_before_later_ones(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, losses: int
 ) -> None:
     """Law 1: the same process has the reef at hand, and goes on with it over its next connection."""
     await bench.send("a", "a0", "a1")
-    consumer, losing = bench.broker.consumer, LosingConsumer(bench.broker.consumer(channels.SCORING, lanes=1))
+    consumer, losing = bench.broker.consumer, LosingConsumer(bench.broker.consumer(channels.SCORING, lanes=1), losses=losses)
 
     def consumer_of(subscription: Subscription, *, lanes: int) -> object:
         return losing if subscription == channels.SCORING else consumer(subscription, lanes=lanes)

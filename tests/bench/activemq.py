@@ -2,8 +2,8 @@
 
 Beside them, in the same run, the same three stages written plainly on stomp.py: no state, no order, nothing confirmed.
 
-usage: python tests/bench/activemq.py [--quick] [--store sqlite|postgresql] [--lanes N] [--only PART,PART]
-                                      [--json FILE] [--chart FILE]
+usage: python tests/bench/activemq.py [--quick] [--store sqlite|postgresql] [--tls] [--lanes N]
+                                      [--only PART,PART] [--json FILE] [--chart FILE]
 """
 
 import argparse
@@ -185,6 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the load: a smoke test, not a measurement")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="what the services keep state in")
+    parser.add_argument("--tls", action="store_true", help="between services and broker, as Amazon MQ asks")
     parser.add_argument("--lanes", type=int, help="lanes of each service (as many as they take by themselves)")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to measure, of {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, default=Path("reports/bench-activemq.json"), help="where to keep the figures")
@@ -194,10 +195,11 @@ def main() -> int:
     if unknown := sorted(set(parts) - set(PARTS)):
         parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     facts = [TITLE, options.store]
+    facts += ["TLS"] if options.tls else []
     facts += [f"{options.lanes} lanes"] if options.lanes else []
     facts += ["quick: no measurement"] if options.quick else []
     title = ", ".join(facts)
-    setup = Setup(store=options.store, lanes=options.lanes)
+    setup = Setup(store=options.store, lanes=options.lanes, tls=options.tls)
     busy_before = psutil.getloadavg()[0]
     run = Run(scale=10 if options.quick else 1, setup=setup)
 

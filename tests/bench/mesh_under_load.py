@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +31,11 @@ ENVIRONMENT: Final = {"REEFMESH_LOG_LEVEL": "warning"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """``store`` is ``sqlite`` (a file each) or ``postgresql`` (a database of this run's own, a schema each); ``lanes`` of each
-    service, None: as many as the services take by themselves."""
+    service, None: as many as the services take by themselves; ``tls``: between services and broker."""
 
     store: str
     lanes: int | None
+    tls: bool = False
 
     def environment(self) -> dict[str, str]:
         return ENVIRONMENT | ({} if self.lanes is None else {"REEFMESH_LANES": str(self.lanes)})
@@ -59,7 +61,12 @@ async def mesh_under_load(load: Load, *, setup: Setup) -> AsyncIterator[MeshUnde
         broker = stack.enter_context(local_activemq(heap=HEAP))
         store_url = await stack.enter_async_context(_database()) if setup.store == "postgresql" else None
         services = stack.enter_context(
-            MeshProcesses(home, broker_url_of=broker.url, store_url=store_url, environment=setup.environment())
+            MeshProcesses(
+                home,
+                broker_url_of=partial(broker.url, tls=setup.tls),
+                store_url=store_url,
+                environment=setup.environment(),
+            )
         )
         services.start(scoring=1)
         stores = await stack.enter_async_context(open_stores(Home(path=home, broker_url=broker.url(), store_url=store_url)))

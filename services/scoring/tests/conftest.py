@@ -93,8 +93,10 @@ class Mesh:
         self.counting = CountingStore(store)
         self.store: Store = self.counting
         self.metrics = Metrics("scoring")
+        gauges = ReefGauges(self.metrics)
+        self.metrics.add_sampler(gauges.sample)
         self.handler = ScoringHandler(
-            self.store, gauges=ReefGauges(self.metrics), timeliness=Timeliness(self.metrics, ManualClock(START)), **rules
+            self.store, gauges=gauges, timeliness=Timeliness(self.metrics, ManualClock(START)), **rules
         )
         self.states: dict[str, ReefState] = {}
         self.seq = 0

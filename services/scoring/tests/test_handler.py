@@ -259,6 +259,29 @@ async def test_carbonate_of_too_few_readings_or_too_old_a_day_is_unknown(mesh: "
     assert score.carbonate.reason == "no day of the last 7 that is over has scored values of pH and pCO2"
 
 
+@pytest.mark.parametrize(
+    "corrected",
+    [
+        {"reef": {"assumed_salinity": 30.0}},
+        {"buoy": {"ph_accuracy": 0.01}},
+        {"buoy": {"pco2_accuracy_uatm": 5.0}},
+    ],
+)
+async def test_carbonate_of_a_day_that_is_over_follows_corrected_facts(
+    mesh: "Mesh", make_reading: MakeReading, make_reef: Callable[..., ReefFacts], corrected: dict[str, dict[str, float]]
+) -> None:
+    both = {PH_TOTAL_SCALE: 8.1, PCO2: 400.0, "t": 27.0}
+    (before,) = await mesh.send(*(make_reading(hour / 24, **both) for hour in range(4)), make_reading(1.0, t=27.0))
+    (same,) = await mesh.send(make_reading(1.1, t=27.0))
+    assert same.carbonate == before.carbonate
+    reef, buoy = (
+        make_reef(**corrected.get("reef", {})),
+        BuoyFacts.model_validate({"buoy_id": "b1", **corrected.get("buoy", {})}),
+    )
+    (after,) = await mesh.send(make_reading(1.2, t=27.0), reef=reef, buoys=[buoy])
+    assert (after.carbonate.omega_low, after.carbonate.omega_high) != (before.carbonate.omega_low, before.carbonate.omega_high)
+
+
 async def test_carbonate_without_a_probe_says_so(mesh: "Mesh", make_reading: MakeReading) -> None:
     (score,) = await mesh.send(make_reading(0.0, t=27.0))
     assert score.carbonate.reason == "no pH and no pCO2 measured"

@@ -20,7 +20,8 @@ MakeReef = Callable[..., ReefFacts]
 ROWS = (table.REEF_HEAT_STRESS_LEVEL, table.REEF_DEGREE_HEATING, table.REEF_COVERAGE_DAYS, table.REEF_DIVE_VERDICT)
 
 
-def shown(mesh: "Mesh") -> tuple[float, ...]:
+async def shown(mesh: "Mesh") -> tuple[float, ...]:
+    await mesh.metrics.refresh()  # as a scrape does
     return tuple(mesh.metrics.value(row, "reef") for row in ROWS)
 
 
@@ -31,7 +32,7 @@ async def test_gauges_of_a_scored_reef_show_its_score(mesh: "Mesh", make_reading
     assert latest is not None
     assert latest.dhw_celsius_weeks is not None
     expected = (Level.WARNING, latest.dhw_celsius_weeks, 1, VERDICT_CODES[score.dive.verdict])
-    assert shown(mesh) == expected
+    assert await shown(mesh) == expected
     assert score.dive.verdict == "good"
     assert mesh.metrics.value(table.REEF_SCORE_AS_OF_SECONDS, "reef") == score.as_of.timestamp()
 
@@ -41,15 +42,15 @@ async def test_gauges_of_a_reef_without_reference_say_unknown_and_not_zero(
 ) -> None:
     """Without a maximum of monthly means there is no level: a zero would read as "no stress"."""
     await mesh.send(make_reading(0.0, t=30.5), reef=make_reef(mmm_celsius=None, mmm_source="unknown"))
-    level, weeks, _, verdict = shown(mesh)
+    level, weeks, _, verdict = await shown(mesh)
     assert (level, math.isnan(weeks), verdict) == (UNKNOWN_LEVEL, True, VERDICT_CODES["unknown"])
 
 
 async def test_gauges_of_a_reef_whose_readings_were_all_withdrawn_say_unknown(mesh: "Mesh", make_reading: MakeReading) -> None:
     await mesh.send(make_reading(0.0, t=31.5))
-    assert shown(mesh)[0] != UNKNOWN_LEVEL
+    assert (await shown(mesh))[0] != UNKNOWN_LEVEL
     assert await mesh.send(make_reading(0.0, t=None, revision=2, withdrawn=True)) == []
-    level, weeks, coverage, verdict = shown(mesh)
+    level, weeks, coverage, verdict = await shown(mesh)
     assert (level, math.isnan(weeks), coverage, verdict) == (UNKNOWN_LEVEL, True, 0, VERDICT_CODES["unknown"])
 
 

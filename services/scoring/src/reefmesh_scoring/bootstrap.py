@@ -19,4 +19,6 @@ def blueprint(_: ScoringSettings) -> Blueprint:
 
 
 def _handler(parts: Parts) -> ScoringHandler:
-    return ScoringHandler(parts.store, gauges=ReefGauges(parts.metrics), timeliness=Timeliness(parts.metrics, parts.clock))
+    gauges = ReefGauges(parts.metrics)
+    parts.metrics.add_sampler(gauges.sample)
+    return ScoringHandler(parts.store, gauges=gauges, timeliness=Timeliness(parts.metrics, parts.clock))

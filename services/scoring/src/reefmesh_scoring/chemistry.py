@@ -55,6 +55,33 @@ def _is_measured(state: ReefState, quantity: str) -> bool:
 
 
 def _judge_day(day: int, totals: DayTotals, state: ReefState, rules: CarbonateRules) -> DayChemistry | str:
+    """A day that is over seldom changes, and every message asks for it: what was found last is kept with what it came from."""
+    assumed_salinity = 35.0 if state.facts is None else state.facts.assumed_salinity
+    ph_accuracy = state.accuracy(PH_TOTAL_SCALE, "ph_accuracy")
+    pco2_accuracy_uatm = state.accuracy(PCO2, "pco2_accuracy_uatm")
+    basis = (day, *totals, assumed_salinity, ph_accuracy, pco2_accuracy_uatm, rules)
+    if state.chemistry is None or state.chemistry[0] != basis:
+        judged = _judge_totals(
+            day,
+            totals,
+            assumed_salinity=assumed_salinity,
+            ph_accuracy=ph_accuracy,
+            pco2_accuracy_uatm=pco2_accuracy_uatm,
+            rules=rules,
+        )
+        state.chemistry = basis, judged
+    return state.chemistry[1]
+
+
+def _judge_totals(
+    day: int,
+    totals: DayTotals,
+    *,
+    assumed_salinity: float,
+    ph_accuracy: float,
+    pco2_accuracy_uatm: float,
+    rules: CarbonateRules,
+) -> DayChemistry | str:
     on_date = f"on {date_of(day).isoformat()}"
     fewest = min(totals[PH + 1], totals[CARBON_DIOXIDE + 1])
     if fewest < rules.readings_minimum:
@@ -65,15 +92,14 @@ def _judge_day(day: int, totals: DayTotals, state: ReefState, rules: CarbonateRu
         return f"no scored {SEA_WATER_TEMPERATURE} {on_date}"
     if pco2_uatm <= 0:
         return f"mean pCO2 {on_date} is not above 0"
-    assumed = salinity is None
-    used = salinity if salinity is not None else 35.0 if state.facts is None else state.facts.assumed_salinity
+    used = assumed_salinity if salinity is None else salinity
     saturation = judge(
         ph=ph,
         pco2_uatm=pco2_uatm,
         salinity=used,
         celsius=celsius,
-        ph_accuracy=state.accuracy(PH_TOTAL_SCALE, "ph_accuracy"),
-        pco2_accuracy_uatm=state.accuracy(PCO2, "pco2_accuracy_uatm"),
+        ph_accuracy=ph_accuracy,
+        pco2_accuracy_uatm=pco2_accuracy_uatm,
         rules=rules,
     )
-    return DayChemistry(day=day, saturation=saturation, salinity=used, salinity_assumed=assumed)
+    return DayChemistry(day=day, saturation=saturation, salinity=used, salinity_assumed=salinity is None)

@@ -146,7 +146,7 @@ def add_to_totals(totals: DayTotals, items: Mapping[str, Said], *, night: bool, 
 
 
 def newest_of(at_us: int, said: Said) -> Newest:
-    return Newest(at_us, said.value, said.flag, said.fault)
+    return Newest(at_us, said.value, int(said.flag), said.fault)
 
 
 def _note_replaced(state: ReefState, counted: Counted, on_record: Samples) -> None:

@@ -80,7 +80,7 @@ class ScoringHandler:
         bodies: list[bytes] = []  # of a reef that was never heard, or whose only readings were withdrawn, there is no score
         if state.as_of_us is not None:
             fields = score_fields(state, limits=self._dive_limits, rules=self._carbonate_rules)
-            bodies = score_bodies(fields, rescored.changed)
+            bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:
             self._gauges.clear(state.reef_id)

@@ -13,27 +13,38 @@ VERDICT_CODES: Final = {"unknown": 0, "good": 1, "fair": 2, "poor": 3, "experien
 
 
 class ReefGauges:
-    """Sets the gauges of a reef when it is scored. A reef that another process takes over keeps its last values here: whoever
-    reads them takes the process with the later ``as_of``."""
+    """Keeps what a reef's last score says, and sets its gauges when they are read (``sample``): a reef is scored far more often
+    than anybody looks. A reef that another process takes over keeps its last values here: whoever reads them takes the process
+    with the later ``as_of``."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._unset: dict[str, tuple[float, float, float, float, float | None]] = {}
 
     def show(self, reef_id: str, *, as_of_seconds: float, heat: Mapping[str, Any], dive: Mapping[str, Any]) -> None:
         """``heat`` and ``dive`` are fields of ``HeatStress`` and ``DiveConditions``, ``as_of_seconds`` is Unix time."""
         latest = heat["latest"] or {}
         level, weeks = latest.get("level_7day_max"), latest.get("dhw_celsius_weeks")
-        metrics = self._metrics
-        metrics.set(table.REEF_HEAT_STRESS_LEVEL, UNKNOWN_LEVEL if level is None else int(level), reef_id)
-        metrics.set(table.REEF_DEGREE_HEATING, math.nan if weeks is None else weeks, reef_id)
-        metrics.set(table.REEF_COVERAGE_DAYS, latest.get("coverage_days", 0), reef_id)
-        metrics.set(table.REEF_DIVE_VERDICT, VERDICT_CODES[dive["verdict"]], reef_id)
-        metrics.set(table.REEF_SCORE_AS_OF_SECONDS, as_of_seconds, reef_id)
+        self._unset[reef_id] = (
+            UNKNOWN_LEVEL if level is None else int(level),
+            math.nan if weeks is None else weeks,
+            latest.get("coverage_days", 0),
+            VERDICT_CODES[dive["verdict"]],
+            as_of_seconds,
+        )
 
     def clear(self, reef_id: str) -> None:
         """Say that nothing is known of a reef: all its readings were withdrawn."""
-        metrics = self._metrics
-        metrics.set(table.REEF_HEAT_STRESS_LEVEL, UNKNOWN_LEVEL, reef_id)
-        metrics.set(table.REEF_DEGREE_HEATING, math.nan, reef_id)
-        metrics.set(table.REEF_COVERAGE_DAYS, 0, reef_id)
-        metrics.set(table.REEF_DIVE_VERDICT, VERDICT_CODES["unknown"], reef_id)
+        self._unset[reef_id] = (UNKNOWN_LEVEL, math.nan, 0, VERDICT_CODES["unknown"], None)
+
+    async def sample(self) -> None:
+        """Give it to ``Metrics.add_sampler``."""
+        metrics, unset = self._metrics, self._unset
+        self._unset = {}
+        for reef_id, (level, weeks, coverage_days, verdict, as_of_seconds) in unset.items():
+            metrics.set(table.REEF_HEAT_STRESS_LEVEL, level, reef_id)
+            metrics.set(table.REEF_DEGREE_HEATING, weeks, reef_id)
+            metrics.set(table.REEF_COVERAGE_DAYS, coverage_days, reef_id)
+            metrics.set(table.REEF_DIVE_VERDICT, verdict, reef_id)
+            if as_of_seconds is not None:
+                metrics.set(table.REEF_SCORE_AS_OF_SECONDS, as_of_seconds, reef_id)

@@ -19,7 +19,8 @@ from reefmesh_scoring.domain.solar_day import DayTotals, solar_offset_us
 from reefmesh_scoring.domain.window import NewestScored
 
 if TYPE_CHECKING:
-    from reefmesh_scoring.samples import Sample  # which imports this module
+    from reefmesh_scoring.chemistry import DayChemistry  # which imports this module, as the next one does
+    from reefmesh_scoring.samples import Sample
 
 TOTALS_KEPT_DAYS: Final = 8
 """Days whose totals are at hand: today and the week in which carbonate chemistry is judged."""
@@ -58,7 +59,8 @@ class BuoyState:
 @dataclass(slots=True, kw_only=True)
 class ReefState:
     """``record`` are the first and last solar date on which the reef was heard; ``highest_before`` is the highest DHW of the
-    days before the last one (the last one changes with every reading, and ``latest`` holds it)."""
+    days before the last one (the last one changes with every reading, and ``latest`` holds it). ``chemistry`` is what was
+    judged of a day last, behind all that it was judged by; it is not kept in the row."""
 
     reef_id: str
     facts: ReefFacts | None = None
@@ -73,6 +75,7 @@ class ReefState:
     totals: dict[int, DayTotals] = field(default_factory=dict)
     latest: DayHeat | None = None
     highest_before: tuple[int, int] | None = None
+    chemistry: "tuple[tuple[object, ...], DayChemistry | str] | None" = None
     readings: int = 0
     revisions: int = 0
     ignored: int = 0
@@ -99,18 +102,26 @@ class ReefState:
 
 
 def dump(state: ReefState) -> bytes:
+    """Named tuples are written as plain ones: each would cost the serializer a microsecond to find out what it is."""
     return to_json(
         {
             "format": _FORMAT,
             "facts": state.facts,
             "facts_seq": state.facts_seq,
             "offset_us": state.offset_us,
-            "yardstick": state.yardstick,
+            "yardstick": (*state.yardstick,),
             "as_of_us": state.as_of_us,
-            "record": state.record,
+            "record": None if state.record is None else (*state.record,),
             "counts": (state.readings, state.revisions, state.ignored),
             "buoys": [
-                (buoy.facts, buoy.facts_seq, buoy.last_seen_us, buoy.newest_us, buoy.items) for buoy in state.buoys.values()
+                (
+                    buoy.facts,
+                    buoy.facts_seq,
+                    buoy.last_seen_us,
+                    buoy.newest_us,
+                    {name: (*item,) for name, item in buoy.items.items()},
+                )
+                for buoy in state.buoys.values()
             ],
             "scored": {
                 name: (

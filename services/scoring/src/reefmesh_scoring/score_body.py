@@ -38,7 +38,7 @@ def day_fields(row: DayHeat) -> Fields:
         "level": row.level,
         "level_7day_max": row.level_7day_max,
         "coverage_days": row.coverage_days,
-        "status": row.status,
+        "status": row.status.value,  # an enumeration would cost the serializer a microsecond
     }
 
 
@@ -58,11 +58,16 @@ def score_fields(state: ReefState, *, limits: DiveLimits, rules: CarbonateRules)
     }
 
 
-def score_bodies(fields: Fields, changed: Sequence[DayHeat]) -> list[bytes]:
-    """Return one body, or several when more days changed than one may carry: then all else is the same in each."""
+def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat | None) -> list[bytes]:
+    """Return one body, or several when more days changed than one may carry: then all else is the same in each.
+
+    ``latest``: the day that ``fields`` has as the latest one; it is most often one of those that changed.
+    """
+    heat = fields["heat"]
     bodies: list[bytes] = []
     for start in range(0, max(1, len(changed)), DAYS_PER_MESSAGE_LIMIT):
-        fields["heat"]["changed"] = [day_fields(row) for row in changed[start : start + DAYS_PER_MESSAGE_LIMIT]]
+        part = changed[start : start + DAYS_PER_MESSAGE_LIMIT]
+        heat["changed"] = [heat["latest"] if row is latest else day_fields(row) for row in part]
         bodies.append(to_json(fields))
     return bodies
 
@@ -158,7 +163,7 @@ def _value_fields(state: ReefState, name: str, observed_us: int, buoy_id: str, i
         "quantity": name,
         "unit": UNITS.get(name, _UNKNOWN_UNIT),
         "value": item.value,
-        "flag": int(item.flag),
+        "flag": item.flag,
         "observed_at": text_of(observed_us),
         "age_seconds": (as_of_us - observed_us) / SECOND_US,
         "buoy_id": buoy_id,
@@ -183,7 +188,7 @@ def _buoy_fields(buoy: BuoyState) -> Fields:
         "battery_volts": None if volts is None else volts.value,
         "battery_percent": None if percent is None else percent.value,
         "drift_metres": None if position is None else position.value,
-        "position_flag": None if position is None else int(position.flag),
+        "position_flag": None if position is None else position.flag,
         "faults": {name: item.fault for name, item in sorted(items.items()) if item.fault},
     }
 
