@@ -20,6 +20,7 @@ from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.contracts.readings import ChannelReading, Reading, Readings
 from reefmesh.contracts.register import ReefFacts
 from reefmesh.contracts.schema import READINGS_1
+from reefmesh.observability import table
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.prometheus_tools import Checker
@@ -85,6 +86,14 @@ def test_reading_of_now_counts_as_scored_in_time(mesh: MeshProcesses) -> None:
     assert [1, 0, 0] == counted
     assert 1 == scoring.metric("reefmesh_scoring_latency_seconds_bucket", le="60.0")
     assert 0 == scoring.metric("reefmesh_order_violations_total")
+
+
+def test_gauges_of_a_scored_reef_are_on_the_page(mesh: MeshProcesses) -> None:
+    """Without a maximum of monthly means its level is unknown, which is not 0."""
+    (scoring,) = mesh.of("scoring")
+    assert 1 == scoring.metric(table.REEF_COVERAGE_DAYS.name, reef="atoll")
+    assert -1 == scoring.metric(table.REEF_HEAT_STRESS_LEVEL.name, reef="atoll")
+    assert 0 < scoring.metric(table.REEF_SCORE_AS_OF_SECONDS.name, reef="atoll") <= datetime.now(UTC).timestamp()
 
 
 @pytest.mark.parametrize("service", ["ingest", "scoring", "alerts"])

@@ -274,10 +274,8 @@ async def test_carbonate_of_a_day_that_is_over_follows_corrected_facts(
     (before,) = await mesh.send(*(make_reading(hour / 24, **both) for hour in range(4)), make_reading(1.0, t=27.0))
     (same,) = await mesh.send(make_reading(1.1, t=27.0))
     assert same.carbonate == before.carbonate
-    reef, buoy = (
-        make_reef(**corrected.get("reef", {})),
-        BuoyFacts.model_validate({"buoy_id": "b1", **corrected.get("buoy", {})}),
-    )
+    reef = make_reef(**corrected.get("reef", {}))
+    buoy = BuoyFacts.model_validate({"buoy_id": "b1", **corrected.get("buoy", {})})
     (after,) = await mesh.send(make_reading(1.2, t=27.0), reef=reef, buoys=[buoy])
     assert (after.carbonate.omega_low, after.carbonate.omega_high) != (before.carbonate.omega_low, before.carbonate.omega_high)
 

@@ -54,6 +54,16 @@ async def test_gauges_of_a_reef_whose_readings_were_all_withdrawn_say_unknown(me
     assert (level, math.isnan(weeks), coverage, verdict) == (UNKNOWN_LEVEL, True, 0, VERDICT_CODES["unknown"])
 
 
+async def test_gauges_withdrawn_before_anybody_looked_still_say_when_the_reef_was_scored(
+    mesh: "Mesh", make_reading: MakeReading
+) -> None:
+    """Without an instant the dashboards, which take the process with the latest one, would not show the reef."""
+    (score,) = await mesh.send(make_reading(0.0, t=31.5))
+    assert await mesh.send(make_reading(0.0, t=None, revision=2, withdrawn=True)) == []
+    assert (await shown(mesh))[0] == UNKNOWN_LEVEL
+    assert mesh.metrics.value(table.REEF_SCORE_AS_OF_SECONDS, "reef") == score.as_of.timestamp()
+
+
 def test_every_verdict_of_the_contract_has_a_code_of_its_own() -> None:
     assert set(VERDICT_CODES) == set(get_args(DiveConditions.model_fields["verdict"].annotation))
     assert sorted(VERDICT_CODES.values()) == list(range(len(VERDICT_CODES)))

@@ -19,7 +19,7 @@ class ReefGauges:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._unset: dict[str, tuple[float, float, float, float, float | None]] = {}
+        self._unset: dict[str, tuple[float, float, float, float, float | None]] = {}  # since they were last read
 
     def show(self, reef_id: str, *, as_of_seconds: float, heat: Mapping[str, Any], dive: Mapping[str, Any]) -> None:
         """``heat`` and ``dive`` are fields of ``HeatStress`` and ``DiveConditions``, ``as_of_seconds`` is Unix time."""
@@ -34,8 +34,9 @@ class ReefGauges:
         )
 
     def clear(self, reef_id: str) -> None:
-        """Say that nothing is known of a reef: all its readings were withdrawn."""
-        self._unset[reef_id] = (UNKNOWN_LEVEL, math.nan, 0, VERDICT_CODES["unknown"], None)
+        """Say that nothing is known of a reef: all its readings were withdrawn. The instant of its last score stays."""
+        *_, as_of_seconds = self._unset.get(reef_id, (None,))
+        self._unset[reef_id] = (UNKNOWN_LEVEL, math.nan, 0, VERDICT_CODES["unknown"], as_of_seconds)
 
     async def sample(self) -> None:
         """Give it to ``Metrics.add_sampler``."""
