@@ -47,14 +47,14 @@ DEVICE_FORMATS: Final = {
 }
 
 CHANNELS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    channels.TELEMETRY: (
+    channels.TELEMETRY.name: (
         "What buoys sent, as they sent it.",
         (schema.TELEMETRY_1, schema.NEMOPI_MQTT_1, schema.NEMOPI_2021_1),
     ),
-    channels.READINGS: ("Quality-controlled readings of one reef.", (schema.READINGS_1,)),
-    channels.SCORES: ("What is known of one reef after a batch of readings.", (schema.SCORES_1,)),
-    channels.ALERTS: ("One change of one episode at one reef.", (schema.ALERT_1,)),
-    channels.QUARANTINE: ("Telemetry that could not be understood, and why.", (schema.QUARANTINE_1,)),
+    channels.READINGS.name: ("Quality-controlled readings of one reef.", (schema.READINGS_1,)),
+    channels.SCORES.name: ("What is known of one reef after a batch of readings.", (schema.SCORES_1,)),
+    channels.ALERTS.name: ("One change of one episode at one reef.", (schema.ALERT_1,)),
+    channels.QUARANTINE.name: ("Telemetry that could not be understood, and why.", (schema.QUARANTINE_1,)),
 }
 
 SENDS: Final = {
@@ -240,13 +240,13 @@ def _operations() -> dict[str, Any]:
         },
     }
     for subscription in (channels.INGEST, channels.SCORING, channels.ALERTING):
-        described[f"{subscription.service}-receive-{_key(subscription.channel)}"] = _consuming(subscription)
+        described[f"{subscription.service}-receive-{_key(subscription.channel.name)}"] = _consuming(subscription)
         for channel in SENDS[subscription.service]:
-            described[f"{subscription.service}-send-{_key(channel)}"] = {
+            described[f"{subscription.service}-send-{_key(channel.name)}"] = {
                 "action": "send",
-                "channel": _ref(f"channels/{_key(channel)}"),
+                "channel": _ref(f"channels/{_key(channel.name)}"),
                 "summary": f"{subscription.service} publishes to {channel}, in one transaction with its acknowledgement.",
-                "messages": _messages_of(channel),
+                "messages": _messages_of(channel.name),
             }
     return dict(sorted(described.items()))
 
@@ -254,9 +254,9 @@ def _operations() -> dict[str, Any]:
 def _consuming(subscription: Subscription) -> dict[str, Any]:
     return {
         "action": "receive",
-        "channel": _ref(f"channels/{_key(subscription.channel)}"),
+        "channel": _ref(f"channels/{_key(subscription.channel.name)}"),
         "summary": f"{subscription.service} takes {subscription.channel}, each reef in order.",
-        "messages": _messages_of(subscription.channel),
+        "messages": _messages_of(subscription.channel.name),
         "x-queue": subscription_queue(subscription).removeprefix("/queue/"),
         "x-parking-queue": parking_queue(subscription).removeprefix("/queue/"),
     }
@@ -317,7 +317,7 @@ def _headers(schema_id: str, channel: str) -> dict[str, Any]:
     properties["produced-at"]["format"] = "date-time"
     properties["seq"]["pattern"] = "^[1-9][0-9]*$"
     required = ["event-id", "reef-id", "schema", "produced-at"]
-    if channel == channels.TELEMETRY:
+    if channel == channels.TELEMETRY.name:
         del properties["seq"]
         properties |= {name: {"type": "string", "description": HEADER_WORDS[name]} for name in TELEMETRY_HEADERS}
     else:
@@ -327,7 +327,7 @@ def _headers(schema_id: str, channel: str) -> dict[str, Any]:
 
 def _example_headers(schema_id: str, channel: str) -> dict[str, str]:
     example = {**EXAMPLE_HEADERS, "schema": schema_id}
-    if channel == channels.TELEMETRY:
+    if channel == channels.TELEMETRY.name:
         del example["seq"]
     return dict(sorted(example.items()))
 

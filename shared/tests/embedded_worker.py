@@ -13,11 +13,11 @@ from itertools import count
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Lane, Publication
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 
-INBOUND = Subscription("alpha", "in")
-OUTBOUND = Subscription("beta", "out")
+INBOUND = Subscription("alpha", Channel("in", numbered=False))
+OUTBOUND = Subscription("beta", Channel("out", numbered=False))
 PRODUCED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 

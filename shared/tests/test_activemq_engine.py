@@ -11,7 +11,7 @@ from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import Address
 from reefmesh.broker.port import BrokerUnavailable, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Subscription
+from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication, receive
@@ -80,14 +80,14 @@ async def test_plain_to_a_tls_port_fails_in_one_line(activemq_process: ActivemqP
     [("ingest", INGEST, READINGS), ("scoring", SCORING, SCORES), ("alerts", ALERTING, ALERTS)],
 )
 async def test_each_service_may_do_its_work_and_no_more(
-    activemq_process: ActivemqProcess, user: str, subscription: Subscription, outputs: str
+    activemq_process: ActivemqProcess, user: str, subscription: Subscription, outputs: Channel
 ) -> None:
     """Consume its subscription, publish its outputs, park and replay; neither read nor write anything of the others."""
     others = {INGEST, SCORING, ALERTING} - {subscription}
     channels = {TELEMETRY, READINGS, SCORES, ALERTS} - {outputs} - ({TELEMETRY} if user == "ingest" else set())
     async with client(activemq_process.url()) as operator, client(activemq_process.url(user)) as service:
         await service.declare([subscription])
-        await operator.publish([publication(subscription.channel)])
+        await operator.publish([publication(subscription.channel.name)])
         consumer = service.consumer(subscription, lanes=1)
         await consumer.start()
         lane = consumer.lanes[0]
@@ -98,7 +98,7 @@ async def test_each_service_may_do_its_work_and_no_more(
         assert 1 == await parking.replay([entry.parking_id for entry in await parking.list()])
         again = await asyncio.wait_for(lane.receive(), PATIENCE_SECONDS)
         assert again is not None
-        await lane.settle(again, [publication(outputs)])
+        await lane.settle(again, [publication(outputs.name)])
         await consumer.drain()
         for other in others:
             with pytest.raises(ConfigurationError, match="not authorized to read"):
@@ -108,7 +108,7 @@ async def test_each_service_may_do_its_work_and_no_more(
         for channel in channels:
             for count in (1, 2):
                 with pytest.raises(PublishRefused, match="not authorized to write"):
-                    await service.publish([publication(channel, number) for number in range(1, count + 1)])
+                    await service.publish([publication(channel.name, number) for number in range(1, count + 1)])
     async with client(activemq_process.url()) as operator:
         for each in (SCORING, ALERTING):
             if each.channel == outputs:
@@ -117,12 +117,12 @@ async def test_each_service_may_do_its_work_and_no_more(
 
 async def test_buoy_may_only_write_telemetry(activemq_process: ActivemqProcess) -> None:
     async with client(activemq_process.url("buoy")) as buoy:
-        await buoy.publish([publication(TELEMETRY)])
+        await buoy.publish([publication(TELEMETRY.name)])
         with pytest.raises(PublishRefused, match="not authorized"):
-            await buoy.publish([publication(READINGS)])
+            await buoy.publish([publication(READINGS.name)])
         with pytest.raises(ConfigurationError, match="not authorized"):
             await buoy.consumer(INGEST, lanes=1).start()
-        await buoy.publish([publication(TELEMETRY, 2)])
+        await buoy.publish([publication(TELEMETRY.name, 2)])
     async with client(activemq_process.url("ingest")) as ingest:
         for _ in range(2):
             await receive(ingest, INGEST)
@@ -132,8 +132,8 @@ async def test_one_refused_in_a_batch_nothing_of_it_is_out(activemq_process: Act
     """All in one transaction: a right that is missing for one message keeps all of them back."""
     async with client(activemq_process.url("ingest")) as ingest, client(activemq_process.url()) as operator:
         with pytest.raises(PublishRefused):
-            await ingest.publish([publication(READINGS, 1), publication(SCORES, 1)])
-        await ingest.publish([publication(READINGS, 2)])
+            await ingest.publish([publication(READINGS.name, 1), publication(SCORES.name, 1)])
+        await ingest.publish([publication(READINGS.name, 2)])
         assert 2 == (await receive(operator, SCORING)).message.seq
 
 
@@ -143,7 +143,7 @@ async def test_refused_output_concerns_its_own_lane_alone(activemq_process: Acti
     reefs = [f"reef-{index}" for index in range(6)]
     async with client(activemq_process.url()) as operator, client(activemq_process.url("scoring")) as scoring:
         events = Events(scoring)
-        await operator.publish([publication(READINGS, 1, reef_id=reef_id) for reef_id in reefs])
+        await operator.publish([publication(READINGS.name, 1, reef_id=reef_id) for reef_id in reefs])
         consumer = scoring.consumer(SCORING, lanes=6)
         await consumer.start()
         refused_settled = asyncio.Event()
@@ -152,7 +152,9 @@ async def test_refused_output_concerns_its_own_lane_alone(activemq_process: Acti
             while (delivery := await lane.receive()) is not None:
                 reef_id = delivery.message.reef_id
                 try:
-                    await lane.settle(delivery, [publication(ALERTS if reef_id == "reef-3" else SCORES, reef_id=reef_id)])
+                    await lane.settle(
+                        delivery, [publication(ALERTS.name if reef_id == "reef-3" else SCORES.name, reef_id=reef_id)]
+                    )
                 except LaneLost:
                     continue  # done or not: what was not comes again
                 except PublishRefused:
@@ -173,7 +175,7 @@ async def test_broker_killed_clients_come_back_by_themselves_and_what_was_in_han
     activemq_process: ActivemqProcess,
 ) -> None:
     """Kill -9 of the broker: the lane hears of it, the client reconnects, the message is delivered again, flagged."""
-    subscription = Subscription("alpha", "killed")
+    subscription = Subscription("alpha", Channel("killed", numbered=False))
     async with client(activemq_process.url(parameters="heartbeat_ms=1000")) as broker:
         events = Events(broker)
         await broker.declare([subscription])
@@ -204,7 +206,7 @@ async def test_broker_killed_clients_come_back_by_themselves_and_what_was_in_han
 
 async def test_subscription_that_never_had_a_message_survives_the_broker(activemq_process: ActivemqProcess) -> None:
     """What is published before anybody consumed, and after a restart, still waits for its subscription."""
-    subscription = Subscription("alpha", "empty-until-restart")
+    subscription = Subscription("alpha", Channel("empty-until-restart", numbered=False))
     async with client(activemq_process.url()) as broker:
         events = Events(broker)
         await broker.declare([subscription])
@@ -250,7 +252,7 @@ async def test_password_changed_while_connected_is_told_once_and_not_tried_in_a_
 
 async def test_message_without_an_envelope_is_parked_and_the_next_one_flows(activemq_process: ActivemqProcess) -> None:
     """Whoever may write to a channel may write nonsense: it never reaches a handler, and is never lost."""
-    subscription = Subscription("alpha", "nonsense")
+    subscription = Subscription("alpha", Channel("nonsense", numbered=False))
     async with client(activemq_process.url()) as broker:
         await broker.declare([subscription])
         address = Address.parse(activemq_process.url())
@@ -270,7 +272,7 @@ async def test_body_beyond_the_limit_is_refused_by_the_broker_the_longest_allowe
     activemq_process: ActivemqProcess,
 ) -> None:
     """What no consumer of ours would take must not get into a queue: it would come again and again."""
-    subscription = Subscription("alpha", "long")
+    subscription = Subscription("alpha", Channel("long", numbered=False))
     async with client(activemq_process.url()) as broker:
         await broker.declare([subscription])
         address = Address.parse(activemq_process.url())
@@ -286,7 +288,7 @@ async def test_body_beyond_the_limit_is_refused_by_the_broker_the_longest_allowe
 
 async def test_drained_consumers_leave_nothing_behind_at_the_broker(activemq_process: ActivemqProcess) -> None:
     """Neither lanes nor the ear for advisories outlive their consumer, though the connection lives on."""
-    subscription = Subscription("alpha", "left-behind")
+    subscription = Subscription("alpha", Channel("left-behind", numbered=False))
     async with client(activemq_process.url()) as broker, client(activemq_process.url()) as other:
         events = Events(broker)
         await broker.declare([subscription])
@@ -305,7 +307,10 @@ async def test_drained_consumers_leave_nothing_behind_at_the_broker(activemq_pro
 
 async def test_settled_messages_are_forgotten_by_the_broker(activemq_process: ActivemqProcess) -> None:
     """A limit on everything, at the broker too: what lanes acknowledged in transactions does not pile up there."""
-    subscription, outputs = Subscription("alpha", "forgotten"), Subscription("alpha", "forgotten-outputs")
+    subscription, outputs = (
+        Subscription("alpha", Channel("forgotten", numbered=False)),
+        Subscription("alpha", Channel("forgotten-outputs", numbered=False)),
+    )
     async with client(activemq_process.url()) as broker:
         await broker.declare([subscription, outputs])
         await broker.publish([publication("forgotten", number) for number in range(1, 101)])

@@ -13,7 +13,7 @@ from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.siding import Relief
 from reefmesh.broker.activemq.url import Address
 from reefmesh.broker.port import BrokerEvent, Lane
-from reefmesh.contracts.channels import QUARANTINE, Subscription
+from reefmesh.contracts.channels import QUARANTINE, Channel, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, one_busy_one_idle, publication, receive
 from reefmesh_components.activemq_process import ActivemqProcess
 
@@ -24,7 +24,7 @@ BACKLOG_SECONDS: Final = 100.0
 
 
 async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(activemq_process: ActivemqProcess) -> None:
-    subscription = Subscription("alpha", "siding")
+    subscription = Subscription("alpha", Channel("siding", numbered=False))
     async with client(activemq_process.url()) as broker:
         events = Events(broker)
         await broker.declare([subscription])
@@ -35,11 +35,11 @@ async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(ac
         settling: list[asyncio.Task[None]] = []
 
         def settle_at_once(event: BrokerEvent) -> None:
-            if event.name == "reef_moved":
+            if event.name == "reef_isolated":
                 settling.append(asyncio.create_task(consumer.lanes[slow.lane].settle(slow, ())))
 
         broker.on_event(settle_at_once)
-        await events.until("reef_moved")
+        await events.until("reef_isolated")
         await asyncio.wait_for(settling[0], PATIENCE_SECONDS)
         following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
         assert following is not None
@@ -52,7 +52,7 @@ async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(ac
 
 async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_process: ActivemqProcess) -> None:
     """Nothing is to be gained for it, and nothing is lost: it comes back through another slot, and the siding is given up."""
-    subscription = Subscription("alpha", "siding-ungrouped")
+    subscription = Subscription("alpha", Channel("siding-ungrouped", numbered=False))
     async with client(activemq_process.url()) as broker:
         events = Events(broker)
         await broker.declare([subscription])
@@ -72,7 +72,7 @@ async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_p
 
         await session.subscribe("watcher", consumer_advisories(subscription), (("ack", "auto"),), count)
         slow, idle = await one_busy_one_idle(consumer)
-        await events.until("reef_moved")
+        await events.until("reef_isolated")
         await asyncio.wait_for(siding_ended.wait(), PATIENCE_SECONDS)
         await session.close()
         await consumer.lanes[slow.lane].settle(slow, ())
@@ -112,10 +112,10 @@ async def test_hot_reef_with_a_backlog_holds_up_no_other(activemq_process: Activ
         async with asyncio.timeout(BACKLOG_SECONDS), asyncio.TaskGroup() as working:
             for lane in consumer.lanes:
                 working.create_task(work(lane))
-            await publisher.publish([publication(QUARANTINE, 1, reef_id=reef_id) for reef_id in sorted(known)])
+            await publisher.publish([publication(QUARANTINE.name, 1, reef_id=reef_id) for reef_id in sorted(known)])
             await all_known.wait()  # from here on each belongs to a subscription
-            backlog = [publication(QUARANTINE, number, reef_id="hot") for number in range(2, BACKLOG + 2)]
-            await publisher.publish([*backlog, *(publication(QUARANTINE, 2, reef_id=reef_id) for reef_id in others)])
+            backlog = [publication(QUARANTINE.name, number, reef_id="hot") for number in range(2, BACKLOG + 2)]
+            await publisher.publish([*backlog, *(publication(QUARANTINE.name, 2, reef_id=reef_id) for reef_id in others)])
             seen_before = len(seen)
             await all_seen.wait()
             await consumer.drain()
@@ -123,7 +123,7 @@ async def test_hot_reef_with_a_backlog_holds_up_no_other(activemq_process: Activ
     assert hot == list(range(1, BACKLOG + 2))
     waited_for = max(seen.index((reef_id, 2)) for reef_id in others) - seen_before
     assert waited_for < (BACKLOG - seen_before) / 2, "they waited for the hot reef's backlog"
-    assert 1 <= events.count("reef_moved") <= 4, "it keeps its subscription while the backlog lasts"
+    assert 1 <= events.count("reef_isolated") <= 4, "it keeps its subscription while the backlog lasts"
 
 
 async def test_drain_while_a_hot_reef_has_a_subscription_of_its_own_leaves_its_backlog(
@@ -149,9 +149,9 @@ async def test_drain_while_a_hot_reef_has_a_subscription_of_its_own_leaves_its_b
             async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as working:
                 for lane in consumer.lanes:
                     working.create_task(work(lane))
-                backlog = [publication(QUARANTINE, number, reef_id="hot") for number in range(1, BACKLOG + 1)]
-                await publisher.publish([publication(QUARANTINE, 1, reef_id="reef-1"), *backlog])
-                await events.until("reef_moved")
+                backlog = [publication(QUARANTINE.name, number, reef_id="hot") for number in range(1, BACKLOG + 1)]
+                await publisher.publish([publication(QUARANTINE.name, 1, reef_id="reef-1"), *backlog])
+                await events.until("reef_isolated")
                 await consumer.drain()
         assert seen == list(range(1, len(seen) + 1))
         assert len(seen) < BACKLOG, "the drain went on until the backlog was gone"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.port import BrokerUnavailable, Lane, LaneLost, Publication
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_components.activemq import pair_url
 from reefmesh_components.activemq_client import client
@@ -93,13 +93,13 @@ async def until(broker: ActiveMQBroker, name: str) -> None:
 
 async def test_more_reefs_than_the_default_remembers_spread_evenly_when_one_joins(activemq_process: ActivemqProcess) -> None:
     """Laws 1 and 7: one handler for a reef, whoever joins gets its share, within 30 % of the mean."""
-    subscription, record = Subscription("alpha", "spread"), Record()
+    subscription, record = Subscription("alpha", Channel("spread", numbered=False)), Record()
     url = activemq_process.url()
     async with client(url) as publishing, worker(url, subscription, record, "A") as first:
         await publishing.declare([subscription])
         await publishing.publish([message("spread", reef_id, 1) for reef_id in REEFS])
         await record.until_handled(len(REEFS))
-        shed = asyncio.create_task(until(first, "lane_shed"))
+        shed = asyncio.create_task(until(first, "groups_released"))
         async with worker(url, subscription, record, "B"):
             await shed
             await publishing.publish([message("spread", reef_id, 2) for reef_id in REEFS])
@@ -116,7 +116,7 @@ async def test_master_killed_standby_takes_over_nothing_lost(
 ) -> None:
     """Two brokers on one store: clients find the live one by themselves, and what was confirmed is there."""
     master, standby = activemq_pair
-    subscription, record, reefs = Subscription("alpha", "failover"), Record(), REEFS[:50]
+    subscription, record, reefs = Subscription("alpha", Channel("failover", numbered=False)), Record(), REEFS[:50]
     url = pair_url(activemq_pair, parameters="heartbeat_ms=1000&connect_timeout_ms=2000")
     async with client(url) as publishing:
         await publishing.declare([subscription])

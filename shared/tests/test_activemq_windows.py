@@ -23,7 +23,7 @@ def sending_ahead(process: ActivemqProcess) -> str:
 
 
 def of_reef(reef_id: str, *numbers: int) -> list[Publication]:
-    return [publication(QUARANTINE, number, reef_id=reef_id) for number in numbers]
+    return [publication(QUARANTINE.name, number, reef_id=reef_id) for number in numbers]
 
 
 async def take(consumer: Consumer, lane: int) -> Delivery:
@@ -124,7 +124,7 @@ async def test_stuck_reef_with_its_own_messages_ahead_holds_up_no_other(activemq
             delivery = await take(consumer, 1)
             assert name_of(delivery) == ("reef-b", number)
             await consumer.lanes[1].settle(delivery, ())
-        assert 1 == events.count("reef_moved")
+        assert 1 == events.count("reef_isolated")
         assert isinstance(stuck.token, Ticket)
         assert 3 == stuck.token.mail.slot.prefetch, "what was ahead of the reef must go over in its order"
         await consumer.lanes[0].settle(stuck, ())
@@ -146,7 +146,7 @@ async def test_two_stuck_reefs_of_one_subscription_move_together(activemq_proces
         taken = await take(consumer, 2)
         await consumer.lanes[2].settle(taken, ())
         idle = asyncio.create_task(consumer.lanes[2].receive())
-        await events.until("reef_moved", 2)
+        await events.until("reef_isolated", 2)
         await publisher.publish(of_reef("reef-c", 2))
         repeat = await asyncio.wait_for(idle, PATIENCE_SECONDS)
         assert repeat is not None

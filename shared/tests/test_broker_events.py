@@ -12,6 +12,6 @@ def test_events_are_counted_by_name_but_not_those_of_another_subscription() -> N
     count = broker_event_counter(metrics, SCORING)
     count(BrokerEvent(name="lost", facts={"endpoint": "broker:61613"}))
     for subscription in (SCORING, SCORING, ALERTING):
-        count(BrokerEvent(name="reef_moved", facts={"subscription": str(subscription), "reef_id": "reef-a"}))
+        count(BrokerEvent(name="reef_isolated", facts={"subscription": str(subscription), "reef_id": "reef-a"}))
     assert metrics.value(table.BROKER_EVENTS, "lost") == 1
-    assert metrics.value(table.BROKER_EVENTS, "reef_moved") == 2
+    assert metrics.value(table.BROKER_EVENTS, "reef_isolated") == 2

@@ -65,7 +65,7 @@ async def test_line_of_a_handler_names_reef_event_number_lane_and_subscription(s
     await store.open()
     await broker.declare([channels.SCORING])
     message = Envelope(event_id="e-1", reef_id="atoll", schema_id="x/1", produced_at=datetime.now(UTC), body=b"12", seq=1)
-    await broker.publish([Publication(channel=channels.READINGS, message=message)])
+    await broker.publish([Publication(channel=channels.READINGS.name, message=message)])
     worker = Worker(
         subscription=channels.SCORING,
         broker=broker,

@@ -16,12 +16,12 @@ from reefmesh.broker.embedded.address import Address
 from reefmesh.broker.embedded.client import EmbeddedBroker
 from reefmesh.broker.port import Broker, BrokerUnavailable, Delivery, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import ManualClock, SystemClock
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import ConfigurationError
 
-INBOUND = Subscription("alpha", "in")
-OUTBOUND = Subscription("beta", "out")
+INBOUND = Subscription("alpha", Channel("in", numbered=False))
+OUTBOUND = Subscription("beta", Channel("out", numbered=False))
 PATIENCE_SECONDS = 20.0
 
 
@@ -154,7 +154,7 @@ async def test_steady_state_file_does_not_grow(tmp_path: Path) -> None:
 
 
 async def test_fanned_out_message_is_stored_once_until_the_last_subscription_settles(tmp_path: Path) -> None:
-    path, second = tmp_path / "journal.db", Subscription("gamma", "in")
+    path, second = tmp_path / "journal.db", Subscription("gamma", Channel("in", numbered=False))
     async with opened(f"embedded://{path}") as broker:
         await broker.declare([second])
         await broker.publish([publication("reef-a", 0)])

@@ -13,13 +13,13 @@ import pytest
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Consumer, Delivery, Publication
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import ConfigurationError
 
 WORKER = Path(__file__).with_name("embedded_worker.py")
-INBOUND = Subscription("alpha", "in")
-OUTBOUND = Subscription("beta", "out")
+INBOUND = Subscription("alpha", Channel("in", numbered=False))
+OUTBOUND = Subscription("beta", Channel("out", numbered=False))
 PATIENCE_SECONDS = 30.0
 
 
@@ -66,7 +66,7 @@ def publication(reef_id: str, number: int, name: str = "") -> Publication:
         seq=number + 1,
         body=b"{}",
     )
-    return Publication(channel=INBOUND.channel, message=message)
+    return Publication(channel=INBOUND.channel.name, message=message)
 
 
 async def everything(broker: Broker, subscription: Subscription, messages: int) -> list[Delivery]:

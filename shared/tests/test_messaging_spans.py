@@ -88,8 +88,8 @@ def test_output_is_created_under_the_delivery_and_the_sending_is_linked_to_it() 
     recorded = Recorded()
     span = recorded.tracer.process(delivery(message()))
     made = message("out-1")
-    carried = recorded.tracer.create(channels.SCORES, made)
-    with recorded.tracer.send([Publication(channel=channels.SCORES, message=message("out-1", traceparent=carried))]):
+    carried = recorded.tracer.create(channels.SCORES.name, made)
+    with recorded.tracer.send([Publication(channel=channels.SCORES.name, message=message("out-1", traceparent=carried))]):
         pass
     span.end("handled")
     spans = recorded.spans()
@@ -103,7 +103,7 @@ def test_output_is_created_under_the_delivery_and_the_sending_is_linked_to_it() 
 
 def test_outputs_for_several_channels_share_a_span_without_a_destination() -> None:
     recorded = Recorded()
-    together = [Publication(channel=channel, message=message()) for channel in (channels.READINGS, channels.QUARANTINE)]
+    together = [Publication(channel=channel.name, message=message()) for channel in (channels.READINGS, channels.QUARANTINE)]
     with recorded.tracer.send(together):
         pass
     assert "messaging.destination.name" not in attributes(recorded.spans()["send"])
@@ -113,7 +113,7 @@ def test_sending_that_fails_is_an_error_with_its_exception() -> None:
     recorded = Recorded()
     with (
         pytest.raises(BrokerUnavailable),
-        recorded.tracer.send([Publication(channel=channels.SCORES, message=message())]),
+        recorded.tracer.send([Publication(channel=channels.SCORES.name, message=message())]),
     ):
         raise BrokerUnavailable("gone")
     done = recorded.spans()["send reef.scores"]

@@ -35,7 +35,7 @@ class PublishingBroker:
 async def test_overdue_outputs_are_shown_until_they_are_out() -> None:
     clock, metrics, broker = ManualClock(START), Metrics("scoring"), PublishingBroker()
     output = Publication(
-        channel=SCORES, message=Envelope(event_id="o1", reef_id="a", schema_id="x/1", produced_at=START, body=b"1", seq=1)
+        channel=SCORES.name, message=Envelope(event_id="o1", reef_id="a", schema_id="x/1", produced_at=START, body=b"1", seq=1)
     )
     unit = Unit(
         reef_id="a", inbox="i", event_id="e1", expected_version=0, cursor=Cursor(), state=b"", writes=(), outputs=(output,)

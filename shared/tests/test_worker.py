@@ -120,7 +120,7 @@ class Bench:
             )
             for index, text in enumerate(texts)
         ]
-        await self.broker.publish([Publication(channel=channels.READINGS, message=message) for message in messages])
+        await self.broker.publish([Publication(channel=channels.READINGS.name, message=message) for message in messages])
 
     async def received(self, count: int) -> list[Envelope]:
         """The next ``count`` messages that came out, acknowledged."""
@@ -216,9 +216,9 @@ async def test_redelivery_after_commit_has_one_effect_and_sends_the_outputs(benc
         inbox=INBOX,
         event_id=message_id,
         expected_version=0,
-        cursor=replace((await bench.store.load("a")).cursor, applied={INBOX: 1}, published={channels.SCORES: 1}),
+        cursor=replace((await bench.store.load("a")).cursor, applied={INBOX: 1}, published={channels.SCORES.name: 1}),
         state=b'["a0"]',
-        outputs=[Publication(channel=channels.SCORES, message=output)],
+        outputs=[Publication(channel=channels.SCORES.name, message=output)],
     )
     assert isinstance(await bench.store.commit(died), Committed)
     handler = Handler()
@@ -533,7 +533,7 @@ def telemetry(text: str, *, follows: str | None = None, producer_id: str = "p") 
         body=text.encode(),
         headers={PRODUCER_ID: producer_id} if follows is None else {PRODUCER_ID: producer_id, FOLLOWS: follows},
     )
-    return Publication(channel=channels.READINGS, message=message)
+    return Publication(channel=channels.READINGS.name, message=message)
 
 
 async def test_nothing_lost_numbers_that_devices_give_their_telemetry_mean_nothing(bench: Bench) -> None:
@@ -544,7 +544,7 @@ async def test_nothing_lost_numbers_that_devices_give_their_telemetry_mean_nothi
         Envelope(event_id=f"a/{text}", reef_id="a", schema_id="x/1", produced_at=START, body=text.encode(), seq=seq)
         for text, seq in numbers.items()
     ]
-    await bench.broker.publish([Publication(channel=channels.TELEMETRY, message=message) for message in messages])
+    await bench.broker.publish([Publication(channel=channels.TELEMETRY.name, message=message) for message in messages])
     async with running(bench.worker(Handler(_poisoned("x2")), subscription=channels.INGEST)):
         await bench.received(4)
     assert ["x1", "y1", "y7", "x1-again"] == await bench.state("a")
@@ -607,9 +607,9 @@ def left_elsewhere(text: str) -> Unit:
         inbox=INBOX,
         event_id=event_id_of("a", text),
         expected_version=0,
-        cursor=Cursor(applied={INBOX: 1}, published={channels.SCORES: 1}),
+        cursor=Cursor(applied={INBOX: 1}, published={channels.SCORES.name: 1}),
         state=f'["{text}"]'.encode(),
-        outputs=[Publication(channel=channels.SCORES, message=left)],
+        outputs=[Publication(channel=channels.SCORES.name, message=left)],
     )
 
 

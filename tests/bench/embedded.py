@@ -75,7 +75,7 @@ async def latency(load: Load, messages_per_second: float) -> list[float]:
             async def publish(index: int) -> None:
                 message = messages[index]
                 sent[message.reef_id, index // load.reefs + 1] = loop.time()
-                await session.broker.publish([Publication(channel=channels.TELEMETRY, message=message)])
+                await session.broker.publish([Publication(channel=channels.TELEMETRY.name, message=message)])
 
             async with asyncio.TaskGroup() as tasks:
                 watchers = [tasks.create_task(watch(index)) for index in range(8)]

@@ -83,7 +83,7 @@ async def run(name: str, home: Home, load: Load) -> None:
 
 
 async def _publish_some(broker: Broker, messages: Iterator[Envelope]) -> bool:
-    some = [Publication(channel=channels.TELEMETRY, message=message) for message in islice(messages, MESSAGES_PER_PUBLISH)]
+    some = [Publication(channel=channels.TELEMETRY.name, message=message) for message in islice(messages, MESSAGES_PER_PUBLISH)]
     await broker.publish(some)
     return bool(some)
 

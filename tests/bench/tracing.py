@@ -113,7 +113,7 @@ def _publications(messages: int) -> Iterator[Publication]:
             seq=number // REEFS + 1,
             traceparent=f"00-{number + 1:032x}-{number + 1:016x}-01",
         )
-        yield Publication(channel=channels.READINGS, message=message)
+        yield Publication(channel=channels.READINGS.name, message=message)
 
 
 def _us_of(call: Callable[[], object]) -> float:

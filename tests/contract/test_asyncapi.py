@@ -124,7 +124,7 @@ def test_channels_are_those_of_the_mesh_and_of_its_devices(document: dict[str, A
 
 @pytest.mark.parametrize("subscription", [channels.INGEST, channels.SCORING, channels.ALERTING], ids=str)
 def test_each_service_receives_what_it_subscribes_to(document: dict[str, Any], subscription: channels.Subscription) -> None:
-    operation = document["operations"][f"{subscription.service}-receive-{subscription.channel.replace('.', '-')}"]
+    operation = document["operations"][f"{subscription.service}-receive-{subscription.channel.name.replace('.', '-')}"]
     assert operation["action"] == "receive"
     assert found(document, operation["channel"]["$ref"])["address"] == f"VirtualTopic.{subscription.channel}"
     assert operation["x-queue"] == f"Consumer.{subscription.service}.VirtualTopic.{subscription.channel}"

@@ -301,7 +301,7 @@ async def _account(stores: Stores, tap: Tap, confirmed: int) -> None:
         return not any([await _count(each, "mesh_outbox") for each in (stores.ingest, stores.scoring, stores.alerts)])
 
     async def scores_heard() -> bool:
-        said, heard = await _published(stores.scoring, channels.SCORES), tap.last
+        said, heard = await _published(stores.scoring, channels.SCORES.name), tap.last
         return said == heard
 
     await until_async(outboxes_empty, "nothing left to publish")

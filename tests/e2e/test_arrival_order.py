@@ -70,7 +70,7 @@ class Stage:
         self.version += 1
         outputs = []
         for output in change.outputs:
-            if output.channel == channel:
+            if output.channel.name == channel:
                 self.sent += 1
                 outputs.append(
                     Envelope(
@@ -149,8 +149,8 @@ async def scores_of(messages: Sequence[Envelope]) -> tuple[list[dict[str, Any]],
             buoys=[BuoyEntry(id=device, reef=REEF) for device in devices],
         )
         for message in messages:
-            for readings in await first.take(message, channels.READINGS):
-                await second.take(readings, channels.SCORES)
+            for readings in await first.take(message, channels.READINGS.name):
+                await second.take(readings, channels.SCORES.name)
         days = [day.model_dump() async for day in day_scores(second.store, REEF)]
         (score,) = await latest_scores(second.store)
         return days, score.model_dump(exclude={"heat": {"changed"}})

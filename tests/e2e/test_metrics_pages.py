@@ -44,7 +44,7 @@ async def score_one_reading(url: str) -> None:
         await client.declare([SCORED])
         consumer = client.consumer(SCORED, lanes=1)
         await consumer.start()
-        await client.publish([Publication(channel=READINGS, message=message)])
+        await client.publish([Publication(channel=READINGS.name, message=message)])
         async with asyncio.timeout(PATIENCE_SECONDS):
             delivery = await consumer.lanes[0].receive()
         assert delivery is not None

@@ -64,7 +64,7 @@ def report_of_a_fault(event_id: str, *, traceparent: str | None = None) -> Publi
         traceparent=traceparent,
         headers={"device": BUOY.id, "received-at": now.isoformat()},
     )
-    return Publication(channel=channels.TELEMETRY, message=message)
+    return Publication(channel=channels.TELEMETRY.name, message=message)
 
 
 async def next_alert(broker: Broker) -> Envelope:

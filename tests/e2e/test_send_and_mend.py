@@ -169,7 +169,7 @@ async def publish_readings_2(home: Path) -> None:
     message = Envelope(
         event_id="from-tomorrow", reef_id="amed", schema_id="readings/2", produced_at=NOW, body=b'{"of": "tomorrow"}', seq=1
     )
-    await broker.publish([Publication(channel=channels.READINGS, message=message)])
+    await broker.publish([Publication(channel=channels.READINGS.name, message=message)])
     await broker.close()
 
 

@@ -47,7 +47,7 @@ class Publisher:
                 if turn < count:
                     number = self.sent[reef_id] = self.sent.get(reef_id, 0) + 1
                     body = (bodies or {}).get((reef_id, number), b"work")
-                    publications.append(self.publication(subscription.channel, reef_id, number, body))
+                    publications.append(self.publication(subscription.channel.name, reef_id, number, body))
         for start in range(0, len(publications), AT_ONCE):
             await self._confirmed(publications[start : start + AT_ONCE])
 

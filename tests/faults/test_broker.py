@@ -10,7 +10,7 @@ import pytest
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh_components.activemq import local_activemq, pair_url, shared_store_pair
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.recorded_crew import Crew
@@ -99,9 +99,9 @@ async def test_publish_that_the_broker_does_not_confirm_raises(own_broker: Activ
     url = own_broker.url(parameters="confirm_timeout_ms=500&heartbeat_ms=60000")
     client = open_broker(url, clock=SystemClock())
     await client.connect()
-    subscription = Subscription("faults", "reef.faults.unconfirmed")
+    subscription = Subscription("faults", Channel("reef.faults.unconfirmed", numbered=False))
     await client.declare([subscription])
-    publication = make_publisher(client).publication(subscription.channel, "reef", 1, b"work")
+    publication = make_publisher(client).publication(subscription.channel.name, "reef", 1, b"work")
     own_broker.pause()
     try:
         with pytest.raises(BrokerUnavailable):

@@ -64,7 +64,7 @@ async def test_reefs_on_three_processes_stay_whole_in_order_and_spread_evenly(
 
 
 def shed(hand: Hand) -> bool:
-    return any(step.kind == "broker-lane_shed" for step in hand.steps())
+    return any(step.kind == "broker-groups_released" for step in hand.steps())
 
 
 @asynccontextmanager

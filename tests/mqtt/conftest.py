@@ -15,7 +15,7 @@ from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.port import Broker, Consumer, LaneLost
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import Metrics
@@ -86,13 +86,13 @@ class Running:
 
 
 @asynccontextmanager
-async def ears(broker: ActivemqProcess, *names: str) -> AsyncIterator[list[Ear]]:
+async def ears(broker: ActivemqProcess, *channels: Channel) -> AsyncIterator[list[Ear]]:
     """Listen to channels, each with a subscription of its own."""
     client = ActiveMQBroker(broker.url(), clock=SystemClock())
     await client.connect()
     tasks: list[asyncio.Task[None]] = []
     try:
-        subscriptions = [Subscription(f"ear{next(_numbers)}", name) for name in names]
+        subscriptions = [Subscription(f"ear{next(_numbers)}", channel) for channel in channels]
         await client.declare(subscriptions)
         made = [Ear(client.consumer(each, lanes=1)) for each in subscriptions]
         for ear in made:
@@ -135,8 +135,8 @@ class Stage:
     broker: ActivemqProcess
     folder: Path
 
-    def ears(self, *names: str) -> Any:
-        return ears(self.broker, *names)
+    def ears(self, *channels: Channel) -> Any:
+        return ears(self.broker, *channels)
 
     def ingest(self, **settings: Any) -> Any:
         return running_ingest(self.broker, self.folder, **settings)

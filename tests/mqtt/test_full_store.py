@@ -11,7 +11,7 @@ from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.devices import DeviceMessage, Move
 from reefmesh.broker.port import LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import TELEMETRY, Subscription
+from reefmesh.contracts.channels import TELEMETRY, Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_components import requirement
 from reefmesh_components.activemq import local_activemq
@@ -20,7 +20,7 @@ from reefmesh_components.nemo_pi import data, nemo_pi
 
 IMEI: Final = "867740030000003"
 REPORTS: Final = 50
-FILLER: Final = Subscription("filler", "reef.filler")
+FILLER: Final = Subscription("filler", Channel("reef.filler", numbered=False))
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def publication(channel: str, body: bytes) -> Publication:
 
 
 def moves(messages: list[DeviceMessage]) -> list[Move]:
-    return [Move(message=each, outputs=(publication(TELEMETRY, each.body),)) for each in messages]
+    return [Move(message=each, outputs=(publication(TELEMETRY.name, each.body),)) for each in messages]
 
 
 async def fill(broker: ActiveMQBroker) -> None:
     while True:
-        await broker.publish([publication(FILLER.channel, bytes(1_000_000))])
+        await broker.publish([publication(FILLER.channel.name, bytes(1_000_000))])
 
 
 async def moved_after_refusals(broker: ActiveMQBroker, number: int) -> list[DeviceMessage]:

@@ -11,7 +11,7 @@ def broker() -> Dashboard:
     """The broker as its clients see it, the lanes, the outbox, the database, the bridge to MQTT."""
     board = new_board("reefmesh-broker", "reefmesh: broker and lanes", "Connections, lanes, order, outbox and database.")
     board = board.with_variable(variable("service", table.MESSAGES_RECEIVED.name))
-    own, moved = selected(), selected('event="reef_moved"')
+    own, moved = selected(), selected('event="reef_isolated"')
     add_row(
         board,
         "Broker",

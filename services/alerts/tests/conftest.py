@@ -165,10 +165,10 @@ class AlertsBench:
         row = await self.store.load(score.reef_id)
         state = await self.handler.load(score.reef_id, row.state)
         change = await self.handler.handle(message, state)
-        cursor, seqs = positions.next_seqs(row.cursor, ALERTS, len(change.outputs))
+        cursor, seqs = positions.next_seqs(row.cursor, ALERTS.name, len(change.outputs))
         outputs = [
             Publication(
-                channel=output.channel,
+                channel=output.channel.name,
                 message=Envelope(
                     event_id=event_id_of(message.event_id, output.step),
                     reef_id=score.reef_id,

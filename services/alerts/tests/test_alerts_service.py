@@ -59,7 +59,7 @@ def publication(score: ReefScore, seq: int, clock: ManualClock) -> Publication:
         seq=seq,
         body=score.model_dump_json().encode(),
     )
-    return Publication(channel=SCORES, message=message)
+    return Publication(channel=SCORES.name, message=message)
 
 
 async def receive(broker: Broker, count: int) -> list[Alert]:

@@ -77,9 +77,9 @@ async def test_order_alerts_that_another_process_left_go_out_before_later_ones(
             inbox="x",
             event_id="x",
             expected_version=row.version,
-            cursor=replace(row.cursor, published={ALERTS: 1}),
+            cursor=replace(row.cursor, published={ALERTS.name: 1}),
             state=row.state,
-            outputs=[Publication(channel=ALERTS, message=left)],
+            outputs=[Publication(channel=ALERTS.name, message=left)],
         )
     )
     bench.clock.advance(2 * HOUR)

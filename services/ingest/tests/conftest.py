@@ -102,10 +102,10 @@ class Ingest:
         return [await self.apply(each.message) for each in waiting]
 
     def readings(self) -> list[Readings]:
-        return [READERS["readings/1"].validate_json(each.body) for each in self.outputs if each.channel == "reef.readings"]
+        return [READERS["readings/1"].validate_json(each.body) for each in self.outputs if each.channel.name == "reef.readings"]
 
     def entries(self) -> list[QuarantineEntry]:
-        bodies = [each.body for each in self.outputs if each.channel == "reef.quarantine"]
+        bodies = [each.body for each in self.outputs if each.channel.name == "reef.quarantine"]
         return [QuarantineEntry.model_validate_json(body) for body in bodies]
 
     async def rows(self) -> dict[tuple[str, int], dict[str, Any]]:

@@ -111,7 +111,7 @@ async def outcome(new_ingest: Callable[..., Any], messages: list[Sent], *, resta
 def published_state(service: Any) -> dict[tuple[str, int], Any]:
     newest: dict[tuple[str, int], tuple[int, Any]] = {}
     for output in service.outputs:
-        if output.channel == "reef.readings":
+        if output.channel.name == "reef.readings":
             for reading in json.loads(output.body)["readings"]:
                 observed = datetime.fromisoformat(reading["observed_at"])
                 key = (reading["buoy_id"], round((observed - EARLIEST.replace(year=1970)) / timedelta(microseconds=1)))

@@ -126,7 +126,7 @@ class Mesh:
         change = await self.handler.handle(message, self.states[reef_id])
         outputs = [
             Publication(
-                channel=output.channel,
+                channel=output.channel.name,
                 message=Envelope(
                     event_id=event_id_of(message.event_id, output.step),
                     reef_id=reef_id,
@@ -137,7 +137,7 @@ class Mesh:
             )
             for output in change.outputs
         ]
-        assert {SCORES} >= {output.channel for output in outputs}
+        assert {SCORES.name} >= {output.channel for output in outputs}
         assert (change.state.as_of_us is None) == (not outputs), "every reef that was heard has a score, and no other"
         assert len(outputs) == len({output.message.event_id for output in outputs})
         unit = Unit(

@@ -25,9 +25,9 @@ def receipt(number: int, *, outcome: str = "accepted", readings: int = 2, reef: 
     return Receipt(event_id=f"{reef}/{number}", reef_id=reef, outcome=outcome, readings=readings)
 
 
-def heard(seq: int, *, channel: str = READINGS, event_id: str | None = None, digest: str = "x") -> Heard:
+def heard(seq: int, *, channel: str = READINGS.name, event_id: str | None = None, digest: str = "x") -> Heard:
     name = event_id or f"{channel}/{seq}"
-    alert_id = f"alert-{seq}" if channel == ALERTS else None
+    alert_id = f"alert-{seq}" if channel == ALERTS.name else None
     return Heard(channel=channel, reef_id="a", seq=seq, event_id=name, digest=digest, heard_ns=seq, alert_id=alert_id)
 
 
@@ -56,7 +56,7 @@ GOOD = History(
     receipts=[receipt(1), receipt(2, outcome="duplicate"), receipt(3, outcome="quarantined")],
     stored=frozenset(instant for number in (1, 2, 3) for instant in sent(number).instants),
     effects=[*(effect(number) for number in (1, 2, 3)), *(effect(n, service="scoring", seq=n) for n in (1, 2, 3))],
-    heard=[heard(1), heard(2), heard(2), heard(3), heard(1, channel=ALERTS), heard(2, channel=ALERTS)],
+    heard=[heard(1), heard(2), heard(2), heard(3), heard(1, channel=ALERTS.name), heard(2, channel=ALERTS.name)],
     ledger=["alert-1", "alert-2"],
     deliveries=[delivery(1), delivery(2)],
     told=[
@@ -67,8 +67,8 @@ GOOD = History(
     state={("scoring", "scores", "a"): "7"},
     expected=Outcome(
         channels={
-            READINGS: {"a": [(seq, f"{READINGS}/{seq}", "x") for seq in (1, 2, 3)]},
-            ALERTS: {"a": [(seq, f"{ALERTS}/{seq}", "x") for seq in (1, 2)]},
+            READINGS.name: {"a": [(seq, f"{READINGS}/{seq}", "x") for seq in (1, 2, 3)]},
+            ALERTS.name: {"a": [(seq, f"{ALERTS}/{seq}", "x") for seq in (1, 2)]},
         },
         state={("scoring", "scores", "a"): "7"},
     ),
@@ -169,9 +169,9 @@ WRONG: dict[str, tuple[History, str, str]] = {
     ),
     "ledger row that was never published": (replace(GOOD, ledger=[*GOOD.ledger, "alert-3"]), "nothing lost", "alert alert-3"),
     "alert published twice under two names": (
-        replace(GOOD, heard=[*GOOD.heard, replace(heard(3, channel=ALERTS), alert_id="alert-2")]),
+        replace(GOOD, heard=[*GOOD.heard, replace(heard(3, channel=ALERTS.name), alert_id="alert-2")]),
         "nothing doubled",
-        ALERTS,
+        ALERTS.name,
     ),
     "alert with two keys for one subscription": (
         replace(
@@ -232,8 +232,10 @@ def test_wrong_history_is_found_by_its_law(name: str) -> None:
 
 
 def test_channel_that_an_undisturbed_run_has_not_heard_at_all_is_found() -> None:
-    expected = Outcome(channels={**GOOD.expected.channels, SCORES: {"a": [(1, "s", "x")]}} if GOOD.expected else {})
-    assert [SCORES + " of a"] == [each.where for each in check(replace(GOOD, expected=replace(expected, state=GOOD.state)))]
+    expected = Outcome(channels={**GOOD.expected.channels, SCORES.name: {"a": [(1, "s", "x")]}} if GOOD.expected else {})
+    assert [SCORES.name + " of a"] == [
+        each.where for each in check(replace(GOOD, expected=replace(expected, state=GOOD.state)))
+    ]
 
 
 def test_findings_of_one_law_are_bounded_and_the_rest_is_counted() -> None:

@@ -150,7 +150,7 @@ class Bridge:
                 )
             )
         return [
-            Move(message=message, outputs=(Publication(channel=TELEMETRY, message=envelope),))
+            Move(message=message, outputs=(Publication(channel=TELEMETRY.name, message=envelope),))
             for message, envelope in zip(batch, self._producer.link(envelopes), strict=True)
         ]
 

@@ -275,7 +275,7 @@ class Quarantine:
             body=bytes(payload),
             headers=headers,
         )
-        return Publication(channel=TELEMETRY, message=message)
+        return Publication(channel=TELEMETRY.name, message=message)
 
 
 def _entry(row: Row) -> Entry:

@@ -60,12 +60,12 @@ class Follower:
 
     async def _passed(self, reef_id: str) -> bool:
         """Upstream first: what it says then is final, as all telemetry of the reef has its receipts."""
-        stages: Sequence[tuple[Store, str, Store, channels.Subscription]] = (
+        stages: Sequence[tuple[Store, channels.Channel, Store, channels.Subscription]] = (
             (self._stores.ingest, channels.READINGS, self._stores.scoring, channels.SCORING),
             (self._stores.scoring, channels.SCORES, self._stores.alerts, channels.ALERTING),
         )
         for upstream, channel, downstream, subscription in stages:
-            published = (await upstream.load(reef_id)).cursor.published.get(channel, 0)
+            published = (await upstream.load(reef_id)).cursor.published.get(channel.name, 0)
             applied = (await downstream.load(reef_id)).cursor.applied.get(str(subscription), 0)
             if applied < published:
                 return False

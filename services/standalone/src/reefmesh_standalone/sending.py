@@ -18,7 +18,7 @@ async def send_all(broker: Broker, messages: Sequence[Envelope], *, report: Call
     producer, confirmed = Producer(), 0
     while confirmed < len(messages) and not stop.is_set():
         batch = producer.link(_next_batch(messages, confirmed))
-        await broker.publish([Publication(channel=channels.TELEMETRY, message=message) for message in batch])
+        await broker.publish([Publication(channel=channels.TELEMETRY.name, message=message) for message in batch])
         producer.confirmed(batch)
         confirmed += len(batch)
         report(confirmed)

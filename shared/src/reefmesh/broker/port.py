@@ -153,7 +153,7 @@ class BrokerStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEvent:
-    """``connected``, ``lost``, ``consumers_changed``, ``lane_shed`` or ``reef_moved``, with facts for the log."""
+    """``connected``, ``lost``, ``consumers_changed``, ``groups_released`` or ``reef_isolated``, with facts for the log."""
 
     name: str
     facts: dict[str, str | int | float]

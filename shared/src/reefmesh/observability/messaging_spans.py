@@ -73,7 +73,7 @@ class MessagingSpans:
         return cls(_provider(service, processor), broker_url=broker_url)
 
     def process(self, delivery: Delivery) -> "DeliverySpan":
-        message, channel = delivery.message, delivery.subscription.channel
+        message, channel = delivery.message, delivery.subscription.channel.name
         created = context_of(message.traceparent)
         attributes = self._attributes("process", channel) | _facts(message)
         attributes |= {SUBSCRIPTION: delivery.subscription.service, REDELIVERED: delivery.redelivered}

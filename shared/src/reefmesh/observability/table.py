@@ -200,9 +200,9 @@ RECONNECTS: Final = Counter(
 BROKER_EVENTS: Final = Counter(
     name="reefmesh_broker_events_total",
     unit="events",
-    labels=(Label("event", values=("connected", "lost", "consumers_changed", "lane_shed", "reef_moved")),),
-    help="What happened between this process and its broker, as its log says. lane_shed: it handed reefs over to one that "
-    "joined; reef_moved: a stuck or hot reef got a subscription of its own.",
+    labels=(Label("event", values=("connected", "lost", "consumers_changed", "groups_released", "reef_isolated")),),
+    help="What happened between this process and its broker. groups_released: this process gave reefs back because another "
+    "one joined; reef_isolated: a stuck or hot reef got a dedicated subscription.",
 )
 BROKER_CONNECTED: Final = Gauge(
     name="reefmesh_broker_connected", unit="boolean", help="1 while connected to the broker, else 0."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from reefmesh.contracts.channels import Channel
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.store.port import Write
 
@@ -12,14 +13,13 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A message to be: the worker gives it its envelope. ``step`` makes its event id deterministic (unique per input);
-    ``sequenced`` gives it the reef's next number on that channel."""
+    """A message to be: the worker gives it its envelope, with the reef's next number where the channel is numbered.
+    ``step`` makes its event id deterministic (unique per input)."""
 
-    channel: str
+    channel: Channel
     step: str
     schema_id: str
     body: bytes
-    sequenced: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

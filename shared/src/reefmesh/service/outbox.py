@@ -17,8 +17,8 @@ def address(
     publications = []
     for output in outputs:
         seq = None
-        if output.sequenced:
-            cursor, (seq,) = positions.next_seqs(cursor, output.channel, 1)
+        if output.channel.numbered:
+            cursor, (seq,) = positions.next_seqs(cursor, output.channel.name, 1)
         message = Envelope(
             event_id=event_id_of(cause, output.step),
             reef_id=reef_id,
@@ -28,7 +28,7 @@ def address(
             seq=seq,
             traceparent=traceparent,
         )
-        publications.append(Publication(channel=output.channel, message=message))
+        publications.append(Publication(channel=output.channel.name, message=message))
     return cursor, publications
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
 
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh_components.recorded_worker import Order
 
 LOOK_SECONDS: Final = 0.03
@@ -99,7 +99,7 @@ class Crew:
     """Workers on one subscription of one broker, over one SQLite file; ``with`` ends them all by their process ids."""
 
     def __init__(self, folder: Path, *, broker_url: str, lanes: int = 8, outputs: str = "", crash_limit: int = 3) -> None:
-        self.subscription = Subscription("faults", f"reef.faults.{uuid4().hex[:12]}")
+        self.subscription = Subscription("faults", Channel(f"reef.faults.{uuid4().hex[:12]}", numbered=False))
         self.gate = folder / "gate"
         self.database = folder / "effects.db"
         self.hands: list[Hand] = []
@@ -127,7 +127,7 @@ class Crew:
                 broker_url=broker_url or self._broker_url,
                 store_url=f"sqlite:///{self.database}",
                 service=self.subscription.service,
-                channel=self.subscription.channel,
+                channel=self.subscription.channel.name,
                 outputs=self._outputs,
                 lanes=self._lanes,
                 crash_limit=self._crash_limit,

@@ -18,7 +18,7 @@ from typing import Any, Final
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, BrokerEvent, Consumer, Delivery, Lane, Publication
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability.logs import configure_logging
@@ -68,7 +68,7 @@ class Order:
 
     @property
     def subscription(self) -> Subscription:
-        return Subscription(self.service, self.channel)
+        return Subscription(self.service, Channel(self.channel, numbered=False))
 
 
 class Recording:
@@ -179,7 +179,9 @@ class Handler:
         write = Write(INSERT, (message.reef_id, number, self.order.process, time.monotonic_ns()))
         outputs = []
         if self.order.outputs:
-            outputs = [Output(channel=self.order.outputs, step="on", schema_id=message.schema_id, body=b"work")]
+            outputs = [
+                Output(channel=Channel(self.order.outputs, numbered=True), step="on", schema_id=message.schema_id, body=b"work")
+            ]
         return Change(state=[number], writes=[write], outputs=outputs)
 
 

@@ -55,7 +55,9 @@ class OrderLaw(Law):
 
         async def forward(delivery: Delivery) -> Sequence[Publication]:
             message = delivery.message
-            return [stage.publication(message.reef_id, 2 * number_of(message) + i, channel=outbound.channel) for i in (0, 1)]
+            return [
+                stage.publication(message.reef_id, 2 * number_of(message) + i, channel=outbound.channel.name) for i in (0, 1)
+            ]
 
         async with (
             stage.crew(client, inbound, upstream, lanes=4, handle=forward),

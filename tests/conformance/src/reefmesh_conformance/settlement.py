@@ -16,7 +16,7 @@ class SettlementLaw(Law):
         inbound, outbound = stage.subscription(), stage.subscription("beta", f"{stage.channel}.out")
         client = await stage.client(inbound, outbound)
         await stage.publish(client, {"reef-a": 2})
-        outputs = [stage.publication("reef-a", number, channel=outbound.channel) for number in range(3)]
+        outputs = [stage.publication("reef-a", number, channel=outbound.channel.name) for number in range(3)]
         async with stage.consuming(client, inbound) as consumer:
             await consumer.lanes[0].settle(await stage.receive(consumer.lanes[0]), outputs)
         async with stage.consuming(client, outbound) as consumer:
@@ -33,14 +33,14 @@ class SettlementLaw(Law):
         inbound, outbound = stage.subscription(), stage.subscription("beta", f"{stage.channel}.out")
         client = await stage.client(inbound, outbound)
         await stage.publish(client, {"reef-a": 2})
-        good = stage.publication("reef-a", 0, channel=outbound.channel)
+        good = stage.publication("reef-a", 0, channel=outbound.channel.name)
         huge = stage.message("reef-a", 1, body=b"x" * (BODY_BYTES_LIMIT + 1))
         async with stage.consuming(client, inbound) as consumer, stage.consuming(client, outbound) as downstream:
             lane = consumer.lanes[0]
             delivery = await stage.receive(lane)
             with pytest.raises(PublishRefused):
-                await lane.settle(delivery, [good, Publication(channel=outbound.channel, message=huge)])
-            last = stage.publication("reef-a", 7, channel=outbound.channel)
+                await lane.settle(delivery, [good, Publication(channel=outbound.channel.name, message=huge)])
+            last = stage.publication("reef-a", 7, channel=outbound.channel.name)
             await lane.settle(delivery, [last])
             assert last.message == (await stage.receive(downstream.lanes[0])).message
             assert stage.message("reef-a", 1) == (await stage.receive(lane)).message

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from reefmesh.broker.port import Broker, BrokerUnavailable, Consumer, Delivery, Lane, LaneLost, Publication
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_conformance.harness import BrokerUnderTest, Capabilities
 from reefmesh_conformance.ledger import Ledger, Worker
@@ -97,7 +97,7 @@ class Stage:
         return self.capabilities.patience_seconds
 
     def subscription(self, service: str = "alpha", channel: str | None = None) -> Subscription:
-        return Subscription(service, channel or self.channel)
+        return Subscription(service, Channel(channel or self.channel, numbered=False))
 
     async def client(self, *subscriptions: Subscription) -> Broker:
         """Return a fresh client, with these subscriptions declared."""

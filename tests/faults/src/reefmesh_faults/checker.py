@@ -188,14 +188,14 @@ def _alerts(history: History) -> Iterator[Finding]:
     """Each alert that was published is one row of the ledger, and the other way round; each subscription has one key for it,
     under which it was told at least once."""
     rows = Counter(history.ledger)
-    published = {each.event_id for each in history.heard if each.channel == ALERTS}
+    published = {each.event_id for each in history.heard if each.channel == ALERTS.name}
     for alert_id, count in rows.items():
         if count > 1:
             yield Finding(law="one ledger row", where=f"alert {alert_id}", what=f"has {count} rows")
     alert_ids = {each.alert_id for each in history.heard if each.alert_id is not None}
     if len(alert_ids) != len(published):
         what = f"{len(published)} messages tell of {len(alert_ids)} alerts"
-        yield Finding(law="nothing doubled", where=ALERTS, what=what)
+        yield Finding(law="nothing doubled", where=ALERTS.name, what=what)
     for alert_id in sorted(alert_ids - rows.keys()):
         yield Finding(law="one ledger row", where=f"alert {alert_id}", what="was published, and is not in the ledger")
     for alert_id in sorted(rows.keys() - alert_ids):

@@ -68,7 +68,7 @@ async def _work_off(mesh: Mesh, telemetry: Sequence[Telemetry]) -> None:
     now = datetime.now(UTC)
     for start in range(0, len(telemetry), AT_ONCE):
         some = telemetry[start : start + AT_ONCE]
-        await mesh.broker.publish([Publication(channel=TELEMETRY, message=each.envelope(now)) for each in some])
+        await mesh.broker.publish([Publication(channel=TELEMETRY.name, message=each.envelope(now)) for each in some])
     await mesh.until_idle(stop=stop, ended=ended)
     stop.set()
     await running

@@ -63,9 +63,9 @@ class Recorder:
 
 def heard(delivery: Delivery) -> Heard:
     message = delivery.message
-    digest, alert_id = content(delivery.subscription.channel, message)
+    digest, alert_id = content(delivery.subscription.channel.name, message)
     return Heard(
-        channel=delivery.subscription.channel,
+        channel=delivery.subscription.channel.name,
         reef_id=message.reef_id,
         seq=message.seq,
         event_id=message.event_id,
@@ -77,7 +77,7 @@ def heard(delivery: Delivery) -> Heard:
 
 def content(channel: str, message: Envelope) -> tuple[str, str | None]:
     """Return a digest of what a message says, apart from what tells of the run; and the alert that it is, if it is one."""
-    if channel != ALERTS:
+    if channel != ALERTS.name:
         return digest_of(message.body), None
     alert: dict[str, Any] = json.loads(message.body)
     return digest_of(plain_alert(alert)), alert["alert_id"]

@@ -99,7 +99,7 @@ def _scored(history: History) -> dict[str, int]:
     """Return when the first score that a telemetry message led to was heard, by the message's event id."""
     scores: dict[str, int] = {}
     for heard in history.heard:
-        if heard.channel == SCORES:
+        if heard.channel == SCORES.name:
             scores.setdefault(heard.event_id, heard.heard_ns)
     found = {}
     for sent in history.sent:

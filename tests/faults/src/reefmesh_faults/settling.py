@@ -30,13 +30,13 @@ class Settling:
         if (lacking := self.sent() - receipts) > 0:
             return [f"{lacking} messages without a receipt"]
         cursors = {name: await _cursors(getattr(stores, name)) for name in ("ingest", "scoring", "alerts")}
-        missing = _behind(cursors["ingest"], READINGS, cursors["scoring"], str(SCORING))
-        missing += _behind(cursors["scoring"], SCORES, cursors["alerts"], str(ALERTING))
+        missing = _behind(cursors["ingest"], READINGS.name, cursors["scoring"], str(SCORING))
+        missing += _behind(cursors["scoring"], SCORES.name, cursors["alerts"], str(ALERTING))
         if self.heard is not None:
             newest = newest_seqs(self.heard())
             for channel, service in _PUBLISHED_BY:
                 for reef_id, cursor in cursors[service].items():
-                    last, there = cursor.published.get(channel, 0), newest.get((channel, reef_id), 0)
+                    last, there = cursor.published.get(channel.name, 0), newest.get((channel.name, reef_id), 0)
                     if there < last:
                         missing.append(f"the recorder of {channel} heard {there} of {last} of {reef_id}")
         pending = int((await stores.alerts.fetch("SELECT COUNT(*) FROM deliveries WHERE status = 'pending'"))[0][0])

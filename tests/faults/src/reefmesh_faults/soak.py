@@ -119,7 +119,7 @@ class SteadyLoad:
                 await asyncio.sleep(TICK_SECONDS)
 
     async def _publish_until_confirmed(self, messages: Sequence[Envelope]) -> None:
-        publications = [Publication(channel=TELEMETRY, message=message) for message in messages]
+        publications = [Publication(channel=TELEMETRY.name, message=message) for message in messages]
         while True:
             try:
                 await self.broker.publish(publications)
@@ -193,8 +193,8 @@ class Sampled:
         """Return what waits, as each consumer's counters tell: what was published for it less what it has handled."""
         published = {
             "ingest": float(self.load.filled + self.load.sent),
-            "scoring": self._count("ingest", table.PUBLISHED.name, channel=READINGS),
-            "alerts": self._count("scoring", table.PUBLISHED.name, channel=SCORES),
+            "scoring": self._count("ingest", table.PUBLISHED.name, channel=READINGS.name),
+            "alerts": self._count("scoring", table.PUBLISHED.name, channel=SCORES.name),
         }
         return {name: max(0.0, count - self._count(name, table.MESSAGES_HANDLED.name)) for name, count in published.items()}
 

@@ -115,7 +115,7 @@ class Workload:
     async def _until_confirmed(self, broker: Broker, producer: Producer, posts: Sequence[_Post]) -> None:
         now = datetime.now(UTC)
         messages = producer.link([post.telemetry.envelope(now) for post in posts])
-        publications = [Publication(channel=TELEMETRY, message=message) for message in messages]
+        publications = [Publication(channel=TELEMETRY.name, message=message) for message in messages]
         while True:
             for post in posts:
                 post.attempts += 1

@@ -193,7 +193,7 @@ def _document(parked: ParkedMessage) -> dict[str, Any]:
     return {
         "parking_id": parked.parking_id,
         "service": parked.subscription.service,
-        "channel": parked.subscription.channel,
+        "channel": parked.subscription.channel.name,
         "reason": parked.reason,
         "detail": parked.detail,
         "attempts": parked.attempts,

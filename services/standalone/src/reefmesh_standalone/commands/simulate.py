@@ -171,7 +171,7 @@ class SimulatedFleet:
     async def _publish(self, due: list[Arrival], stop: asyncio.Event) -> bool:
         """Return True when the broker has them, False when stopped before."""
         messages = self._producer.link([arrival.envelope() for arrival in due])
-        publications = [Publication(channel=channels.TELEMETRY, message=message) for message in messages]
+        publications = [Publication(channel=channels.TELEMETRY.name, message=message) for message in messages]
         backoff, attempt = Backoff(first_seconds=0.5, max_seconds=15.0), 0
         while True:
             try:

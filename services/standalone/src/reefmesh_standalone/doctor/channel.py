@@ -7,11 +7,11 @@ from uuid import uuid4
 
 from reefmesh.broker.port import Broker, Publication
 from reefmesh.clock import Clock
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 
 CHANNEL: Final = "reef.doctor"
-OWN: Final = Subscription("doctor", CHANNEL)
+OWN: Final = Subscription("doctor", Channel(CHANNEL, numbered=False))
 SCHEMA: Final = "doctor/1"
 PUBLISH_AT_ONCE: Final = 250
 PATIENCE_SECONDS: Final = 30.0

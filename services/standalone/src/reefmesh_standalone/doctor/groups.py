@@ -144,7 +144,7 @@ def _shed(broker: Broker) -> asyncio.Event:
     event = asyncio.Event()
 
     def hear(told: BrokerEvent) -> None:
-        if told.name == "lane_shed":
+        if told.name == "groups_released":
             event.set()
 
     listener: Callable[[BrokerEvent], None] = hear

@@ -19,7 +19,7 @@ class Need:
     """What a service does at the broker; it parks on its own subscription too."""
 
     consumes: Subscription
-    publishes: tuple[str, ...]
+    publishes: tuple[channels.Channel, ...]
 
 
 NEEDS: Final = {
@@ -41,14 +41,14 @@ async def examine_rights(probe: Probe, services: Sequence[str]) -> list[Finding]
     findings = []
     for service in services:
         need = NEEDS[service]
-        answers = [await probe.may_publish(channel) for channel in need.publishes]
+        answers = [await probe.may_publish(channel.name) for channel in need.publishes]
         answers += [await probe.may_consume(need.consumes), await probe.may_park(need.consumes)]
         refusals = [answer for answer in answers if answer]
         if refusals:
             mend = f"give it that right in the authorization plugin, or check as another user (--service {service})"
             findings.append(fail(f"rights: {service}", "; ".join(refusals), mend))
         else:
-            said = f"may publish to {', '.join(need.publishes)}, consume {need.consumes} and park"
+            said = f"may publish to {', '.join(map(str, need.publishes))}, consume {need.consumes} and park"
             findings.append(ok(f"rights: {service}", said))
     return findings
 

@@ -248,7 +248,7 @@ class ActiveMQConsumer:
 
     def _tell_moved(self, reef_id: str) -> None:
         facts: dict[str, str | int | float] = {"subscription": str(self.subscription), "reef_id": reef_id}
-        self._on_event(BrokerEvent(name="reef_moved", facts=facts))
+        self._on_event(BrokerEvent(name="reef_isolated", facts=facts))
 
     def _wake(self) -> None:
         while self._waiters and self._mailbox:
@@ -305,7 +305,7 @@ class ActiveMQConsumer:
             with contextlib.suppress(ConnectionLost):
                 slot.renew_once_free()
             await asyncio.sleep(SLOT_JITTER_SECONDS * self._random.random())
-        self._on_event(BrokerEvent(name="lane_shed", facts={"subscription": str(self.subscription), "lanes": len(slots)}))
+        self._on_event(BrokerEvent(name="groups_released", facts={"subscription": str(self.subscription), "lanes": len(slots)}))
 
     async def _stop_handing_over(self) -> None:
         task, self._handing_over = self._handing_over, None

@@ -14,7 +14,7 @@ from typing import Any, Final
 from reefmesh.broker.embedded import tables
 from reefmesh.broker.embedded.record import COLUMNS, Record
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Subscription, channel_named
 from reefmesh.errors import ConfigurationError, TransientError
 
 BUSY_SECONDS: Final = 10.0
@@ -95,7 +95,7 @@ class Journal:
         """Inside a transaction: make these exist."""
         self._connection.executemany(
             "INSERT INTO subscription (service, channel) VALUES (?, ?) ON CONFLICT DO NOTHING",
-            [(subscription.service, subscription.channel) for subscription in subscriptions],
+            [(subscription.service, subscription.channel.name) for subscription in subscriptions],
         )
         self._load_subscriptions()
 
@@ -211,7 +211,7 @@ class Journal:
 
     def scan(self, subscription: Subscription, *, after: int, until: int) -> sqlite3.Cursor:
         """Unsettled messages of a subscription, after ``after`` and up to ``until``, by position."""
-        return self._connection.execute(_SCAN, (after, until, subscription.channel, self._ids[subscription]))
+        return self._connection.execute(_SCAN, (after, until, subscription.channel.name, self._ids[subscription]))
 
     def scan_reef(self, subscription: Subscription, reef_id: str, *, after: int, until: int) -> sqlite3.Cursor:
         """The same of one reef."""
@@ -318,7 +318,7 @@ class Journal:
         by_channel: dict[str, tuple[int, ...]] = {}
         ids: dict[Subscription, int] = {}
         for number, service, channel in self._connection.execute("SELECT id, service, channel FROM subscription ORDER BY id"):
-            ids[Subscription(service, channel)] = number
+            ids[Subscription(service, channel_named(channel))] = number
             by_channel[channel] = (*by_channel.get(channel, ()), number)
         self._ids, self._by_channel = ids, by_channel
 

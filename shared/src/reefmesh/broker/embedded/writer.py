@@ -230,7 +230,7 @@ class Writer:
             result = job.action(journal) if job.action is not None else None
             if held is not None and desk is not None:
                 settlement = (desk.number, held.entry.group, held.entry.position)
-                (alone if len(journal.subscription_ids(desk.subscription.channel)) == 1 else shared).append(settlement)
+                (alone if len(journal.subscription_ids(desk.subscription.channel.name)) == 1 else shared).append(settlement)
             results.append((job, result))
         if records:
             journal.add(records)

@@ -52,7 +52,7 @@ class Devices:
             self._history.add(Sent(event_id=message.event_id, reef_id=reef_id))
             while True:
                 try:
-                    await broker.publish([Publication(channel=channels.TELEMETRY, message=message)])
+                    await broker.publish([Publication(channel=channels.TELEMETRY.name, message=message)])
                 except TransientError:
                     await self._wait()
                 else:

@@ -216,7 +216,7 @@ def _nothing_lost(kinds: _Sorted, at_rest: AtRest) -> Iterator[Violation]:
         arrived = kinds.places[next_queue_name(unit.service)]
         for output in unit.outputs:
             channel, _, event_id = output.split(":", 2)
-            if channel == NEXT[unit.service].channel and event_id not in arrived:
+            if channel == NEXT[unit.service].channel.name and event_id not in arrived:
                 detail = f"{channel} {event_id} of {unit.reef_id} was decided by {unit.process} and never published"
                 yield Violation(law=NOTHING_LOST, detail=detail)
 

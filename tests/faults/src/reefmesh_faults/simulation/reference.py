@@ -101,12 +101,12 @@ class _Line:
         }
         self._alerts = alerts_blueprint(alerts_settings()).handler(parts["alerts"])
         self._steps: dict[str, tuple[Store, Handler[Any]]] = {
-            channels.TELEMETRY: (
+            channels.TELEMETRY.name: (
                 self._stores["ingest"],
                 IngestHandler(store=self._stores["ingest"], register=register, clock=self._clock),
             ),
-            channels.READINGS: (self._stores["scoring"], scoring_blueprint(scoring_settings()).handler(parts["scoring"])),
-            channels.SCORES: (self._stores["alerts"], self._alerts),
+            channels.READINGS.name: (self._stores["scoring"], scoring_blueprint(scoring_settings()).handler(parts["scoring"])),
+            channels.SCORES.name: (self._stores["alerts"], self._alerts),
         }
         self._states: dict[tuple[str, str], Any] = {}
         self._seqs: dict[tuple[str, str], int] = {}
@@ -117,7 +117,7 @@ class _Line:
         await self._register.upsert(reefs=REEFS, buoys=BUOYS)
         for telemetry in fleet.telemetry.values():
             for each in telemetry:
-                await self._pass(channels.TELEMETRY, each.message)
+                await self._pass(channels.TELEMETRY.name, each.message)
         await self._silence()
         for store in self._stores.values():
             await store.close()
@@ -139,10 +139,10 @@ class _Line:
         self._states[place] = change.state
         await store.write(change.writes)
         for output in change.outputs:
-            await self._pass(output.channel, self._enveloped(message, output))
+            await self._pass(output.channel.name, self._enveloped(message, output))
 
     def _enveloped(self, cause: Envelope, output: Output) -> Envelope:
-        place = (output.channel, cause.reef_id)
+        place = (output.channel.name, cause.reef_id)
         self._seqs[place] = seq = self._seqs.get(place, 0) + 1
         return Envelope(
             event_id=event_id_of(cause.event_id, output.step),
@@ -157,7 +157,7 @@ class _Line:
         """Everybody has been silent for long."""
         now = START + SILENCE + timedelta(minutes=1)
         for (channel, reef_id), state in self._states.items():
-            if channel != channels.SCORES:
+            if channel != channels.SCORES.name:
                 continue
             watch, transitions = look_at_deadlines(state, now=now)
             entries = Subscriptions(None).entries

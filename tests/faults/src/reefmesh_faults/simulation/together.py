@@ -107,14 +107,14 @@ class Together(World):
         if self._look is None:
             return 0
         subscription = SUBSCRIPTIONS[service]
-        return int(self._look.execute(SELECT_WAITING, (subscription.service, subscription.channel)).fetchone()[0])
+        return int(self._look.execute(SELECT_WAITING, (subscription.service, subscription.channel.name)).fetchone()[0])
 
     def _note_queues(self) -> None:
         if self._look is None:
             return
         names = {SUBSCRIPTIONS[service]: queue_name(service) for service in SUBSCRIPTIONS}
         names |= {NEXT[service]: next_queue_name(service) for service in NEXT}
-        by_text = {(each.service, each.channel): name for each, name in names.items()}
+        by_text = {(each.service, each.channel.name): name for each, name in names.items()}
         for service, channel, message, event_id, reef_id in self._look.execute(SELECT_PLACES):
             place = Queued(queue=by_text[service, channel], place=message, event_id=event_id, reef_id=reef_id)
             self._history.add(place)
