@@ -2,7 +2,7 @@
 
 Beside them, in the same run, the same three stages written plainly on stomp.py: no state, no order, nothing confirmed.
 
-usage: python tests/bench/activemq.py [--quick] [--store sqlite|postgresql] [--tls] [--lanes N]
+usage: python tests/bench/activemq.py [--quick] [--store sqlite|postgresql] [--tls] [--lanes N] [--subscriptions N]
                                       [--only PART,PART] [--json FILE] [--chart FILE]
 """
 
@@ -187,6 +187,7 @@ def main() -> int:
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="what the services keep state in")
     parser.add_argument("--tls", action="store_true", help="between services and broker, as Amazon MQ asks")
     parser.add_argument("--lanes", type=int, help="lanes of each service (as many as they take by themselves)")
+    parser.add_argument("--subscriptions", type=int, help="subscriptions of a numbered channel (ADR 0019); --lanes: one a lane")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to measure, of {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, default=Path("reports/bench-activemq.json"), help="where to keep the figures")
     parser.add_argument("--chart", type=Path, default=Path("reports/bench-activemq.svg"), help="where to draw (.svg or .png)")
@@ -197,9 +198,10 @@ def main() -> int:
     facts = [TITLE, options.store]
     facts += ["TLS"] if options.tls else []
     facts += [f"{options.lanes} lanes"] if options.lanes else []
+    facts += [f"{options.subscriptions} subscriptions"] if options.subscriptions else []
     facts += ["quick: no measurement"] if options.quick else []
     title = ", ".join(facts)
-    setup = Setup(store=options.store, lanes=options.lanes, tls=options.tls)
+    setup = Setup(store=options.store, lanes=options.lanes, tls=options.tls, subscriptions=options.subscriptions)
     busy_before = psutil.getloadavg()[0]
     run = Run(scale=10 if options.quick else 1, setup=setup)
 

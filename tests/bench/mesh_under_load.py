@@ -31,14 +31,21 @@ ENVIRONMENT: Final = {"REEFMESH_LOG_LEVEL": "warning"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """``store`` is ``sqlite`` (a file each) or ``postgresql`` (a database of this run's own, a schema each); ``lanes`` of each
-    service, None: as many as the services take by themselves; ``tls``: between services and broker."""
+    service, None: as many as the services take by themselves; ``tls``: between services and broker; ``subscriptions``: in the
+    broker's address, None: not named there."""
 
     store: str
     lanes: int | None
     tls: bool = False
+    subscriptions: int | None = None
 
     def environment(self) -> dict[str, str]:
         return ENVIRONMENT | ({} if self.lanes is None else {"REEFMESH_LANES": str(self.lanes)})
+
+    def broker_url(self, broker: ActivemqProcess, user: str) -> str:
+        """Return the address that a service is given."""
+        parameters = "" if self.subscriptions is None else f"subscriptions={self.subscriptions}"
+        return broker.url(user, tls=self.tls, parameters=parameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,7 @@ async def mesh_under_load(load: Load, *, setup: Setup) -> AsyncIterator[MeshUnde
         services = stack.enter_context(
             MeshProcesses(
                 home,
-                broker_url_of=partial(broker.url, tls=setup.tls),
+                broker_url_of=partial(setup.broker_url, broker),
                 store_url=store_url,
                 environment=setup.environment(),
             )
