@@ -11,8 +11,9 @@ from reefmesh.broker.port import Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.store.connect import open_store
+from reefmesh.store.cursor import Cursor
 from reefmesh.store.migrations import Migration, MigrationSet
-from reefmesh.store.port import Cursor, Store, Unit, Write
+from reefmesh.store.port import Store, Unit, Write
 
 READINGS = MigrationSet(
     name="readings",

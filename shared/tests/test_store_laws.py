@@ -8,18 +8,8 @@ import pytest
 
 from reefmesh.clock import ManualClock
 from reefmesh.store.connect import open_store
-from reefmesh.store.port import (
-    AlreadyApplied,
-    Committed,
-    Cursor,
-    ReefRow,
-    Stale,
-    Store,
-    StoreUnavailable,
-    Unit,
-    Write,
-    WriteRefused,
-)
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import AlreadyApplied, Committed, ReefRow, Stale, Store, StoreUnavailable, Unit, Write, WriteRefused
 
 OpenStore = Callable[..., Awaitable[Store]]
 MakeUnit = Callable[..., Unit]

@@ -26,7 +26,8 @@ from reefmesh.service.handler import Change, Output
 from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.connect import open_store
-from reefmesh.store.port import Committed, Cursor, Store, Unit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Committed, Store, Unit
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NEXT = Subscription("next", channels.SCORES)

@@ -16,7 +16,7 @@ from reefmesh.contracts.envelope import event_id_of
 from reefmesh.errors import TransientError
 from reefmesh.observability.traceparent import traceparent_from
 from reefmesh.service.outbox import address, send_unsent
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import AlreadyApplied, Committed, Stale, Store, Unit
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import look_at_deadlines, next_deadline_us

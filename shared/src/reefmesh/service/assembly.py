@@ -25,7 +25,7 @@ from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.settings import ServiceSettings

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from reefmesh.broker.port import Broker, Publication
 from reefmesh.contracts.envelope import Envelope, event_id_of
-from reefmesh.service import positions
 from reefmesh.service.handler import Output
-from reefmesh.store.port import Cursor, Store
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Store
 
 
 def address(
@@ -18,7 +18,7 @@ def address(
     for output in outputs:
         seq = None
         if output.channel.numbered:
-            cursor, (seq,) = positions.next_seqs(cursor, output.channel.name, 1)
+            cursor, (seq,) = cursor.next_seqs(output.channel.name, 1)
         message = Envelope(
             event_id=event_id_of(cause, output.step),
             reef_id=reef_id,

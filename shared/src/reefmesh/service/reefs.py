@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from reefmesh.service.handler import Handler
-from reefmesh.store.port import Cursor, Store
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Store
 
 S = TypeVar("S")
 

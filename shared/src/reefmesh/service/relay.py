@@ -16,7 +16,7 @@ from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.outbox import send_unsent
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 
 log = structlog.get_logger()

@@ -25,17 +25,17 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.traceparent import traceparent_of
 from reefmesh.observability.tracing import Tracer
-from reefmesh.service import positions
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh.service.crash_guard import CrashGuard
 from reefmesh.service.earlier_outputs import EarlierOutputs
-from reefmesh.service.gaps import EarlierMissing, Gaps
+from reefmesh.service.gap_waiter import EarlierMissing, GapWaiter
 from reefmesh.service.handler import Handler, Output
 from reefmesh.service.outbox import address
 from reefmesh.service.reefs import Reefs
-from reefmesh.service.suspects import Suspects
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker_limits import WorkerLimits
-from reefmesh.store.port import AlreadyApplied, Committed, Cursor, Stale, Store, Unit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import AlreadyApplied, Committed, Stale, Store, Unit
 
 S = TypeVar("S")
 log = structlog.get_logger()
@@ -90,8 +90,8 @@ class Worker(Generic[S]):
         self._breaker = breaker or PoisonBreaker()
         self._random = random or Random()  # noqa: S311  # jitter, not secrets
         self._reefs: Reefs[S] = Reefs(store=store, handler=handler, limit=self._limits.reefs_cached_limit)
-        self._suspects = Suspects(store=store, inbox=self._inbox, crash_limit=self._limits.crash_limit)
-        self._gaps = Gaps(patience_seconds=self._limits.gap_patience_seconds)
+        self._crash_guard = CrashGuard(store=store, inbox=self._inbox, crash_limit=self._limits.crash_limit)
+        self._gap_waiter = GapWaiter(patience_seconds=self._limits.gap_patience_seconds)
         self._draining = asyncio.Event()
         self._earlier = EarlierOutputs(store=store, broker=broker, metrics=metrics, draining=self._draining)
         self._consumer: Consumer | None = None
@@ -263,7 +263,7 @@ class Worker(Generic[S]):
                 if self._may_be_outdated(reef.cursor, message):
                     reef.fresh = False
                     state = await self._reefs.load(reef)
-                if positions.is_applied(reef.cursor, self._inbox, message.seq):
+                if reef.cursor.is_applied(self._inbox, message.seq):
                     await self._earlier.send(reef, message)
                     if tried:  # no commit will forget it
                         await self._store.forget_attempts(self._inbox, message.event_id)
@@ -292,7 +292,7 @@ class Worker(Generic[S]):
                 match result:
                     case Committed(version):
                         self._note_order(reef.cursor, message, missing)
-                        self._gaps.closed(message.reef_id, now_seconds=asyncio.get_running_loop().time())
+                        self._gap_waiter.applied(message.reef_id, now_seconds=asyncio.get_running_loop().time())
                         reef.state, reef.version, reef.cursor, reef.fresh = change.state, version, cursor, True
                         if outputs:
                             reef.unsent.add(message.event_id)
@@ -317,13 +317,13 @@ class Worker(Generic[S]):
         if missing:
             self._metrics.count(table.SEQUENCE_GAPS, self._inbox, amount=missing)
             log.warning("sequence gap", gap=missing)
-        if positions.is_late(before, self._inbox, message.seq) and not message.headers.get(REPLAYED_HEADER):
+        if before.is_late(self._inbox, message.seq) and not message.headers.get(REPLAYED_HEADER):
             self._metrics.count(table.ORDER_VIOLATIONS, self._inbox)
             log.error("out of order", applied=before.applied.get(self._inbox, 0))
 
     def _after(self, cursor: Cursor, message: Envelope) -> Cursor:
-        cursor = positions.hear(positions.advance(cursor, self._inbox, message.seq), self._inbox, message)
-        return positions.take_back(cursor, self._inbox) if message.headers.get(REPLAYED_HEADER) else cursor
+        cursor = cursor.advance(self._inbox, message.seq).note_producer(self._inbox, message)
+        return cursor.unpark(self._inbox) if message.headers.get(REPLAYED_HEADER) else cursor
 
     def _address(self, message: Envelope, cursor: Cursor, outputs: Sequence[Output]) -> tuple[Cursor, Sequence[Publication]]:
         if not outputs:
@@ -344,13 +344,13 @@ class Worker(Generic[S]):
     def _may_be_outdated(self, cursor: Cursor, message: Envelope) -> bool:
         """What looks like a hole, or like a parked message, may be what another process did while it had the reef."""
         return (
-            positions.missing_before(cursor, self._inbox, message.seq) > 0
-            or positions.follows_unheard(cursor, self._inbox, message)
-            or cursor.parked.get(self._inbox, 0) > 0
+            cursor.missing_before(self._inbox, message.seq) > 0
+            or cursor.follows_unapplied(self._inbox, message)
+            or cursor.has_parked(self._inbox)
         )
 
     def _refuse_behind_parked(self, cursor: Cursor, message: Envelope) -> None:
-        waits = self._limits.poison_policy == "park" and cursor.parked.get(self._inbox, 0) > 0
+        waits = self._limits.poison_policy == "park" and cursor.has_parked(self._inbox)
         if waits and not message.headers.get(REPLAYED_HEADER):
             raise PoisonMessage(BEHIND_PARKED, "an earlier message of this reef is parked")
 
@@ -358,15 +358,15 @@ class Worker(Generic[S]):
         """Return how many messages before this one have not come, although it waited for them."""
         if message.headers.get(REPLAYED_HEADER):
             return 0
-        missing = positions.missing_before(cursor, self._inbox, message.seq)
-        if positions.follows_unheard(cursor, self._inbox, message):
+        missing = cursor.missing_before(self._inbox, message.seq)
+        if cursor.follows_unapplied(self._inbox, message):
             missing += not await self._store.is_applied(message.reef_id, self._inbox, message.headers[FOLLOWS])
         if missing:
-            self._gaps.refuse(message, missing, now_seconds=asyncio.get_running_loop().time())
+            self._gap_waiter.accept(message, missing, now_seconds=asyncio.get_running_loop().time())
         return missing
 
     async def _apply_again(self, message: Envelope, *, tried: bool) -> tuple[str, Sequence[Publication]]:
-        async with self._suspects.trying(message):
+        async with self._crash_guard.trying(message):
             return await self._apply(message, tried=tried)
 
     async def _park(self, lane: Lane, delivery: Delivery, poison: PoisonMessage, attempts: int) -> None:
@@ -378,7 +378,7 @@ class Worker(Generic[S]):
         async with reef.lock:
             for _ in range(STALE_RETRIES_LIMIT):
                 state = await self._reefs.load(reef)
-                cursor = positions.hear(positions.set_aside(reef.cursor, self._inbox, message.seq), self._inbox, message)
+                cursor = reef.cursor.park(self._inbox, message.seq).note_producer(self._inbox, message)
                 result = await self._store.commit(
                     Unit(
                         reef_id=message.reef_id,

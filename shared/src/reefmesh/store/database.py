@@ -6,9 +6,10 @@ from typing import Final, Protocol
 
 from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
-from reefmesh.store.group_commit import Attempt, Batch, BatchResult, GroupCommit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.group_commit import Batch, BatchResult, GroupCommit, Try
 from reefmesh.store.mesh_rows import SELECT_OUTPUTS, SELECT_REEF_OUTPUTS, cursor_from_json, publication_from_row
-from reefmesh.store.port import CommitResult, Cursor, ReefRow, Row, StoreStatistics, Unit, Value, Write
+from reefmesh.store.port import CommitResult, ReefRow, Row, StoreStatistics, Unit, Value, Write
 
 SELECT_REEF: Final = """
 SELECT version, cursor_json, state, EXISTS (SELECT 1 FROM mesh_outbox WHERE mesh_outbox.reef_id = mesh_reef.reef_id)
@@ -112,7 +113,7 @@ class DatabaseStore:
         )
 
     async def count_attempt(self, inbox: str, event_id: str) -> int:
-        return await self._group_commit.count_attempt(Attempt(inbox, event_id))
+        return await self._group_commit.count_attempt(Try(inbox, event_id))
 
     async def attempts(self, inbox: str, event_id: str) -> int:
         rows = await self.fetch(_SELECT_ATTEMPTS, (inbox, event_id))

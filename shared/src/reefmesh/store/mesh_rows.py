@@ -8,7 +8,8 @@ from pydantic_core import to_json
 
 from reefmesh.broker.port import Publication
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.store.port import Cursor, Unit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Unit
 
 INBOX_LENGTH: Final = 128
 """Inputs remembered per reef and inbox. The sequence numbers in the cursor skip older repeats; raw telemetry, which has

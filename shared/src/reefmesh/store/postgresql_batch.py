@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from reefmesh.store.group_commit import Attempt, Batch, BatchResult
+from reefmesh.store.group_commit import Batch, BatchResult, Try
 from reefmesh.store.mesh_rows import (
     INBOX_LENGTH,
     SELECT_OUTPUTS,
@@ -148,6 +148,6 @@ async def _mark_and_send(session: "Session", units: Sequence[Unit], now_us: int)
         await session.execute(UPSERT_OUTBOX, *zip(*outputs, strict=True))
 
 
-async def _count(session: "Session", attempt: Attempt) -> int:
+async def _count(session: "Session", attempt: Try) -> int:
     tries: int = await session.fetchval(COUNT_ATTEMPT, attempt.inbox, attempt.event_id)
     return tries

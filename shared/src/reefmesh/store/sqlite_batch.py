@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from reefmesh.store.group_commit import Attempt, Batch, BatchResult
+from reefmesh.store.group_commit import Batch, BatchResult, Try
 from reefmesh.store.mesh_rows import (
     INBOX_LENGTH,
     SELECT_OUTPUTS,
@@ -110,7 +110,7 @@ def _write_units(connection: sqlite3.Connection, units: Sequence[tuple[Unit, int
     connection.executemany(UPSERT_OUTBOX, outputs)
 
 
-def _count(connection: sqlite3.Connection, attempt: Attempt) -> int:
+def _count(connection: sqlite3.Connection, attempt: Try) -> int:
     row = (attempt.inbox, attempt.event_id)
     connection.execute(COUNT_ATTEMPT, row)
     tries: int = connection.execute(SELECT_TRIES, row).fetchone()[0]
