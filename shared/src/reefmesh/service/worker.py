@@ -396,6 +396,8 @@ class Worker(Generic[S]):
                 reef.fresh = False
                 if isinstance(result, AlreadyApplied):
                     break
+            else:
+                raise TransientError("the reef's row changes faster than it can be read")
         if delivery.redelivered:
             await self._store.forget_attempts(self._inbox, message.event_id)
         await lane.park(delivery, reason=poison.reason, detail=poison.detail, attempts=attempts)
