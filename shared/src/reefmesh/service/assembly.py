@@ -104,6 +104,7 @@ async def assemble(
                 poison_policy=settings.poison_policy,
                 crash_limit=settings.crash_limit,
                 gap_patience_seconds=settings.gap_patience_seconds,
+                reefs_cached_limit=settings.reefs_cached_limit,
             ),
             breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
             tracer=tracer,

@@ -8,7 +8,7 @@ from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.group_commit import Batch, BatchResult, GroupCommit, Try
-from reefmesh.store.mesh_rows import SELECT_OUTPUTS, SELECT_REEF_OUTPUTS, cursor_from_json, publication_from_row
+from reefmesh.store.mesh_rows import SELECT_REEF_OUTPUTS, cursor_from_json, publication_from_row
 from reefmesh.store.port import CommitResult, ReefRow, Row, StoreStatistics, Unit, Value, Write
 
 SELECT_REEF: Final = """
@@ -90,12 +90,6 @@ class DatabaseStore:
 
     async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
         return bool(await self._database.fetch(_SELECT_APPLIED, (reef_id, inbox, event_id)))
-
-    async def pending_outputs(self, reef_id: str, event_id: str) -> Sequence[Publication]:
-        if self._group_commit.has_forgotten(event_id):
-            return ()
-        rows = await self._database.fetch(SELECT_OUTPUTS, (reef_id, event_id))
-        return tuple(publication_from_row(*row) for row in rows)
 
     async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:
         return self._unforgotten(await self._database.fetch(SELECT_REEF_OUTPUTS, (reef_id,)))

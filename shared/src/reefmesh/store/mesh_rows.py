@@ -18,11 +18,6 @@ none, is repeated by brokers within far fewer messages of one reef than this."""
 OutboxRow = tuple[str, str, str, int, int, str, str, bytes, int]
 """event_id, cause_event_id, reef_id, version, position, channel, headers_json, body, created_us."""
 
-SELECT_OUTPUTS: Final = """
-SELECT channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? AND cause_event_id = ? ORDER BY version, position
-"""
-
-
 SELECT_REEF_OUTPUTS: Final = """
 SELECT cause_event_id, channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? ORDER BY version, position
 """

@@ -77,9 +77,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyApplied:
-    """The inbox holds this event; ``outputs`` are those of its outputs that are not known to be out."""
-
-    outputs: Sequence[Publication]
+    """The inbox holds this event. Some of its outputs may still be in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +129,6 @@ class Store(Protocol):
 
     async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
         """Whether the inbox holds this event; it remembers the newest of each reef."""
-        ...
-
-    async def pending_outputs(self, reef_id: str, event_id: str) -> Sequence[Publication]:
-        """The outputs of this input that are not known to be out, in order."""
         ...
 
     async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:
