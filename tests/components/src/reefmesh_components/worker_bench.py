@@ -245,7 +245,7 @@ def telemetry(text: str, *, follows: str | None = None, producer_id: str = "p") 
     return Publication(channel=channels.READINGS.name, message=message)
 
 
-def left_elsewhere(text: str, *, in_inbox: bool = True) -> Unit:
+def left_elsewhere(text: str, *, inbox: str = INBOX) -> Unit:
     """Return the unit of another process for the first message of reef a, whose output it left in the outbox."""
     cause = event_id_of("a", text)
     output = Envelope(
@@ -253,11 +253,10 @@ def left_elsewhere(text: str, *, in_inbox: bool = True) -> Unit:
     )
     return Unit(
         reef_id="a",
-        inbox=INBOX,
+        inbox=inbox,
         event_id=cause,
         expected_version=0,
-        cursor=Cursor(applied={INBOX: 1}, published={channels.SCORES.name: 1}),
+        cursor=Cursor(applied={INBOX: 1} if inbox == INBOX else {}, published={channels.SCORES.name: 1}),
         state=json.dumps([text]).encode(),
         outputs=[Publication(channel=channels.SCORES.name, message=output)],
-        in_inbox=in_inbox,
     )
