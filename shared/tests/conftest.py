@@ -1,4 +1,4 @@
-"""Fixtures of the store's tests: every database, and units to write."""
+"""Fixtures of the store's tests (every database, and units to write) and of the worker's."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -11,8 +11,10 @@ from reefmesh.broker.port import Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.store.connect import open_store
+from reefmesh.store.cursor import Cursor
 from reefmesh.store.migrations import Migration, MigrationSet
-from reefmesh.store.port import Cursor, Store, Unit, Write
+from reefmesh.store.port import Store, Unit, Write
+from reefmesh_components.worker_bench import WorkerBench, open_worker_bench
 
 READINGS = MigrationSet(
     name="readings",
@@ -76,6 +78,12 @@ async def opened(clock: ManualClock) -> AsyncIterator[OpenStore]:
 @pytest.fixture
 async def store(database_url: str, opened: OpenStore) -> Store:
     return await opened(database_url)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[WorkerBench]:
+    async with open_worker_bench() as opened_bench:
+        yield opened_bench
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from reefmesh.broker.port import Publication
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.store.connect import open_store
+from reefmesh.store.cursor import Cursor
 from reefmesh.store.migrations import Migration, MigrationSet
-from reefmesh.store.port import Committed, Cursor, Unit, Write
+from reefmesh.store.port import Committed, Unit, Write
 
 SCRIPT = """
 CREATE TABLE reading (reef_id TEXT NOT NULL, number BIGINT NOT NULL, half TEXT NOT NULL, PRIMARY KEY (reef_id, number, half));

@@ -2,9 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
-from reefmesh.broker import producer
 from reefmesh.broker.producer import Producer
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope
 
@@ -35,9 +32,8 @@ def test_nothing_follows_what_was_not_confirmed() -> None:
     assert links(own.link([message("a", 3)])) == [("a/3", "a/1")]
 
 
-def test_reefs_beyond_the_limit_are_forgotten_the_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producer, "REEFS_LIMIT", 2)
-    own = Producer()
+def test_reefs_beyond_the_limit_are_forgotten_the_oldest_first() -> None:
+    own = Producer(reefs_limit=2)
     for reef_id in ("a", "b", "a", "c"):
         own.confirmed(own.link([message(reef_id, 1)]))
     assert links(own.link([message(reef_id, 2) for reef_id in "abc"])) == [("a/2", "a/1"), ("b/2", None), ("c/2", "c/1")]

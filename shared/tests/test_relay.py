@@ -14,7 +14,8 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.relay import OutboxRelay
 from reefmesh.store.connect import open_store
-from reefmesh.store.port import Cursor, Unit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Unit
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -30,14 +30,18 @@ class Model:
             self.tries.pop((unit.inbox, unit.event_id), None)
         version = self.versions.get(unit.reef_id, 0)
         if (unit.reef_id, unit.inbox, unit.event_id) in self.applied:
-            return AlreadyApplied(self.outbox.get((unit.reef_id, unit.event_id), ()))
+            return AlreadyApplied()
         if version != unit.expected_version:
             return Stale(version)
         self.versions[unit.reef_id] = version + 1
         if unit.in_inbox:
             self.applied.add((unit.reef_id, unit.inbox, unit.event_id))
+        self.outbox.pop((unit.reef_id, unit.event_id), None)  # inserted last: the outbox is in the order of commits
         self.outbox[unit.reef_id, unit.event_id] = tuple(unit.outputs)
         return Committed(version + 1)
+
+    def unsent(self, reef_id: str) -> tuple[tuple[str, Publication], ...]:
+        return tuple((cause, each) for (reef, cause), outputs in self.outbox.items() if reef == reef_id for each in outputs)
 
     def count_attempt(self, inbox: str, event_id: str) -> int:
         self.tries[inbox, event_id] = self.tries.get((inbox, event_id), 0) + 1
@@ -119,9 +123,7 @@ async def _play(store: Store, model: Model, make: MakeUnit, prefix: str, script:
                 assert await store.count_attempt(one.inbox, one.event_id) == model.count_attempt(one.inbox, one.event_id)
             case ("pending", str(reef), int(number)):
                 one = unit(reef, number, 0, 0)
-                assert await store.pending_outputs(one.reef_id, one.event_id) == model.outbox.get(
-                    (one.reef_id, one.event_id), ()
-                )
+                assert await store.unsent_outputs(one.reef_id) == model.unsent(one.reef_id)
             case ("load", str(reef)):
                 row = await store.load(f"{prefix}-{reef}")
                 assert row.version == model.versions.get(row.reef_id, 0)

@@ -13,7 +13,7 @@ from figures import percentile
 from load import Load, live_since
 from order import TELEMETRY_ENTRY, Order, Report
 from processes import cpu_between, cpu_seconds
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_standalone.following import Follower
 from sending import send

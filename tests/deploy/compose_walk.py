@@ -41,7 +41,6 @@ from reefmesh.broker.port import Lane
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
-from reefmesh.service import positions
 from reefmesh.store.mesh_rows import cursor_from_json
 from reefmesh.store.port import Store
 from reefmesh_ingest.receipts import accounting
@@ -219,7 +218,7 @@ async def has_had_effect(store: Store, subscription: Subscription, headers: Mapp
     """Whether a message that waits was applied: the cursor tells of one with a number, the inbox of others."""
     reef_id, inbox = headers["reef-id"], str(subscription)
     if subscription.is_numbered:
-        return positions.is_applied((await store.load(reef_id)).cursor, inbox, int(headers["seq"]))
+        return (await store.load(reef_id)).cursor.is_applied(inbox, int(headers["seq"]))
     return await store.is_applied(reef_id, inbox, headers["event-id"])
 
 

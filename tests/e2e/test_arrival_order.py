@@ -17,7 +17,8 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.handler import Handler
 from reefmesh.store.connect import open_store
-from reefmesh.store.port import Cursor, Store, Unit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Store, Unit
 from reefmesh_ingest import bootstrap as ingest
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.table import Register

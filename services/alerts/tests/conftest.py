@@ -30,7 +30,6 @@ from reefmesh.contracts.scores import (
     ReefScore,
 )
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service import positions
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_alerts.bootstrap import MIGRATIONS
@@ -165,7 +164,7 @@ class AlertsBench:
         row = await self.store.load(score.reef_id)
         state = await self.handler.load(score.reef_id, row.state)
         change = await self.handler.handle(message, state)
-        cursor, seqs = positions.next_seqs(row.cursor, ALERTS.name, len(change.outputs))
+        cursor, seqs = row.cursor.next_seqs(ALERTS.name, len(change.outputs))
         outputs = [
             Publication(
                 channel=output.channel.name,

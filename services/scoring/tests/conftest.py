@@ -20,7 +20,8 @@ from reefmesh.contracts.schema import READINGS_1, SCORES_1
 from reefmesh.contracts.scores import READERS, DayScore, ReefScore
 from reefmesh.observability.metrics import Metrics
 from reefmesh.store.connect import open_store
-from reefmesh.store.port import Committed, Cursor, Row, Store, Unit, Value, Write
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Committed, Row, Store, Unit, Value, Write
 from reefmesh_scoring import queries
 from reefmesh_scoring.handler import ScoringHandler, migrations
 from reefmesh_scoring.reef_gauges import ReefGauges

@@ -145,6 +145,9 @@ class ServiceSettings(Settings):
         default=60.0,
         description="seconds from 0 to 3600: how long a message waits for a missing earlier one of its reef",
     )
+    reefs_cached_limit: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=20_000, description="a whole number from 1 to 1000000: reefs whose state is kept in memory"
+    )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5, description="a share above 0 and at most 1 of the latest messages"
     )

@@ -22,7 +22,7 @@ from reefmesh.observability import table
 from reefmesh.observability.health import Check
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.backoff import Backoff
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh_ingest.domain.device_message import device_of, telemetry_of
 from reefmesh_ingest.register.table import Register
 

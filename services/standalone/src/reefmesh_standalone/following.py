@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from reefmesh.contracts import channels
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_ingest.receipts import Receipt, receipts_of
 from reefmesh_standalone.mesh import Stores

@@ -15,7 +15,7 @@ from reefmesh.observability.broker_events import log_broker_event
 from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Assembled, Parts, assemble
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.settings import ServiceSettings
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Store

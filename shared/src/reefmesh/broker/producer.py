@@ -15,7 +15,8 @@ class Producer:
     """One run of one sender. Link what is published in one go, and say so once it was confirmed: nothing shall follow a message
     that never reached the broker."""
 
-    def __init__(self, producer_id: str | None = None) -> None:
+    def __init__(self, producer_id: str | None = None, *, reefs_limit: int = REEFS_LIMIT) -> None:
+        self._reefs_limit = reefs_limit
         self.id = producer_id or uuid4().hex
         self._last: OrderedDict[str, str] = OrderedDict()
 
@@ -34,5 +35,5 @@ class Producer:
         for message in messages:
             self._last[message.reef_id] = message.event_id
             self._last.move_to_end(message.reef_id)
-        while len(self._last) > REEFS_LIMIT:
+        while len(self._last) > self._reefs_limit:
             self._last.popitem(last=False)

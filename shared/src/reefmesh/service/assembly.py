@@ -25,7 +25,7 @@ from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.settings import ServiceSettings
@@ -104,6 +104,7 @@ async def assemble(
                 poison_policy=settings.poison_policy,
                 crash_limit=settings.crash_limit,
                 gap_patience_seconds=settings.gap_patience_seconds,
+                reefs_cached_limit=settings.reefs_cached_limit,
             ),
             breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
             tracer=tracer,

@@ -1,57 +1,54 @@
-"""Outputs of a reef that were decided before the message in hand, and may not be out."""
+"""Outputs that were committed for a reef before the message in hand, and may not be out."""
 
 import asyncio
-from itertools import takewhile
 from typing import Any, Final
 
 import structlog
 
-from reefmesh.broker.port import Broker, Publication
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.observability import table
-from reefmesh.observability.metrics import Metrics
-from reefmesh.service.outbox import send_unsent
-from reefmesh.service.reefs import Reef
-from reefmesh.service.waiting import is_set_within
-from reefmesh.store.port import Store
+from reefmesh.service.outbox import Outbox, Unsent
+from reefmesh.service.reef_cache import Reef
+from reefmesh.service.stop_event import is_set_within
 
 log = structlog.get_logger()
 
 NOTED_WITHIN_SECONDS: Final = (0.1, 0.4)
-"""Waits before outputs that another process left are sent: it notes that they are out with its next transaction."""
+"""Waits for another process that handed the reef over: it sent its outputs, and notes so with its next transaction."""
 
 
 class EarlierOutputs:
-    """They go out first, or the message's own would overtake them. What goes twice is skipped by whoever applied it."""
+    """They go out first, or the message's own outputs would overtake them."""
 
-    def __init__(self, *, store: Store, broker: Broker, metrics: Metrics, draining: asyncio.Event) -> None:
-        self._store = store
-        self._broker = broker
-        self._metrics = metrics
+    def __init__(self, *, outbox: Outbox, draining: asyncio.Event) -> None:
+        self._outbox = outbox
         self._draining = draining
 
-    async def send(self, reef: Reef[Any], message: Envelope) -> None:
-        """Send what was decided for a locked reef and may not have been sent, by another process or over a connection that was
-        lost.
+    async def send(self, reef: Reef[Any], message: Envelope) -> bool:
+        """Send what is in the outbox for a locked and loaded reef; return whether outputs of ``message`` itself were there.
+
+        Returns at once if neither the row nor this process knows of any. Waits ``NOTED_WITHIN_SECONDS`` for another process
+        that may be about to note that they are out, but not if ``message`` is among their causes: that process did not get as
+        far as the acknowledgement. Drain ends the waits.
 
         Raises:
-            BrokerUnavailable, PublishRefused: they are in the outbox as before.
+            BrokerUnavailable, PublishRefused: they are in the outbox as before; some may be out.
+            StoreUnavailable: the outbox could not be read.
         """
-        if not reef.has_outputs and not reef.unsent:
-            return
-        earlier = await self._unsent_before(reef, message)
-        if not reef.unsent:  # another process left them: one that gave the reef away cleanly is about to note that they are out
+        if not reef.has_outputs and not reef.unconfirmed:
+            return False
+        unsent = await self._outbox.unsent(reef.reef_id)
+        if not reef.unconfirmed:  # another process left them
             for seconds in NOTED_WITHIN_SECONDS:
-                if not earlier or await is_set_within(self._draining, seconds):
+                if not unsent or _are_of(message, unsent) or await is_set_within(self._draining, seconds):
                     break
-                earlier = await self._unsent_before(reef, message)
-        if earlier:
-            await send_unsent(earlier, broker=self._broker, store=self._store)
-            self._metrics.count(table.OUTPUTS_RESENT, amount=len(earlier))
-            log.info("earlier outputs sent first", messages=len(earlier))
+                unsent = await self._outbox.unsent(reef.reef_id)
+        if unsent:
+            await self._outbox.send(unsent)
+            log.info("earlier outputs sent first", messages=len(unsent))
         reef.has_outputs = False
-        reef.unsent &= {message.event_id}
+        reef.unconfirmed.clear()
+        return _are_of(message, unsent)
 
-    async def _unsent_before(self, reef: Reef[Any], message: Envelope) -> list[tuple[str, Publication]]:
-        unsent = await self._store.unsent_outputs(reef.reef_id)
-        return list(takewhile(lambda each: each[0] != message.event_id, unsent))
+
+def _are_of(message: Envelope, unsent: Unsent) -> bool:
+    return any(cause == message.event_id for cause, _ in unsent)

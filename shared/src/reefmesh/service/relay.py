@@ -1,31 +1,23 @@
-"""The outbox relay: sends what was committed and never confirmed, when no redelivery will come to heal it.
-
-Needed for units that no broker message caused (a deadline that passed), and for a crash between the broker's confirmation
-and ours. A repeat is harmless: consumers skip what they applied.
-"""
+"""The outbox relay: sends outputs that nobody else will send, because no message of their reef comes any more."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
 
 import structlog
 
-from reefmesh.broker.port import Broker, Publication
+from reefmesh.broker.port import Broker
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service.outbox import send_unsent
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.outbox import OVERDUE_BATCH_LIMIT, Outbox, Unsent
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 
 log = structlog.get_logger()
 
-BATCH_LIMIT: Final = 500
-
 
 class OutboxRelay:
-    """Looks every ``interval`` for outputs older than ``overdue_after``."""
+    """Polls the outbox every ``interval`` for outputs that are older than ``overdue_after``."""
 
     def __init__(
         self,
@@ -36,14 +28,13 @@ class OutboxRelay:
         overdue_after: timedelta = timedelta(seconds=30),
         metrics: Metrics | None = None,
     ) -> None:
-        self._store = store
-        self._broker = broker
+        self._outbox = Outbox(store=store, broker=broker, metrics=metrics)
         self._interval = interval
         self._overdue_after = overdue_after
         self._metrics = metrics
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Relay until ``stop``; a broker or store that is away only delays it."""
+        """Relay until ``stop``. A broker or store that is away only delays it."""
         while not stop.is_set():
             try:
                 await self.relay_once()
@@ -52,21 +43,20 @@ class OutboxRelay:
             await is_set_within(stop, self._interval.total_seconds())
 
     async def relay_once(self) -> int:
-        """Send what is overdue now; returns how many messages that were."""
+        """Send all that is overdue; return how many messages that were. Raises TransientError: the rest is still there."""
         sent = 0
         while overdue := await self._overdue():
-            await send_unsent(overdue, broker=self._broker, store=self._store)
+            await self._outbox.send(overdue)
             sent += len(overdue)
             if self._metrics is not None:
-                self._metrics.count(table.OUTPUTS_RESENT, amount=len(overdue))
                 self._metrics.set(table.OUTPUTS_OVERDUE, 0)
             log.info("outbox relayed", messages=len(overdue))
-            if len(overdue) < BATCH_LIMIT:
+            if len(overdue) < OVERDUE_BATCH_LIMIT:
                 break
         return sent
 
-    async def _overdue(self) -> Sequence[tuple[str, Publication]]:
-        overdue = await self._store.overdue_outputs(self._overdue_after, limit=BATCH_LIMIT)
+    async def _overdue(self) -> Unsent:
+        overdue = await self._outbox.overdue(self._overdue_after)
         if self._metrics is not None:
             self._metrics.set(table.OUTPUTS_OVERDUE, len(overdue))
         return overdue

@@ -6,9 +6,10 @@ from typing import Final, Protocol
 
 from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
-from reefmesh.store.group_commit import Attempt, Batch, BatchResult, GroupCommit
-from reefmesh.store.mesh_rows import SELECT_OUTPUTS, SELECT_REEF_OUTPUTS, cursor_from_json, publication_from_row
-from reefmesh.store.port import CommitResult, Cursor, ReefRow, Row, StoreStatistics, Unit, Value, Write
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.group_commit import Batch, BatchResult, GroupCommit, Try
+from reefmesh.store.mesh_rows import SELECT_REEF_OUTPUTS, cursor_from_json, publication_from_row
+from reefmesh.store.port import CommitResult, ReefRow, Row, StoreStatistics, Unit, Value, Write
 
 SELECT_REEF: Final = """
 SELECT version, cursor_json, state, EXISTS (SELECT 1 FROM mesh_outbox WHERE mesh_outbox.reef_id = mesh_reef.reef_id)
@@ -90,12 +91,6 @@ class DatabaseStore:
     async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
         return bool(await self._database.fetch(_SELECT_APPLIED, (reef_id, inbox, event_id)))
 
-    async def pending_outputs(self, reef_id: str, event_id: str) -> Sequence[Publication]:
-        if self._group_commit.has_forgotten(event_id):
-            return ()
-        rows = await self._database.fetch(SELECT_OUTPUTS, (reef_id, event_id))
-        return tuple(publication_from_row(*row) for row in rows)
-
     async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:
         return self._unforgotten(await self._database.fetch(SELECT_REEF_OUTPUTS, (reef_id,)))
 
@@ -112,7 +107,7 @@ class DatabaseStore:
         )
 
     async def count_attempt(self, inbox: str, event_id: str) -> int:
-        return await self._group_commit.count_attempt(Attempt(inbox, event_id))
+        return await self._group_commit.count_attempt(Try(inbox, event_id))
 
     async def attempts(self, inbox: str, event_id: str) -> int:
         rows = await self.fetch(_SELECT_ATTEMPTS, (inbox, event_id))

@@ -23,7 +23,7 @@ FORGET_RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Try:
     """A try of a message, to be counted."""
 
     inbox: str
@@ -38,7 +38,7 @@ class Batch:
     """
 
     units: Sequence[Unit]
-    attempts: Sequence[Attempt]
+    attempts: Sequence[Try]
     writes: Sequence[Sequence[Write]]
     forgotten: Sequence[str]
     now_us: int
@@ -53,8 +53,8 @@ class BatchResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
-    work: Unit | Attempt | tuple[Write, ...]
+class _Queued:
+    work: Unit | Try | tuple[Write, ...]
     answer: asyncio.Future[Any]
 
 
@@ -69,7 +69,7 @@ class GroupCommit:
         self._write_batch = write_batch
         self._clock = clock
         self._database = database
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Queued] = deque()
         self._forgotten: dict[str, None] = {}
         self._forget_delay_seconds = FORGET_DELAY_SECONDS
         self._wake = asyncio.Event()
@@ -98,7 +98,7 @@ class GroupCommit:
         result: CommitResult = await self._enqueue(unit)
         return result
 
-    async def count_attempt(self, attempt: Attempt) -> int:
+    async def count_attempt(self, attempt: Try) -> int:
         tries: int = await self._enqueue(attempt)
         return tries
 
@@ -128,10 +128,10 @@ class GroupCommit:
             failures=self._failures,
         )
 
-    async def _enqueue(self, work: Unit | Attempt | tuple[Write, ...]) -> Any:
+    async def _enqueue(self, work: Unit | Try | tuple[Write, ...]) -> Any:
         if self._task is None or self._stopping:
             raise StoreUnavailable(f"{self._database} is not open")
-        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
+        waiting = _Queued(work, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()
         return await waiting.answer
@@ -158,10 +158,10 @@ class GroupCommit:
                 return True
         return True
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[_Queued]:
         """Take the oldest work, one unit a reef: a second one is to see what became of the first."""
-        taken: list[_Waiting] = []
-        later: list[_Waiting] = []
+        taken: list[_Queued] = []
+        later: list[_Queued] = []
         reefs: set[str] = set()
         while self._waiting and len(taken) < ITEMS_PER_TRANSACTION_LIMIT:
             each = self._waiting.popleft()
@@ -176,16 +176,16 @@ class GroupCommit:
         self._waiting.extendleft(reversed(later))
         return taken
 
-    async def _write(self, items: Sequence[_Waiting]) -> None:
+    async def _write(self, items: Sequence[_Queued]) -> None:
         units = [each for each in items if isinstance(each.work, Unit)]
-        attempts = [each for each in items if isinstance(each.work, Attempt)]
+        attempts = [each for each in items if isinstance(each.work, Try)]
         writes = [each for each in items if isinstance(each.work, tuple)]
         forgotten = tuple(self._forgotten)
         # Never backwards in one process, so that outputs of one reef grow old in their order.
         self._newest_us = max(self._newest_us, int(self._clock.now().timestamp() * 1_000_000))
         batch = Batch(
             units=[each.work for each in units if isinstance(each.work, Unit)],
-            attempts=[each.work for each in attempts if isinstance(each.work, Attempt)],
+            attempts=[each.work for each in attempts if isinstance(each.work, Try)],
             writes=[each.work for each in writes if isinstance(each.work, tuple)],
             forgotten=forgotten,
             now_us=self._newest_us,
@@ -222,11 +222,11 @@ class GroupCommit:
                 _answer(each, None)
 
 
-def _answer(waiting: _Waiting, value: CommitResult | int | None) -> None:
+def _answer(waiting: _Queued, value: CommitResult | int | None) -> None:
     if not waiting.answer.done():
         waiting.answer.set_result(value)
 
 
-def _refuse(waiting: _Waiting, error: Exception) -> None:
+def _refuse(waiting: _Queued, error: Exception) -> None:
     if not waiting.answer.done():
         waiting.answer.set_exception(error)

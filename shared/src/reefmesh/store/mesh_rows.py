@@ -8,7 +8,8 @@ from pydantic_core import to_json
 
 from reefmesh.broker.port import Publication
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.store.port import Cursor, Unit
+from reefmesh.store.cursor import Cursor
+from reefmesh.store.port import Unit
 
 INBOX_LENGTH: Final = 128
 """Inputs remembered per reef and inbox. The sequence numbers in the cursor skip older repeats; raw telemetry, which has
@@ -16,11 +17,6 @@ none, is repeated by brokers within far fewer messages of one reef than this."""
 
 OutboxRow = tuple[str, str, str, int, int, str, str, bytes, int]
 """event_id, cause_event_id, reef_id, version, position, channel, headers_json, body, created_us."""
-
-SELECT_OUTPUTS: Final = """
-SELECT channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? AND cause_event_id = ? ORDER BY version, position
-"""
-
 
 SELECT_REEF_OUTPUTS: Final = """
 SELECT cause_event_id, channel, headers_json, body FROM mesh_outbox WHERE reef_id = ? ORDER BY version, position

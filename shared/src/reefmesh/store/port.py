@@ -5,12 +5,13 @@ DO UPDATE SET x = excluded.x``, ``BIGINT``/``TEXT``/``DOUBLE PRECISION`` columns
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
 from reefmesh.broker.port import Publication
 from reefmesh.errors import TransientError
+from reefmesh.store.cursor import Cursor
 
 Value = str | int | float | bytes | None
 Row = Sequence[Any]
@@ -35,23 +36,6 @@ class Write:
 
     sql: str
     parameters: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """Where one reef stands in its channels, kept in its row and written with its state.
-
-    ``applied``: subscription -> highest sequence number applied. ``missing``: subscription -> numbers below it that were
-    not (parked, or a gap); ``published``: channel -> last number given. ``parked``: subscription -> how many of this reef's
-    messages wait in its parking; under the policy ``park`` later ones join them until it is back to 0. ``producers``:
-    subscription -> producer id -> event id of its message that was applied last, of the producers heard last.
-    """
-
-    applied: dict[str, int] = field(default_factory=dict)
-    missing: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    published: dict[str, int] = field(default_factory=dict)
-    parked: dict[str, int] = field(default_factory=dict)
-    producers: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +77,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyApplied:
-    """The inbox holds this event; ``outputs`` are those of its outputs that are not known to be out."""
-
-    outputs: Sequence[Publication]
+    """The inbox holds this event. Some of its outputs may still be in the outbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +129,6 @@ class Store(Protocol):
 
     async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
         """Whether the inbox holds this event; it remembers the newest of each reef."""
-        ...
-
-    async def pending_outputs(self, reef_id: str, event_id: str) -> Sequence[Publication]:
-        """The outputs of this input that are not known to be out, in order."""
         ...
 
     async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:

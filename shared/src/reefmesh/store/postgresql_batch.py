@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from reefmesh.store.group_commit import Attempt, Batch, BatchResult
+from reefmesh.store.group_commit import Batch, BatchResult, Try
 from reefmesh.store.mesh_rows import (
     INBOX_LENGTH,
-    SELECT_OUTPUTS,
     OutboxRow,
     cursor_to_json,
     outbox_rows,
-    publication_from_row,
 )
 from reefmesh.store.port import AlreadyApplied, CommitResult, Committed, Stale, Unit
 from reefmesh.store.qmark import numbered
@@ -112,8 +110,7 @@ async def _judge(session: "Session", units: Sequence[Unit]) -> list[CommitResult
     results: list[CommitResult] = []
     for unit, (version, is_applied) in zip(units, await session.fetch(JUDGE, *columns), strict=True):
         if is_applied:
-            outputs = await session.fetch(numbered(SELECT_OUTPUTS), unit.reef_id, unit.event_id)
-            results.append(AlreadyApplied(tuple(publication_from_row(*row) for row in outputs)))
+            results.append(AlreadyApplied())
         elif version != unit.expected_version:
             results.append(Stale(version))
         else:
@@ -148,6 +145,6 @@ async def _mark_and_send(session: "Session", units: Sequence[Unit], now_us: int)
         await session.execute(UPSERT_OUTBOX, *zip(*outputs, strict=True))
 
 
-async def _count(session: "Session", attempt: Attempt) -> int:
+async def _count(session: "Session", attempt: Try) -> int:
     tries: int = await session.fetchval(COUNT_ATTEMPT, attempt.inbox, attempt.event_id)
     return tries

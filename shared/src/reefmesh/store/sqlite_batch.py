@@ -4,14 +4,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from reefmesh.store.group_commit import Attempt, Batch, BatchResult
+from reefmesh.store.group_commit import Batch, BatchResult, Try
 from reefmesh.store.mesh_rows import (
     INBOX_LENGTH,
-    SELECT_OUTPUTS,
     OutboxRow,
     cursor_to_json,
     outbox_rows,
-    publication_from_row,
 )
 from reefmesh.store.port import AlreadyApplied, CommitResult, Committed, Stale, Unit
 from reefmesh.store.write_order import merged
@@ -79,9 +77,7 @@ def write_statements(connection: sqlite3.Connection, batch: Batch) -> BatchResul
 def _judge(connection: sqlite3.Connection, unit: Unit) -> CommitResult:
     version, is_applied = _standing(connection, unit)
     if is_applied:
-        return AlreadyApplied(
-            tuple(publication_from_row(*row) for row in connection.execute(SELECT_OUTPUTS, (unit.reef_id, unit.event_id)))
-        )
+        return AlreadyApplied()
     return Committed(version + 1) if version == unit.expected_version else Stale(version)
 
 
@@ -110,7 +106,7 @@ def _write_units(connection: sqlite3.Connection, units: Sequence[tuple[Unit, int
     connection.executemany(UPSERT_OUTBOX, outputs)
 
 
-def _count(connection: sqlite3.Connection, attempt: Attempt) -> int:
+def _count(connection: sqlite3.Connection, attempt: Try) -> int:
     row = (attempt.inbox, attempt.event_id)
     connection.execute(COUNT_ATTEMPT, row)
     tries: int = connection.execute(SELECT_TRIES, row).fetchone()[0]

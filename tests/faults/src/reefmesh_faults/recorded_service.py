@@ -19,7 +19,7 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.command import run_service
 from reefmesh.service.lifecycle import Background
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.settings import ServiceSettings
 from reefmesh_alerts import bootstrap as alerts
 from reefmesh_alerts.settings import AlertsSettings

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.contracts.channels import ALERTING, ALERTS, QUARANTINE, READINGS, SCORES, SCORING
+from reefmesh.store.cursor import Cursor
 from reefmesh.store.mesh_rows import cursor_from_json
-from reefmesh.store.port import Cursor, Store
+from reefmesh.store.port import Store
 from reefmesh_faults.history import Heard
 from reefmesh_faults.recorder import newest_seqs
 from reefmesh_standalone.mesh import Stores

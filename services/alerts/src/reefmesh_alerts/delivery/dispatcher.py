@@ -12,7 +12,7 @@ from reefmesh.clock import Clock
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_alerts.channels.opening import open_channel
 from reefmesh_alerts.channels.port import Channel

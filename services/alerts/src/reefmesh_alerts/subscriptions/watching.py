@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from reefmesh.errors import ConfigurationError
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh_alerts.subscriptions.entries import ChannelEntry, SubscriptionEntry, SubscriptionsFile
 from reefmesh_alerts.subscriptions.file import CONSOLE_ALONE, read_subscriptions
 

@@ -22,7 +22,7 @@ from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
 from reefmesh.observability.progress import Progress
 from reefmesh.service.backoff import Backoff
-from reefmesh.service.waiting import is_set_within
+from reefmesh.service.stop_event import is_set_within
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,

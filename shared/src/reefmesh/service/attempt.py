@@ -1,0 +1,177 @@
+"""Attempts at a message: tried again until it is settled, parked, or released to be redelivered.
+
+What an attempt has finished (the commit, the verdict "poison") is not done again by the next one; see ``MessageInHand``.
+"""
+
+import asyncio
+from random import Random
+from typing import Any, Final
+
+import structlog
+
+from reefmesh.broker.port import LaneLost
+from reefmesh.errors import PoisonMessage, TransientError
+from reefmesh.observability import table
+from reefmesh.observability.metrics import Metrics
+from reefmesh.observability.progress import Progress
+from reefmesh.observability.tracing import Tracer
+from reefmesh.service.application import BEHIND_PARKED, Application
+from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh.service.crash_guard import CrashGuard
+from reefmesh.service.gap_waiter import EarlierMissing
+from reefmesh.service.message_in_hand import MessageInHand, Outcome
+from reefmesh.service.message_parking import MessageParking
+from reefmesh.service.reef_cache import ReefCache
+from reefmesh.service.stop_event import is_set_within
+from reefmesh.service.worker_limits import WorkerLimits
+from reefmesh.store.port import Store
+
+log = structlog.get_logger()
+
+GAP_WAITS_GROW_LIMIT: Final = 5
+"""Waits before a message is released for a missing one stop growing here (0.8 s): in hand, it keeps the missing one away."""
+
+
+class Attempts:
+    """The attempts of all lanes of one inbox. ``logs_each``: write a debug line for each settled message."""
+
+    def __init__(
+        self,
+        *,
+        inbox: str,
+        application: Application[Any],
+        parking: MessageParking[Any],
+        reefs: ReefCache[Any],
+        store: Store,
+        limits: WorkerLimits,
+        breaker: PoisonBreaker,
+        draining: asyncio.Event,
+        random: Random,
+        metrics: Metrics,
+        progress: Progress,
+        tracer: Tracer | None,
+    ) -> None:
+        self.logs_each = False
+        self._inbox = inbox
+        self._application = application
+        self._parking = parking
+        self._reefs = reefs
+        self._store = store
+        self._limits = limits
+        self._breaker = breaker
+        self._crash_guard = CrashGuard(store=store, inbox=inbox, crash_limit=limits.crash_limit)
+        self._draining = draining
+        self._random = random
+        self._metrics = metrics
+        self._progress = progress
+        self._tracer = tracer
+        self._handling = metrics.histogram(table.HANDLING_SECONDS, inbox)
+        self._settling = metrics.histogram(table.PUBLISH_SECONDS, inbox)
+        metrics.set(table.POISON_BREAKER_OPEN, 0, inbox)
+
+    async def finish(self, in_hand: MessageInHand) -> Outcome:
+        """Attempt until the message has left the lane's hands; return how.
+
+        May wait as long as a fault lasts, with growing waits in between, while the message's reef waits with it. Drain ends a
+        wait, and the message is released: an interrupted attempt is no attempt.
+
+        Raises:
+            TooMuchPoison: the breaker opened; the message was released.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            try:
+                outcome = await self._attempt(in_hand)
+            except LaneLost as lost:
+                log.warning("lane lost its delivery", reason=str(lost))
+                return "released"
+            except EarlierMissing as missing:
+                self._metrics.count(table.RETRIES, self._inbox, type(missing).__name__)
+                log.warning("released until what is missing has come", reason=str(missing), times=missing.times)
+                await self._wait_before_retry(min(missing.times, GAP_WAITS_GROW_LIMIT))
+                await self._release(in_hand)
+                return "released"
+            except TransientError as error:
+                in_hand.attempts += 1
+                self._metrics.count(table.RETRIES, self._inbox, type(error).__name__)
+                self._progress.retrying(self._inbox, in_hand.lane.index, str(error))
+                log.warning("retry", attempt=in_hand.attempts, reason=str(error))
+                if not await self._wait_before_retry(in_hand.attempts):
+                    await self._release(in_hand)
+                    return "released"
+                self._progress.attempting(self._inbox, in_hand.lane.index)
+            else:
+                self._handling.observe(loop.time() - began)
+                return outcome
+
+    async def _attempt(self, in_hand: MessageInHand) -> Outcome:
+        if in_hand.poison is None and not in_hand.is_applied:
+            try:
+                if in_hand.delivery.redelivered and in_hand.attempts == 0:
+                    async with self._crash_guard.trying(in_hand.message):
+                        await self._application.apply(in_hand)
+                else:
+                    await self._application.apply(in_hand)
+            except PoisonMessage as poison:
+                await self._judge_poison(in_hand, poison)
+            except TransientError:
+                raise
+            except Exception as error:  # a bug that one message meets must not stop the lanes of the other reefs
+                log.exception("handler fault", attempt=in_hand.attempts + 1)
+                in_hand.faults += 1
+                if in_hand.faults < self._limits.fault_attempts_limit:
+                    raise TransientError(f"{type(error).__name__}: {error}") from error
+                await self._judge_poison(in_hand, PoisonMessage("handler-fault", f"{type(error).__name__}: {error}"[:500]))
+        if in_hand.poison is not None:
+            await self._parking.park(in_hand, in_hand.poison)
+            return "parked"
+        return await self._settle(in_hand)
+
+    async def _settle(self, in_hand: MessageInHand) -> Outcome:
+        """Send the outputs together with the acknowledgement, then note that they are out."""
+        message, outputs = in_hand.message, in_hand.outputs
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._tracer is not None and outputs:
+            with self._tracer.send(outputs):
+                await in_hand.lane.settle(in_hand.delivery, outputs)
+        else:
+            await in_hand.lane.settle(in_hand.delivery, outputs)
+        self._settling.observe(loop.time() - began)
+        if outputs:
+            for output in outputs:
+                self._metrics.count(table.PUBLISHED, output.channel)
+            self._reefs.outputs_confirmed(message.reef_id, message.event_id)
+            await self._store.outputs_sent([message.event_id])
+        self._breaker.note(poison=False)
+        outcome: Outcome = "duplicate" if in_hand.is_duplicate else "handled"
+        if self.logs_each:
+            log.debug("message settled", outcome=outcome, outputs=[output.message.event_id for output in outputs])
+        return outcome
+
+    async def _judge_poison(self, in_hand: MessageInHand, poison: PoisonMessage) -> None:
+        """Note the verdict; stop the consumer instead if too much is poison."""
+        in_hand.poison = poison
+        if poison.reason == BEHIND_PARKED:
+            return
+        self._breaker.note(poison=True)
+        if self._breaker.open:
+            self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
+            log.error("too much poison, consumer stops", reason=poison.reason, detail=poison.detail)
+            await self._release(in_hand)
+            raise TooMuchPoison(f"{self._inbox} stopped: too many messages are poison, the last by {poison}")
+
+    async def _wait_before_retry(self, attempt: int) -> bool:
+        """Wait for the backoff; return False as soon as the worker drains."""
+        delay_seconds = self._limits.backoff.delay_seconds(attempt, self._random)
+        return not await is_set_within(self._draining, delay_seconds)
+
+    async def _release(self, in_hand: MessageInHand) -> None:
+        try:
+            if in_hand.delivery.redelivered:
+                await self._store.forget_attempts(self._inbox, in_hand.message.event_id)
+            await in_hand.lane.release(in_hand.delivery)
+        except TransientError as error:
+            # The broker is away: it redelivers by itself what was never acknowledged.
+            log.info("not released, the broker redelivers", reason=str(error))

@@ -1,0 +1,141 @@
+"""A reef's cursor: which of its messages were applied, are missing or are parked, and which numbers it has given out.
+
+Message numbers (``seq``) count per reef and channel from 1 without a gap. An *inbox* is the name of the subscription that the
+message came from, or of whatever else caused a unit of work.
+
+The steps that every message takes, ``advance`` in order, ``note_producer`` and ``next_seqs``, construct the new cursor field
+by field: ``dataclasses.replace`` takes four times as long.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope
+
+FIRST_SEQ_LIMIT: Final = 16
+"""A late subscription starts mid-sequence. If the first number that it receives is at most this, its predecessors are assumed
+to be missing; if it is higher, they are assumed to have been published before the subscription existed."""
+
+PRODUCERS_LIMIT: Final = 16
+"""Producers of raw telemetry remembered per reef and inbox; the producer that was silent for longest is forgotten first."""
+
+PRODUCER_ID_LENGTH: Final = 64
+"""Characters. A producer with a longer id is not remembered."""
+
+MISSING_LIMIT: Final = 1_000
+"""Numbers remembered as missing per reef and inbox; the lowest are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Kept in the reef's row and written together with its state; a step returns a new cursor.
+
+    ``applied``: inbox -> highest number applied. ``missing``: inbox -> lower numbers that were not applied (parked, or a gap).
+    ``published``: channel -> last number given out. ``parked``: inbox -> how many of this reef's messages are parked; under the
+    policy ``park`` later messages of the reef are parked too until this is back to 0. ``producers``: inbox -> producer id ->
+    event id of the producer's message that was applied last, the most recent producer last.
+    """
+
+    applied: dict[str, int] = field(default_factory=dict)
+    missing: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
+    parked: dict[str, int] = field(default_factory=dict)
+    producers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def is_applied(self, inbox: str, seq: int | None) -> bool:
+        """Return whether the message with this number was applied; False without a number (then the inbox table knows)."""
+        return seq is not None and seq <= self.applied.get(inbox, 0) and seq not in self.missing.get(inbox, ())
+
+    def is_missing(self, inbox: str, seq: int) -> bool:
+        return seq in self.missing.get(inbox, ())
+
+    def is_late(self, inbox: str, seq: int | None) -> bool:
+        """Return whether a higher number was applied before this one."""
+        return seq is not None and seq <= self.applied.get(inbox, 0)
+
+    def missing_before(self, inbox: str, seq: int | None) -> int:
+        """Return how many numbers below ``seq`` were neither applied nor skipped before."""
+        if seq is None:
+            return 0
+        applied = self.applied.get(inbox)
+        if applied is None:
+            return seq - 1 if seq <= FIRST_SEQ_LIMIT else 0
+        return max(0, seq - applied - 1)
+
+    def follows_unapplied(self, inbox: str, message: Envelope) -> bool:
+        """Return whether the message names a predecessor that is not the last applied message of its producer.
+
+        The predecessor may have been applied all the same, earlier: the inbox table knows.
+        """
+        follows = message.headers.get(FOLLOWS)
+        return follows is not None and self.producers.get(inbox, {}).get(message.headers.get(PRODUCER_ID, "")) != follows
+
+    def has_parked(self, inbox: str) -> bool:
+        return self.parked.get(inbox, 0) > 0
+
+    def advance(self, inbox: str, seq: int | None) -> "Cursor":
+        """Return the cursor after ``seq`` was applied; the numbers that it skips become missing."""
+        if seq is None:
+            return self
+        applied = self.applied.get(inbox, 0)
+        missing = self.missing.get(inbox, ())
+        if seq == applied + 1:
+            return Cursor(
+                applied={**self.applied, inbox: seq},
+                missing=self.missing,
+                published=self.published,
+                parked=self.parked,
+                producers=self.producers,
+            )
+        if seq > applied:
+            skipped = tuple(range(max(applied + 1, seq - MISSING_LIMIT), seq))
+            missing = (*missing, *skipped)[-MISSING_LIMIT:]
+            return replace(self, applied={**self.applied, inbox: seq}, missing={**self.missing, inbox: missing})
+        left = tuple(number for number in missing if number != seq)
+        return replace(self, missing={**self.missing, inbox: left})
+
+    def note_producer(self, inbox: str, message: Envelope) -> "Cursor":
+        """Return the cursor with this message as the last one of its producer that was applied or parked."""
+        producer_id = message.headers.get(PRODUCER_ID, "")
+        if not 0 < len(producer_id) <= PRODUCER_ID_LENGTH:
+            return self
+        last = dict(self.producers.get(inbox, {}))
+        last.pop(producer_id, None)
+        last[producer_id] = message.event_id  # inserted last: the most recent
+        if len(last) > PRODUCERS_LIMIT:
+            del last[next(iter(last))]
+        return Cursor(
+            applied=self.applied,
+            missing=self.missing,
+            published=self.published,
+            parked=self.parked,
+            producers={**self.producers, inbox: last},
+        )
+
+    def park(self, inbox: str, seq: int | None) -> "Cursor":
+        """Return the cursor after ``seq`` was parked: skipped, remembered as missing, counted as parked."""
+        parked = {**self.parked, inbox: self.parked.get(inbox, 0) + 1}
+        if seq is None or self.is_missing(inbox, seq):
+            return replace(self, parked=parked)
+        skipped = self.advance(inbox, seq)
+        missing = (*skipped.missing.get(inbox, ()), seq)[-MISSING_LIMIT:]
+        return replace(skipped, missing={**skipped.missing, inbox: missing}, parked=parked)
+
+    def unpark(self, inbox: str) -> "Cursor":
+        """Return the cursor after one message was replayed from the parking and applied."""
+        left = self.parked.get(inbox, 0) - 1
+        parked = {name: count for name, count in self.parked.items() if name != inbox}
+        return replace(self, parked={**parked, inbox: left} if left > 0 else parked)
+
+    def next_seqs(self, channel: str, count: int) -> "tuple[Cursor, range]":
+        """Return the cursor after ``count`` numbers of ``channel`` were given out, and those numbers."""
+        last = self.published.get(channel, 0)
+        numbers = range(last + 1, last + 1 + count)
+        after = Cursor(
+            applied=self.applied,
+            missing=self.missing,
+            published={**self.published, channel: last + count},
+            parked=self.parked,
+            producers=self.producers,
+        )
+        return after, numbers

@@ -1,0 +1,61 @@
+"""Attempts at a message: tried again, parked after its limits, or stopped when too much is poison."""
+
+import pytest
+
+from reefmesh.contracts import channels
+from reefmesh.errors import PoisonMessage, TransientError
+from reefmesh.observability import table
+from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh_components.worker_bench import INBOX, Collector, WorkerBench, running
+
+
+async def test_transient_fault_holds_its_reef_and_no_other(bench: WorkerBench) -> None:
+    """Law 8: retried in its lane while the reef waits; law 2: the others flow."""
+
+    def act(text: str, attempt: int) -> None:
+        if text == "a0" and attempt <= 4:
+            raise TransientError("not yet")
+
+    handler = Collector(act)
+    await bench.send("a", "a0", "a1")
+    await bench.send("b", "b0")
+    async with running(bench.worker(handler)):
+        out = await bench.received(3)
+    assert [message.body for message in out if message.reef_id == "a"] == [b"a0", b"a1"]
+    assert handler.attempts == {"a0": 5, "a1": 1, "b0": 1}
+    assert bench.metrics.value(table.RETRIES, INBOX, "TransientError") == 4
+    assert await bench.parked() == []
+
+
+async def test_handler_that_always_fails_on_a_message_parks_it_after_its_attempts(bench: WorkerBench) -> None:
+    """Law 8: a bug that one message meets is tried as often as is set, then parked with the bug's own words."""
+
+    def act(text: str, attempt: int) -> None:
+        if text == "a0":
+            raise ZeroDivisionError("of the tests")
+
+    handler = Collector(act)
+    await bench.send("a", "a0", "a1")
+    async with running(bench.worker(handler, fault_attempts_limit=3)):
+        await bench.received(1)
+        await bench.until_parked(1)
+    assert handler.attempts == {"a0": 3, "a1": 1}
+    (only,) = await bench.broker.parking(channels.SCORING).list()
+    assert (only.reason, only.detail) == ("handler-fault", "ZeroDivisionError: of the tests")
+
+
+async def test_too_much_poison_stops_the_consumer_instead_of_parking_everything(bench: WorkerBench) -> None:
+    """Law 8: when most is poison the fault is not the messages'; what was not parked stays in the queue."""
+
+    def act(text: str, attempt: int) -> None:
+        raise PoisonMessage("bad-body", text)
+
+    handler = Collector(act)
+    await bench.send("a", *(f"a{number}" for number in range(30)))
+    breaker = PoisonBreaker(ratio=0.5, window=20, minimum=10)
+    with pytest.raises(TooMuchPoison, match="too many messages are poison"):
+        await bench.worker(handler, breaker=breaker).run()
+    assert len(await bench.parked()) == 9
+    async with running(bench.worker(Collector())):
+        out = await bench.received(21)
+    assert [message.body.decode() for message in out] == [f"a{number}" for number in range(9, 30)]
