@@ -22,8 +22,8 @@ from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import look_at_deadlines, next_deadline_us
 from reefmesh_alerts.domain.transition import microseconds
 from reefmesh_alerts.handler import AlertsHandler
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import move_deadline, record
-from reefmesh_alerts.subscriptions.watching import Subscriptions
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ class Ticker:
         broker: Broker,
         clock: Clock,
         handler: AlertsHandler,
-        subscriptions: Subscriptions,
+        recipients: Recipients,
         heat_opens_at: int = DEFAULT_OPENS_AT,
         interval_seconds: float = 1.0,
         grace_seconds: float = 30.0,
@@ -57,7 +57,7 @@ class Ticker:
         self._broker = broker
         self._clock = clock
         self._handler = handler
-        self._subscriptions = subscriptions
+        self._recipients = recipients
         self._heat_opens_at = heat_opens_at
         self._interval_seconds = interval_seconds
         self._grace_seconds = grace_seconds
@@ -95,7 +95,7 @@ class Ticker:
         deadline_us = next_deadline_us(watch)
         now = self._clock.now()
         watch, transitions = look_at_deadlines(watch, now=now, heat_opens_at=self._heat_opens_at)
-        watch, writes, outputs = record(reef_id, watch, transitions, raised_at=now, subscriptions=self._subscriptions.entries)
+        watch, writes, outputs = record(reef_id, watch, transitions, raised_at=now, recipients=self._recipients.entries)
         watch, moved = move_deadline(reef_id, watch)
         event_id = event_id_of(f"tick/{reef_id}", f"{row.version}/{deadline_us}")
         cursor, publications = address(

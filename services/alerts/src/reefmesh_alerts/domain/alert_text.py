@@ -71,11 +71,11 @@ def describe(alert: Alert) -> str:
     return "".join(_printable(line) + "\n" for line in lines)
 
 
-def summarise_digest(alerts: Sequence[Alert], *, subscription: str) -> str:
+def summarise_digest(alerts: Sequence[Alert], *, recipient: str) -> str:
     """Return a digest's one line."""
     reefs = len({alert.reef_id for alert in alerts})
     counted = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
-    return plain(f"reefmesh digest for {subscription}: {counted} at {reefs} {'reef' if reefs == 1 else 'reefs'}")
+    return plain(f"reefmesh digest for {recipient}: {counted} at {reefs} {'reef' if reefs == 1 else 'reefs'}")
 
 
 def age(seconds: float) -> str:

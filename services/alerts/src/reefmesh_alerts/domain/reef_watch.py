@@ -16,7 +16,7 @@ from reefmesh_alerts.domain.heat import (
     forget_days_after,
     judge_days,
 )
-from reefmesh_alerts.domain.sensor_fault import judge_channels
+from reefmesh_alerts.domain.sensor_fault import judge_sensors
 from reefmesh_alerts.domain.transition import Transition, microseconds
 
 
@@ -59,7 +59,7 @@ def judge_score(
         buoy_id = buoy.facts.buoy_id
         judged, changes = judge_buoy(buoys.get(buoy_id), buoy, heard_us=heard_us, newest=newest)
         transitions += changes
-        buoys[buoy_id], changes = judge_channels(judged, buoy, score.latest)
+        buoys[buoy_id], changes = judge_sensors(judged, buoy, score.latest)
         transitions += changes
     return (
         ReefWatch(
