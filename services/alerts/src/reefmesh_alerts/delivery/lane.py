@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Final, Literal, assert_never
 from uuid import uuid4
 
 import structlog
@@ -36,6 +36,9 @@ TAKEN_AT_ONCE: Final = 100
 
 ORPHAN_AFTER: Final = timedelta(hours=1)
 ORPHAN_LOOK: Final = timedelta(minutes=1)
+CountedOutcome = Literal["delivered", "retrying", "failed", "expired", "suppressed"]
+"""The outcomes that ``table.DELIVERIES`` counts."""
+
 NO_LONGER_THERE: Final = "its recipient is no longer in the file"
 
 
@@ -153,6 +156,8 @@ class TargetLane:
                 await self._ledger.settle(taken, together, "failed", at=now, attempted=True, note=reason)
                 self._count("failed", len(together))
                 log.error("alert not delivered, given up", reason=reason, **facts)
+            case _:
+                assert_never(result)
 
     async def _leave_orphans(self, taken: Taken, together: Sequence[TakenDelivery], now: datetime) -> None:
         """Another process may have read a newer file than this one, so wait a while before giving the deliveries up."""
@@ -164,7 +169,7 @@ class TargetLane:
         if kept:
             await self._ledger.postpone(taken, kept, until=now + ORPHAN_LOOK, attempted=False, note=NO_LONGER_THERE)
 
-    def _count(self, outcome: str, deliveries: int) -> None:
+    def _count(self, outcome: CountedOutcome, deliveries: int) -> None:
         self._metrics.count(table.DELIVERIES, self.entry.name, outcome, amount=deliveries)
 
 

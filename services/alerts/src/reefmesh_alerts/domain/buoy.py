@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal, assert_never
 
-from reefmesh.contracts.alerts import Kind
 from reefmesh.contracts.scores import BuoyHealth
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
-from reefmesh_alerts.domain.severity import EPISODE
+from reefmesh_alerts.domain.severity import CLOSED, OPEN
 from reefmesh_alerts.domain.transition import Evidence, Transition, instant_of, microseconds
 
 DRIFT_BACK_RATIO: Final = 0.8
@@ -18,13 +17,23 @@ BATTERY_BACK_VOLTS_RATIO: Final = 1.03
 BATTERY_BACK_PERCENT_POINTS: Final = 5.0
 """A battery episode closes this far above its limit: the voltage rises a little whenever the radio is off."""
 
-STATES: Final[dict[Kind, tuple[str, str]]] = {
-    "buoy_silent": ("reporting", "silent"),
-    "buoy_drift": ("moored", "adrift"),
-    "buoy_battery": ("charged", "low"),
-    "sensor_fault": ("working", "faulty"),
-}
-"""Kind -> the state of its subject without an open episode, and with one."""
+BuoyKind = Literal["buoy_silent", "buoy_drift", "buoy_battery", "sensor_fault"]
+"""The alert kinds about one buoy."""
+
+
+def states_of_buoy(kind: BuoyKind) -> tuple[str, str]:
+    """Return the subject's state without an open episode of this kind, and its state with one."""
+    match kind:
+        case "buoy_silent":
+            return "reporting", "silent"
+        case "buoy_drift":
+            return "moored", "adrift"
+        case "buoy_battery":
+            return "charged", "low"
+        case "sensor_fault":
+            return "working", "faulty"
+        case _:
+            assert_never(kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +103,15 @@ def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWat
     """Open an episode of silence when the buoy's deadline has passed."""
     if watch.silent_after_us is None or now_us < watch.silent_after_us:
         return watch, []
-    kept, missed = STATES["buoy_silent"]
+    reporting, silent = states_of_buoy("buoy_silent")
     seen_at = instant_of(watch.last_seen_us)
     transition = Transition(
         kind="buoy_silent",
         change="opened",
-        from_state=kept,
-        to_state=missed,
-        severity=EPISODE["open"],
-        worst_severity=EPISODE["open"],
+        from_state=reporting,
+        to_state=silent,
+        severity=OPEN,
+        worst_severity=OPEN,
         occurred_at=instant_of(watch.silent_after_us),
         evidence_at=seen_at,
         stands=True,
@@ -114,18 +123,18 @@ def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWat
 
 
 def episode(
-    kind: Kind, buoy: BuoyHealth, *, opens: bool, evidence: Evidence, quantity: str = "", at: datetime | None = None
+    kind: BuoyKind, buoy: BuoyHealth, *, opens: bool, evidence: Evidence, quantity: str = "", at: datetime | None = None
 ) -> Transition:
     """Return the beginning or the end of an episode of this buoy, or of its sensor of one ``quantity``."""
     buoy_id = buoy.facts.buoy_id
-    closed, opened = STATES[kind]
+    closed, opened = states_of_buoy(kind)
     return Transition(
         kind=kind,
         change="opened" if opens else "closed",
         from_state=closed if opens else opened,
         to_state=opened if opens else closed,
-        severity=EPISODE["open" if opens else "closed"],
-        worst_severity=EPISODE["open"],
+        severity=OPEN if opens else CLOSED,
+        worst_severity=OPEN,
         occurred_at=at or buoy.last_seen_at,
         evidence_at=at or buoy.last_seen_at,
         stands=opens,

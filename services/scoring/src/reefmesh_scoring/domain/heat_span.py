@@ -7,7 +7,7 @@ accumulation and the 7 days of the published level: about a hundred days, howeve
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh.contracts.scores import HeatStatus
+from reefmesh.contracts.scores import DaySource, HeatStatus
 from reefmesh_scoring.domain.heat_stress import (
     COVERAGE_DAYS_MINIMUM,
     DHW_DAYS,
@@ -15,7 +15,6 @@ from reefmesh_scoring.domain.heat_stress import (
     LEVEL_DAYS,
     STRESS_E4,
     DayHeat,
-    Source,
     between_e4,
     level_of,
 )
@@ -141,7 +140,7 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
             continue
         level_7day_max = max(levels[-LEVEL_DAYS:])
         count = stretch.readings[index] if is_real else 0
-        source: Source
+        source: DaySource
         if sst_e4 == NO_VALUE:
             source = "missing"
         elif not is_real:

@@ -14,7 +14,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from reefmesh.contracts.scores import HeatStatus, Level
+from reefmesh.contracts.scores import DaySource, HeatStatus, Level
 from reefmesh_scoring.domain.fixed_point import E4
 
 EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -40,7 +40,6 @@ _LEVEL_FROM_E4_DAYS: Final = (
 )
 
 RealSource = Literal["night", "whole_day"]
-Source = Literal["night", "whole_day", "filled", "missing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ class DayHeat(NamedTuple):
     """Heat stress on one day. A tuple, because a late reading compares and writes a hundred of them."""
 
     day: int
-    source: Source
+    source: DaySource
     readings: int
     sst_e4: int | None
     hotspot_e4: int | None
@@ -151,7 +150,7 @@ def score_days(days: Sequence[DayRecord], mmm_e4: int | None, accuracy_e4: int) 
                 hotspot_e4 = sst_e4 - mmm_e4
                 levels[day] = level_of(hotspot_e4, dhw)
         record = records.get(day)
-        source: Source = "missing"
+        source: DaySource = "missing"
         if day in real and record is not None:
             source = record.source
         elif day in filled:
