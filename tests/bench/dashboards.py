@@ -44,14 +44,14 @@ DAYS: Final = 120
 BACKLOG_TIMEOUT_SECONDS: Final = 120
 SETTLING_SECONDS: Final = 45
 SUBSCRIPTIONS: Final = """
-[[channel]]
+[[target]]
 name = "log"
 type = "console"
 
 [[subscription]]
 name = "all"
-channels = ["log"]
-data_age_limit_hours = 0  # the past is told too
+targets = ["log"]
+data_age_limit_hours = 0  # also alerts on old data
 """
 GRID_COLUMNS: Final = 24
 INCHES: Final = (0.6, 0.33)

@@ -225,8 +225,8 @@ def test_compose_file_mounts_what_is_in_the_repository(name: str, service: dict[
 @pytest.mark.parametrize("file", sorted((DOCKER / "subscriptions").glob("*.toml")), ids=lambda path: path.name)
 def test_subscriptions_of_the_compose_file_are_taken_by_the_alerts_service(file: Path) -> None:
     """What users start from is right."""
-    from reefmesh_alerts.subscriptions.entries import SubscriptionsFile
+    from reefmesh_alerts.recipients.entries import SubscriptionsFile
 
     content = SubscriptionsFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    known = {channel.name for channel in content.channel}
-    assert {name for each in content.subscription for name in each.channels} <= known
+    known = {target.name for target in content.target}
+    assert {name for each in content.subscription for name in each.targets} <= known

@@ -43,7 +43,7 @@ def files(tmp_path: Path) -> Path:
     (folder / "settings.toml").write_text("lanes = 8\nlains = 9\n")
     (folder / "service.toml").write_text("[ingest]\nlanes = 0\n")
     (folder / "register.toml").write_text('[[reef]]\nid = "a"\nname = "A"\nlatitude_degrees = 95\nlongitude_degrees = 1\n')
-    (folder / "subscriptions.toml").write_text('[[subscription]]\nname = "me"\nwho = "me"\nchannels = ["pigeon"]\n')
+    (folder / "subscriptions.toml").write_text('[[subscription]]\nname = "me"\nwho = "me"\ntargets = ["pigeon"]\n')
     return folder
 
 
@@ -60,7 +60,7 @@ MISTAKES: Final = {
     "store of another kind": (("up", "--store", "mysql://host/db"), {}, "--store is 'mysql://host/db'; set it to a PostgreSQL"),
     "subscriptions file absent": (("up",), {"REEFMESH_SUBSCRIPTIONS_FILE": "{files}/none"}, "cannot be read"),
     "subscriptions file binary": (("up",), {"REEFMESH_SUBSCRIPTIONS_FILE": "{files}/binary"}, "not UTF-8"),
-    "subscription to no channel": (("up",), {"REEFMESH_SUBSCRIPTIONS_FILE": "{files}/subscriptions.toml"}, "pigeon"),
+    "recipient without its target": (("up",), {"REEFMESH_SUBSCRIPTIONS_FILE": "{files}/subscriptions.toml"}, "pigeon"),
     "payload absent": (("send", "{files}/none", "--format", "telemetry", "--buoy", "a"), {}, "no such file"),
     "payload a folder": (("send", "{files}", "--format", "telemetry", "--buoy", "a"), {}, "is a directory"),
     "payload empty": (("send", "-", "--lines", "--format", "telemetry", "--buoy", "a"), {}, "nothing to send"),

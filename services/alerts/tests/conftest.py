@@ -34,8 +34,8 @@ from reefmesh.store.connect import open_store
 from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_alerts.bootstrap import MIGRATIONS
 from reefmesh_alerts.handler import AlertsHandler
-from reefmesh_alerts.subscriptions.entries import SubscriptionsFile
-from reefmesh_alerts.subscriptions.watching import Subscriptions
+from reefmesh_alerts.recipients.entries import SubscriptionsFile
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.ticker import Ticker
 
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -143,11 +143,9 @@ class AlertsBench:
         self.broker = broker
         self.clock = ManualClock(START)
         self.metrics = Metrics("alerts")
-        self.subscriptions = Subscriptions(None) if file is None else Subscriptions.fixed(file)
-        self.handler = AlertsHandler(clock=self.clock, subscriptions=self.subscriptions)
-        self.ticker = Ticker(
-            store=store, broker=broker, clock=self.clock, handler=self.handler, subscriptions=self.subscriptions
-        )
+        self.recipients = Recipients(None) if file is None else Recipients.fixed(file)
+        self.handler = AlertsHandler(clock=self.clock, recipients=self.recipients)
+        self.ticker = Ticker(store=store, broker=broker, clock=self.clock, handler=self.handler, recipients=self.recipients)
         self.sent = 0
 
     async def send(self, score: ReefScore, *, produced_at: datetime | None = None, event_id: str | None = None) -> list[Alert]:

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reefmesh_alerts import queries
-from reefmesh_alerts.channels.port import Notice, SendResult, Sent
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
-from reefmesh_alerts.subscriptions.entries import ConsoleEntry, Digest, SubscriptionEntry, SubscriptionsFile
+from reefmesh_alerts.recipients.entries import Digest, RecipientEntry, SubscriptionsFile
+from reefmesh_alerts.targets.entries import ConsoleEntry
+from reefmesh_alerts.targets.port import Notice, SendResult, Sent
 from reefmesh_alerts.ticker import Ticker
 
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import AlertsBench, Samples
 
 FILE = SubscriptionsFile(
-    channel=[ConsoleEntry(type="console", name="pager", concurrency=3), ConsoleEntry(type="console", name="paper")],
+    target=[ConsoleEntry(type="console", name="pager", concurrency=3), ConsoleEntry(type="console", name="paper")],
     subscription=[
-        SubscriptionEntry(name="at-once", channels=["pager"], minimum={"heat": 2}),
-        SubscriptionEntry(name="daily", channels=["paper"], digest=Digest(at="07:00", timezone="UTC")),
+        RecipientEntry(name="at-once", targets=["pager"], minimum={"heat": 2}),
+        RecipientEntry(name="daily", targets=["paper"], digest=Digest(at="07:00", timezone="UTC")),
     ],
 )
 
@@ -66,14 +67,14 @@ async def test_alerts_from_score_to_people(any_bench: AlertsBench, samples: type
         return Dispatcher(
             store=bench.store,
             clock=bench.clock,
-            subscriptions=bench.subscriptions,
+            recipients=bench.recipients,
             metrics=bench.metrics,
             opener=lambda _: tray,
         )
 
     def ticker() -> Ticker:
         return Ticker(
-            store=bench.store, broker=bench.broker, clock=bench.clock, handler=bench.handler, subscriptions=bench.subscriptions
+            store=bench.store, broker=bench.broker, clock=bench.clock, handler=bench.handler, recipients=bench.recipients
         )
 
     await asyncio.gather(*(dispatcher().deliver_due() for _ in range(3)))
@@ -110,7 +111,7 @@ async def test_what_nobody_takes_expires_once(any_bench: AlertsBench, samples: t
     dispatcher = Dispatcher(
         store=bench.store,
         clock=bench.clock,
-        subscriptions=bench.subscriptions,
+        recipients=bench.recipients,
         metrics=bench.metrics,
         opener=lambda _: Tray(),
     )

@@ -50,7 +50,7 @@ async def test_ledger_episode_and_delivery_are_written_with_the_alert(bench: Ale
 
     assert [alert] == exported
     assert ("heat", "Alert Level 1", 3, alert.alert_id) == (episode.kind, episode.state, episode.severity, episode.alert_id)
-    assert ("console", "pending", alert.alert_id) == (delivery.channel, delivery.status, delivery.alert_id)
+    assert ("console", "pending", alert.alert_id) == (delivery.target, delivery.status, delivery.alert_id)
     assert {"console": {"pending": 1}} == await queries.count_deliveries(bench.store)
 
 

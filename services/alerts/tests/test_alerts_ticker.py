@@ -92,9 +92,7 @@ async def test_several_processes_that_look_at_once_raise_one_alert(bench: Alerts
     for number in range(100):
         await bench.send(samples.score(buoys=[samples.buoy()], reef_id=f"reef-{number}"))
     others = [
-        Ticker(
-            store=bench.store, broker=bench.broker, clock=bench.clock, handler=bench.handler, subscriptions=bench.subscriptions
-        )
+        Ticker(store=bench.store, broker=bench.broker, clock=bench.clock, handler=bench.handler, recipients=bench.recipients)
         for _ in range(3)
     ]
     bench.clock.advance(2 * HOUR)
@@ -184,7 +182,7 @@ async def test_nobody_is_called_silent_while_scores_wait_to_be_heard(bench: Aler
         broker=broker,  # type: ignore[arg-type]  # it has what a ticker asks of a broker
         clock=bench.clock,
         handler=bench.handler,
-        subscriptions=bench.subscriptions,
+        recipients=bench.recipients,
         interval_seconds=0.001,
         grace_seconds=0,
     )

@@ -14,7 +14,7 @@ from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import LatestValue
 from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
 from reefmesh_alerts.domain.schedule import silent_after_us
-from reefmesh_alerts.domain.sensor_fault import CHANNELS_LIMIT, judge_channels
+from reefmesh_alerts.domain.sensor_fault import SENSORS_LIMIT, judge_sensors
 from reefmesh_alerts.domain.transition import Transition, instant_of, microseconds
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class TestSensorFault:
         found: list[tuple[int, str, str]] = []
         for number, (faults, value) in enumerate(reports):
             latest = {} if value is None else {TEMPERATURE: value}
-            watch, transitions = judge_channels(watch, samples.buoy(faults=faults), latest)
+            watch, transitions = judge_sensors(watch, samples.buoy(faults=faults), latest)
             found += [(number, each.subject, each.change) for each in transitions]
         return found
 
@@ -218,7 +218,7 @@ class TestSensorFault:
 
         assert [(2, f"b1/{TEMPERATURE}", "opened")] == found
 
-    def test_channels_watched_are_bounded(self, samples: type[Samples]) -> None:
-        faults = {f"channel-{number}": "broken" for number in range(CHANNELS_LIMIT + 10)}
+    def test_sensors_watched_are_bounded(self, samples: type[Samples]) -> None:
+        faults = {f"sensor-{number}": "broken" for number in range(SENSORS_LIMIT + 10)}
 
-        assert len(self.judge(samples, [(faults, None)])) == CHANNELS_LIMIT
+        assert len(self.judge(samples, [(faults, None)])) == SENSORS_LIMIT

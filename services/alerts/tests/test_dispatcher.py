@@ -1,4 +1,4 @@
-"""From the ledger to people: leases, retries, crashes, quiet hours, digests, and channels that do not hold up one another."""
+"""From the ledger to people: leases, retries, crashes, quiet hours, digests, and targets that do not hold up one another."""
 
 from __future__ import annotations
 
@@ -16,18 +16,11 @@ from reefmesh.observability import table
 from reefmesh.service.backoff import Backoff
 from reefmesh.store.port import StoreUnavailable, Write
 from reefmesh_alerts import queries
-from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
 from reefmesh_alerts.delivery.lane import BEGIN_WITHIN, LEASE_MARGIN, DeliveryLimits
-from reefmesh_alerts.subscriptions.entries import (
-    ChannelEntry,
-    ConsoleEntry,
-    Digest,
-    QuietHours,
-    SubscriptionEntry,
-    SubscriptionsFile,
-    WebhookEntry,
-)
+from reefmesh_alerts.recipients.entries import Digest, QuietHours, RecipientEntry, SubscriptionsFile
+from reefmesh_alerts.targets.entries import ConsoleEntry, TargetEntry, WebhookEntry
+from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
 
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import AlertsBench, Samples
@@ -36,7 +29,7 @@ LIMITS = DeliveryLimits(attempts=3, backoff=Backoff(first_seconds=10, max_second
 
 
 class Recorder:
-    """A channel that keeps what it is given and answers from a list; then it takes everything."""
+    """A target that keeps what it is given and answers from a list; then it takes everything."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -67,20 +60,20 @@ class Recorder:
 
 
 def file(*names: str, **subscription: Any) -> SubscriptionsFile:
-    """One subscription to everything over channels of these names."""
+    """One recipient of everything, over targets of these names."""
     names = names or ("pager",)
-    channels: list[ChannelEntry] = [ConsoleEntry(type="console", name=name, concurrency=4) for name in names]
-    facts: dict[str, Any] = {"name": "harbour", "channels": list(names)}
-    return SubscriptionsFile(channel=channels, subscription=[SubscriptionEntry(**(facts | subscription))])
+    targets: list[TargetEntry] = [ConsoleEntry(type="console", name=name, concurrency=4) for name in names]
+    facts: dict[str, Any] = {"name": "harbour", "targets": list(names)}
+    return SubscriptionsFile(target=targets, subscription=[RecipientEntry(**(facts | subscription))])
 
 
 class Post:
-    """A bench with a dispatcher, and the recorders behind its channels."""
+    """A bench with a dispatcher, and the recorders behind its targets."""
 
     def __init__(self, bench: AlertsBench) -> None:
         self.bench = bench
-        self.channels: dict[str, Recorder] = {}
-        self.opened: list[ChannelEntry] = []
+        self.targets: dict[str, Recorder] = {}
+        self.opened: list[TargetEntry] = []
         self.dispatcher = self.another()
 
     def another(self, **changes: Any) -> Dispatcher:
@@ -88,7 +81,7 @@ class Post:
         parts: dict[str, Any] = {
             "store": self.bench.store,
             "clock": self.bench.clock,
-            "subscriptions": self.bench.subscriptions,
+            "recipients": self.bench.recipients,
             "metrics": self.bench.metrics,
             "random": Random(1),
             "opener": self._open,
@@ -98,14 +91,14 @@ class Post:
         return Dispatcher(**(parts | changes))
 
     def __getitem__(self, name: str) -> Recorder:
-        return self.channels.setdefault(name, Recorder())
+        return self.targets.setdefault(name, Recorder())
 
-    def _open(self, entry: ChannelEntry) -> Recorder:
+    def _open(self, entry: TargetEntry) -> Recorder:
         self.opened.append(entry)
         return self[entry.name]
 
     async def rows(self) -> list[tuple[str, str, int]]:
-        return sorted((row.channel, row.status, row.attempts) for row in await queries.list_deliveries(self.bench.store))
+        return sorted((row.target, row.status, row.attempts) for row in await queries.list_deliveries(self.bench.store))
 
     async def raise_alerts(self, samples: type[Samples], count: int = 1, level: int = 3) -> None:
         """One alert each at so many reefs."""
@@ -113,8 +106,8 @@ class Post:
             day = [samples.day(-1, 0), samples.day(0, level)]
             await self.bench.send(samples.score(days=day, reef_id=f"reef-{number:03}"))
 
-    def counted(self, outcome: str, channel: str = "pager") -> float:
-        return self.bench.metrics.value(table.DELIVERIES, channel, outcome)
+    def counted(self, outcome: str, target: str = "pager") -> float:
+        return self.bench.metrics.value(table.DELIVERIES, target, outcome)
 
 
 @pytest.fixture
@@ -164,7 +157,7 @@ async def test_failures_are_retried_later_and_later_under_one_key_then_given_up(
 
 async def test_refusal_is_final(posts: Callable[..., Any], samples: type[Samples]) -> None:
     post: Post = await posts()
-    post["pager"].answers = [Refused(reason="no such number")]
+    post["pager"].answers = [Rejected(reason="no such number")]
     await post.raise_alerts(samples)
 
     await post.dispatcher.deliver_due()
@@ -263,7 +256,7 @@ async def test_two_processes_share_the_work_and_nothing_goes_out_twice(
     assert [("pager", "sent", 1)] * 40 == await post.rows()
 
 
-async def test_concurrency_of_a_channel_is_bounded(posts: Callable[..., Any], samples: type[Samples]) -> None:
+async def test_concurrency_of_a_target_is_bounded(posts: Callable[..., Any], samples: type[Samples]) -> None:
     post: Post = await posts()
     post["pager"].gate = asyncio.Event()
     await post.raise_alerts(samples, count=9)
@@ -306,7 +299,7 @@ async def test_stop_gives_back_what_was_taken_and_not_begun(posts: Callable[...,
     assert 5 == await post.another().deliver_due()
 
 
-async def test_slow_channel_begins_nothing_that_might_outlast_its_lease(
+async def test_slow_target_begins_nothing_that_might_outlast_its_lease(
     posts: Callable[..., Any], samples: type[Samples]
 ) -> None:
     """What waits behind slow attempts is given back and taken anew, so that nobody else may hold it when it is sent."""
@@ -324,7 +317,7 @@ async def test_slow_channel_begins_nothing_that_might_outlast_its_lease(
     assert [("pager", "sent", 1)] * 9 == await post.rows()
 
 
-async def test_dead_channel_holds_up_itself_alone(posts: Callable[..., Any], samples: type[Samples]) -> None:
+async def test_dead_target_holds_up_itself_alone(posts: Callable[..., Any], samples: type[Samples]) -> None:
     post: Post = await posts(file("dead", "alive"))
     post["dead"].gate = asyncio.Event()
     stop = asyncio.Event()
@@ -342,7 +335,7 @@ async def test_dead_channel_holds_up_itself_alone(posts: Callable[..., Any], sam
     await running
 
 
-async def test_stop_sees_through_what_is_being_sent_and_closes_the_channels(
+async def test_stop_sees_through_what_is_being_sent_and_closes_the_targets(
     posts: Callable[..., Any], samples: type[Samples]
 ) -> None:
     post: Post = await posts()
@@ -360,17 +353,17 @@ async def test_stop_sees_through_what_is_being_sent_and_closes_the_channels(
     assert 1 == post["pager"].closed
 
 
-async def test_channel_that_does_not_end_is_cut_off(posts: Callable[..., Any], samples: type[Samples]) -> None:
+async def test_target_that_does_not_end_is_cut_off(posts: Callable[..., Any], samples: type[Samples]) -> None:
     subscriptions = file()
     entry = ConsoleEntry(type="console", name="pager", timeout_seconds=0.05)
-    post: Post = await posts(subscriptions.model_copy(update={"channel": [entry]}))
+    post: Post = await posts(subscriptions.model_copy(update={"target": [entry]}))
     post["pager"].gate = asyncio.Event()
     await post.raise_alerts(samples)
 
     await post.dispatcher.deliver_due()
 
     (row,) = await queries.list_deliveries(post.bench.store)
-    assert ("pending", "no end within 0.05 s") == (row.status, row.last_error)
+    assert ("pending", "no answer within 0.05 s") == (row.status, row.last_error)
 
 
 class TestWho:
@@ -487,13 +480,13 @@ class TestDigest:
 
 
 class TestChangedFile:
-    async def test_channel_that_changed_is_opened_anew_and_the_old_closed(
+    async def test_target_that_changed_is_opened_anew_and_the_old_closed(
         self, posts: Callable[..., Any], samples: type[Samples]
     ) -> None:
         post: Post = await posts()
         await post.dispatcher.deliver_due()
-        changed = file().model_copy(update={"channel": [ConsoleEntry(type="console", name="pager", output="stdout")]})
-        post.bench.subscriptions.replace(changed)
+        changed = file().model_copy(update={"target": [ConsoleEntry(type="console", name="pager", output="stdout")]})
+        post.bench.recipients.replace(changed)
 
         await post.raise_alerts(samples)
         await post.dispatcher.deliver_due()
@@ -502,15 +495,15 @@ class TestChangedFile:
         assert 1 == post["pager"].closed
         assert 1 == len(post["pager"].notices)
 
-    @pytest.mark.parametrize("gone", ["subscription", "channel"])
+    @pytest.mark.parametrize("gone", ["recipient", "target"])
     async def test_what_nobody_wants_any_more_expires_after_an_hour(
         self, posts: Callable[..., Any], samples: type[Samples], gone: str
     ) -> None:
         """Not at once: another process may have a newer file than this one."""
         post: Post = await posts()
         await post.raise_alerts(samples)
-        other = file("other") if gone == "channel" else file(name="pier")
-        post.bench.subscriptions.replace(other)
+        other = file("other") if gone == "target" else file(name="pier")
+        post.bench.recipients.replace(other)
 
         await post.dispatcher.deliver_due()
         before = await post.rows()
@@ -522,19 +515,19 @@ class TestChangedFile:
         assert [] == post["pager"].notices
         assert 1 == post.counted("suppressed")
 
-    async def test_channel_that_cannot_be_opened_leaves_the_others_alone(
+    async def test_target_that_cannot_be_opened_leaves_the_others_alone(
         self, posts: Callable[..., Any], samples: type[Samples]
     ) -> None:
         subscriptions = file("good")
         broken = WebhookEntry(
             type="webhook", name="bad", url="https://example.org", secret=SecretStr("x" * 20), ca_file="/nowhere/ca.pem"
         )
-        post: Post = await posts(subscriptions.model_copy(update={"channel": [broken, *subscriptions.channel]}))
+        post: Post = await posts(subscriptions.model_copy(update={"target": [broken, *subscriptions.target]}))
         await post.raise_alerts(samples)
-        from reefmesh_alerts.channels.opening import open_channel
+        from reefmesh_alerts.targets.opening import open_target
 
-        def opener(entry: ChannelEntry) -> Any:
-            return open_channel(entry) if entry.name == "bad" else post["good"]
+        def opener(entry: TargetEntry) -> Any:
+            return open_target(entry) if entry.name == "bad" else post["good"]
 
         assert 1 == await post.another(opener=opener).deliver_due()
 
@@ -547,13 +540,13 @@ async def test_alert_that_could_not_be_told_in_time_expires(posts: Callable[...,
     await post.dispatcher.deliver_due()
 
     (row,) = await queries.list_deliveries(post.bench.store, status="expired")
-    assert "it could not be told in time" == row.last_error
+    assert "it could not be sent in time" == row.last_error
     assert [] == post["pager"].notices
     assert (1, 0) == (post.counted("expired"), post.counted("suppressed"))
 
 
 class TestLatency:
-    """The objective: 99.9 % of alerts are with their channel within 120 s after they are due."""
+    """The objective: 99.9 % of alerts are with their target within 120 s after they are due."""
 
     def latency(self, post: Post, le: str) -> float | None:
         labels = {"service": post.bench.metrics.service, "channel": "pager"}

@@ -14,6 +14,8 @@ from reefmesh_alerts.domain.transition import Transition, microseconds
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import Samples
 
+    from reefmesh.contracts.scores import DiveVerdict
+
 HOUR = timedelta(hours=1)
 
 
@@ -31,7 +33,7 @@ class TestDive:
             ("unknown", "good", "changed"),
         ],
     )
-    def test_changed_verdict_is_told(self, samples: type[Samples], before: str, after: str, change: str) -> None:
+    def test_changed_verdict_is_told(self, samples: type[Samples], before: DiveVerdict, after: str, change: str) -> None:
         watch = DiveWatch(verdict=before, met=True)
 
         watch, transitions = self.judge(samples, watch, after)

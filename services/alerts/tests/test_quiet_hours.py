@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reefmesh_alerts.subscriptions.hours import DailyTime, QuietSpan
+from reefmesh_alerts.recipients.hours import DailyTime, QuietSpan
 
 BERLIN = ZoneInfo("Europe/Berlin")  # 2024: forward at 01:00Z on 31 March, back at 01:00Z on 27 October
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "Asia/Makassar", "Australia/Lord_Howe", "America/New_York")]

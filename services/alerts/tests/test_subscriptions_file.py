@@ -6,18 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from reefmesh.errors import ConfigurationError
-from reefmesh_alerts.channels.opening import open_channel
-from reefmesh_alerts.subscriptions.file import parse_subscriptions
-from reefmesh_alerts.subscriptions.watching import Subscriptions
+from reefmesh_alerts.recipients.file import parse_subscriptions
+from reefmesh_alerts.recipients.watching import Recipients
+from reefmesh_alerts.targets.opening import open_target
 
 GOOD = """
-[[channel]]
+[[target]]
 name = "log"
 type = "console"
 
-[[channel]]
+[[target]]
 name = "mail"
 type = "email"
 host = "smtp.example.org"
@@ -25,7 +26,7 @@ sender = "reefs@example.org"
 username = "reefs"
 password = "env:MAIL_PASSWORD"
 
-[[channel]]
+[[target]]
 name = "hook"
 type = "webhook"
 url = "https://example.org/hook"
@@ -38,13 +39,13 @@ to = ["dive@example.org"]
 reefs = ["gili-*"]
 kinds = ["heat", "dive"]
 minimum = { heat = "Alert Level 1", dive = 2 }
-channels = ["mail", "hook"]
+targets = ["mail", "hook"]
 quiet_hours = { begins = "22:00", ends = "07:00", timezone = "Asia/Makassar", break_through = { heat = "Alert Level 2" } }
 
 [[subscription]]
 name = "scientist"
 to = ["s@example.org"]
-channels = ["mail"]
+targets = ["mail"]
 digest = { at = 07:30:00, timezone = "Europe/Berlin" }
 """
 ENVIRONMENT = {"MAIL_PASSWORD": "open sesame open", "HOOK_SECRET": "0123456789abcdef0123"}
@@ -70,14 +71,14 @@ def test_file_with_everything_is_understood_and_hides_its_secrets() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ('name = "log"', 'name = "mail"', "channel 'mail' is there twice"),
+        ('name = "log"', 'name = "mail"', "target 'mail' is there twice"),
         ('name = "scientist"', 'name = "harbour"', "subscription 'harbour' is there twice"),
         (
-            'channels = ["mail", "hook"]',
-            'channels = ["post"]',
-            "subscription 1 (harbour), channels: there is no channel 'post' (log, mail, hook)",
+            'targets = ["mail", "hook"]',
+            'targets = ["post"]',
+            "subscription 1 (harbour), targets: there is no target 'post' (log, mail, hook)",
         ),
-        ('to = ["s@example.org"]', "", "subscription 2 (scientist), to: the channel 'mail' needs at least one address"),
+        ('to = ["s@example.org"]', "", "subscription 2 (scientist), to: the target 'mail' needs at least one address"),
         (
             'to = ["s@example.org"]',
             'to = ["nobody"]',
@@ -101,21 +102,21 @@ def test_file_with_everything_is_understood_and_hides_its_secrets() -> None:
             "subscription 1 (harbour), quiet_hours.begins: write a time of the day as \"hh:mm\" (not '25:00')",
         ),
         ('who = "Dive centre"', 'whom = "x"', "subscription 1 (harbour), whom: there is no such field"),
-        ('host = "smtp.example.org"', "", "channel 2 (mail), host: Field required"),
-        ('type = "console"', 'type = "pigeon"', "channel 1 (log): Input tag 'pigeon'"),
-        ('"env:HOOK_SECRET"', '"env:NO_SUCH"', "channel 3 (hook), secret: the environment variable NO_SUCH is not set"),
-        ('"env:HOOK_SECRET"', '"hunter2"', "channel 3 (hook), secret: no secrets in files"),
-        ('"env:HOOK_SECRET"', '"env:MAIL_PASSWORD"\nurl2 = 1', "channel 3 (hook), url2: there is no such field"),
-        ("https://example.org/hook", "http://example.org/hook", "channel 3 (hook): url: must be https"),
-        ("https://example.org/hook", "https://u:p@example.org/", "channel 3 (hook): url: leave user name and password out"),
-        ("https://example.org/hook", "file:///etc/passwd", "channel 3 (hook): url: write an address like https://"),
+        ('host = "smtp.example.org"', "", "target 2 (mail), host: Field required"),
+        ('type = "console"', 'type = "pigeon"', "target 1 (log): Input tag 'pigeon'"),
+        ('"env:HOOK_SECRET"', '"env:NO_SUCH"', "target 3 (hook), secret: the environment variable NO_SUCH is not set"),
+        ('"env:HOOK_SECRET"', '"hunter2"', "target 3 (hook), secret: no secrets in files"),
+        ('"env:HOOK_SECRET"', '"env:MAIL_PASSWORD"\nurl2 = 1', "target 3 (hook), url2: there is no such field"),
+        ("https://example.org/hook", "http://example.org/hook", "target 3 (hook): url: must be https"),
+        ("https://example.org/hook", "https://u:p@example.org/", "target 3 (hook): url: leave user name and password out"),
+        ("https://example.org/hook", "file:///etc/passwd", "target 3 (hook): url: write an address like https://"),
         (
             'sender = "reefs@example.org"',
             'sender = "reefs@example.org"\ntls = "none"',
-            "channel 2 (mail): a password needs tls",
+            "target 2 (mail): a password needs tls",
         ),
-        ('username = "reefs"', "", "channel 2 (mail): username and password go together"),
-        ("[[channel]]", "[channel", "not TOML"),
+        ('username = "reefs"', "", "target 2 (mail): username and password go together"),
+        ("[[target]]", "[target", "not TOML"),
     ],
 )
 def test_mistake_is_one_line_that_names_its_place(old: str, new: str, line: str) -> None:
@@ -143,15 +144,82 @@ def test_short_secret_is_refused_and_not_shown() -> None:
     assert "short-one" not in str(caught.value)
 
 
-async def test_channel_with_an_unreadable_authority_file_is_refused(tmp_path: Path) -> None:
+async def test_target_with_an_unreadable_authority_file_is_refused(tmp_path: Path) -> None:
     entry = parse_subscriptions(
         GOOD.replace('type = "webhook"', f'type = "webhook"\nca_file = "{tmp_path}/none.pem"'),
         name="f",
         environment=ENVIRONMENT,
-    ).channel[2]
+    ).target[2]
 
     with pytest.raises(ConfigurationError, match="no certificates can be read from it"):
-        open_channel(entry)
+        open_target(entry)
+
+
+class TestOldWords:
+    """A file of version 0.1 notifies people after an upgrade as before: ``[[channel]]`` for a target, ``channels``."""
+
+    OLD = GOOD.replace("[[target]]", "[[channel]]").replace("targets = [", "channels = [")
+
+    def test_are_read_as_the_new_ones_with_one_warning(self) -> None:
+        with capture_logs() as logs:
+            old = parse(self.OLD)
+
+        assert parse(GOOD) == old
+        (line,) = logs
+        assert ("warning", "subscriptions.toml") == (line["log_level"], line["file"])
+        assert (
+            "channel 1 (log): [[channel]] is now [[target]]; channel 2 (mail): [[channel]] is now [[target]]; "
+            "channel 3 (hook): [[channel]] is now [[target]]; "
+            "subscription 1 (harbour): channels is now targets; subscription 2 (scientist): channels is now targets"
+        ) == line["change"]
+
+    def test_that_are_not_used_warn_of_nothing(self) -> None:
+        with capture_logs() as logs:
+            parse(GOOD)
+        assert [] == logs
+
+    def test_beside_new_ones_are_read_when_the_names_differ(self) -> None:
+        with capture_logs() as logs:
+            mixed = parse_subscriptions(
+                GOOD.replace("[[target]]", "[[channel]]", 1), name="subscriptions.toml", environment=ENVIRONMENT
+            )
+        assert {"log", "mail", "hook"} == {target.name for target in mixed.target}
+        assert ["channel 1 (log): [[channel]] is now [[target]]"] == [line["change"] for line in logs]
+
+    def test_warning_names_a_bounded_number_of_places(self) -> None:
+        many = "".join(f'[[channel]]\nname = "c{number}"\ntype = "console"\n' for number in range(30))
+        with capture_logs() as logs:
+            parse(many)
+        (line,) = logs
+        assert line["change"].endswith("channel 20 (c19): [[channel]] is now [[target]]; 10 more")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "line"),
+        [
+            (
+                '[[target]]\nname = "log"',
+                '[[channel]]\nname = "mail"',
+                "channel 1 (mail): there is a [[target]] of this name too, remove the [[channel]]",
+            ),
+            (
+                'targets = ["mail", "hook"]',
+                'targets = ["mail", "hook"]\nchannels = ["mail"]',
+                "subscription 1 (harbour): it has targets and channels, remove channels",
+            ),
+            (
+                '[[target]]\nname = "log"\ntype = "console"',
+                '[[channel]]\nname = "log"\ntype = "pigeon"',
+                "channel 1 (log): Input tag 'pigeon'",
+            ),
+            ('[[target]]\nname = "log"', '[channel]\nname = "log"', "write each target as a table of its own, [[target]]"),
+        ],
+    )
+    def test_with_a_mistake_are_one_line_that_names_its_place_in_the_file(self, old: str, new: str, line: str) -> None:
+        assert old in GOOD
+        with pytest.raises(ConfigurationError) as caught:
+            parse(GOOD.replace(old, new, 1))
+        assert line in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 class TestChangedFile:
@@ -162,27 +230,27 @@ class TestChangedFile:
         return path
 
     def test_is_in_force_after_a_look(self, path: Path) -> None:
-        subscriptions = Subscriptions(path, environment=ENVIRONMENT)
+        recipients = Recipients(path, environment=ENVIRONMENT)
 
-        assert not subscriptions.look()
+        assert not recipients.reload()
         path.write_text(GOOD.replace('"scientist"', '"professor"'), encoding="utf-8")
-        assert subscriptions.look()
+        assert recipients.reload()
 
-        assert ["harbour", "professor"] == [entry.name for entry in subscriptions.entries]
+        assert ["harbour", "professor"] == [entry.name for entry in recipients.entries]
 
     def test_that_is_wrong_leaves_the_old_in_force(self, path: Path) -> None:
-        subscriptions = Subscriptions(path, environment=ENVIRONMENT)
+        recipients = Recipients(path, environment=ENVIRONMENT)
 
-        path.write_text("[[channel", encoding="utf-8")
-        assert not subscriptions.look()
+        path.write_text("[[target", encoding="utf-8")
+        assert not recipients.reload()
         path.unlink()
-        assert not subscriptions.look()
+        assert not recipients.reload()
 
-        assert ["harbour", "scientist"] == [entry.name for entry in subscriptions.entries]
+        assert ["harbour", "scientist"] == [entry.name for entry in recipients.entries]
 
     def test_missing_at_the_start_is_one_line(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read: No such file"):
-            Subscriptions(tmp_path / "none.toml")
+            Recipients(tmp_path / "none.toml")
 
 
 def test_documented_example_is_understood() -> None:

@@ -25,7 +25,7 @@ from reefmesh.store.port import Committed, Row, Store, Unit, Value, Write
 from reefmesh_scoring import queries
 from reefmesh_scoring.handler import ScoringHandler, migrations
 from reefmesh_scoring.reef_gauges import ReefGauges
-from reefmesh_scoring.reef_state import ReefState
+from reefmesh_scoring.scored_reef import ScoredReef
 from reefmesh_scoring.timeliness import Timeliness
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -99,7 +99,7 @@ class Mesh:
         self.handler = ScoringHandler(
             self.store, gauges=gauges, timeliness=Timeliness(self.metrics, ManualClock(START)), **rules
         )
-        self.states: dict[str, ReefState] = {}
+        self.states: dict[str, ScoredReef] = {}
         self.seq = 0
         self.writes: Sequence[Write] = ()
 

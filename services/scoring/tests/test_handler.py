@@ -131,7 +131,7 @@ async def test_older_revision_that_arrives_late_counts_nothing(mesh: "Mesh", mak
     (score,) = await mesh.send(make_reading(0.0, t=34.0, revision=1))
     assert before == await mesh.tables()
     assert score.heat.changed == []
-    assert (await queries.progress(mesh.store)).ignored == 1
+    assert (await queries.reading_counts(mesh.store)).ignored == 1
 
 
 async def test_revision_that_says_no_more_of_a_channel_falls_back_to_the_reading_before(
@@ -348,9 +348,9 @@ async def test_operators_rules_are_used(meshes: Callable[..., Any], make_reading
     assert score.carbonate.omega_aragonite is not None
 
 
-async def test_queries_give_scores_days_and_progress(mesh: "Mesh", make_reading: MakeReading, make_reef: MakeReef) -> None:
+async def test_queries_give_scores_days_and_counts(mesh: "Mesh", make_reading: MakeReading, make_reef: MakeReef) -> None:
     assert await queries.latest_scores(mesh.store) == []
-    assert (await queries.progress(mesh.store)).newest_observed_at is None
+    assert (await queries.reading_counts(mesh.store)).newest_observed_at is None
     assert await mesh.days() == []
     (score,) = await mesh.send(make_reading(0.0, t=30.0), make_reading(2.0, t=31.0))
     (other,) = await mesh.send(make_reading(1.0, t=30.0), reef=make_reef("another"))
@@ -360,8 +360,8 @@ async def test_queries_give_scores_days_and_progress(mesh: "Mesh", make_reading:
     assert days == score.heat.changed
     middle = [day async for day in queries.day_scores(mesh.store, "reef", days[1].date, days[1].date)]
     assert middle == days[1:2]
-    progress = await queries.progress(mesh.store)
-    assert (progress.reefs, progress.readings, progress.revisions, progress.newest_observed_at) == (2, 3, 0, score.as_of)
+    counts = await queries.reading_counts(mesh.store)
+    assert (counts.reefs, counts.readings, counts.revisions, counts.newest_observed_at) == (2, 3, 0, score.as_of)
 
 
 @pytest.mark.parametrize("days_late", range(1, 12))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, get_args
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.readings import Reading
 from reefmesh.contracts.register import ReefFacts
-from reefmesh.contracts.scores import DiveConditions, Level
+from reefmesh.contracts.scores import DiveVerdict, Level
 from reefmesh.observability import table
-from reefmesh_scoring.reef_gauges import UNKNOWN_LEVEL, VERDICT_CODES
+from reefmesh_scoring.reef_gauges import UNKNOWN_LEVEL, verdict_code
 
 if TYPE_CHECKING:
     from services.scoring.tests.conftest import Mesh
@@ -31,7 +31,7 @@ async def test_gauges_of_a_scored_reef_show_its_score(mesh: "Mesh", make_reading
     latest = score.heat.latest
     assert latest is not None
     assert latest.dhw_celsius_weeks is not None
-    expected = (Level.WARNING, latest.dhw_celsius_weeks, 1, VERDICT_CODES[score.dive.verdict])
+    expected = (Level.WARNING, latest.dhw_celsius_weeks, 1, verdict_code(score.dive.verdict))
     assert await shown(mesh) == expected
     assert score.dive.verdict == "good"
     assert mesh.metrics.value(table.REEF_SCORE_AS_OF_SECONDS, "reef") == score.as_of.timestamp()
@@ -43,7 +43,7 @@ async def test_gauges_of_a_reef_without_reference_say_unknown_and_not_zero(
     """Without a maximum of monthly means there is no level: a zero would read as "no stress"."""
     await mesh.send(make_reading(0.0, t=30.5), reef=make_reef(mmm_celsius=None, mmm_source="unknown"))
     level, weeks, _, verdict = await shown(mesh)
-    assert (level, math.isnan(weeks), verdict) == (UNKNOWN_LEVEL, True, VERDICT_CODES["unknown"])
+    assert (level, math.isnan(weeks), verdict) == (UNKNOWN_LEVEL, True, verdict_code("unknown"))
 
 
 async def test_gauges_of_a_reef_whose_readings_were_all_withdrawn_say_unknown(mesh: "Mesh", make_reading: MakeReading) -> None:
@@ -51,7 +51,7 @@ async def test_gauges_of_a_reef_whose_readings_were_all_withdrawn_say_unknown(me
     assert (await shown(mesh))[0] != UNKNOWN_LEVEL
     assert await mesh.send(make_reading(0.0, t=None, revision=2, withdrawn=True)) == []
     level, weeks, coverage, verdict = await shown(mesh)
-    assert (level, math.isnan(weeks), coverage, verdict) == (UNKNOWN_LEVEL, True, 0, VERDICT_CODES["unknown"])
+    assert (level, math.isnan(weeks), coverage, verdict) == (UNKNOWN_LEVEL, True, 0, verdict_code("unknown"))
 
 
 async def test_gauges_withdrawn_before_anybody_looked_still_say_when_the_reef_was_scored(
@@ -64,6 +64,6 @@ async def test_gauges_withdrawn_before_anybody_looked_still_say_when_the_reef_wa
     assert mesh.metrics.value(table.REEF_SCORE_AS_OF_SECONDS, "reef") == score.as_of.timestamp()
 
 
-def test_every_verdict_of_the_contract_has_a_code_of_its_own() -> None:
-    assert set(VERDICT_CODES) == set(get_args(DiveConditions.model_fields["verdict"].annotation))
-    assert sorted(VERDICT_CODES.values()) == list(range(len(VERDICT_CODES)))
+def test_every_verdict_has_a_code_of_its_own() -> None:
+    codes = [verdict_code(verdict) for verdict in get_args(DiveVerdict)]
+    assert list(range(len(codes))) == sorted(codes)

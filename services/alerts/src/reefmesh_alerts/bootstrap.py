@@ -1,4 +1,4 @@
-"""The one place that puts the service together: which parts, and from which settings."""
+"""Assembles the service from its settings. No other module names an adapter."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,39 +12,39 @@ from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
 from reefmesh_alerts.delivery.lane import DeliveryLimits
 from reefmesh_alerts.handler import AlertsHandler
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.settings import AlertsSettings
-from reefmesh_alerts.subscriptions.watching import Subscriptions
 from reefmesh_alerts.ticker import Ticker
 
 MIGRATIONS: Final[Sequence[MigrationSet]] = (read_migrations("alerts", "reefmesh_alerts"),)
 
 
 def blueprint(settings: AlertsSettings) -> Blueprint:
-    """Return what is particular to the alerts service.
+    """Return the parts of a service that are the alerts service's own.
 
     Raises:
         ConfigurationError: the subscriptions file cannot be read or is wrong.
     """
-    subscriptions = Subscriptions(settings.subscriptions_file)
+    recipients = Recipients(settings.subscriptions_file)
 
     def handler(parts: Parts) -> AlertsHandler:
-        return AlertsHandler(clock=parts.clock, subscriptions=subscriptions, heat_opens_at=settings.heat_opens_at)
+        return AlertsHandler(clock=parts.clock, recipients=recipients, heat_opens_at=settings.heat_opens_at)
 
     def background(parts: Parts) -> Sequence[Background]:
-        dispatcher = make_dispatcher(settings, parts, subscriptions)
+        dispatcher = make_dispatcher(settings, parts, recipients)
         parts.metrics.add_sampler(dispatcher.sample)
-        return (subscriptions.run, make_ticker(settings, parts, handler(parts), subscriptions).run, dispatcher.run)
+        return (recipients.run, make_ticker(settings, parts, handler(parts), recipients).run, dispatcher.run)
 
     return Blueprint(name="alerts", subscription=ALERTING, migrations=MIGRATIONS, handler=handler, background=background)
 
 
-def make_ticker(settings: AlertsSettings, parts: Parts, handler: AlertsHandler, subscriptions: Subscriptions) -> Ticker:
+def make_ticker(settings: AlertsSettings, parts: Parts, handler: AlertsHandler, recipients: Recipients) -> Ticker:
     return Ticker(
         store=parts.store,
         broker=parts.broker,
         clock=parts.clock,
         handler=handler,
-        subscriptions=subscriptions,
+        recipients=recipients,
         heat_opens_at=settings.heat_opens_at,
         interval_seconds=settings.tick_seconds,
         grace_seconds=settings.tick_grace_seconds,
@@ -52,17 +52,17 @@ def make_ticker(settings: AlertsSettings, parts: Parts, handler: AlertsHandler, 
 
 
 def lone_ticker(settings: AlertsSettings, parts: Parts) -> Ticker:
-    """Return a ticker beside the service's own, for who must know that deadlines were looked at (``look_once``).
+    """Return a second ticker, for a caller that must check the deadlines now (``look_once``).
 
     Raises:
         ConfigurationError: the subscriptions file cannot be read or is wrong.
     """
-    subscriptions = Subscriptions(settings.subscriptions_file)
-    handler = AlertsHandler(clock=parts.clock, subscriptions=subscriptions, heat_opens_at=settings.heat_opens_at)
-    return make_ticker(settings, parts, handler, subscriptions)
+    recipients = Recipients(settings.subscriptions_file)
+    handler = AlertsHandler(clock=parts.clock, recipients=recipients, heat_opens_at=settings.heat_opens_at)
+    return make_ticker(settings, parts, handler, recipients)
 
 
-def make_dispatcher(settings: AlertsSettings, parts: Parts, subscriptions: Subscriptions) -> Dispatcher:
+def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipients) -> Dispatcher:
     backoff = Backoff(first_seconds=settings.delivery_backoff_first_seconds, max_seconds=settings.delivery_backoff_max_seconds)
     limits = DeliveryLimits(
         attempts=settings.delivery_attempts_limit,
@@ -72,7 +72,7 @@ def make_dispatcher(settings: AlertsSettings, parts: Parts, subscriptions: Subsc
     return Dispatcher(
         store=parts.store,
         clock=parts.clock,
-        subscriptions=subscriptions,
+        recipients=recipients,
         metrics=parts.metrics,
         limits=limits,
         poll_seconds=settings.delivery_poll_seconds,

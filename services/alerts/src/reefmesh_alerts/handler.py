@@ -1,4 +1,4 @@
-"""One score in; episodes, alerts and their deliveries out."""
+"""Applies one score: it changes episodes and produces alerts and their deliveries."""
 
 from typing import Final
 
@@ -11,19 +11,21 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.service.handler import Change
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import keep_deadline, record
-from reefmesh_alerts.subscriptions.watching import Subscriptions
 
 STATE: Final = TypeAdapter(ReefWatch)
 
 
 class AlertsHandler:
-    """The ``Handler`` of ``alerts@reef.scores``. What is alerted depends on the messages alone; the clock only tells when an
-    alert was raised and how old its data were by then."""
+    """The ``Handler`` of ``alerts@reef.scores``.
 
-    def __init__(self, *, clock: Clock, subscriptions: Subscriptions, heat_opens_at: int = DEFAULT_OPENS_AT) -> None:
+    The messages alone decide which alerts are raised; the clock adds when an alert was raised and how old its data were.
+    """
+
+    def __init__(self, *, clock: Clock, recipients: Recipients, heat_opens_at: int = DEFAULT_OPENS_AT) -> None:
         self._clock = clock
-        self._subscriptions = subscriptions
+        self._recipients = recipients
         self._heat_opens_at = heat_opens_at
 
     async def load(self, reef_id: str, state: bytes | None) -> ReefWatch:  # noqa: ARG002 - the port's signature
@@ -36,14 +38,14 @@ class AlertsHandler:
         """Apply one score.
 
         Raises:
-            PoisonMessage: it is no score of a known version.
+            PoisonMessage: the body is not a score of a known version.
         """
         score = read_body(message, scores.READERS)
         watch, transitions = judge_score(
             state, score, heard_at=message.produced_at, seq=message.seq, heat_opens_at=self._heat_opens_at
         )
         watch, writes, outputs = record(
-            message.reef_id, watch, transitions, raised_at=self._clock.now(), subscriptions=self._subscriptions.entries
+            message.reef_id, watch, transitions, raised_at=self._clock.now(), recipients=self._recipients.entries
         )
         watch, deadline = keep_deadline(message.reef_id, watch)
         return Change(state=watch, writes=[*writes, *deadline], outputs=outputs)

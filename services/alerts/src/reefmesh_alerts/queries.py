@@ -1,4 +1,4 @@
-"""What the ledger says, for the commands and pages that show it: reads only."""
+"""Reads the ledger, for the commands and pages that show it."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _COUNT_DELIVERIES: Final = "SELECT channel, status, COUNT(*) FROM deliveries GRO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEpisode:
-    """An episode that stands: ``since`` is event time."""
+    """An open episode; ``since`` is event time."""
 
     reef_id: str
     kind: str
@@ -51,13 +51,13 @@ class OpenEpisode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
-    """One alert to one subscription over one channel; ``settled_at`` is None while it is pending."""
+    """One alert for one recipient over one target; ``settled_at`` is None while it is pending."""
 
     idempotency_key: str
     alert_id: str
     reef_id: str
-    subscription: str
-    channel: str
+    recipient: str
+    target: str
     status: str
     attempts: int
     created_at: datetime
@@ -69,7 +69,7 @@ class DeliveryRow:
 
 
 async def newest_alerts(store: Store, *, limit: int = 50) -> Sequence[Alert]:
-    """Return the alerts that were raised last, newest first."""
+    """Return the newest alerts, by the time they were raised, newest first."""
     return [Alert.model_validate_json(body) for (body,) in await store.fetch(_SELECT_NEWEST, (limit,))]
 
 
@@ -94,7 +94,7 @@ async def export_alerts_json(store: Store, *, reef_id: str | None = None) -> Asy
 
 
 async def open_episodes(store: Store, *, limit: int = 10_000) -> Sequence[OpenEpisode]:
-    """Return what stands open now, by reef, kind and subject."""
+    """Return the open episodes, by reef, kind and subject."""
     return [
         OpenEpisode(
             reef_id=reef_id,
@@ -129,8 +129,8 @@ async def list_deliveries(
             idempotency_key=row[0],
             alert_id=row[1],
             reef_id=row[2],
-            subscription=row[3],
-            channel=row[4],
+            recipient=row[3],
+            target=row[4],
             status=row[5],
             attempts=row[6],
             created_at=instant_of(row[7]),
@@ -145,8 +145,8 @@ async def list_deliveries(
 
 
 async def count_deliveries(store: Store) -> dict[str, dict[str, int]]:
-    """Return channel -> status -> how many."""
+    """Return target -> status -> how many."""
     counted: dict[str, dict[str, int]] = {}
-    for channel, status, count in await store.fetch(_COUNT_DELIVERIES):
-        counted.setdefault(channel, {})[status] = count
+    for target, status, count in await store.fetch(_COUNT_DELIVERIES):
+        counted.setdefault(target, {})[status] = count
     return counted

@@ -1,4 +1,5 @@
-"""From transitions to alerts: the message for ``reef.alerts`` and the ledger's rows, in the unit that changes the state."""
+"""Turns transitions into alerts: the messages for ``reef.alerts`` and the ledger's rows, in the unit of work that changes the
+state."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +15,8 @@ from reefmesh.store.port import Write
 from reefmesh_alerts.domain.alert_text import plain, summarise
 from reefmesh_alerts.domain.reef_watch import ReefWatch, next_deadline_us
 from reefmesh_alerts.domain.transition import Transition, microseconds
-from reefmesh_alerts.subscriptions.entries import SubscriptionEntry
-from reefmesh_alerts.subscriptions.routing import PlannedDelivery, plan_deliveries
+from reefmesh_alerts.recipients.entries import RecipientEntry
+from reefmesh_alerts.recipients.routing import PlannedDelivery, plan_deliveries
 
 INSERT_ALERT: Final = (
     "INSERT INTO alerts (alert_id, reef_id, kind, subject, change, severity, occurred_us, raised_us, body_json)"
@@ -47,9 +48,9 @@ def record(
     transitions: Sequence[Transition],
     *,
     raised_at: datetime,
-    subscriptions: Sequence[SubscriptionEntry],
+    recipients: Sequence[RecipientEntry],
 ) -> tuple[ReefWatch, list[Write], list[Output]]:
-    """Return the reef with its alerts counted, and what is to be written and published."""
+    """Return the reef with its alerts counted, the rows to write and the messages to publish."""
     if not transitions:
         return watch, [], []
     told = dict(watch.told)
@@ -61,7 +62,7 @@ def record(
         body = alert.__pydantic_serializer__.to_json(alert)
         writes.append(_alert_row(alert, body))
         writes.append(_episode_row(alert, transition))
-        planned = plan_deliveries(alert, transition.worst_severity, subscriptions)
+        planned = plan_deliveries(alert, transition.worst_severity, recipients)
         writes.extend(_delivery_row(alert, delivery) for delivery in planned)
         outputs.append(Output(channel=ALERTS, step=alert.alert_id, schema_id=ALERT_1, body=body))
     return replace(watch, told=told), writes, outputs
@@ -70,8 +71,8 @@ def record(
 def make_alert(reef_id: str, reef_name: str, transition: Transition, *, number: int, raised_at: datetime) -> Alert:
     """Return a transition as an alert.
 
-    Its id is made of what happened and of ``number``, which counts the alerts of this episode kind and subject at this reef:
-    the same whatever message brought it, so a redelivery, or a replay into an empty database, names it alike.
+    Its id is made of the transition and of ``number``, which counts the alerts of this kind and subject at this reef. It does
+    not depend on the message, so a redelivery, or a replay into an empty database, makes the same id.
     """
     step = f"{number}/{transition.change}/{transition.to_state}/{transition.occurred_at.isoformat()}"
     return Alert.model_construct(
@@ -96,8 +97,8 @@ def make_alert(reef_id: str, reef_name: str, transition: Transition, *, number: 
 def keep_deadline(reef_id: str, watch: ReefWatch) -> tuple[ReefWatch, list[Write]]:
     """Write the reef's next deadline if it is earlier than the one in its row.
 
-    A row that is too early does no harm: the look finds nothing and moves it. So the deadline of a buoy's silence, which
-    every report moves by an interval, costs a row in three reports, not one in each.
+    A deadline that is too early does no harm: the ticker finds nothing due and moves it. Every report moves the deadline of a
+    buoy's silence by one interval; this way that costs one row in three reports instead of one in each.
     """
     next_us, kept_us = next_deadline_us(watch), watch.looked_for_us
     if next_us is None or (kept_us is not None and kept_us <= next_us):
@@ -159,8 +160,8 @@ def _delivery_row(alert: Alert, delivery: PlannedDelivery) -> Write:
             delivery.idempotency_key,
             alert.alert_id,
             alert.reef_id,
-            delivery.subscription,
-            delivery.channel,
+            delivery.recipient,  # column: subscription
+            delivery.target,  # column: channel
             delivery.status,
             raised_us,
             microseconds(delivery.next_attempt_at),

@@ -26,8 +26,8 @@ from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import ReefWatch, look_at_deadlines, next_deadline_us
 from reefmesh_alerts.domain.transition import microseconds
 from reefmesh_alerts.handler import AlertsHandler
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import move_deadline, record
-from reefmesh_alerts.subscriptions.watching import Subscriptions
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Ticker:
         broker: Broker,
         clock: Clock,
         handler: AlertsHandler,
-        subscriptions: Subscriptions,
+        recipients: Recipients,
         heat_opens_at: int = DEFAULT_OPENS_AT,
         interval_seconds: float = 1.0,
         grace_seconds: float = 30.0,
@@ -63,7 +63,7 @@ class Ticker:
         self._handler = handler
         self._units = UnitsOfWork(store=store, handler=handler, refusals_limit=1)  # a busy reef is looked at again soon
         self._outbox = Outbox(store=store, broker=broker)
-        self._subscriptions = subscriptions
+        self._recipients = recipients
         self._heat_opens_at = heat_opens_at
         self._interval_seconds = interval_seconds
         self._grace_seconds = grace_seconds
@@ -118,9 +118,7 @@ class Ticker:
         event_id = event_id_of(f"tick/{reef.reef_id}", f"{reef.version}/{next_deadline_us(watch)}")
         now = self._clock.now()
         watch, transitions = look_at_deadlines(watch, now=now, heat_opens_at=self._heat_opens_at)
-        watch, writes, outputs = record(
-            reef.reef_id, watch, transitions, raised_at=now, subscriptions=self._subscriptions.entries
-        )
+        watch, writes, outputs = record(reef.reef_id, watch, transitions, raised_at=now, recipients=self._recipients.entries)
         watch, moved = move_deadline(reef.reef_id, watch)
         cursor, publications = address(
             outputs,

@@ -1,4 +1,4 @@
-"""The only place of scoring that names adapters: what its blueprint is made of."""
+"""Assembles the service from its settings. No other module names an adapter."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ MIGRATIONS: Final = (read_migrations("scoring", "reefmesh_scoring"),)
 
 
 def blueprint(_: ScoringSettings) -> Blueprint:
-    """Return how to put the service together."""
+    """Return the parts of a service that are scoring's own."""
     return Blueprint(name="scoring", subscription=channels.SCORING, migrations=MIGRATIONS, handler=_handler)
 
 

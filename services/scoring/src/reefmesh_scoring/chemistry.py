@@ -1,39 +1,21 @@
-"""Carbonate chemistry of a reef as it stands: which day is judged, and what is said when none can be."""
+"""Carbonate chemistry of a reef: the newest day that can be judged, or the reason why none can."""
 
-from dataclasses import dataclass
-
-from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SEA_WATER_TEMPERATURE
-from reefmesh_scoring.domain.carbonate import CarbonateRules, Saturation, judge
-from reefmesh_scoring.domain.solar_day import (
-    CARBON_DIOXIDE,
-    PH,
-    PRACTICAL_SALINITY,
-    TEMPERATURE,
-    DayTotals,
-    daily_mean,
-    date_of,
-)
-from reefmesh_scoring.reef_state import ReefState
+from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE
+from reefmesh_scoring.domain.carbonate import CarbonateRules
+from reefmesh_scoring.domain.day_chemistry import DayChemistry, judge_totals
+from reefmesh_scoring.domain.solar_day import CARBON_DIOXIDE, PH, DayTotals
+from reefmesh_scoring.scored_reef import ScoredReef
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayChemistry:
-    """The chemistry of one solar date; ``salinity_assumed`` when nothing measured it that day."""
+def judge_chemistry(state: ScoredReef, rules: CarbonateRules) -> DayChemistry | str:
+    """Judge the newest day that is over and has enough readings of pH and pCO2; if there is none, return the reason.
 
-    day: int
-    saturation: Saturation
-    salinity: float
-    salinity_assumed: bool
-
-
-def judge_chemistry(state: ReefState, rules: CarbonateRules) -> DayChemistry | str:
-    """Judge the newest day that is over and has enough of pH and pCO2; else return why not.
-
-    A day is over when the reef has been heard on a later one: an unfinished day is a few readings of a daily swing of 0.2 pH.
+    A day is over when there is a reading of a later day: the few readings of an unfinished day would show a part of the
+    daily swing of 0.2 pH only.
     """
-    silent = [name for name, quantity in (("pH", PH_TOTAL_SCALE), ("pCO2", PCO2)) if not _is_measured(state, quantity)]
-    if silent or state.record is None:
-        return f"no {' and no '.join(silent)} measured"
+    unmeasured = [name for name, quantity in (("pH", PH_TOTAL_SCALE), ("pCO2", PCO2)) if not _is_measured(state, quantity)]
+    if unmeasured or state.record is None:
+        return f"no {' and no '.join(unmeasured)} measured"
     last = state.record.last
     reason = f"no day of the last {rules.age_days_limit} that is over has scored values of pH and pCO2"
     for day in range(last - 1, last - 1 - rules.age_days_limit, -1):
@@ -50,18 +32,19 @@ def judge_chemistry(state: ReefState, rules: CarbonateRules) -> DayChemistry | s
     return reason
 
 
-def _is_measured(state: ReefState, quantity: str) -> bool:
+def _is_measured(state: ScoredReef, quantity: str) -> bool:
     return any(quantity in buoy.items for buoy in state.buoys.values())
 
 
-def _judge_day(day: int, totals: DayTotals, state: ReefState, rules: CarbonateRules) -> DayChemistry | str:
-    """A day that is over seldom changes, and every message asks for it: what was found last is kept with what it came from."""
+def _judge_day(day: int, totals: DayTotals, state: ScoredReef, rules: CarbonateRules) -> DayChemistry | str:
+    """Judge one day. Every message needs this and a day that is over seldom changes, so the last result is remembered together
+    with its inputs."""
     assumed_salinity = 35.0 if state.facts is None else state.facts.assumed_salinity
     ph_accuracy = state.accuracy(PH_TOTAL_SCALE, "ph_accuracy")
     pco2_accuracy_uatm = state.accuracy(PCO2, "pco2_accuracy_uatm")
     basis = (day, *totals, assumed_salinity, ph_accuracy, pco2_accuracy_uatm, rules)
     if state.chemistry is None or state.chemistry[0] != basis:
-        judged = _judge_totals(
+        judged = judge_totals(
             day,
             totals,
             assumed_salinity=assumed_salinity,
@@ -71,35 +54,3 @@ def _judge_day(day: int, totals: DayTotals, state: ReefState, rules: CarbonateRu
         )
         state.chemistry = basis, judged
     return state.chemistry[1]
-
-
-def _judge_totals(
-    day: int,
-    totals: DayTotals,
-    *,
-    assumed_salinity: float,
-    ph_accuracy: float,
-    pco2_accuracy_uatm: float,
-    rules: CarbonateRules,
-) -> DayChemistry | str:
-    on_date = f"on {date_of(day).isoformat()}"
-    fewest = min(totals[PH + 1], totals[CARBON_DIOXIDE + 1])
-    if fewest < rules.readings_minimum:
-        return f"only {fewest} readings of pH or pCO2 {on_date}, at least {rules.readings_minimum} make a daily mean"
-    ph, pco2_uatm, celsius = (daily_mean(totals, at) for at in (PH, CARBON_DIOXIDE, TEMPERATURE))
-    salinity = daily_mean(totals, PRACTICAL_SALINITY)
-    if ph is None or pco2_uatm is None or celsius is None:
-        return f"no scored {SEA_WATER_TEMPERATURE} {on_date}"
-    if pco2_uatm <= 0:
-        return f"mean pCO2 {on_date} is not above 0"
-    used = assumed_salinity if salinity is None else salinity
-    saturation = judge(
-        ph=ph,
-        pco2_uatm=pco2_uatm,
-        salinity=used,
-        celsius=celsius,
-        ph_accuracy=ph_accuracy,
-        pco2_accuracy_uatm=pco2_accuracy_uatm,
-        rules=rules,
-    )
-    return DayChemistry(day=day, saturation=saturation, salinity=used, salinity_assumed=salinity is None)

@@ -1,7 +1,7 @@
-"""Counting readings: into the totals of their days, the newest values of their buoys and the windows of their quantities.
+"""Counts readings into the totals of their days, the newest values of their buoys and the windows of their quantities.
 
-A reading counts once, in its newest revision: a later revision takes out exactly what the earlier one put in, and an earlier
-one that arrives late (a parked message, replayed) counts nothing.
+A reading counts once, in its newest revision: a later revision subtracts exactly what the earlier one added, and an earlier
+revision that arrives late (a parked message, replayed) is ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,33 +22,41 @@ from reefmesh_scoring.domain.solar_day import (
     split_solar,
 )
 from reefmesh_scoring.domain.window import NewestScored
-from reefmesh_scoring.reef_state import NEVER_US, BuoyState, Newest, ReefState
-from reefmesh_scoring.samples import Said, Sample, SampleKey, Samples, items_of, kept, scored_value
+from reefmesh_scoring.kept_readings import (
+    KeptReading,
+    KeptReadings,
+    ReadingKey,
+    ReportedValue,
+    detached,
+    items_of,
+    scored_value,
+)
+from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef
 
 
 @dataclass(slots=True, kw_only=True)
 class Counted:
-    """What the readings of one message changed, besides the state.
+    """The changes by the readings of one message, besides those of the state.
 
-    ``deltas``: what is to be added to the totals of each solar date that was heard. ``samples``: the readings that count, as
-    they are to be kept. ``reopened``: quantities whose newest scored value or window lost a value, and
-    ``dropped``: (buoy, name) of what a revision no longer says: both must be looked up again. ``withdrawn``: readings that
-    counted, before this message or in an earlier revision of it, and never were: their buoys may not have been heard then.
+    ``deltas``: to add to the totals of each solar date with a reading. ``kept``: the readings that count, to be stored.
+    ``reopened``: quantities whose newest scored value or window lost a value. ``dropped``: (buoy, name) of a value that a
+    revision no longer has; for both, the newest value must be found again. ``withdrawn``: readings that counted until now
+    (before this message, or earlier in it), so their buoys may not have been seen then.
     """
 
     deltas: dict[int, DayTotals] = field(default_factory=dict)
-    samples: dict[SampleKey, Sample] = field(default_factory=dict)
+    kept: dict[ReadingKey, KeptReading] = field(default_factory=dict)
     reopened: set[str] = field(default_factory=set)
     dropped: set[tuple[str, str]] = field(default_factory=set)
-    withdrawn: set[SampleKey] = field(default_factory=set)
+    withdrawn: set[ReadingKey] = field(default_factory=set)
 
 
 def instants_us(readings: Sequence[Reading]) -> list[int]:
     return [microseconds_of(reading.observed_at) for reading in readings]
 
 
-def keys_to_look_up(readings: Sequence[Reading], observed_us: Sequence[int], state: ReefState) -> list[SampleKey]:
-    """Return the readings that may be on record already: those that are no newer than the newest of their buoy."""
+def keys_to_look_up(readings: Sequence[Reading], observed_us: Sequence[int], state: ScoredReef) -> list[ReadingKey]:
+    """Return the keys of the readings that may be on record already: those not newer than the newest of their buoy."""
     newest = {buoy_id: buoy.newest_us for buoy_id, buoy in state.buoys.items()}
     return [
         (reading.buoy_id, at_us)
@@ -57,38 +65,38 @@ def keys_to_look_up(readings: Sequence[Reading], observed_us: Sequence[int], sta
     ]
 
 
-def at_hand(keys: Sequence[SampleKey], state: ReefState) -> dict[SampleKey, Sample]:
-    """Return those of the named readings that need no look at the table."""
-    found: dict[SampleKey, Sample] = {}
+def at_hand(keys: Sequence[ReadingKey], state: ScoredReef) -> dict[ReadingKey, KeptReading]:
+    """Return those of the given readings that are in memory and need no query."""
+    found: dict[ReadingKey, KeptReading] = {}
     for buoy_id, at_us in keys:
         buoy = state.buoys[buoy_id]
-        if at_us == buoy.newest_us and buoy.newest_sample is not None:
-            found[buoy_id, at_us] = buoy.newest_sample
+        if at_us == buoy.newest_us and buoy.newest_reading is not None:
+            found[buoy_id, at_us] = buoy.newest_reading
     return found
 
 
 def count(  # noqa: PLR0912  # one loop that every reading runs through: calls cost more than they explain
-    readings: Sequence[Reading], observed_us: Sequence[int], state: ReefState, on_record: Samples
+    readings: Sequence[Reading], observed_us: Sequence[int], state: ScoredReef, on_record: KeptReadings
 ) -> Counted:
-    """Count readings into the state; ``on_record`` has what is known of ``keys_to_look_up``."""
+    """Count readings into the state; ``on_record`` holds the stored readings of ``keys_to_look_up``."""
     counted = Counted()
-    samples, deltas, offset_us = counted.samples, counted.deltas, state.offset_us
+    kept, deltas, offset_us = counted.kept, counted.deltas, state.offset_us
     for reading, at_us in zip(readings, observed_us, strict=True):
         key = (reading.buoy_id, at_us)
         buoy = state.buoys.get(reading.buoy_id)
         if buoy is None:
-            buoy = state.buoys[reading.buoy_id] = BuoyState(facts=BuoyFacts(buoy_id=reading.buoy_id))
+            buoy = state.buoys[reading.buoy_id] = ScoredBuoy(facts=BuoyFacts(buoy_id=reading.buoy_id))
         previous = None
         if at_us > buoy.newest_us:
             buoy.newest_us = at_us
         else:
-            # What an earlier reading of this very message said is newer than what is on record.
-            previous = samples.get(key) or on_record.get(key)
+            # An earlier revision in this same message is newer than the stored one.
+            previous = kept.get(key) or on_record.get(key)
             if previous is not None and previous.revision >= reading.revision:
                 state.ignored += 1
                 continue
         if reading.withdrawn:
-            samples[key] = Sample(reading.revision, {}, withdrawn=True)
+            kept[key] = KeptReading(reading.revision, {}, withdrawn=True)
             _withdraw(state, counted, key, previous)
             continue
         if at_us > buoy.last_seen_us:  # noqa: PLR1730  # a call of max() for every reading
@@ -107,21 +115,21 @@ def count(  # noqa: PLR0912  # one loop that every reading runs through: calls c
                 counted.withdrawn.discard(key)
             add_to_totals(totals, previous.items, night=night, times=-1)
         add_to_totals(totals, items, night=night, times=1)
-        samples[key] = Sample(reading.revision, items)
-    if samples:
+        kept[key] = KeptReading(reading.revision, items)
+    if kept:
         state.as_of_us = state.newest_seen_us()
         _note_replaced(state, counted, on_record)
-        _note_newest(state, samples, on_record)
-        for buoy_id in {buoy_id for buoy_id, _ in samples}:
+        _note_newest(state, kept, on_record)
+        for buoy_id in {buoy_id for buoy_id, _ in kept}:
             buoy = state.buoys[buoy_id]
-            newest = samples.get((buoy_id, buoy.newest_us))
+            newest = kept.get((buoy_id, buoy.newest_us))
             if newest is not None:
-                buoy.newest_sample = kept(newest)
+                buoy.newest_reading = detached(newest)
     return counted
 
 
-def _withdraw(state: ReefState, counted: Counted, key: SampleKey, previous: Sample | None) -> None:
-    """Take out what the earlier revision put in, if it came: without it (it is parked) there is nothing to take out."""
+def _withdraw(state: ScoredReef, counted: Counted, key: ReadingKey, previous: KeptReading | None) -> None:
+    """Subtract what the earlier revision added. If that never came (it is parked), there is nothing to subtract."""
     state.revisions += 1
     if previous is None or previous.withdrawn:
         return
@@ -131,11 +139,11 @@ def _withdraw(state: ReefState, counted: Counted, key: SampleKey, previous: Samp
     counted.withdrawn.add(key)
 
 
-def add_to_totals(totals: DayTotals, items: Mapping[str, Said], *, night: bool, times: int) -> None:
-    """Put the scored values of one reading into the totals of its day (``times`` = 1), or take them out (-1)."""
-    for name, said in items.items():
+def add_to_totals(totals: DayTotals, items: Mapping[str, ReportedValue], *, night: bool, times: int) -> None:
+    """Add the scored values of one reading to the totals of its day (``times`` = 1), or subtract them (-1)."""
+    for name, reported in items.items():
         at = COUNTED_AT.get(name)
-        if at is None or said.flag not in SCORED or (value := said.value) is None:
+        if at is None or reported.flag not in SCORED or (value := reported.value) is None:
             continue
         value_e4 = times * round(value * E4)
         totals[at] += value_e4
@@ -145,23 +153,23 @@ def add_to_totals(totals: DayTotals, items: Mapping[str, Said], *, night: bool, 
             totals[NIGHT_TEMPERATURE + 1] += times
 
 
-def newest_of(at_us: int, said: Said) -> Newest:
-    return Newest(at_us, said.value, int(said.flag), said.fault)
+def newest_of(at_us: int, reported: ReportedValue) -> NewestValue:
+    return NewestValue(at_us, reported.value, int(reported.flag), reported.fault)
 
 
-def _note_replaced(state: ReefState, counted: Counted, on_record: Samples) -> None:
-    """Note what must be looked up again because a revision says something else, or nothing, where its reading was newest."""
+def _note_replaced(state: ScoredReef, counted: Counted, on_record: KeptReadings) -> None:
+    """Note which newest values must be found again, because a revision changed or dropped them."""
     for key, was in on_record.items():
-        now = counted.samples.get(key)
+        now = counted.kept.get(key)
         if now is None:
-            continue  # what came was older
+            continue  # the incoming revision was older
         buoy_id, at_us = key
         newest = state.buoys[buoy_id].items
-        for name, said in was.items.items():
+        for name, reported in was.items.items():
             revised = now.items.get(name)
             if revised is None and newest[name].observed_us == at_us:
                 counted.dropped.add((buoy_id, name))
-            value = scored_value(said)
+            value = scored_value(reported)
             if value is None or (revised is not None and scored_value(revised) == value):
                 continue
             scored = state.scored.get(name)
@@ -169,27 +177,27 @@ def _note_replaced(state: ReefState, counted: Counted, on_record: Samples) -> No
                 counted.reopened.add(name)
 
 
-def _note_newest(state: ReefState, samples: Samples, on_record: Samples) -> None:
-    """Keep what is newest: of each buoy under every name, of the reef the scored values.
+def _note_newest(state: ScoredReef, kept: KeptReadings, on_record: KeptReadings) -> None:
+    """Keep the newest value of each buoy under every name, and the newest scored values of the reef.
 
-    From the newest reading back, because then most readings of a batch have nothing to add: all they name was said later, and
-    they are older than every window.
+    Readings are visited newest first, so most of a batch add nothing: later readings have all their names, and they are older
+    than every window.
     """
-    said_later: dict[str, set[str]] = {}
+    reported_later: dict[str, set[str]] = {}
     scored_later: set[str] = set()
     oldest_window_us = NEVER_US
-    for key in sorted(samples, key=itemgetter(1), reverse=True):
+    for key in sorted(kept, key=itemgetter(1), reverse=True):
         buoy_id, at_us = key
-        items = samples[key].items
+        items = kept[key].items
         names = items.keys()
-        said = said_later.setdefault(buoy_id, set())
-        if not names <= said:
+        reported = reported_later.setdefault(buoy_id, set())
+        if not names <= reported:
             newest = state.buoys[buoy_id].items
-            for name in names - said:
+            for name in names - reported:
                 known = newest.get(name)
                 if known is None or at_us >= known.observed_us:
                     newest[name] = newest_of(at_us, items[name])
-            said |= names
+            reported |= names
         if at_us < oldest_window_us and names <= scored_later:
             continue
         was = on_record.get(key)

@@ -1,21 +1,16 @@
-"""The tables of solar dates: what is counted on each, and how each is scored."""
+"""The tables of solar dates: the totals of each, and its score."""
 
-from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reefmesh.contracts.scores import HeatStatus
 from reefmesh.store.port import Row, Store, Write
-from reefmesh_scoring.domain.heat_revision import Days, NewValue
-from reefmesh_scoring.domain.heat_span import NO_VALUE, Stretch
+from reefmesh_scoring.domain.heat_revision import Days
 from reefmesh_scoring.domain.heat_stress import DayHeat
 from reefmesh_scoring.domain.solar_day import TOTALS, DayTotals
 
-RECENT_DAYS_LIMIT: Final = 256
-"""Days at hand without a query: what it takes to score today, and a reading that is up to two months late."""
-
-_RECENT_DAYS_SLACK: Final = 64
 PAGE_ROWS: Final = 5000
+DAYS_PER_QUERY_LIMIT: Final = 256
 
 _TOTALS_COLUMNS: Final = (
     "night_temperature_e4, night_temperature_count, temperature_e4, temperature_count, "
@@ -50,7 +45,7 @@ _SELECT_HIGHEST: Final = (
 
 
 def put_totals(reef_id: str, day: int, totals: DayTotals) -> Write:
-    """Return the statement that keeps the totals of a day; a day with nothing scored has no row."""
+    """Return the statement that stores the totals of a day; a day without scored values has no row."""
     if not any(totals):
         return Write(_DELETE_TOTALS, (reef_id, day))
     return Write(_UPSERT_TOTALS, (reef_id, day, *totals))
@@ -72,11 +67,11 @@ def delete_all(reef_id: str) -> tuple[Write, Write]:
 
 
 async def fetch_totals(store: Store, reef_id: str, days: Sequence[int]) -> dict[int, DayTotals]:
-    """Return what is counted on the named days; a day that is not there has nothing."""
+    """Return the totals of the given days; a day without scored values is missing from the result."""
     found: dict[int, DayTotals] = {}
-    for start in range(0, len(days), RECENT_DAYS_LIMIT):
-        part = list(days[start : start + RECENT_DAYS_LIMIT])
-        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))  # few texts, see samples.fetch_samples
+    for start in range(0, len(days), DAYS_PER_QUERY_LIMIT):
+        part = list(days[start : start + DAYS_PER_QUERY_LIMIT])
+        part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))  # as in kept_readings.fetch_readings
         marks = ", ".join("?" * len(part))
         sql = f"SELECT day, {_TOTALS_COLUMNS} FROM day_totals WHERE reef_id = ? AND day IN ({marks})"  # noqa: S608  # only marks
         for row in await store.fetch(sql, (reef_id, *part)):
@@ -105,57 +100,3 @@ async def fetch_highest(store: Store, reef_id: str, *, before: int, apart_from: 
 
 def _read(row: Row) -> DayHeat:
     return DayHeat._make((*row[:-1], HeatStatus(row[-1])))
-
-
-class RecentDays:
-    """The values of the newest days of a record, compactly: two integers a day."""
-
-    __slots__ = ("_readings", "_sst_e4", "base")
-
-    def __init__(self, base: int, rows: Iterable[DayHeat] = ()) -> None:
-        self.base = base
-        self._sst_e4 = array("i")
-        self._readings = array("i")
-        for row in rows:
-            value = value_of(row)
-            self._sst_e4.append(value.sst_e4)
-            self._readings.append(value.readings)
-
-    def __len__(self) -> int:
-        return len(self._sst_e4)
-
-    def put(self, day: int, value: NewValue) -> None:
-        """Set the value of a day; the days between the end and a later day have none; a day before the base is not kept."""
-        if (index := day - self.base) < 0:
-            return
-        if (lacking := index + 1 - len(self._sst_e4)) > 0:
-            self._sst_e4.extend([NO_VALUE] * lacking)
-            self._readings.extend([0] * lacking)
-            if (surplus := len(self._sst_e4) - RECENT_DAYS_LIMIT) > _RECENT_DAYS_SLACK:
-                del self._sst_e4[:surplus], self._readings[:surplus]
-                self.base += surplus
-                index -= surplus
-        self._sst_e4[index] = value.sst_e4
-        self._readings[index] = value.readings
-
-    def stretch(self, days: Days, older: Iterable[DayHeat] = ()) -> Stretch:
-        """Return a span of days as lists; ``older`` are the rows of those before ``base``."""
-        length = days.last - days.first + 1
-        lead = max(0, min(self.base, days.last + 1) - days.first)
-        sst_e4 = [NO_VALUE] * lead
-        readings = [0] * lead
-        for row in older:
-            sst_e4[row.day - days.first], readings[row.day - days.first] = value_of(row)
-        start = max(0, days.first - self.base)
-        end = max(0, days.last + 1 - self.base)
-        sst_e4 += self._sst_e4[start:end].tolist()
-        readings += self._readings[start:end].tolist()
-        lacking = length - len(sst_e4)
-        return Stretch(base=days.first, sst_e4=sst_e4 + [NO_VALUE] * lacking, readings=readings + [0] * lacking)
-
-
-def value_of(row: DayHeat) -> NewValue:
-    """Return what a day is worth by itself: a filled day is worth nothing."""
-    if row.sst_e4 is None or row.source not in {"night", "whole_day"}:
-        return NewValue(NO_VALUE, 0)
-    return NewValue(row.sst_e4, row.readings if row.source == "night" else -row.readings)

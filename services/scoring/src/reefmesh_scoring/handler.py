@@ -1,4 +1,4 @@
-"""One message of readings in; days scored, tables written and one score out."""
+"""Applies one message of readings: it scores days, writes tables and publishes a score."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,17 +12,17 @@ from reefmesh.errors import PoisonMessage
 from reefmesh.service.handler import Change, Output
 from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh.store.port import Store, Write
-from reefmesh_scoring import reef_state
+from reefmesh_scoring import scored_reef
 from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.dive import DiveLimits
 from reefmesh_scoring.domain.solar_day import SECOND_US
+from reefmesh_scoring.kept_readings import fetch_readings, upsert
 from reefmesh_scoring.newest_lookup import mend_newest
 from reefmesh_scoring.reef_gauges import ReefGauges
-from reefmesh_scoring.reef_state import BuoyState, ReefState
 from reefmesh_scoring.rescoring import rescore
-from reefmesh_scoring.samples import fetch_samples, upsert
 from reefmesh_scoring.score_body import score_bodies, score_fields
+from reefmesh_scoring.scored_reef import ScoredBuoy, ScoredReef
 from reefmesh_scoring.timeliness import Timeliness
 
 _UPSERT_SCORE: Final = (
@@ -38,7 +38,7 @@ def migrations() -> MigrationSet:
 
 
 class ScoringHandler:
-    """Scores reefs from ``reef.readings``. Two sets of rules are the operator's; what NOAA defines is fixed."""
+    """Scores reefs from ``reef.readings``. Two sets of rules can be set; the definitions by NOAA are fixed."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class ScoringHandler:
         self._dive_limits = dive_limits or DiveLimits()
         self._carbonate_rules = carbonate_rules or CarbonateRules()
 
-    async def load(self, reef_id: str, state: bytes | None) -> ReefState:
-        return await reef_state.load(self._store, reef_id, state)
+    async def load(self, reef_id: str, state: bytes | None) -> ScoredReef:
+        return await scored_reef.load(self._store, reef_id, state)
 
-    def dump(self, state: ReefState) -> bytes:
-        return reef_state.dump(state)
+    def dump(self, state: ScoredReef) -> bytes:
+        return scored_reef.dump(state)
 
-    async def handle(self, message: Envelope, state: ReefState) -> Change[ReefState]:
+    async def handle(self, message: Envelope, state: ScoredReef) -> Change[ScoredReef]:
         body = read_body(message, READERS)
         if body.reef.reef_id != message.reef_id:
             raise PoisonMessage(
@@ -72,19 +72,19 @@ class ScoringHandler:
         keys = keys_to_look_up(body.readings, observed_us, state)
         on_record = at_hand(keys, state)
         if lacking := [key for key in keys if key not in on_record]:
-            on_record |= await fetch_samples(self._store, state.reef_id, lacking)
+            on_record |= await fetch_readings(self._store, state.reef_id, lacking)
         counted = count(body.readings, observed_us, state, on_record)
         if counted.dropped or counted.reopened or counted.withdrawn:
-            await mend_newest(self._store, state, counted)  # first: the band depends on which buoys measure temperature
+            await mend_newest(self._store, state, counted)  # first: the band depends on the buoys that measure temperature
         rescored = await rescore(self._store, state, counted)
-        bodies: list[bytes] = []  # of a reef that was never heard, or whose only readings were withdrawn, there is no score
+        bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
             fields = score_fields(state, limits=self._dive_limits, rules=self._carbonate_rules)
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:
             self._gauges.clear(state.reef_id)
-        writes = [upsert(state.reef_id, key, sample) for key, sample in counted.samples.items()]
+        writes = [upsert(state.reef_id, key, reading) for key, reading in counted.kept.items()]
         writes += rescored.writes
         writes.append(_score_write(state, bodies))
         return Change(
@@ -92,8 +92,8 @@ class ScoringHandler:
         )
 
 
-def _take_facts(body: Readings, seq: int | None, state: ReefState) -> None:
-    """Take the register's facts, unless newer ones are known: a message that was parked brings old facts with it."""
+def _take_facts(body: Readings, seq: int | None, state: ScoredReef) -> None:
+    """Take the register's facts, unless newer ones are known: a message that was parked brings old facts."""
     at = seq if seq is not None else state.facts_seq + 1
     if state.facts is None or at > state.facts_seq:
         state.facts, state.facts_seq = body.reef, at
@@ -102,7 +102,7 @@ def _take_facts(body: Readings, seq: int | None, state: ReefState) -> None:
     for facts in body.buoys:
         buoy = state.buoys.get(facts.buoy_id)
         if buoy is None:
-            state.buoys[facts.buoy_id] = BuoyState(facts=facts, facts_seq=at)
+            state.buoys[facts.buoy_id] = ScoredBuoy(facts=facts, facts_seq=at)
         elif at > buoy.facts_seq:
             buoy.facts, buoy.facts_seq = facts, at
 
@@ -114,7 +114,7 @@ def _outputs(bodies: Sequence[bytes]) -> list[Output]:
     ]
 
 
-def _score_write(state: ReefState, bodies: Sequence[bytes]) -> Write:
+def _score_write(state: ScoredReef, bodies: Sequence[bytes]) -> Write:
     if not bodies:
         return Write("DELETE FROM scores WHERE reef_id = ?", (state.reef_id,))
     return Write(_UPSERT_SCORE, (state.reef_id, state.as_of_us, state.readings, state.revisions, state.ignored, bodies[-1]))

@@ -1,4 +1,4 @@
-"""What the command asks of scoring's tables."""
+"""Reads scoring's tables, for the commands that show scores."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ PAGE_DAYS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far scoring is: ``readings`` that count, their later ``revisions``, and what was ``ignored``: repeats and revisions
-    that came after newer ones."""
+class ReadingCounts:
+    """Counts over all reefs: ``readings`` that count, their later ``revisions``, and those ``ignored`` (repeats, and revisions
+    that came after a newer one)."""
 
     reefs: int
     readings: int
@@ -51,10 +51,10 @@ async def day_scores(
             yield DayScore.model_validate(day_fields(row), strict=False)
 
 
-async def progress(store: Store) -> Progress:
+async def reading_counts(store: Store) -> ReadingCounts:
     rows = await store.fetch("SELECT COUNT(*), SUM(readings), SUM(revisions), SUM(ignored), MAX(as_of_us) FROM scores")
     reefs, readings, revisions, ignored, as_of_us = rows[0]
-    return Progress(
+    return ReadingCounts(
         reefs=reefs,
         readings=int(readings or 0),
         revisions=int(revisions or 0),

@@ -1,21 +1,39 @@
-"""What a dashboard shows of each reef, beside the score itself."""
+"""The gauges of each reef that dashboards show."""
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
+from reefmesh.contracts.scores import DiveVerdict
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 
 UNKNOWN_LEVEL: Final = -1
-VERDICT_CODES: Final = {"unknown": 0, "good": 1, "fair": 2, "poor": 3, "experienced_only": 4, "no_go": 5}
-"""Of ``table.REEF_DIVE_VERDICT``: the worse, the higher."""
+
+
+def verdict_code(verdict: DiveVerdict) -> int:
+    """Return the value of ``table.REEF_DIVE_VERDICT``: the worse, the higher."""
+    match verdict:
+        case "unknown":
+            return 0
+        case "good":
+            return 1
+        case "fair":
+            return 2
+        case "poor":
+            return 3
+        case "experienced_only":
+            return 4
+        case "no_go":
+            return 5
+        case _:
+            assert_never(verdict)
 
 
 class ReefGauges:
-    """Keeps what a reef's last score says, and sets its gauges when they are read (``sample``): a reef is scored far more often
-    than anybody looks. A reef that another process takes over keeps its last values here: whoever reads them takes the process
-    with the later ``as_of``."""
+    """Remembers the values of each reef's last score and sets its gauges only when they are read (``sample``): scores are far
+    more frequent than reads. When another process takes a reef over, its last values stay here: a query must
+    use the process with the latest ``as_of``."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -29,17 +47,17 @@ class ReefGauges:
             UNKNOWN_LEVEL if level is None else int(level),
             math.nan if weeks is None else weeks,
             latest.get("coverage_days", 0),
-            VERDICT_CODES[dive["verdict"]],
+            verdict_code(dive["verdict"]),
             as_of_seconds,
         )
 
     def clear(self, reef_id: str) -> None:
-        """Say that nothing is known of a reef: all its readings were withdrawn. The instant of its last score stays."""
+        """Set a reef to unknown: all its readings were withdrawn. The instant of its last score stays."""
         *_, as_of_seconds = self._unset.get(reef_id, (None,))
-        self._unset[reef_id] = (UNKNOWN_LEVEL, math.nan, 0, VERDICT_CODES["unknown"], as_of_seconds)
+        self._unset[reef_id] = (UNKNOWN_LEVEL, math.nan, 0, verdict_code("unknown"), as_of_seconds)
 
     async def sample(self) -> None:
-        """Give it to ``Metrics.add_sampler``."""
+        """Set the gauges; ``Metrics.add_sampler`` takes this."""
         metrics, unset = self._metrics, self._unset
         self._unset = {}
         for reef_id, (level, weeks, coverage_days, verdict, as_of_seconds) in unset.items():

@@ -1,4 +1,4 @@
-"""Scoring the days of a reef again: those that a message touched and what they reach, or all when the yardstick changed."""
+"""Scores days of a reef again: those that a message touched and those they influence, or all when the yardstick changed."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,6 @@ from typing import Final
 from reefmesh.store.port import Store, Write
 from reefmesh_scoring.counting import Counted, add_to_totals
 from reefmesh_scoring.days import (
-    RECENT_DAYS_LIMIT,
-    RecentDays,
     delete_all,
     delete_scores_outside,
     fetch_highest,
@@ -16,14 +14,14 @@ from reefmesh_scoring.days import (
     fetch_totals,
     put_totals,
     upsert_score,
-    value_of,
 )
 from reefmesh_scoring.domain.heat_revision import Days, NewValue, days_needed, record_after, revise, spans_to_revise
 from reefmesh_scoring.domain.heat_span import NO_VALUE, Stretch, score_span
 from reefmesh_scoring.domain.heat_stress import DayHeat, highest
+from reefmesh_scoring.domain.recent_days import RECENT_DAYS_LIMIT, RecentDays, value_of
 from reefmesh_scoring.domain.solar_day import NIGHT_TEMPERATURE, TEMPERATURE, DayTotals, day_value, empty_totals, split_solar
-from reefmesh_scoring.reef_state import NEVER_US, TOTALS_KEPT_DAYS, ReefState
-from reefmesh_scoring.samples import Sample, all_samples, oldest_us
+from reefmesh_scoring.kept_readings import KeptReading, all_readings, oldest_us
+from reefmesh_scoring.scored_reef import NEVER_US, TOTALS_KEPT_DAYS, ScoredReef
 
 _NONE: Final = NewValue(NO_VALUE, 0)
 _NO_DAYS: Final = Days(0, -1)
@@ -37,8 +35,8 @@ class Rescored:
     writes: Sequence[Write]
 
 
-async def rescore(store: Store, state: ReefState, counted: Counted) -> Rescored:
-    """Bring totals and scores of the reef up to what was counted, and the state with them."""
+async def rescore(store: Store, state: ScoredReef, counted: Counted) -> Rescored:
+    """Update the totals and scores of the reef, and its state, by what was counted."""
     if state.offset_us != state.wanted_offset_us():
         return await _recount_all(store, state, counted)
     if not counted.deltas:
@@ -73,8 +71,8 @@ def _is_new(day: int, record: Days | None) -> bool:
     return record is None or not record.first <= day <= record.last
 
 
-def _yardstick_changed(state: ReefState) -> bool:
-    """Whether all days must be scored again; the first ones of a reef are scored by what is wanted to begin with."""
+def _yardstick_changed(state: ScoredReef) -> bool:
+    """Tell whether all days must be scored again. The first days of a reef are scored by the current yardstick anyway."""
     wanted = state.wanted_yardstick()
     if wanted == state.yardstick:
         return False
@@ -84,8 +82,8 @@ def _yardstick_changed(state: ReefState) -> bool:
     return True
 
 
-async def _add_deltas(store: Store, state: ReefState, counted: Counted) -> dict[int, DayTotals]:
-    """Return the totals of the days heard, with what was counted added."""
+async def _add_deltas(store: Store, state: ScoredReef, counted: Counted) -> dict[int, DayTotals]:
+    """Return the totals of the touched days with the deltas added."""
     record = state.record
     if record is not None:
         older = [day for day in counted.deltas if record.first <= day <= record.last - TOTALS_KEPT_DAYS]
@@ -101,7 +99,7 @@ async def _add_deltas(store: Store, state: ReefState, counted: Counted) -> dict[
     return totals
 
 
-async def _rescore_touched(store: Store, state: ReefState, touched: Mapping[int, NewValue]) -> Rescored:
+async def _rescore_touched(store: Store, state: ScoredReef, touched: Mapping[int, NewValue]) -> Rescored:
     record, yardstick = state.record, state.yardstick
     now = record_after(record, touched)
     changed: list[DayHeat] = []
@@ -119,16 +117,16 @@ async def _rescore_touched(store: Store, state: ReefState, touched: Mapping[int,
     return Rescored(changed=changed, writes=[upsert_score(state.reef_id, row) for row in changed])
 
 
-async def _stretch(store: Store, state: ReefState, days: Days) -> Stretch:
-    """Return days of the record as they were, from memory as far as it reaches."""
+async def _stretch(store: Store, state: ScoredReef, days: Days) -> Stretch:
+    """Return days of the record as they were, from memory where possible."""
     older: Sequence[DayHeat] = ()
     if state.record is not None and days.first < state.recent.base and state.record.first < state.recent.base:
         older = await fetch_scores(store, state.reef_id, Days(days.first, min(days.last, state.recent.base - 1)))
     return state.recent.stretch(days, older)
 
 
-async def _note_highest(store: Store, state: ReefState, changed: Sequence[DayHeat], record: Days | None) -> None:
-    """Keep the highest DHW of the days before the last one; asks the table only when that very day lost it."""
+async def _note_highest(store: Store, state: ScoredReef, changed: Sequence[DayHeat], record: Days | None) -> None:
+    """Keep the highest DHW of the days before the last one. A query is needed only when the day that had it changed."""
     if state.record is None:
         return
     last = state.record.last
@@ -145,8 +143,8 @@ async def _note_highest(store: Store, state: ReefState, changed: Sequence[DayHea
     state.highest_before = max(candidates, key=lambda each: (each[0], -each[1]), default=None)
 
 
-async def _rescore_all(store: Store, state: ReefState, touched: Mapping[int, NewValue]) -> Rescored:
-    """Score every day by a changed yardstick: by far the most expensive thing here, and rare."""
+async def _rescore_all(store: Store, state: ScoredReef, touched: Mapping[int, NewValue]) -> Rescored:
+    """Score every day by a changed yardstick: by far the most expensive operation here, and rare."""
     state.yardstick = state.wanted_yardstick()
     record = state.record
     if record is None:
@@ -160,18 +158,18 @@ async def _rescore_all(store: Store, state: ReefState, touched: Mapping[int, New
     return Rescored(changed=rows, writes=[upsert_score(state.reef_id, row) for row in rows])
 
 
-async def _shorter_record(store: Store, state: ReefState, counted: Counted, touched: Collection[int]) -> Days | None:
+async def _shorter_record(store: Store, state: ScoredReef, counted: Counted, touched: Collection[int]) -> Days | None:
     """Return the days of the record, if a withdrawn reading was the only one of its first or last day (``_NO_DAYS``: if it was
     the only one of all); None if the record only grows, as it does but for that."""
     if state.as_of_us is None:
         return _NO_DAYS
     offset_us, record = state.offset_us, state.record
-    heard_us = [at_us for (_, at_us), sample in counted.samples.items() if not sample.withdrawn]
+    heard_us = [at_us for (_, at_us), reading in counted.kept.items() if not reading.withdrawn]
     heard = [split_solar(at_us, offset_us)[0] for at_us in heard_us]
     first = min(heard if record is None else [*heard, record.first])
     if min(split_solar(at_us, offset_us)[0] for _, at_us in counted.withdrawn) <= first:
         for buoy_id in state.buoys:
-            at_us = await oldest_us(store, state.reef_id, buoy_id, from_us=NEVER_US, apart_from=counted.samples)
+            at_us = await oldest_us(store, state.reef_id, buoy_id, from_us=NEVER_US, apart_from=counted.kept)
             if at_us is not None:
                 heard_us.append(at_us)
         first = split_solar(min(heard_us), offset_us)[0]
@@ -181,7 +179,7 @@ async def _shorter_record(store: Store, state: ReefState, counted: Counted, touc
 
 
 async def _rescore_shorter(
-    store: Store, state: ReefState, totals: Mapping[int, DayTotals], touched: Mapping[int, NewValue], now: Days
+    store: Store, state: ScoredReef, totals: Mapping[int, DayTotals], touched: Mapping[int, NewValue], now: Days
 ) -> Rescored:
     """Score a record that lost days at an end. It reads all of it, and is very rare: a copy of a report came before its
     original, and midnight lay between them."""
@@ -199,8 +197,8 @@ async def _rescore_shorter(
     return Rescored(changed=changed, writes=writes)
 
 
-def _forget_all(state: ReefState) -> Rescored:
-    """Make the reef one that was never heard."""
+def _forget_all(state: ScoredReef) -> Rescored:
+    """Reset the reef to one without readings."""
     state.record = state.latest = state.highest_before = None
     state.recent, state.totals = RecentDays(0), {}
     return Rescored(changed=(), writes=delete_all(state.reef_id))
@@ -211,7 +209,7 @@ def _stretch_of(values: Mapping[int, NewValue], days: Days) -> Stretch:
     return Stretch(base=days.first, sst_e4=[value.sst_e4 for value in each], readings=[value.readings for value in each])
 
 
-def _score_whole(state: ReefState, stretch: Stretch, now: Days) -> list[DayHeat]:
+def _score_whole(state: ScoredReef, stretch: Stretch, now: Days) -> list[DayHeat]:
     rows = score_span(stretch, first=now.first, last=now.last, first_day=now.first, **state.yardstick._asdict())
     base = max(now.first, now.last - RECENT_DAYS_LIMIT + 1)
     state.recent = RecentDays(base, rows[base - now.first :])
@@ -219,22 +217,22 @@ def _score_whole(state: ReefState, stretch: Stretch, now: Days) -> list[DayHeat]
     return rows
 
 
-async def _recount_all(store: Store, state: ReefState, counted: Counted) -> Rescored:
+async def _recount_all(store: Store, state: ScoredReef, counted: Counted) -> Rescored:
     """Count every reading again, because its solar date may be another: the reef's longitude was corrected."""
     state.offset_us = state.wanted_offset_us()
     state.yardstick = state.wanted_yardstick()
     totals: dict[int, DayTotals] = {}
 
-    def count(at_us: int, sample: Sample) -> None:
+    def count(at_us: int, reading: KeptReading) -> None:
         day, night = split_solar(at_us, state.offset_us)
-        add_to_totals(totals.setdefault(day, empty_totals()), sample.items, night=night, times=1)
+        add_to_totals(totals.setdefault(day, empty_totals()), reading.items, night=night, times=1)
 
-    async for (buoy_id, at_us), sample in all_samples(store, state.reef_id):
-        if (buoy_id, at_us) not in counted.samples:
-            count(at_us, sample)
-    for (_, at_us), sample in counted.samples.items():
-        if not sample.withdrawn:
-            count(at_us, sample)
+    async for (buoy_id, at_us), reading in all_readings(store, state.reef_id):
+        if (buoy_id, at_us) not in counted.kept:
+            count(at_us, reading)
+    for (_, at_us), reading in counted.kept.items():
+        if not reading.withdrawn:
+            count(at_us, reading)
     if not totals:
         return _forget_all(state)
     now = Days(min(totals), max(totals))

@@ -1,5 +1,5 @@
-"""Writing ``scores/1``. The parts are plain mappings of the contract's fields, because models built for every message would
-cost more than the scores; that they are valid is what the tests validate."""
+"""Writes ``scores/1``. The parts are plain mappings of the contract's fields: building models for every message would cost more
+than the scores. Tests check that the mappings are valid."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,16 +8,16 @@ from pydantic_core import to_json
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
 from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, Level
-from reefmesh_scoring.chemistry import DayChemistry, judge_chemistry
+from reefmesh_scoring.chemistry import judge_chemistry
 from reefmesh_scoring.domain.carbonate import CarbonateRules
+from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.dive import HEAT_ADVICE, DiveLimits, Factor, Measured, judge_dive
 from reefmesh_scoring.domain.fixed_point import E4
 from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat
 from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
-from reefmesh_scoring.domain.window import NewestScored
-from reefmesh_scoring.newest_lookup import LOOKBACK_US
-from reefmesh_scoring.reef_state import NEVER_US, BuoyState, Newest, ReefState
-from reefmesh_scoring.samples import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
+from reefmesh_scoring.domain.window import LOOKBACK_US, NewestScored
+from reefmesh_scoring.kept_readings import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
+from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef
 
 Fields = dict[str, Any]
 
@@ -38,14 +38,14 @@ def day_fields(row: DayHeat) -> Fields:
         "level": row.level,
         "level_7day_max": row.level_7day_max,
         "coverage_days": row.coverage_days,
-        "status": row.status.value,  # an enumeration would cost the serializer a microsecond
+        "status": row.status.value,  # an enumeration member costs the serializer a microsecond
     }
 
 
-def score_fields(state: ReefState, *, limits: DiveLimits, rules: CarbonateRules) -> Fields:
-    """Return the fields of ``ReefScore``, but for the days that changed."""
+def score_fields(state: ScoredReef, *, limits: DiveLimits, rules: CarbonateRules) -> Fields:
+    """Return the fields of ``ReefScore``, except for the days that changed."""
     if state.facts is None or state.as_of_us is None:
-        raise ValueError("a reef that was never heard has no score")
+        raise ValueError("a reef without a reading has no score")
     return {
         "reef_id": state.reef_id,
         "reef_name": state.facts.name,
@@ -59,9 +59,9 @@ def score_fields(state: ReefState, *, limits: DiveLimits, rules: CarbonateRules)
 
 
 def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat | None) -> list[bytes]:
-    """Return one body, or several when more days changed than one may carry: then all else is the same in each.
+    """Return one body, or several when more days changed than one body may carry; all other fields are the same in each.
 
-    ``latest``: the day that ``fields`` has as the latest one; it is most often one of those that changed.
+    ``latest`` is the latest day in ``fields``, which usually is one of the changed days.
     """
     heat = fields["heat"]
     bodies: list[bytes] = []
@@ -72,7 +72,7 @@ def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat 
     return bodies
 
 
-def _heat_fields(state: ReefState) -> Fields:
+def _heat_fields(state: ScoredReef) -> Fields:
     facts, latest = state.facts, state.latest
     highest = state.highest_before
     if latest is not None and latest.dhw_e4_days is not None and (highest is None or latest.dhw_e4_days > highest[0]):
@@ -104,7 +104,7 @@ def _carbonate_fields(judged: DayChemistry | str) -> Fields:
     }
 
 
-def _dive_fields(state: ReefState, as_of_us: int, limits: DiveLimits) -> Fields:
+def _dive_fields(state: ScoredReef, as_of_us: int, limits: DiveLimits) -> Fields:
     judged = judge_dive(
         current=_measured(state, SEA_WATER_SPEED), visibility=_measured(state, VISIBILITY), as_of_us=as_of_us, limits=limits
     )
@@ -118,7 +118,7 @@ def _dive_fields(state: ReefState, as_of_us: int, limits: DiveLimits) -> Fields:
     }
 
 
-def _measured(state: ReefState, quantity: str) -> Measured | None:
+def _measured(state: ScoredReef, quantity: str) -> Measured | None:
     newest = _scored(state, quantity)
     if newest is None:
         return None
@@ -126,7 +126,7 @@ def _measured(state: ReefState, quantity: str) -> Measured | None:
     return Measured(value=newest.value, observed_us=newest.observed_us, report_interval_seconds=interval_seconds)
 
 
-def _scored(state: ReefState, quantity: str) -> NewestScored | None:
+def _scored(state: ScoredReef, quantity: str) -> NewestScored | None:
     newest = state.scored.get(quantity)
     if newest is None or state.as_of_us is None or newest.observed_us < state.as_of_us - LOOKBACK_US:
         return None
@@ -146,8 +146,8 @@ def _factor_fields(factor: Factor, as_of_us: int) -> Fields:
     }
 
 
-def _latest_fields(state: ReefState, as_of_us: int) -> Fields:
-    newest: dict[str, tuple[int, str, Newest]] = {}
+def _latest_fields(state: ScoredReef, as_of_us: int) -> Fields:
+    newest: dict[str, tuple[int, str, NewestValue]] = {}
     for buoy_id, buoy in state.buoys.items():
         for name, item in buoy.items.items():
             if not name.startswith("@"):
@@ -157,7 +157,7 @@ def _latest_fields(state: ReefState, as_of_us: int) -> Fields:
     return {name: _value_fields(state, name, *newest[name], as_of_us=as_of_us) for name in sorted(newest)}
 
 
-def _value_fields(state: ReefState, name: str, observed_us: int, buoy_id: str, item: Newest, *, as_of_us: int) -> Fields:
+def _value_fields(state: ScoredReef, name: str, observed_us: int, buoy_id: str, item: NewestValue, *, as_of_us: int) -> Fields:
     window = _scored(state, name)
     return {
         "quantity": name,
@@ -179,8 +179,8 @@ def _value_fields(state: ReefState, name: str, observed_us: int, buoy_id: str, i
     }
 
 
-def _buoy_fields(buoy: BuoyState) -> Fields:
-    items: Mapping[str, Newest] = buoy.items
+def _buoy_fields(buoy: ScoredBuoy) -> Fields:
+    items: Mapping[str, NewestValue] = buoy.items
     volts, percent, position = (items.get(name) for name in (BATTERY_VOLTS, BATTERY_PERCENT, POSITION))
     return {
         "facts": buoy.facts,

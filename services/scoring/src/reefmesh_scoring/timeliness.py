@@ -1,4 +1,4 @@
-"""How long readings took from the broker's receipt of their telemetry to their score."""
+"""Measures the time of readings from the broker's receipt of their telemetry to their score."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,8 +14,8 @@ WITHIN: Final = timedelta(seconds=table.SCORED_WITHIN_SECONDS)
 
 
 class Timeliness:
-    """Counts readings against the objective. A reading counts when it is scored for the first time: its later revisions say
-    nothing of how fast the mesh is."""
+    """Counts readings against the objective. A reading counts when it is scored for the first time; the time of its later
+    revisions depends on the buoy, not on the mesh."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._clock = clock
@@ -25,7 +25,7 @@ class Timeliness:
         self._latency = metrics.histogram(table.SCORING_LATENCY_SECONDS)
 
     def note(self, readings: Sequence[Reading]) -> None:
-        """Count the readings of one message, which are scored and safe now."""
+        """Count the readings of one message after their score was committed."""
         received = [reading.received_at for reading in readings if reading.revision == 1 and not reading.withdrawn]
         if not received:
             return

@@ -1,1 +1,1 @@
-"""What the services say to each other: channels, the envelope, and one module per message body."""
+"""The messages between services: channels, the envelope, and one module for each body."""

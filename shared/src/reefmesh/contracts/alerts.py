@@ -1,4 +1,4 @@
-"""Body of ``reef.alerts``: what changed at a reef, from what to what, when, on what evidence."""
+"""Body of ``reef.alerts``: one change at a reef with its states, its time and its evidence."""
 
 from typing import Final, Literal
 
@@ -14,8 +14,8 @@ Change = Literal["opened", "worsened", "eased", "changed", "closed"]
 class Alert(Contract):
     """One change of one episode.
 
-    ``subject`` is what the episode is about besides the reef: a buoy, or a buoy and channel (``imei/sea_water_temperature``),
-    else empty. ``severity`` orders states inside a kind (heat: the level's code). ``occurred_at`` is event time,
+    ``subject`` names the part of the reef: a buoy, or a buoy and quantity (``imei/sea_water_temperature``); it is empty for
+    the whole reef. ``severity`` orders the states of a kind (heat: the level's code). ``occurred_at`` is event time,
     ``data_age_seconds`` the age of the newest evidence when the alert was raised.
     """
 

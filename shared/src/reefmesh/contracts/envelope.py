@@ -1,4 +1,4 @@
-"""The envelope: what every message carries besides its body, as broker headers."""
+"""The envelope: the facts that every message carries beside its body, as broker headers."""
 
 from datetime import datetime
 from hashlib import sha1
@@ -15,7 +15,7 @@ NAMESPACE: Final = UUID("6f5c1f6e-2b0a-5c41-9d3a-0d7c6f0a7c55")
 
 HEADER_BYTES_LIMIT: Final = 8 * 1024
 BODY_BYTES_LIMIT: Final = 16 * 1024 * 1024
-"""What a broker is asked to carry at most. Telemetry above its own, smaller limit is quarantined whole by ingest."""
+"""The largest body that is published. Telemetry has a smaller limit; ingest quarantines a message above that as a whole."""
 
 PRODUCER_ID: Final = "producer-id"
 """Header of telemetry: one run of one sender."""
@@ -27,10 +27,9 @@ FOLLOWS: Final = "follows"
 class Envelope(Contract):
     """One message of the mesh.
 
-    ``seq`` counts from 1 per reef and channel and is given in the producer's transaction; raw telemetry has none, since many
-    send it, and one that a sender sets there means nothing. ``headers`` are further facts as text (of telemetry: ``device``,
-    ``received-at``, and which message it follows, where its sender says so: see ``PRODUCER_ID`` and ``FOLLOWS``); lower-case
-    names.
+    ``seq`` counts from 1 per reef and channel; the producer assigns it in its transaction. Raw telemetry has many senders and
+    therefore no ``seq``: one that a sender sets there is ignored. ``headers`` are further facts as text, with lower-case
+    names (of telemetry: ``device``, ``received-at`` and, from some senders, ``PRODUCER_ID`` and ``FOLLOWS``).
     """
 
     event_id: str = Field(pattern=r"^[!-~]{1,128}$")  # printable ASCII: every broker and database carries it
@@ -85,9 +84,10 @@ _VARIANTS: Final = "89ab" * 4  # the first two bits of that digit are the varian
 
 
 def event_id_of(cause: str, step: str) -> str:
-    """Return the deterministic id of what ``step`` makes of the input ``cause`` (UUIDv5): a repeat has the same id.
+    """Return the deterministic id (UUIDv5) of the output ``step`` of the input ``cause``: a repeat has the same id.
 
-    It is ``str(uuid5(NAMESPACE, f"{cause}\\n{step}"))``, a test says, at a quarter of its cost: one is made for every output.
+    It equals ``str(uuid5(NAMESPACE, f"{cause}\\n{step}"))``, which a test checks, at a quarter of the cost: every output has
+    one.
     """
     digest = _SEEDED.copy()
     digest.update(f"{cause}\n{step}".encode())

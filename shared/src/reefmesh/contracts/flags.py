@@ -1,4 +1,4 @@
-"""IOOS QARTOD primary flags and how several of them make one."""
+"""IOOS QARTOD primary flags, and how several flags become one."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -15,7 +15,7 @@ class Flag(IntEnum):
 
 
 SCORED = frozenset({Flag.PASS, Flag.NOT_EVALUATED})
-"""Only readings under these flags enter a score."""
+"""Only values with these flags are scored."""
 
 _PRECEDENCE = {Flag.MISSING: 0, Flag.NOT_EVALUATED: 1, Flag.PASS: 2, Flag.SUSPECT: 3, Flag.FAIL: 4}
 

@@ -1,4 +1,7 @@
-"""The channels a reading may carry: CF standard names where they exist, and their units."""
+"""The quantities that sensors measure: CF standard names where they exist, and their units.
+
+The wire is older than this word: in bodies, a quantity is a key of ``channels`` or the value of ``channel``.
+"""
 
 from typing import Final
 
@@ -21,4 +24,4 @@ UNITS: Final[dict[str, str]] = {
     SALINITY: "1",
     VISIBILITY: "m",
 }
-"""Every quantity that reefmesh knows, with the unit its numbers are in; a name outside this table is quarantined."""
+"""Every quantity that reefmesh knows, with the unit of its values; telemetry with another name is quarantined."""

@@ -1,4 +1,4 @@
-"""Body of ``reef.quarantine``: telemetry, or one channel of it, that could not be understood, and why."""
+"""Body of ``reef.quarantine``: telemetry, or one quantity of it, that ingest could not understand, and the reason."""
 
 from typing import Final, Literal
 
@@ -11,9 +11,12 @@ PAYLOAD_BYTES_LIMIT: Final = 64 * 1024
 
 
 class QuarantineEntry(Contract):
-    """``scope`` is the whole message, one reading of it, or one channel; ``reason`` is a slug from a closed list of
-    ingest's, ``detail`` says it to a person. ``payload`` is exactly what was received (of a channel: its JSON value), or
-    None above ``PAYLOAD_BYTES_LIMIT``: ingest's own table keeps it whole."""
+    """One quarantined part of telemetry.
+
+    ``scope`` is the whole message, one reading of it, or one quantity (``channel`` on the wire). ``reason`` is a slug from a
+    closed list of ingest's, ``detail`` is a sentence for people. ``payload`` holds the received bytes (for a quantity: its
+    JSON value), or None above ``PAYLOAD_BYTES_LIMIT``: ingest's own table has all of them.
+    """
 
     quarantine_id: str
     event_id: str

@@ -16,11 +16,11 @@ TESTS: Final = ("gross_range", "climatology", "spike", "rate_of_change", "flat_l
 
 
 class ChannelReading(Contract):
-    """One channel of one reading.
+    """One quantity of one reading. (The class has the schema's published name, which is older than the word quantity.)
 
-    ``raw`` is what the sensor reported, ``value`` is ``raw * factor`` in the unit of ``quantities.UNITS``; both are None
+    ``raw`` is the sensor's number and ``value`` is ``raw * factor`` in the unit of ``quantities.UNITS``; both are None
     under ``Flag.MISSING``. ``tests`` has one QARTOD digit for each test of ``TESTS``, e.g. ``"12112"``.
-    ``fault`` is the device's own words.
+    ``fault`` is the device's own text.
     """
 
     value: float | None
@@ -32,7 +32,7 @@ class ChannelReading(Contract):
 
 
 class Position(Contract):
-    """Where a buoy says it is; ``drift_metres`` is the great-circle distance to its mooring, when one is registered."""
+    """The position that a buoy reports; ``drift_metres`` is the great-circle distance to its mooring, if one is registered."""
 
     latitude_degrees: float = Field(ge=-90, le=90)
     longitude_degrees: float = Field(ge=-180, le=180)
@@ -41,7 +41,7 @@ class Position(Contract):
 
 
 class DeviceStatus(Contract):
-    """What a device says about itself; everything is optional because no generation reports it all."""
+    """A device's report about itself; every field is optional because no generation of devices has them all."""
 
     report: str = Field(max_length=64)
     firmware: str | None = Field(default=None, max_length=100)
@@ -54,10 +54,10 @@ class DeviceStatus(Contract):
 class Reading(Contract):
     """One buoy, one instant.
 
-    ``(buoy_id, observed_at)`` names the reading; ``revision`` counts from 1, and a later revision replaces an earlier one
-    in full (a changed flag, added or dropped channels). A ``withdrawn`` reading never was: a report without a time of its own
-    turned out to be a copy of one received earlier. Then every channel is ``Flag.MISSING``, and the instant means nothing: the
-    buoy was not heard at it. A still later revision may bring it back.
+    ``(buoy_id, observed_at)`` identifies the reading; ``revision`` counts from 1, and a later revision replaces an earlier
+    one in full (a changed flag, added or dropped quantities). ``channels`` maps quantity to value. A ``withdrawn`` reading
+    counts nowhere: its report, without a time of its own, turned out to be a copy of an earlier one. Then every quantity is
+    ``Flag.MISSING``, and the buoy was not seen at this instant. A still later revision may restore it.
     ``time_source`` is ``device`` (its own clock), ``received`` (a format without time stamps) or ``broken_clock``
     (the device's clock was impossible, so ``received_at`` stands in).
     """
@@ -74,7 +74,7 @@ class Reading(Contract):
 
 
 class Readings(Contract):
-    """A batch of readings of one reef, oldest first, with the register's facts as they were when it was judged."""
+    """A batch of readings of one reef, oldest first, with the register's facts at the time of their quality control."""
 
     reef: ReefFacts
     buoys: list[BuoyFacts] = Field(max_length=1000)

@@ -8,10 +8,10 @@ from reefmesh.contracts.contract import BuoyId, Contract, ReefId
 
 
 class ReefFacts(Contract):
-    """What scoring must know of a reef.
+    """The facts of a reef that scoring needs.
 
-    ``mmm_celsius`` is the maximum of the monthly means; without it heat stress is ``unknown``. ``mmm_source`` says
-    whether it was adjusted to the buoy (Venegas et al. 2019) or is the satellite's. Salinity is on the practical scale.
+    ``mmm_celsius`` is the maximum of the monthly means; without it heat stress is ``unknown``. ``mmm_source`` is
+    ``adjusted`` (to the buoy, Venegas et al. 2019) or ``unadjusted`` (the satellite's). Salinity is on the practical scale.
     """
 
     reef_id: ReefId
@@ -24,7 +24,7 @@ class ReefFacts(Contract):
 
 
 class BuoyFacts(Contract):
-    """What scoring and alerts must know of a buoy: its stated accuracy and its own schedule.
+    """The facts of a buoy that scoring and alerts need: its stated accuracy and its own schedule.
 
     ``waking_hours_utc`` is (first hour, last hour exclusive) of the day in which it reports, or None for always;
     a span may run over midnight, e.g. (22, 4). Accuracies are one standard deviation or the data sheet's +- value.

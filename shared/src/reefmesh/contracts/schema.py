@@ -1,8 +1,8 @@
 """Schema names and their version rule.
 
 A schema id is ``name/major``. Any change of a body's fields or meaning is a new major: bodies are closed, so there is no
-compatible addition. Consumers are deployed before producers and read every major they list; one they do not list is
-quarantined (telemetry) or parked (inside the mesh), never guessed.
+compatible addition. Consumers are deployed before producers and read every major that they list. A message of another
+major is quarantined (telemetry) or parked (inside the mesh); nobody guesses its meaning.
 """
 
 from collections.abc import Mapping

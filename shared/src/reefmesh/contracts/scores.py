@@ -1,8 +1,8 @@
-"""Body of ``reef.scores``: what is known of one reef after a batch of readings. Unknown is a value everywhere."""
+"""Body of ``reef.scores``: the state of one reef after a batch of readings. Unknown is a value in every part of it."""
 
 import datetime as dt
 from enum import IntEnum, StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from pydantic import Field, TypeAdapter
 
@@ -28,23 +28,30 @@ class Level(IntEnum):
 
     @property
     def title(self) -> str:
-        return _TITLES[self]
-
-
-_TITLES: Final = {
-    Level.NO_STRESS: "No Stress",
-    Level.WATCH: "Bleaching Watch",
-    Level.WARNING: "Bleaching Warning",
-    Level.ALERT_1: "Alert Level 1",
-    Level.ALERT_2: "Alert Level 2",
-    Level.ALERT_3: "Alert Level 3",
-    Level.ALERT_4: "Alert Level 4",
-    Level.ALERT_5: "Alert Level 5",
-}
+        """The name that Coral Reef Watch gives this level."""
+        match self:
+            case Level.NO_STRESS:
+                return "No Stress"
+            case Level.WATCH:
+                return "Bleaching Watch"
+            case Level.WARNING:
+                return "Bleaching Warning"
+            case Level.ALERT_1:
+                return "Alert Level 1"
+            case Level.ALERT_2:
+                return "Alert Level 2"
+            case Level.ALERT_3:
+                return "Alert Level 3"
+            case Level.ALERT_4:
+                return "Alert Level 4"
+            case Level.ALERT_5:
+                return "Alert Level 5"
+            case _:
+                assert_never(self)
 
 
 class HeatStatus(StrEnum):
-    """How far a day's DHW can be trusted; the first that applies of unknown, warming_up, insufficient, lower_bound, ok."""
+    """How reliable a day's DHW is: the first that applies of unknown, warming_up, insufficient, lower_bound, ok."""
 
     UNKNOWN = "unknown"
     WARMING_UP = "warming_up"
@@ -53,15 +60,23 @@ class HeatStatus(StrEnum):
     OK = "ok"
 
 
+DaySource = Literal["night", "whole_day", "filled", "missing"]
+"""What a day's temperature is made of: its night readings, all its readings, a linear fill of a short gap, or nothing."""
+
+CarbonateStatus = Literal["ok", "indicative", "unknown"]
+CarbonateBand = Literal["good", "adequate", "low", "marginal"]
+DiveVerdict = Literal["good", "fair", "poor", "experienced_only", "no_go", "unknown"]
+
+
 class DayScore(Contract):
     """Heat stress of one reef on one solar date.
 
-    ``source`` says where ``sst_celsius`` comes from: night readings, the whole day, a linear fill, or nothing.
+    ``source`` is that of ``sst_celsius``.
     ``dhw_low``/``dhw_high`` is the band from the sensor's stated accuracy. ``coverage_days`` counts real days of the last 84.
     """
 
     date: dt.date
-    source: Literal["night", "whole_day", "filled", "missing"]
+    source: DaySource
     readings: int = Field(ge=0)
     sst_celsius: float | None
     hotspot_celsius: float | None
@@ -89,13 +104,13 @@ class HeatStress(Contract):
 class Carbonate(Contract):
     """Aragonite saturation from daily means; ``indicative`` when the relative uncertainty is above 20 %."""
 
-    status: Literal["ok", "indicative", "unknown"]
+    status: CarbonateStatus
     date: dt.date | None = None
     omega_aragonite: float | None = None
     omega_low: float | None = None
     omega_high: float | None = None
     relative_uncertainty: float | None = None
-    band: Literal["good", "adequate", "low", "marginal"] | None = None
+    band: CarbonateBand | None = None
     salinity: float | None = None
     salinity_assumed: bool = False
     reason: str | None = None
@@ -107,7 +122,7 @@ class DiveFactor(Contract):
     quantity: str
     value: float | None
     unit: str
-    verdict: Literal["good", "fair", "poor", "experienced_only", "no_go", "unknown"]
+    verdict: DiveVerdict
     observed_at: Instant | None
     age_seconds: float | None
     reason: str
@@ -116,7 +131,7 @@ class DiveFactor(Contract):
 class DiveConditions(Contract):
     """Guidance for divers; the worst factor decides. After ``valid_until`` the verdict is ``unknown``."""
 
-    verdict: Literal["good", "fair", "poor", "experienced_only", "no_go", "unknown"]
+    verdict: DiveVerdict
     reasons: list[str]
     factors: list[DiveFactor]
     valid_until: Instant | None
@@ -134,7 +149,7 @@ class Window(Contract):
 
 
 class LatestValue(Contract):
-    """Newest value of one channel whatever its flag, its age at ``as_of``, and the window of its scored values."""
+    """Newest value of one quantity, with any flag; its age at ``as_of``; and the window of its scored values."""
 
     quantity: str
     unit: str
@@ -147,7 +162,7 @@ class LatestValue(Contract):
 
 
 class BuoyHealth(Contract):
-    """A buoy as last heard: the register's facts and its own words."""
+    """A buoy at its newest reading: the register's facts, and what the buoy reports about itself."""
 
     facts: BuoyFacts
     last_seen_at: Instant
@@ -159,7 +174,7 @@ class BuoyHealth(Contract):
 
 
 class ReefScore(Contract):
-    """Everything known of one reef at ``as_of``, the newest ``observed_at`` on record there."""
+    """The state of one reef at ``as_of``, the newest ``observed_at`` on record there."""
 
     reef_id: ReefId
     reef_name: str

@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from reefmesh_alerts.channels.signing import KEY_HEADER
+from reefmesh_alerts.targets.signing import KEY_HEADER
 from reefmesh_faults.history import Told
 
 HOST: Final = "127.0.0.1"
@@ -36,9 +36,9 @@ class Receiver:
         """Return a subscriptions file (TOML) that sends every alert here, however old its data."""
         port = self._server.server_address[1]
         return (
-            f'[[channel]]\ntype = "webhook"\nname = "receiver"\nurl = "http://{HOST}:{port}/"\n'
+            f'[[target]]\ntype = "webhook"\nname = "receiver"\nurl = "http://{HOST}:{port}/"\n'
             f'secret = "env:{SECRET_VARIABLE}"\n\n'
-            f'[[subscription]]\nname = "{SUBSCRIPTION}"\nchannels = ["receiver"]\ndata_age_limit_hours = 0\n'
+            f'[[subscription]]\nname = "{SUBSCRIPTION}"\ntargets = ["receiver"]\ndata_age_limit_hours = 0\n'
         )
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

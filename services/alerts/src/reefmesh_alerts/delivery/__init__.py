@@ -1,1 +1,1 @@
-"""Bringing alerts to people: the ledger of deliveries and the dispatcher that works it off."""
+"""Delivering alerts: the ledger of deliveries, and the dispatcher that sends the due ones."""

@@ -1,4 +1,4 @@
-"""All channels side by side: one lane each, as the subscriptions file has them now."""
+"""One lane for each target of the current subscriptions file, all at the same time."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
-from reefmesh_alerts.channels.opening import open_channel
-from reefmesh_alerts.channels.port import Channel
-from reefmesh_alerts.delivery.lane import ORPHAN_AFTER, ChannelLane, DeliveryLimits
+from reefmesh_alerts.delivery.lane import ORPHAN_AFTER, DeliveryLimits, TargetLane
 from reefmesh_alerts.delivery.ledger import Ledger
-from reefmesh_alerts.subscriptions.entries import ChannelEntry
-from reefmesh_alerts.subscriptions.watching import Subscriptions
+from reefmesh_alerts.recipients.watching import Recipients
+from reefmesh_alerts.targets.entries import TargetEntry
+from reefmesh_alerts.targets.opening import open_target
+from reefmesh_alerts.targets.port import Target
 
 log = structlog.get_logger()
 
@@ -29,37 +29,37 @@ OVERDUE_AFTER: Final = timedelta(seconds=table.DELIVERED_WITHIN_SECONDS)
 
 
 class Dispatcher:
-    """Delivers what is due. Any number of processes may do so at once: people are told at least once, mostly once, and each
-    repeat has the key of the first. An alert's row is settled by one of them."""
+    """Sends the due deliveries. Any number of processes may do so at once: people are notified at least once, nearly always
+    exactly once, and a repeat has the idempotency key of the first. One process settles each row."""
 
     def __init__(
         self,
         *,
         store: Store,
         clock: Clock,
-        subscriptions: Subscriptions,
+        recipients: Recipients,
         metrics: Metrics,
         limits: DeliveryLimits | None = None,
         random: Random | None = None,
         poll_seconds: float = 0.5,
-        opener: Callable[[ChannelEntry], Channel] = open_channel,
+        opener: Callable[[TargetEntry], Target] = open_target,
     ) -> None:
         self._ledger = Ledger(store)
         self._clock = clock
-        self._subscriptions = subscriptions
+        self._recipients = recipients
         self._metrics = metrics
         self._limits = limits or DeliveryLimits()
         self._random = random or Random()  # noqa: S311 - jitter, not secrets
         self._poll_seconds = poll_seconds
         self._opener = opener
-        self._lanes: dict[str, ChannelLane] = {}
-        self._closing: list[ChannelLane] = []
-        self._broken: dict[str, ChannelEntry] = {}
+        self._lanes: dict[str, TargetLane] = {}
+        self._closing: list[TargetLane] = []
+        self._broken: dict[str, TargetEntry] = {}
         self._seen_overdue: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until ``stop``; what is being sent then is seen through, each within its channel's time-out."""
-        rounds: dict[ChannelLane, asyncio.Task[None]] = {}
+        """Deliver until ``stop``; attempts in progress then end first, each within its target's time-out."""
+        rounds: dict[TargetLane, asyncio.Task[None]] = {}
         expires_at = self._clock.now()
         try:
             while not stop.is_set():
@@ -74,58 +74,58 @@ class Dispatcher:
                 for lane in [lane for lane, task in rounds.items() if task.done()]:
                     fault = rounds.pop(lane).exception()
                     if fault is not None:
-                        log.error("deliveries stopped, they are started again", channel=lane.entry.name, error=repr(fault))
+                        log.error("deliveries stopped, they are started again", target=lane.entry.name, error=repr(fault))
         finally:
             await asyncio.gather(*rounds.values(), return_exceptions=True)
             await self.close()
 
     async def deliver_due(self) -> int:
-        """Deliver everything that is due by now, on every channel, then return how many deliveries were tried."""
+        """Deliver everything that is due now over every target; return how many deliveries were tried."""
         await self._follow_file(busy=set())
         await self.expire()
         return sum(await asyncio.gather(*(self._deliver_all(lane) for lane in self._lanes.values())))
 
     async def expire(self) -> None:
-        """Let go of what became too old to be told, and of what is for channels that are no longer in the file."""
+        """Expire deliveries that became too old, and those for a target that is no longer in the file."""
         now = self._clock.now()
         old = await self._ledger.expire(
-            created_before=now - self._limits.expires_after, now=now, note="it could not be told in time"
+            created_before=now - self._limits.expires_after, now=now, note="it could not be sent in time"
         )
-        known = [entry.name for entry in self._subscriptions.channels]
+        known = [entry.name for entry in self._recipients.targets]
         orphans = await self._ledger.expire(
-            created_before=now - ORPHAN_AFTER, now=now, note="its channel is no longer in the file", but=known
+            created_before=now - ORPHAN_AFTER, now=now, note="its target is no longer in the file", but=known
         )
         for outcome, expired in (("expired", old), ("suppressed", orphans)):
-            for channel, count in expired.items():
-                self._metrics.count(table.DELIVERIES, channel, outcome, amount=count)
-                log.error("alerts not told", channel=channel, deliveries=count, outcome=outcome)
+            for target, count in expired.items():
+                self._metrics.count(table.DELIVERIES, target, outcome, amount=count)
+                log.error("alerts not sent", target=target, deliveries=count, outcome=outcome)
 
     async def sample(self) -> None:
         """Set the gauges of a scrape."""
         overdue = await self._ledger.count_overdue(due_before=self._clock.now() - OVERDUE_AFTER)
-        for channel in {*self._lanes, *self._seen_overdue, *overdue}:
-            self._metrics.set(table.DELIVERIES_OVERDUE, overdue.get(channel, 0), channel)
+        for target in {*self._lanes, *self._seen_overdue, *overdue}:
+            self._metrics.set(table.DELIVERIES_OVERDUE, overdue.get(target, 0), target)
         self._seen_overdue = set(overdue)
 
     async def close(self) -> None:
-        """Close every channel. Idempotent."""
+        """Close every target. Idempotent."""
         lanes = [*self._lanes.values(), *self._closing]
         self._lanes, self._closing = {}, []
         for lane in lanes:
             await lane.close()
 
-    async def _work(self, lane: ChannelLane, stop: asyncio.Event) -> None:
-        """Deliver as long as something is due, then wait for the next look."""
+    async def _work(self, lane: TargetLane, stop: asyncio.Event) -> None:
+        """Deliver while something is due, then wait for the next poll."""
         while not stop.is_set() and self._lanes.get(lane.entry.name) is lane:
             try:
                 delivered = await lane.deliver_once(stop)
             except TransientError as error:
-                log.warning("deliveries wait", channel=lane.entry.name, reason=str(error))
+                log.warning("deliveries wait", target=lane.entry.name, reason=str(error))
                 delivered = 0
             if not delivered:
                 await is_set_within(stop, self._poll_seconds)
 
-    async def _deliver_all(self, lane: ChannelLane) -> int:
+    async def _deliver_all(self, lane: TargetLane) -> int:
         total = 0
         while delivered := await lane.deliver_once():
             total += delivered
@@ -137,9 +137,9 @@ class Dispatcher:
         except TransientError as error:
             log.warning("expiry waits", reason=str(error))
 
-    async def _follow_file(self, *, busy: set[ChannelLane]) -> None:
-        """Open channels that are new, close those that changed or went; one in the middle of a round is closed after it."""
-        wanted = {entry.name: entry for entry in self._subscriptions.channels}
+    async def _follow_file(self, *, busy: set[TargetLane]) -> None:
+        """Open new targets and close those that changed or were removed; a busy one is closed after its round."""
+        wanted = {entry.name: entry for entry in self._recipients.targets}
         for name, lane in list(self._lanes.items()):
             if wanted.get(name) != lane.entry:
                 del self._lanes[name]
@@ -151,23 +151,23 @@ class Dispatcher:
             if name in self._lanes or self._broken.get(name) == entry:
                 continue
             try:
-                channel = self._opener(entry)
+                target = self._opener(entry)
             except ConfigurationError as error:
                 self._broken[name] = entry
-                log.error("channel not opened", channel=name, reason=str(error))  # noqa: TRY400 - one line says it
+                log.error("target not opened", target=name, reason=str(error))  # noqa: TRY400 - one line, no traceback
                 continue
             self._broken.pop(name, None)
-            self._lanes[name] = self._lane(entry, channel)
+            self._lanes[name] = self._lane(entry, target)
 
-    def _lane(self, entry: ChannelEntry, channel: Channel) -> ChannelLane:
+    def _lane(self, entry: TargetEntry, target: Target) -> TargetLane:
         for outcome in OUTCOMES:  # from 0 on, so that a rule sees the first failure
             self._metrics.counter(table.DELIVERIES, entry.name, outcome)
         self._metrics.histogram(table.ALERT_LATENCY_SECONDS, entry.name)
-        return ChannelLane(
+        return TargetLane(
             entry=entry,
-            channel=channel,
+            target=target,
             ledger=self._ledger,
-            subscriptions=self._subscriptions,
+            recipients=self._recipients,
             clock=self._clock,
             metrics=self._metrics,
             random=self._random,

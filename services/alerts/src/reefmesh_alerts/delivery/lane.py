@@ -1,11 +1,11 @@
-"""One channel's deliveries: taken under a lease, sent side by side up to the channel's bound, settled or put off."""
+"""The deliveries of one target: taken under a lease, sent concurrently up to the target's limit, then settled or postponed."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final
+from typing import Final, Literal, assert_never
 from uuid import uuid4
 
 import structlog
@@ -15,57 +15,61 @@ from reefmesh.contracts.envelope import event_id_of
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.backoff import Backoff
-from reefmesh_alerts.channels.port import Channel, Notice, Refused, SendResult, Sent, TryAgain
 from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
 from reefmesh_alerts.domain.alert_text import summarise_digest
 from reefmesh_alerts.domain.transition import instant_of
-from reefmesh_alerts.subscriptions.entries import ChannelEntry, SubscriptionEntry
-from reefmesh_alerts.subscriptions.watching import Subscriptions
+from reefmesh_alerts.recipients.entries import RecipientEntry
+from reefmesh_alerts.recipients.watching import Recipients
+from reefmesh_alerts.targets.entries import TargetEntry
+from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, Target, TryAgain
 
 log = structlog.get_logger()
 
 LEASE_MARGIN: Final = timedelta(seconds=60)
-"""Beyond the channel's time-out: for the database, a pause of the process, and clocks that differ."""
+"""Added to the target's time-out: for the database, a pause of the process, and clocks that differ."""
 
 BEGIN_WITHIN: Final = timedelta(seconds=30)
-"""After it was taken. What could not begin by then is given back: its attempt might outlast its lease."""
+"""Counted from the taking. A delivery that has not begun by then is given back: its attempt might outlast its lease."""
 
 TAKEN_AT_ONCE: Final = 100
-"""Deliveries under one lease: rows of the ledger are read and written together, whatever the channel's concurrency."""
+"""Deliveries under one lease: their ledger rows are read and written together, whatever the target's concurrency."""
 
 ORPHAN_AFTER: Final = timedelta(hours=1)
 ORPHAN_LOOK: Final = timedelta(minutes=1)
-NO_LONGER_THERE: Final = "its subscription is no longer in the file"
+CountedOutcome = Literal["delivered", "retrying", "failed", "expired", "suppressed"]
+"""The outcomes that ``table.DELIVERIES`` counts."""
+
+NO_LONGER_THERE: Final = "its recipient is no longer in the file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLimits:
-    """The bounds of every delivery; see ``AlertsSettings``."""
+    """The limits of every delivery; see ``AlertsSettings``."""
 
     attempts: int = 60
     backoff: Backoff = field(default_factory=lambda: Backoff(first_seconds=5.0, max_seconds=3600.0))
     expires_after: timedelta = timedelta(hours=72)
 
 
-class ChannelLane:
-    """Works off what is due on one channel. A channel that is dead or slow holds up itself alone."""
+class TargetLane:
+    """Sends the due deliveries of one target. A dead or slow target delays only itself."""
 
     def __init__(
         self,
         *,
-        entry: ChannelEntry,
-        channel: Channel,
+        entry: TargetEntry,
+        target: Target,
         ledger: Ledger,
-        subscriptions: Subscriptions,
+        recipients: Recipients,
         clock: Clock,
         metrics: Metrics,
         random: Random,
         limits: DeliveryLimits,
     ) -> None:
         self.entry = entry
-        self._channel = channel
+        self._target = target
         self._ledger = ledger
-        self._subscriptions = subscriptions
+        self._recipients = recipients
         self._clock = clock
         self._metrics = metrics
         self._random = random
@@ -73,11 +77,12 @@ class ChannelLane:
         self._room = asyncio.Semaphore(entry.concurrency)
 
     async def deliver_once(self, stop: asyncio.Event | None = None) -> int:
-        """Take one round of what is due now and see it through; what is not begun when ``stop`` comes is given back.
+        """Take one round of due deliveries and finish it; those not begun when ``stop`` is set are given back.
+
         Returns how many deliveries were taken.
 
         Raises:
-            StoreUnavailable: what was sent and could not be noted is sent again under the same key.
+            StoreUnavailable: a delivery that was sent but not settled will be sent again under the same key.
         """
         now = self._clock.now()
         lease = timedelta(seconds=self.entry.timeout_seconds) + LEASE_MARGIN
@@ -90,51 +95,51 @@ class ChannelLane:
         return len(taken.deliveries)
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._target.close()
 
     async def _deliver(
         self, taken: Taken, together: Sequence[TakenDelivery], until: datetime, stop: asyncio.Event | None
     ) -> None:
-        """Only the sending is bounded by the channel's concurrency: what is noted at the same time shares a commit."""
-        subscription = self._subscriptions.named(together[0].subscription)
-        if subscription is None or self.entry.name not in subscription.channels:
+        """The target's concurrency limits only the sending: rows that settle at the same time share a commit."""
+        recipient = self._recipients.named(together[0].recipient)
+        if recipient is None or self.entry.name not in recipient.targets:
             await self._leave_orphans(taken, together, self._clock.now())
             return
         result: SendResult | None = None
         async with self._room:
             now = self._clock.now()
-            quiet_until = _quiet_until(taken, together[0], subscription, now)
+            quiet_until = _quiet_until(taken, together[0], recipient, now)
             is_too_late = now >= until or (stop is not None and stop.is_set())
             if quiet_until is None and not is_too_late:
-                result = await self._send(_notice(taken, together, subscription), now)
+                result = await self._send(_notice(taken, together, recipient), now)
         if result is not None:
-            await self._settle(taken, together, result, subscription)
+            await self._settle(taken, together, result, recipient)
         elif quiet_until is not None:
             await self._ledger.postpone(taken, together, until=quiet_until, attempted=False, note="quiet hours")
         else:
-            await self._ledger.postpone(taken, together, until=now, attempted=False, note="its turn did not come in time")
+            await self._ledger.postpone(taken, together, until=now, attempted=False, note="it could not begin in time")
 
     async def _send(self, notice: Notice, at: datetime) -> SendResult:
         try:
             async with asyncio.timeout(self.entry.timeout_seconds):
-                return await self._channel.send(notice, at=at)
+                return await self._target.send(notice, at=at)
         except TimeoutError:
-            return TryAgain(reason=f"no end within {self.entry.timeout_seconds:g} s")
-        except Exception as error:  # noqa: BLE001 - a fault of one channel's code must not stop the other channels
+            return TryAgain(reason=f"no answer within {self.entry.timeout_seconds:g} s")
+        except Exception as error:  # noqa: BLE001 - a fault in one target's code must not stop the other targets
             return TryAgain(reason=f"{type(error).__name__}: {error}"[:300])
 
     async def _settle(
-        self, taken: Taken, together: Sequence[TakenDelivery], result: SendResult, subscription: SubscriptionEntry
+        self, taken: Taken, together: Sequence[TakenDelivery], result: SendResult, recipient: RecipientEntry
     ) -> None:
         now = self._clock.now()
         attempt = max(each.attempts for each in together) + 1
-        facts = {"channel": self.entry.name, "subscription": together[0].subscription, "attempt": attempt}
+        facts = {"target": self.entry.name, "recipient": together[0].recipient, "attempt": attempt}
         match result:
             case Sent(note=note):
                 await self._ledger.settle(taken, together, "sent", at=now, attempted=True, note=note)
                 self._count("delivered", len(together))
                 for each in together:
-                    latency_seconds = (now - due_at(each, subscription, digest_us=taken.digest_us)).total_seconds()
+                    latency_seconds = (now - due_at(each, recipient, digest_us=taken.digest_us)).total_seconds()
                     self._metrics.observe(table.ALERT_LATENCY_SECONDS, max(0.0, latency_seconds), self.entry.name)
                 log.info("alert delivered", alerts=len(together), note=note, **facts)
             case TryAgain(reason=reason, after_seconds=asked_seconds) if attempt < self._limits.attempts:
@@ -147,13 +152,15 @@ class ChannelLane:
                 log.warning(
                     "alert not delivered, it is tried again", reason=reason, in_seconds=round(delay_seconds, 1), **facts
                 )
-            case TryAgain(reason=reason) | Refused(reason=reason):
+            case TryAgain(reason=reason) | Rejected(reason=reason):
                 await self._ledger.settle(taken, together, "failed", at=now, attempted=True, note=reason)
                 self._count("failed", len(together))
                 log.error("alert not delivered, given up", reason=reason, **facts)
+            case _:
+                assert_never(result)
 
     async def _leave_orphans(self, taken: Taken, together: Sequence[TakenDelivery], now: datetime) -> None:
-        """Another process may have a newer file than this one: only after a while is nobody left to tell."""
+        """Another process may have read a newer file than this one, so wait a while before giving the deliveries up."""
         gone = [each for each in together if now - instant_of(each.created_us) >= ORPHAN_AFTER]
         kept = [each for each in together if each not in gone]
         if gone:
@@ -162,40 +169,40 @@ class ChannelLane:
         if kept:
             await self._ledger.postpone(taken, kept, until=now + ORPHAN_LOOK, attempted=False, note=NO_LONGER_THERE)
 
-    def _count(self, outcome: str, deliveries: int) -> None:
+    def _count(self, outcome: CountedOutcome, deliveries: int) -> None:
         self._metrics.count(table.DELIVERIES, self.entry.name, outcome, amount=deliveries)
 
 
-def due_at(delivery: TakenDelivery, subscription: SubscriptionEntry, *, digest_us: int) -> datetime:
-    """Return when a delivery was to be made: when its alert was raised, unless its subscriber asked for later."""
+def due_at(delivery: TakenDelivery, recipient: RecipientEntry, *, digest_us: int) -> datetime:
+    """Return when a delivery was due: when its alert was raised, unless the recipient asked for a later time."""
     if digest_us:
         return instant_of(digest_us)
     raised_at = instant_of(delivery.created_us)
-    quiet = None if delivery.break_through else subscription.quiet_hours
+    quiet = None if delivery.break_through else recipient.quiet_hours
     return raised_at if quiet is None else quiet.span.end_after(raised_at) or raised_at
 
 
-def _quiet_until(taken: Taken, first: TakenDelivery, subscription: SubscriptionEntry, now: datetime) -> datetime | None:
-    """Return when the quiet hours end that put a delivery off; None: it may be told now."""
-    quiet = subscription.quiet_hours
+def _quiet_until(taken: Taken, first: TakenDelivery, recipient: RecipientEntry, now: datetime) -> datetime | None:
+    """Return the end of the quiet hours that postpone a delivery; None if it may be sent now."""
+    quiet = recipient.quiet_hours
     if quiet is None or taken.digest_us or first.break_through:
         return None
     return quiet.span.end_after(now)
 
 
-def _notice(taken: Taken, together: Sequence[TakenDelivery], subscription: SubscriptionEntry) -> Notice:
+def _notice(taken: Taken, together: Sequence[TakenDelivery], recipient: RecipientEntry) -> Notice:
     alerts = [each.alert for each in together]
     if taken.digest_us:
         keys = "\n".join(sorted(each.idempotency_key for each in together))
-        subject = summarise_digest(alerts, subscription=subscription.name)
-        key = event_id_of(f"digest/{subscription.name}/{taken.digest_us}", keys)
+        subject = summarise_digest(alerts, recipient=recipient.name)
+        key = event_id_of(f"digest/{recipient.name}/{taken.digest_us}", keys)
     else:
         subject, key = alerts[0].summary, together[0].idempotency_key
     return Notice(
         idempotency_key=key,
-        subscription=subscription.name,
-        who=subscription.who,
-        to=subscription.to,
+        recipient=recipient.name,
+        who=recipient.who,
+        to=recipient.to,
         digest=bool(taken.digest_us),
         alerts=alerts,
         subject=subject,

@@ -1,7 +1,10 @@
-"""The deliveries' rows: what is due, who holds it, what became of it. Safe for several processes at once.
+"""The rows of the deliveries: which are due, which process holds them, how they ended. Safe for several processes at once.
 
-A row is held by writing an unused token and an end into it, under the condition that nobody holds it; what carries the
-token afterwards is ours. A holder that dies leaves its rows to the next once the lease has run out.
+To hold rows, a process writes a new token and an end of the lease into those that nobody holds; the rows that carry its
+token afterwards are its own. When a holder dies, others take its rows after the end of the lease.
+
+In the table, the column ``channel`` holds the target's name and ``subscription`` the recipient's: the table is older than
+these words, and a column keeps its name.
 """
 
 from collections.abc import Sequence
@@ -63,10 +66,10 @@ DIGEST_ALERTS_LIMIT: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenDelivery:
-    """A row in our hands. ``attempts`` are those made before."""
+    """A row that this process holds. ``attempts`` counts those made before."""
 
     idempotency_key: str
-    subscription: str
+    recipient: str
     attempts: int
     created_us: int
     break_through: bool
@@ -75,7 +78,7 @@ class TakenDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Rows under one token: all of one digest, or single ones (``digest_us`` 0) that are sent one by one."""
+    """Rows under one token: all those of one digest, or single deliveries (``digest_us`` 0), each sent alone."""
 
     token: str
     digest_us: int
@@ -88,18 +91,20 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, channel: str, *, token: str, now: datetime, lease: timedelta, limit: int) -> Taken | None:
-        """Take what has been due longest: up to ``limit`` single deliveries, or one digest. None: nothing is due, or
-        another process was faster."""
+    async def take(self, target: str, *, token: str, now: datetime, lease: timedelta, limit: int) -> Taken | None:
+        """Take the deliveries that have been due longest: up to ``limit`` single ones, or one digest.
+
+        Returns None when nothing is due or another process was faster.
+        """
         now_us = microseconds(now)
-        first = await self._store.fetch(SELECT_FIRST_DUE, (channel, now_us, now_us))
+        first = await self._store.fetch(SELECT_FIRST_DUE, (target, now_us, now_us))
         if not first:
             return None
-        ((subscription, digest_us),) = first
+        ((recipient, digest_us),) = first
         until_us = microseconds(now + lease)
-        due = (token, until_us, now_us, channel, now_us, now_us)
+        due = (token, until_us, now_us, target, now_us, now_us)
         if digest_us:
-            await self._store.write([Write(TAKE_DIGEST, (*due, subscription, digest_us, DIGEST_ALERTS_LIMIT))])
+            await self._store.write([Write(TAKE_DIGEST, (*due, recipient, digest_us, DIGEST_ALERTS_LIMIT))])
         else:
             await self._store.write([Write(TAKE_SINGLE, (*due, limit))])
         rows = await self._store.fetch(SELECT_TAKEN, (token,))
@@ -117,7 +122,7 @@ class Ledger:
         attempted: bool,
         note: str = "",
     ) -> None:
-        """Write the end of deliveries that are still ours."""
+        """Write the outcome of the deliveries that this process still holds."""
         at_us = microseconds(at)
         await self._store.write(
             [Write(SETTLE, (outcome, int(attempted), at_us, note, each.idempotency_key, taken.token)) for each in deliveries]
@@ -126,36 +131,36 @@ class Ledger:
     async def postpone(
         self, taken: Taken, deliveries: Sequence[TakenDelivery], *, until: datetime, attempted: bool, note: str = ""
     ) -> None:
-        """Give deliveries that are still ours back, to be due at ``until``."""
+        """Give back the deliveries that this process still holds, due again at ``until``."""
         until_us = microseconds(until)
         await self._store.write(
             [Write(POSTPONE, (until_us, int(attempted), note, each.idempotency_key, taken.token)) for each in deliveries]
         )
 
     async def expire(self, *, created_before: datetime, now: datetime, note: str, but: Sequence[str] = ()) -> dict[str, int]:
-        """Expire what nobody holds and was raised before that; ``but`` names channels to leave alone.
+        """Expire the deliveries that nobody holds and that were created earlier; ``but`` names targets to leave alone.
 
-        Returns how many that were, by channel.
+        Returns target -> how many expired.
         """
         before_us, now_us = microseconds(created_before), microseconds(now)
         counted = await self._store.fetch(COUNT_EXPIRED, (before_us, now_us))
-        expired = {channel: count for channel, count in counted if channel not in but}
+        expired = {target: count for target, count in counted if target not in but}
         if expired:
-            await self._store.write([Write(EXPIRE, (now_us, note, channel, before_us, now_us)) for channel in expired])
+            await self._store.write([Write(EXPIRE, (now_us, note, target, before_us, now_us)) for target in expired])
         return expired
 
     async def count_overdue(self, *, due_before: datetime) -> dict[str, int]:
-        """Return by channel how many deliveries were due before that and are neither made nor given up."""
+        """Return target -> how many pending deliveries were due earlier."""
         before_us = microseconds(due_before)
         rows = await self._store.fetch(COUNT_OVERDUE, (before_us, before_us))
-        return {str(channel): int(count) for channel, count in rows}
+        return {str(target): int(count) for target, count in rows}
 
 
 def _taken(row: Row) -> TakenDelivery:
-    key, subscription, attempts, created_us, _, break_through, body_json = row
+    key, recipient, attempts, created_us, _, break_through, body_json = row
     return TakenDelivery(
         idempotency_key=key,
-        subscription=subscription,
+        recipient=recipient,
         attempts=attempts,
         created_us=created_us,
         break_through=bool(break_through),

@@ -1,1 +1,1 @@
-"""What an alert is: pure functions of the scores, in their order, and of the instants at which deadlines are looked at."""
+"""The rules of alerts: pure functions of the scores, in their order, and of the instants at which deadlines are checked."""

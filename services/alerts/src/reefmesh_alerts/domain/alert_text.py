@@ -1,27 +1,17 @@
-"""What an alert says to a person: what changed, from what to what, when, on what evidence, and how old the data are.
+"""The text of an alert: the change, its states, its time, the evidence and the age of the data.
 
 Instants are ISO 8601 in UTC and numbers carry their unit, so the text needs no locale. Names and fault texts come from
-devices and files: control characters never reach a mail header or a terminal.
+devices and files: their control characters are removed, so that none reaches a mail header or a terminal.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, assert_never
 
-from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.alerts import Alert, Kind
 from reefmesh_alerts.domain.transition import Transition
 
 SUMMARY_CHARACTERS_LIMIT: Final = 200
-
-_SUBJECTS: Final = {
-    "heat": "heat stress",
-    "dive": "dive verdict",
-    "chemistry": "aragonite saturation",
-    "buoy_silent": "buoy {subject}",
-    "buoy_drift": "buoy {subject}",
-    "buoy_battery": "battery of buoy {subject}",
-    "sensor_fault": "sensor {subject}",
-}
 
 _UNITS: Final = (
     ("_dhw_celsius_weeks", "degC-weeks"),
@@ -44,11 +34,9 @@ def plain(text: str) -> str:
 
 def summarise(transition: Transition, reef_name: str) -> str:
     """Return the alert in one line."""
-    about = _SUBJECTS[transition.kind].format(subject=transition.subject)
-    line = (
-        f"{plain(reef_name)}: {about} {transition.change}: {transition.from_state} -> {transition.to_state}{_heart(transition)}"
-    )
-    line = plain(line)
+    topic = _topic(transition.kind, transition.subject)
+    change = f"{transition.change}: {transition.from_state} -> {transition.to_state}"
+    line = plain(f"{plain(reef_name)}: {topic} {change}{_main_evidence(transition)}")
     return line if len(line) <= SUMMARY_CHARACTERS_LIMIT else line[: SUMMARY_CHARACTERS_LIMIT - 3] + "..."
 
 
@@ -58,8 +46,7 @@ def describe(alert: Alert) -> str:
         alert.summary,
         "",
         f"Reef:      {plain(alert.reef_name)} ({alert.reef_id})",
-        f"Changed:   {_SUBJECTS[alert.kind].format(subject=alert.subject)}, "
-        f"from {alert.from_state} to {alert.to_state} ({alert.change})",
+        f"Changed:   {_topic(alert.kind, alert.subject)}, from {alert.from_state} to {alert.to_state} ({alert.change})",
         f"Happened:  {zulu(alert.occurred_at)}",
         f"Raised:    {zulu(alert.raised_at)}",
         f"Data age:  {age(alert.data_age_seconds)} when the alert was raised",
@@ -71,15 +58,15 @@ def describe(alert: Alert) -> str:
     return "".join(_printable(line) + "\n" for line in lines)
 
 
-def summarise_digest(alerts: Sequence[Alert], *, subscription: str) -> str:
+def summarise_digest(alerts: Sequence[Alert], *, recipient: str) -> str:
     """Return a digest's one line."""
     reefs = len({alert.reef_id for alert in alerts})
     counted = "1 alert" if len(alerts) == 1 else f"{len(alerts)} alerts"
-    return plain(f"reefmesh digest for {subscription}: {counted} at {reefs} {'reef' if reefs == 1 else 'reefs'}")
+    return plain(f"reefmesh digest for {recipient}: {counted} at {reefs} {'reef' if reefs == 1 else 'reefs'}")
 
 
 def age(seconds: float) -> str:
-    """Return a duration in its largest fitting unit."""
+    """Return a duration in the largest unit of which it has at least two."""
     for unit, length in _AGES:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -96,8 +83,27 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _heart(transition: Transition) -> str:
-    """Return the evidence that belongs into the one line."""
+def _topic(kind: Kind, subject: str) -> str:
+    """Return what an alert of this kind is about, in words."""
+    match kind:
+        case "heat":
+            return "heat stress"
+        case "dive":
+            return "dive verdict"
+        case "chemistry":
+            return "aragonite saturation"
+        case "buoy_silent" | "buoy_drift":
+            return f"buoy {subject}"
+        case "buoy_battery":
+            return f"battery of buoy {subject}"
+        case "sensor_fault":
+            return f"sensor {subject}"
+        case _:
+            assert_never(kind)
+
+
+def _main_evidence(transition: Transition) -> str:
+    """Return the part of the evidence that belongs in the one line."""
     evidence = transition.evidence
     match transition.kind:
         case "heat":
@@ -117,12 +123,14 @@ def _heart(transition: Transition) -> str:
             return f" ({evidence['drift_metres']:.0f} m from its mooring, limit {evidence['limit_metres']:g} m)"
         case "buoy_battery":
             volts, percent = evidence["battery_volts"], evidence["battery_percent"]
-            said = [f"{volts:g} V"] if volts is not None else []
-            said += [f"{percent:g} %"] if percent is not None else []
-            return f" ({', '.join(said)})" if said else ""
-        case _:
+            charge = [f"{volts:g} V"] if volts is not None else []
+            charge += [f"{percent:g} %"] if percent is not None else []
+            return f" ({', '.join(charge)})" if charge else ""
+        case "sensor_fault":
             fault = evidence["fault"]
             return f" ({fault})" if fault else " (its values fail quality control)" if transition.stands else ""
+        case _:
+            assert_never(transition.kind)
 
 
 def _evidence_line(name: str, value: str | float | None) -> str:

@@ -1,35 +1,44 @@
-"""Health of one buoy: silent beyond its own schedule, drifted, low on battery. Each limit has a way back with a margin."""
+"""The health of one buoy: silence (beyond its own schedule), drift, low battery. An episode closes at a limit with a margin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal, assert_never
 
-from reefmesh.contracts.alerts import Kind
 from reefmesh.contracts.scores import BuoyHealth
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
-from reefmesh_alerts.domain.severity import EPISODE
+from reefmesh_alerts.domain.severity import CLOSED, OPEN
 from reefmesh_alerts.domain.transition import Evidence, Transition, instant_of, microseconds
 
 DRIFT_BACK_RATIO: Final = 0.8
-"""A buoy is back at its mooring below this share of its limit."""
+"""A drift episode closes below this share of the limit."""
 
 BATTERY_BACK_VOLTS_RATIO: Final = 1.03
 BATTERY_BACK_PERCENT_POINTS: Final = 5.0
-"""A battery is charged again this far above its limit: voltages recover a little whenever the radio rests."""
+"""A battery episode closes this far above its limit: the voltage rises a little whenever the radio is off."""
 
-STATES: Final[dict[Kind, tuple[str, str]]] = {
-    "buoy_silent": ("reporting", "silent"),
-    "buoy_drift": ("moored", "adrift"),
-    "buoy_battery": ("charged", "low"),
-    "sensor_fault": ("working", "faulty"),
-}
-"""Kind -> what its subject is called while no episode is open, and while one is."""
+BuoyKind = Literal["buoy_silent", "buoy_drift", "buoy_battery", "sensor_fault"]
+"""The alert kinds about one buoy."""
+
+
+def states_of_buoy(kind: BuoyKind) -> tuple[str, str]:
+    """Return the subject's state without an open episode of this kind, and its state with one."""
+    match kind:
+        case "buoy_silent":
+            return "reporting", "silent"
+        case "buoy_drift":
+            return "moored", "adrift"
+        case "buoy_battery":
+            return "charged", "low"
+        case "sensor_fault":
+            return "working", "faulty"
+        case _:
+            assert_never(kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelWatch:
-    """One channel of one buoy. ``fails`` counts failing values in a row, the newest of them observed at ``failed_us``."""
+class SensorWatch:
+    """The sensor of one quantity. ``fails`` counts failing values in a row, the newest of them observed at ``failed_us``."""
 
     fault: str = ""
     fails: int = 0
@@ -39,28 +48,32 @@ class ChannelWatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuoyWatch:
-    """``silent_after_us`` is the deadline of the next sign of life; None while its silence means nothing, because no fresh data
-    ever came (a replay) or because it is silent already. ``channels`` holds only those with something wrong."""
+    """What is known of one buoy.
+
+    ``silent_after_us`` is the deadline of the next sign of life. It is None while silence means nothing: no fresh data ever
+    came (a replay), or the buoy is silent already. ``channels`` maps a quantity to its sensor, for faulty sensors only; the
+    field's name is that of the stored state.
+    """
 
     last_seen_us: int
     silent_after_us: int | None = None
     silent: bool = False
     adrift: bool = False
     battery_low: bool = False
-    channels: Mapping[str, ChannelWatch] = field(default_factory=dict)
+    channels: Mapping[str, SensorWatch] = field(default_factory=dict)
 
 
 def judge_buoy(
     watch: BuoyWatch | None, buoy: BuoyHealth, *, heard_us: int, newest: bool = True
 ) -> tuple[BuoyWatch, list[Transition]]:
-    """Judge what a score says of a buoy; ``heard_us`` is when that score was made, ``newest`` tells if none was made later."""
+    """Judge a buoy by one score made at ``heard_us``; ``newest`` is False when a later score was handled before."""
     seen_us = microseconds(buoy.last_seen_at)
     watch = watch or BuoyWatch(last_seen_us=seen_us)
     transitions: list[Transition] = []
     if seen_us >= watch.last_seen_us:
-        watch = _hear(watch, buoy, seen_us, heard_us, transitions)
+        watch = _note_life(watch, buoy, seen_us, heard_us, transitions)
     elif newest:
-        # Its newest reading was withdrawn: it has been silent for longer than it seemed.
+        # The newest reading of the buoy was withdrawn, so its silence began earlier.
         silent_us = None if watch.silent_after_us is None else silent_after_us(buoy.facts, seen_us)
         watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us)
     adrift = _is_adrift(watch, buoy)
@@ -87,18 +100,18 @@ def judge_buoy(
 
 
 def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWatch, list[Transition]]:
-    """Call a buoy silent once its deadline has passed."""
+    """Open an episode of silence when the buoy's deadline has passed."""
     if watch.silent_after_us is None or now_us < watch.silent_after_us:
         return watch, []
-    kept, missed = STATES["buoy_silent"]
+    reporting, silent = states_of_buoy("buoy_silent")
     seen_at = instant_of(watch.last_seen_us)
     transition = Transition(
         kind="buoy_silent",
         change="opened",
-        from_state=kept,
-        to_state=missed,
-        severity=EPISODE["open"],
-        worst_severity=EPISODE["open"],
+        from_state=reporting,
+        to_state=silent,
+        severity=OPEN,
+        worst_severity=OPEN,
         occurred_at=instant_of(watch.silent_after_us),
         evidence_at=seen_at,
         stands=True,
@@ -110,29 +123,29 @@ def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWat
 
 
 def episode(
-    kind: Kind, buoy: BuoyHealth, *, opens: bool, evidence: Evidence, channel: str = "", at: datetime | None = None
+    kind: BuoyKind, buoy: BuoyHealth, *, opens: bool, evidence: Evidence, quantity: str = "", at: datetime | None = None
 ) -> Transition:
-    """Return the beginning or the end of an episode of this buoy, or of one of its channels."""
+    """Return the beginning or the end of an episode of this buoy, or of its sensor of one ``quantity``."""
     buoy_id = buoy.facts.buoy_id
-    closed, opened = STATES[kind]
+    closed, opened = states_of_buoy(kind)
     return Transition(
         kind=kind,
         change="opened" if opens else "closed",
         from_state=closed if opens else opened,
         to_state=opened if opens else closed,
-        severity=EPISODE["open" if opens else "closed"],
-        worst_severity=EPISODE["open"],
+        severity=OPEN if opens else CLOSED,
+        worst_severity=OPEN,
         occurred_at=at or buoy.last_seen_at,
         evidence_at=at or buoy.last_seen_at,
         stands=opens,
-        subject=f"{buoy_id}/{channel}" if channel else buoy_id,
+        subject=f"{buoy_id}/{quantity}" if quantity else buoy_id,
         buoy_id=buoy_id,
         evidence=evidence,
     )
 
 
-def _hear(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, into: list[Transition]) -> BuoyWatch:
-    """Note a sign of life. Old data proves no life: a backlog, or a replay, neither starts the watch nor ends a silence."""
+def _note_life(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, into: list[Transition]) -> BuoyWatch:
+    """Note a sign of life. Old data (a backlog, a replay) proves none: it neither starts the watch nor ends a silence."""
     silent_us = silent_after_us(buoy.facts, seen_us)
     fresh = heard_us < silent_us
     if watch.silent and fresh:

@@ -1,32 +1,32 @@
 """Changes of the carbonate band, on daily means.
 
-The day's mean moves while the day lasts. So a worse band is told at once, and a better one only from another date on than
-the last change: a mean that swings around a limit is told twice a day at most.
+A day's mean may still change after the day was judged. So a worse band raises an alert at once, and a better band only on a
+later date than the last change: a mean that swings around a limit raises at most two alerts a day.
 """
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from reefmesh.contracts.scores import Carbonate
-from reefmesh_alerts.domain.severity import CHEMISTRY
+from reefmesh.contracts.scores import Carbonate, CarbonateBand
+from reefmesh_alerts.domain.severity import chemistry_severity
 from reefmesh_alerts.domain.transition import Transition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChemistryWatch:
-    """``band`` is what people were told last, on the mean of ``changed_on``; None before anything was known."""
+    """``band`` is that of the last alert, from the mean of ``changed_on``; None before the first known band."""
 
-    band: str | None = None
+    band: CarbonateBand | None = None
     changed_on: date | None = None
 
 
 def judge_chemistry(watch: ChemistryWatch, carbonate: Carbonate, *, as_of: datetime) -> tuple[ChemistryWatch, list[Transition]]:
-    """Judge a score; an unknown one changes nothing. The first band of a reef, if good, is no change."""
+    """Judge a score; an unknown one changes nothing. A reef whose first band is good raises no alert."""
     band = carbonate.band
     if carbonate.status == "unknown" or band is None or carbonate.date is None or band == watch.band:
         return watch, []
-    severity = CHEMISTRY[band]
-    told = 0 if watch.band is None else CHEMISTRY[watch.band]
+    severity = chemistry_severity(band)
+    told = 0 if watch.band is None else chemistry_severity(watch.band)
     same_day = watch.changed_on is not None and carbonate.date <= watch.changed_on
     if severity < told and same_day:
         return watch, []

@@ -1,32 +1,35 @@
-"""Changes of the dive verdict, and its end when the values behind it are too old."""
+"""Changes of the dive verdict, and its expiry when the values behind it are too old."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from reefmesh.contracts.alerts import Change
-from reefmesh.contracts.scores import DiveConditions
-from reefmesh_alerts.domain.severity import DIVE
+from reefmesh.contracts.scores import DiveConditions, DiveVerdict
+from reefmesh_alerts.domain.severity import dive_severity
 from reefmesh_alerts.domain.transition import Evidence, Transition, instant_of, microseconds
 
-UNKNOWN: Final = "unknown"
+UNKNOWN: Final[DiveVerdict] = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiveWatch:
-    """``verdict`` is what people were told last; ``met`` says whether any verdict was ever known here."""
+    """``verdict`` is that of the last alert; ``met`` is True once any verdict was known at this reef."""
 
-    verdict: str = UNKNOWN
+    verdict: DiveVerdict = UNKNOWN
     valid_until_us: int | None = None
     met: bool = False
 
 
 def judge_dive(watch: DiveWatch, dive: DiveConditions, *, as_of: datetime, heard_us: int) -> tuple[DiveWatch, list[Transition]]:
-    """Judge a verdict that arrived at ``heard_us``. One whose values were too old by then is unknown from the start: a
-    backlog or a replay of old data tells nobody to dive. The first verdict of a reef, if good, is no change."""
+    """Judge a verdict that arrived at ``heard_us``.
+
+    If its values were too old by then, the verdict is unknown from the start: a backlog or a replay of old data invites
+    nobody to dive. A reef whose first verdict is good raises no alert.
+    """
     valid_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
     stale = valid_until_us is not None and valid_until_us < heard_us
-    verdict = UNKNOWN if stale else dive.verdict
+    verdict: DiveVerdict = UNKNOWN if stale else dive.verdict
     valid_until_us = None if verdict == UNKNOWN else valid_until_us
     if verdict == watch.verdict:
         return (watch if valid_until_us == watch.valid_until_us else replace(watch, valid_until_us=valid_until_us)), []
@@ -57,7 +60,7 @@ def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Trans
 def _transition(
     before: DiveWatch, after: DiveWatch, *, occurred_at: datetime, evidence_at: datetime, evidence: Evidence
 ) -> Transition:
-    severity, told = DIVE[after.verdict], DIVE[before.verdict]
+    severity, told = dive_severity(after.verdict), dive_severity(before.verdict)
     change: Change = "worsened" if severity > told else "eased"
     if UNKNOWN in (before.verdict, after.verdict):
         change = "changed"
@@ -67,10 +70,10 @@ def _transition(
         from_state=before.verdict,
         to_state=after.verdict,
         severity=severity,
-        # Nobody was told "unknown" of a reef that was never known.
+        # No alert ever called a reef "unknown" that had no verdict yet.
         worst_severity=max(severity, told if before.met else 0),
         occurred_at=occurred_at,
         evidence_at=evidence_at,
-        stands=severity > DIVE["good"],
+        stands=severity > dive_severity("good"),
         evidence=evidence,
     )

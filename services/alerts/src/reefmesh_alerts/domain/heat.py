@@ -1,19 +1,18 @@
 """Episodes of heat stress, on the published level of each day (the 7-day maximum), day after day.
 
 A day is judged once it is complete: when a later day has begun, when it holds as many readings as the day before it did,
-or when the clock says that it is over everywhere and nothing more has come for an hour. So one mean of two readings at
+or when it is over everywhere on Earth by the clock and nothing more has come for an hour. So one mean of two readings at
 midnight raises nothing, one reading a day is judged at once, and how telemetry was cut into messages makes no difference.
 
-What is told: every rise at once. Of the falls only the first after a rise (``eased``), then silence until the level falls
-below the opening level (``closed``) or rises again: a season cools in many steps, and each as a message would be noise.
+Every rise raises an alert at once. Of the falls, only the first after a rise does (``eased``); then there is silence until the
+level falls below the opening level (``closed``) or rises again. A season cools in many steps: an alert for each would be noise.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, Literal, assert_never
 
-from reefmesh.contracts.alerts import Change
 from reefmesh.contracts.scores import DayScore, HeatStatus, Level
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, microseconds
 
@@ -25,10 +24,13 @@ OVER_EVERYWHERE: Final = timedelta(hours=36)
 QUIET_US: Final = 3600 * SECOND_US
 UNKNOWN: Final = "unknown"
 
+HeatChange = Literal["opened", "worsened", "eased", "closed"]
+"""The changes that an episode of heat stress knows: those of ``Change`` but ``changed``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatDay:
-    """What is kept of a day that waits to be complete."""
+    """The part of a day's score that is stored while the day waits to be complete."""
 
     date: date
     source: str
@@ -40,16 +42,16 @@ class HeatDay:
     level: int | None
     level_7day_max: int | None
     coverage_days: int
-    status: str
+    status: HeatStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatWatch:
-    """Where a reef stands.
+    """The heat stress of one reef.
 
-    ``known_on`` is the newest judged day whose level was known and ``level`` that level; ``told`` what people heard last;
-    ``opened_on``, ``peak`` and ``eased`` are of the open episode. ``readings`` is how many made the newest judged day that
-    had any. ``waiting`` is the newest day, not complete yet.
+    ``known_on`` is the newest judged day with a known level, and ``level`` that level; ``told`` is the level of the last
+    alert. ``opened_on``, ``peak`` and ``eased`` belong to the open episode. ``readings`` counts those of the newest judged
+    day that had any. ``waiting`` is the newest day, not complete yet.
     """
 
     known_on: date | None = None
@@ -70,10 +72,10 @@ class HeatWatch:
 def judge_days(
     watch: HeatWatch, days: Iterable[DayScore], *, as_of: datetime, opens_at: int = DEFAULT_OPENS_AT
 ) -> tuple[HeatWatch, list[Transition]]:
-    """Judge what a score sets or revises, oldest day first; ``as_of`` is the newest observation of the reef.
+    """Judge the days that a score sets or revises, oldest day first; ``as_of`` is the newest observation of the reef.
 
-    Of revised days only that counts which changes the level of now: the newest day with a known level, or a later one
-    that was unknown.
+    A revised day matters only when it changes the current level: it must be the newest day with a known level, or a later
+    one whose level was unknown.
     """
     transitions: list[Transition] = []
     for score in days:
@@ -91,9 +93,9 @@ def judge_days(
 
 
 def forget_days_after(watch: HeatWatch, latest: DayScore) -> HeatWatch:
-    """Make ``latest`` the newest day there is: what was heard on later days was withdrawn, or they had the wrong date.
+    """Make ``latest`` the newest day: the readings of later days were withdrawn, or those days had the wrong date.
 
-    What people were told of them stands until ``latest`` is judged again.
+    Alerts about them stand until ``latest`` is judged again.
     """
     last = latest.date
     if watch.waiting is not None and watch.waiting.date > last:
@@ -105,7 +107,7 @@ def forget_days_after(watch: HeatWatch, latest: DayScore) -> HeatWatch:
 
 
 def day_deadline_us(watch: HeatWatch, *, heard_us: int) -> int | None:
-    """Return when the waiting day counts as complete although nothing came after it; ``heard_us``: when the reef was heard."""
+    """Return when the waiting day counts as complete without later data; ``heard_us`` is when the last score was made."""
     if watch.waiting is None:
         return None
     over_us = microseconds(_midnight(watch.waiting.date) + OVER_EVERYWHERE)
@@ -123,12 +125,12 @@ def complete_day(watch: HeatWatch, *, as_of: datetime, opens_at: int = DEFAULT_O
 def _judge(
     watch: HeatWatch, day: HeatDay, into: list[Transition], *, as_of: datetime, opens_at: int, revised: bool = False
 ) -> HeatWatch:
-    """Move on to ``day``; what that changes is appended to ``into``."""
+    """Move on to ``day`` and append the transition, if there is one, to ``into``."""
     if not revised:
         watch = replace(watch, judged_on=day.date, readings=day.readings or watch.readings, waiting=None)
     level = day.level_7day_max
     if level is None or (day.source == "missing" and level < watch.level):
-        return watch  # a level sinks in a week without data too: unknown neither opens, eases nor closes
+        return watch  # without data the level sinks too as its week passes: unknown neither opens, eases nor closes
     before = watch
     change = _change(watch, level, opens_at)
     watch = replace(watch, known_on=day.date, level=level)
@@ -141,8 +143,10 @@ def _judge(
             watch = replace(watch, told=level, peak=max(watch.peak, level), eased=False)
         case "closed":
             watch = replace(watch, told=level, opened_on=None, peak=0, eased=False)
-        case _:
+        case "eased":
             watch = replace(watch, told=level, eased=True)
+        case _:
+            assert_never(change)
     into.append(
         Transition(
             kind="heat",
@@ -160,7 +164,7 @@ def _judge(
     return watch
 
 
-def _change(watch: HeatWatch, level: int, opens_at: int) -> Change | None:
+def _change(watch: HeatWatch, level: int, opens_at: int) -> HeatChange | None:
     is_open = watch.opened_on is not None
     if not is_open:
         return "opened" if level >= opens_at and level > watch.level else None
@@ -181,24 +185,33 @@ def _evidence(before: HeatWatch, day: HeatDay, *, revised: bool) -> Evidence:
         "dhw_low_celsius_weeks": day.dhw_low_celsius_weeks,
         "dhw_high_celsius_weeks": day.dhw_high_celsius_weeks,
         "coverage_days": day.coverage_days,
-        "status": day.status,
+        "status": day.status.value,
         "source": day.source,
     }
     if before.opened_on is not None:
         evidence |= {"episode_since": before.opened_on.isoformat(), "episode_peak_level": before.peak}
     if revised:
         evidence["revised"] = "this day was judged before; data that came later changed it"
-    if day.status != HeatStatus.OK:
-        evidence["caution"] = CAUTIONS[day.status]
+    if (caution := caution_of(day.status)) is not None:
+        evidence["caution"] = caution
     return evidence
 
 
-CAUTIONS: Final[dict[str, str]] = {
-    HeatStatus.UNKNOWN: "the heat stress of this day is not fully known",
-    HeatStatus.WARMING_UP: "fewer than 84 days are on record, so DHW does not yet hold twelve weeks",
-    HeatStatus.INSUFFICIENT: "less than 75 % of the last 84 days have data",
-    HeatStatus.LOWER_BOUND: "gaps could not be filled, so DHW is at least this",
-}
+def caution_of(status: HeatStatus) -> str | None:
+    """Return a sentence about the weakness of a day's DHW; None if it has none."""
+    match status:
+        case HeatStatus.UNKNOWN:
+            return "the heat stress of this day is not fully known"
+        case HeatStatus.WARMING_UP:
+            return "fewer than 84 days are on record, so DHW does not yet hold twelve weeks"
+        case HeatStatus.INSUFFICIENT:
+            return "less than 75 % of the last 84 days have data"
+        case HeatStatus.LOWER_BOUND:
+            return "gaps could not be filled, so DHW is at least this"
+        case HeatStatus.OK:
+            return None
+        case _:
+            assert_never(status)
 
 
 def _day(score: DayScore) -> HeatDay:
@@ -213,7 +226,7 @@ def _day(score: DayScore) -> HeatDay:
         level=None if score.level is None else int(score.level),
         level_7day_max=None if score.level_7day_max is None else int(score.level_7day_max),
         coverage_days=score.coverage_days,
-        status=str(score.status),
+        status=score.status,
     )
 
 

@@ -1,4 +1,4 @@
-"""Everything that is watched of one reef: one score in, or one look at the deadlines; transitions out."""
+"""The watched state of one reef. A score, or the check of the deadlines, changes it and gives transitions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,18 @@ from reefmesh_alerts.domain.heat import (
     forget_days_after,
     judge_days,
 )
-from reefmesh_alerts.domain.sensor_fault import judge_channels
+from reefmesh_alerts.domain.sensor_fault import judge_sensors
 from reefmesh_alerts.domain.transition import Transition, microseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReefWatch:
-    """``told`` counts the alerts of each episode kind and subject: their numbers make alert ids. ``seq`` is the place of the
-    newest score. ``heard_us`` is when the last
-    score was made; ``as_of`` its newest observation. ``looked_for_us`` is the deadline that the deadline table holds."""
+    """The alerts service's state of one reef.
+
+    ``told`` counts the alerts of each episode (kind and subject); these numbers are part of alert ids. ``seq`` is the newest
+    score's. ``heard_us`` is when the last score was made, ``as_of`` its newest observation. ``looked_for_us`` is the deadline
+    in the deadlines table.
+    """
 
     reef_name: str = ""
     as_of: datetime | None = None
@@ -41,10 +44,10 @@ class ReefWatch:
 def judge_score(
     watch: ReefWatch, score: ReefScore, *, heard_at: datetime, seq: int | None = None, heat_opens_at: int = DEFAULT_OPENS_AT
 ) -> tuple[ReefWatch, list[Transition]]:
-    """Apply one score, made at ``heard_at``: the producer's instant, which a redelivery repeats, and not the clock's.
+    """Apply one score, made at ``heard_at``: the producer's instant, which is the same in a redelivery, not the clock's.
 
-    A score may know less than the one before it, when readings were withdrawn. One that is older by its ``seq`` (it was
-    parked) knows less too, but takes nothing back.
+    A score may hold less than the one before it, when readings were withdrawn. A score with a lower ``seq`` (it was parked)
+    holds less too, but it withdraws nothing.
     """
     heard_us = microseconds(heard_at)
     newest = seq is None or seq > watch.seq
@@ -59,7 +62,7 @@ def judge_score(
         buoy_id = buoy.facts.buoy_id
         judged, changes = judge_buoy(buoys.get(buoy_id), buoy, heard_us=heard_us, newest=newest)
         transitions += changes
-        buoys[buoy_id], changes = judge_channels(judged, buoy, score.latest)
+        buoys[buoy_id], changes = judge_sensors(judged, buoy, score.latest)
         transitions += changes
     return (
         ReefWatch(
@@ -79,7 +82,7 @@ def judge_score(
 
 
 def _days(heat: HeatWatch, score: ReefScore) -> tuple[HeatWatch, Sequence[DayScore]]:
-    """Return the days to judge; the last one too, although it did not change, when later ones are forgotten."""
+    """Return the days to judge. When later days are forgotten, the last day is judged too, although it did not change."""
     latest, changed = score.heat.latest, score.heat.changed
     if latest is None:
         return heat, changed
@@ -92,7 +95,7 @@ def _days(heat: HeatWatch, score: ReefScore) -> tuple[HeatWatch, Sequence[DaySco
 def look_at_deadlines(
     watch: ReefWatch, *, now: datetime, heat_opens_at: int = DEFAULT_OPENS_AT
 ) -> tuple[ReefWatch, list[Transition]]:
-    """Apply what has become true by the passing of time alone."""
+    """Apply the deadlines that have passed."""
     now_us = microseconds(now)
     transitions: list[Transition] = []
     heat = watch.heat
@@ -109,7 +112,7 @@ def look_at_deadlines(
 
 
 def next_deadline_us(watch: ReefWatch) -> int | None:
-    """Return when ``look_at_deadlines`` may have something to say; None: never, until a score comes."""
+    """Return the earliest instant at which ``look_at_deadlines`` may change something; None if only a score can."""
     return min(_deadlines(watch), default=None)
 
 

@@ -1,4 +1,4 @@
-"""A buoy's own schedule: when its silence means something."""
+"""A buoy's own schedule: from when on its silence is an alert."""
 
 from typing import Final
 
@@ -13,9 +13,9 @@ DAY_US: Final = 24 * HOUR_US
 def silent_after_us(facts: BuoyFacts, last_seen_us: int) -> int:
     """Return the instant at which a buoy that was seen last at ``last_seen_us`` has been silent too long.
 
-    That is three report intervals of time in which it is awake. A buoy whose interval is longer than its waking hours
-    reports once in several days: then it is three intervals on the wall, moved to the end of the waking hours they end in
-    or before.
+    That is three report intervals, counted only while the buoy is awake. A buoy whose interval is longer than its waking
+    hours reports once in several days: then it is three intervals of wall time, extended to the end of the waking hours in
+    which (or before which) they end.
     """
     span_us = facts.report_interval_seconds * SECOND_US * SILENT_INTERVALS
     if facts.waking_hours_utc is None:
@@ -30,7 +30,7 @@ def silent_after_us(facts: BuoyFacts, last_seen_us: int) -> int:
         return max(at_us, _waking_begin(at_us, begins_us) + awake_us)
     opens_us = _waking_begin(last_seen_us, begins_us)
     at_us = last_seen_us
-    if at_us >= opens_us + awake_us:  # seen outside its hours: nothing is expected before they begin again
+    if at_us >= opens_us + awake_us:  # seen outside its waking hours: no report is expected before they begin again
         opens_us += DAY_US
         at_us = opens_us
     left_us = opens_us + awake_us - at_us
@@ -43,5 +43,5 @@ def silent_after_us(facts: BuoyFacts, last_seen_us: int) -> int:
 
 
 def _waking_begin(at_us: int, begins_us: int) -> int:
-    """Return when the waking hours that are on at ``at_us``, or were last, began."""
+    """Return the beginning of the waking hours at ``at_us``, or of the last ones before it."""
     return at_us - (at_us - begins_us) % DAY_US

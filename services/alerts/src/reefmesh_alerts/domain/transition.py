@@ -20,8 +20,8 @@ class Transition:
     """From one state to another.
 
     ``occurred_at`` is event time and ``evidence_at`` the event time of the newest evidence. ``worst_severity`` is the worse of
-    what people were told last and what is now: whoever was told of something bad is also told of its end.
-    ``stands`` says whether an episode stands open afterwards.
+    the last alert's severity and the current one, so recipients who got the bad news also get its end.
+    ``stands`` is True when the episode is open afterwards.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class Transition:
 
     @property
     def episode(self) -> str:
-        """What this is a change of, inside its reef."""
+        """The changed episode's name inside its reef."""
         return f"{self.kind}/{self.subject}"
 
 

@@ -1,1 +1,1 @@
-"""What scoring computes: pure functions and frozen values; no I/O and no clock."""
+"""The formulas and rules of scoring: pure functions and values; no I/O and no clock."""

@@ -6,15 +6,15 @@ Temperatures in degC, salinity on the practical scale, pH on the total scale, pC
 from dataclasses import dataclass
 from math import exp, log, log10, sqrt
 from math import pow as power
-from typing import Final, Literal
+from typing import Final
+
+from reefmesh.contracts.scores import CarbonateBand
 
 ZERO_CELSIUS_KELVIN: Final = 273.15
 _GAS_CONSTANT: Final = 83.1451  # cm3 bar / (mol K)
 _ATMOSPHERE_BAR: Final = 1.01325
 RELATIVE_PER_PH: Final = 2 * log(10)
 """Omega goes with the inverse square of [H+]: dOmega/Omega = 4.605 per unit of pH."""
-
-OmegaBand = Literal["good", "adequate", "low", "marginal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Saturation:
     high: float
     relative_uncertainty: float
     indicative: bool
-    band: OmegaBand
+    band: CarbonateBand
 
 
 def k0(kelvin: float, salinity: float) -> float:
@@ -105,7 +105,7 @@ def relative_uncertainty(*, ph_accuracy: float, pco2_uatm: float, pco2_accuracy_
     return RELATIVE_PER_PH * ph_accuracy + pco2_accuracy_uatm / pco2_uatm
 
 
-def band_of(omega: float, rules: CarbonateRules) -> OmegaBand:
+def band_of(omega: float, rules: CarbonateRules) -> CarbonateBand:
     if omega > rules.good_above:
         return "good"
     if omega >= rules.adequate_from:

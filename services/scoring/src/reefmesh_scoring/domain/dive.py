@@ -5,18 +5,16 @@ a scuba diver severely handicapped.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, assert_never
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
+from reefmesh.contracts.scores import DiveVerdict
 from reefmesh_scoring.domain.fixed_point import E6
 from reefmesh_scoring.domain.solar_day import SECOND_US
 
 KNOT_METRES_PER_SECOND: Final = 0.514444
 FRESH_INTERVALS: Final = 3
-"""A value older than three of its buoy's report intervals says nothing about now."""
-
-Verdict = Literal["good", "fair", "poor", "experienced_only", "no_go", "unknown"]
-_WORSE: Final[dict[Verdict, int]] = {"good": 0, "fair": 1, "poor": 2, "experienced_only": 3, "no_go": 4}
+"""A value older than three report intervals of its buoy is too old for a verdict."""
 
 HEAT_ADVICE: Final = (
     "The reef is under heat stress: keep a distance from corals, touch nothing, use moorings instead of anchors. "
@@ -55,7 +53,7 @@ class Factor:
 
     quantity: str
     measured: Measured | None
-    verdict: Verdict
+    verdict: DiveVerdict
     reason: str
 
 
@@ -63,13 +61,13 @@ class Factor:
 class DiveJudgement:
     """``valid_until_us`` is when the oldest needed value is too old; None when the verdict is unknown already."""
 
-    verdict: Verdict
+    verdict: DiveVerdict
     reasons: tuple[str, ...]
     factors: tuple[Factor, ...]
     valid_until_us: int | None
 
 
-def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[Verdict, str]:
+def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     knots = metres_per_second / KNOT_METRES_PER_SECOND
     measured = f"current {knots:.1f} kn ({metres_per_second:.2f} m/s)"
     if not _exceeds(metres_per_second, limits.current_good_knots):
@@ -81,7 +79,7 @@ def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[Verdict
     return "no_go", f"{measured}: above {limits.current_experienced_knots:g} kn"
 
 
-def judge_visibility(metres: float, limits: DiveLimits) -> tuple[Verdict, str]:
+def judge_visibility(metres: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     measured = f"visibility {metres:.1f} m"
     if metres >= limits.visibility_good_metres:
         return "good", f"{measured}: at least {limits.visibility_good_metres:g} m"
@@ -98,10 +96,10 @@ def judge_dive(*, current: Measured | None, visibility: Measured | None, as_of_u
         _factor(SEA_WATER_SPEED, "current", current, as_of_us, limits),
         _factor(VISIBILITY, "visibility", visibility, as_of_us, limits),
     )
-    known = sorted((factor for factor in factors if factor.verdict != "unknown"), key=lambda factor: -_WORSE[factor.verdict])
+    known = sorted((factor for factor in factors if factor.verdict != "unknown"), key=lambda factor: -_rank(factor.verdict))
     unknown = [factor.reason for factor in factors if factor.verdict == "unknown"]
     if unknown:
-        # What is known and bad is said all the same: an unknown site may be known to be no place to dive.
+        # Known bad factors are reasons all the same: one of them alone may be enough not to dive.
         warnings = [factor.reason for factor in known if factor.verdict != "good"]
         return DiveJudgement(verdict="unknown", reasons=(*unknown, *warnings), factors=factors, valid_until_us=None)
     verdict = known[0].verdict
@@ -111,6 +109,25 @@ def judge_dive(*, current: Measured | None, visibility: Measured | None, as_of_u
         factors=factors,
         valid_until_us=min(factor.measured.valid_until_us for factor in known if factor.measured is not None),
     )
+
+
+def _rank(verdict: DiveVerdict) -> int:
+    """Return the order of verdicts: the worse, the higher. Unknown is no rank among them: it decides before all others."""
+    match verdict:
+        case "unknown":
+            return -1
+        case "good":
+            return 0
+        case "fair":
+            return 1
+        case "poor":
+            return 2
+        case "experienced_only":
+            return 3
+        case "no_go":
+            return 4
+        case _:
+            assert_never(verdict)
 
 
 def _exceeds(metres_per_second: float, knots: float) -> bool:

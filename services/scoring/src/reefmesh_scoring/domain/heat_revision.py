@@ -1,4 +1,4 @@
-"""Which days must be scored again when days of a record get new values, and what comes out different."""
+"""Finds the days to score again when days of a record get new values, and returns those whose score changed."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -23,14 +23,14 @@ class Days(NamedTuple):
 
 
 class NewValue(NamedTuple):
-    """What a day is worth now: its SST (or ``NO_VALUE``) and its readings, negative when of the whole day."""
+    """The new value of a day: its SST (or ``NO_VALUE``) and its number of readings, negative for those of the whole day."""
 
     sst_e4: int
     readings: int
 
 
 class Yardstick(NamedTuple):
-    """What a record is measured against."""
+    """The reference of a record: MMM, and the accuracy that makes the band."""
 
     mmm_e4: int | None
     accuracy_e4: int
@@ -43,9 +43,9 @@ def record_after(record: Days | None, touched: Collection[int]) -> Days:
 
 
 def spans_to_revise(record: Days | None, touched: Collection[int]) -> list[Days]:
-    """Return, in order and apart from each other, the days whose score may change when ``touched`` (not empty) change.
+    """Return the days whose score may change when ``touched`` (not empty) change, in order, as spans that do not overlap.
 
-    ``record`` is what was on record before, None when nothing was.
+    ``record`` holds the days on record before, None for none.
     """
     now = record_after(record, touched)
     if record is None:
@@ -68,14 +68,14 @@ def spans_to_revise(record: Days | None, touched: Collection[int]) -> list[Days]
 
 
 def days_needed(span: Days, record: Days) -> Days:
-    """Return which days of the record must be known to score a span of it."""
+    """Return the days of the record that are needed to score a span of it."""
     return Days(max(record.first, span.first - NEED_BEFORE_DAYS), min(record.last, span.last + NEED_AFTER_DAYS))
 
 
 def revise(
     before: Stretch, span: Days, touched: Mapping[int, NewValue], *, record: Days | None, now: Days, yardstick: Yardstick
 ) -> list[DayHeat]:
-    """Put new values into a stretch (in place) and return the rows of ``span`` that come out new or different, oldest first.
+    """Set new values in a stretch (in place) and return the new or changed rows of ``span``, oldest first.
 
     ``before`` holds the days of ``days_needed(span, now)`` as they were, with ``NO_VALUE`` where nothing was on record;
     ``record`` and ``now`` are the record's days before and after.
@@ -96,7 +96,7 @@ def revise(
 
 
 def _narrowed(before: Stretch, span: Days, inside: Mapping[int, NewValue], *, record: Days | None, now: Days) -> Days:
-    """Return the part of a span that really may change, now that the record around it is known."""
+    """Return the part of a span that can really change, given the record around it."""
     if record is None or now.first < record.first:
         return span
     first, last = span.last + 1, span.first - 1

@@ -1,4 +1,4 @@
-"""The same scores as ``heat_stress.score_days``, for a span of days only: what one changed day can influence.
+"""The same scores as ``heat_stress.score_days``, but only for the span of days that one changed day can influence.
 
 A day reaches back over the gap before it (at most 7 days are filled) and forward over the gap after it, the 84 days of the
 accumulation and the 7 days of the published level: about a hundred days, however long the record is.
@@ -7,7 +7,7 @@ accumulation and the 7 days of the published level: about a hundred days, howeve
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh.contracts.scores import HeatStatus
+from reefmesh.contracts.scores import DaySource, HeatStatus
 from reefmesh_scoring.domain.heat_stress import (
     COVERAGE_DAYS_MINIMUM,
     DHW_DAYS,
@@ -15,13 +15,12 @@ from reefmesh_scoring.domain.heat_stress import (
     LEVEL_DAYS,
     STRESS_E4,
     DayHeat,
-    Source,
     between_e4,
     level_of,
 )
 
 NO_VALUE: Final = -(10**9)
-"""Stands for a day without a value: so cold that it never counts as heat, which keeps tests for it out of the sums."""
+"""Stands for a day without a value. It is so cold that it never counts as heat, so the sums need no test for it."""
 
 REACH_AHEAD_DAYS: Final = FILL_DAYS_LIMIT + (DHW_DAYS - 1) + (LEVEL_DAYS - 1)
 """A changed day changes scores at most this many days later."""
@@ -61,7 +60,7 @@ def affected(stretch: Stretch, day: int, *, first_day: int, last_day: int) -> tu
 
 
 def fill_stretch(sst_e4: list[int]) -> list[int]:
-    """Return the values with every closed gap of at most 7 days filled; the list itself when there is nothing to fill."""
+    """Return the values with every closed gap of at most 7 days filled; the same list if there is none."""
     if NO_VALUE not in sst_e4:
         return sst_e4
     filled = sst_e4.copy()
@@ -97,9 +96,9 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
         mmm_e4, mmm_known = 0, False
     else:
         mmm_known = True
-    # The level of the published week needs the levels, and so the accumulations, of six days more.
+    # The published 7-day maximum needs the levels, and so the accumulations, of the six days before.
     start = max(first_day, first - LEVEL_DAYS + 1)
-    # The window of the day before ``start``: the loop lets its own day in and the oldest one out.
+    # The window of the day before ``start``: the loop adds its own day and removes the oldest one.
     window_from = max(first_day, start - DHW_DAYS) - base
     window_to = start - base
     middle = _Accumulation(values, mmm_e4, window_from, window_to)
@@ -141,7 +140,7 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
             continue
         level_7day_max = max(levels[-LEVEL_DAYS:])
         count = stretch.readings[index] if is_real else 0
-        source: Source
+        source: DaySource
         if sst_e4 == NO_VALUE:
             source = "missing"
         elif not is_real:

@@ -5,7 +5,7 @@ table of December 2023 (levels); gap filling, coverage and status are this proje
 Temperatures are integers of 1e-4 degC (``..._e4``), accumulations are integers of 1e-4 degC-days (``..._e4_days``), and days
 count from 1970-01-01 (``date.toordinal() - EPOCH_ORDINAL``).
 
-``score_days`` is the definition, written for the reader; ``heat_span`` computes the same incrementally.
+``score_days`` is the definition in its simplest form; ``heat_span`` computes the same incrementally.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
-from reefmesh.contracts.scores import HeatStatus, Level
+from reefmesh.contracts.scores import DaySource, HeatStatus, Level
 from reefmesh_scoring.domain.fixed_point import E4
 
 EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -40,12 +40,11 @@ _LEVEL_FROM_E4_DAYS: Final = (
 )
 
 RealSource = Literal["night", "whole_day"]
-Source = Literal["night", "whole_day", "filled", "missing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayRecord:
-    """One solar date on record: the reef was heard on it. ``sst_e4`` is None when no temperature of it can be scored."""
+    """One solar date with readings. ``sst_e4`` is None when it has no temperature that can be scored."""
 
     day: int
     sst_e4: int | None
@@ -54,10 +53,10 @@ class DayRecord:
 
 
 class DayHeat(NamedTuple):
-    """Heat stress on one day. A tuple, because a late reading compares and writes a hundred of them."""
+    """Heat stress on one day. A tuple is fast: a late reading compares and writes a hundred of them."""
 
     day: int
-    source: Source
+    source: DaySource
     readings: int
     sst_e4: int | None
     hotspot_e4: int | None
@@ -71,7 +70,7 @@ class DayHeat(NamedTuple):
 
 
 def level_of(hotspot_e4: int, dhw_e4_days: int) -> Level:
-    """Return the single-day level: it needs a HotSpot of today, however high the DHW."""
+    """Return the single-day level. Without a HotSpot on that day it is no stress, however high the DHW."""
     if hotspot_e4 <= 0:
         return Level.NO_STRESS
     if hotspot_e4 < STRESS_E4:
@@ -83,7 +82,7 @@ def level_of(hotspot_e4: int, dhw_e4_days: int) -> Level:
 
 
 def status_of(*, coverage_days: int, missing_days: int, age_days: int, mmm_known: bool) -> HeatStatus:
-    """Return how far a DHW can be trusted; the first that applies.
+    """Return how reliable a DHW is: the first status that applies.
 
     ``missing_days`` counts days of the last 84 that are neither real nor filled; ``age_days`` is 1 on the first day on record.
     """
@@ -97,7 +96,7 @@ def status_of(*, coverage_days: int, missing_days: int, age_days: int, mmm_known
 
 
 def between_e4(before_e4: int, after_e4: int, step: int, steps: int) -> int:
-    """Return the value ``step`` of ``steps`` days on the way, to the nearest 1e-4 degC (halves up)."""
+    """Return the value on the line, ``step`` of ``steps`` days after ``before_e4``, to the nearest 1e-4 degC (halves up)."""
     return before_e4 + (2 * (after_e4 - before_e4) * step + steps) // (2 * steps)
 
 
@@ -151,7 +150,7 @@ def score_days(days: Sequence[DayRecord], mmm_e4: int | None, accuracy_e4: int) 
                 hotspot_e4 = sst_e4 - mmm_e4
                 levels[day] = level_of(hotspot_e4, dhw)
         record = records.get(day)
-        source: Source = "missing"
+        source: DaySource = "missing"
         if day in real and record is not None:
             source = record.source
         elif day in filled:

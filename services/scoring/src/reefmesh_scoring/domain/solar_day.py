@@ -1,7 +1,7 @@
-"""To which day of a reef a reading belongs, and what of it is counted there.
+"""The solar day of a reef to which a reading belongs, and the totals that count it.
 
 Local solar time is UTC + longitude / 15 h (SCIENCE: satellites' SST is night-only, 18:00-06:00). The night of a solar date is
-what that date itself has of it: its hours 0-6 and 18-24. Sums are integers, so the order of arrival leaves no trace.
+the hours 0-6 and 18-24 of that date. Sums are integers, so the order of arrival does not matter.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -30,7 +30,7 @@ PRACTICAL_SALINITY: Final = 8
 TOTALS: Final = 10
 
 COUNTED_AT: Final = {SEA_WATER_TEMPERATURE: TEMPERATURE, PH_TOTAL_SCALE: PH, PCO2: CARBON_DIOXIDE, SALINITY: PRACTICAL_SALINITY}
-"""Where a quantity is counted in the totals of its day; a quantity that is not here has no daily mean."""
+"""Quantity -> its place in the totals of a day; a quantity without a place has no daily mean."""
 
 DayTotals = list[int]
 
@@ -51,7 +51,7 @@ def split_solar(observed_us: int, offset_us: int) -> tuple[int, bool]:
 
 
 def day_value(totals: DayTotals) -> tuple[int | None, RealSource, int]:
-    """Return (SST in 1e-4 degC, where it comes from, how many readings made it): the night's mean, else the whole day's.
+    """Return (SST in 1e-4 degC, its source, its number of readings): the night's mean, else the whole day's.
 
     Readings of several buoys on one reef count alike: the mean is over all readings, not over the buoys' means.
     """
@@ -65,7 +65,7 @@ def day_value(totals: DayTotals) -> tuple[int | None, RealSource, int]:
 
 
 def daily_mean(totals: DayTotals, at: int) -> float | None:
-    """Return the mean over the whole day of what is counted at ``at``, in its own unit."""
+    """Return the mean over the whole day of the quantity at place ``at``, in its own unit."""
     return mean_e4(totals[at], totals[at + 1]) / 10_000 if totals[at + 1] else None
 
 
@@ -85,7 +85,7 @@ def microseconds_of(instant: datetime) -> int:
 
 @lru_cache(maxsize=4096)
 def text_of(observed_us: int) -> str:
-    """Return an instant as ISO text; remembered, because every score says the same few instants many times."""
+    """Return an instant as ISO text; cached, because every score has the same few instants many times."""
     return instant_of(observed_us).isoformat()
 
 

@@ -4,13 +4,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh_scoring.domain.fixed_point import E6
-from reefmesh_scoring.domain.solar_day import SECOND_US
+from reefmesh_scoring.domain.solar_day import DAY_US, SECOND_US
 
 WINDOW_US: Final = 300 * SECOND_US
 
+LOOKBACK_US: Final = 30 * DAY_US
+"""A scored value older than this at ``as_of`` is neither shown nor searched for. So the search is bounded, and the order of
+arrival does not matter. It is longer than three of the longest report intervals."""
+
 
 def window_start_us(observed_us: int) -> int:
-    """Return when the window of that instant begins: windows tumble, aligned to the epoch."""
+    """Return the start of the window of that instant: windows do not overlap and are aligned to the epoch."""
     return observed_us - observed_us % WINDOW_US
 
 
@@ -42,7 +46,7 @@ class NewestScored:
         )
 
     def add(self, observed_us: int, buoy_id: str, value: float) -> None:
-        """Take in one more value; one before the window leaves no trace, one after it starts a new window."""
+        """Add a value; one before the window is ignored, one after it starts a new window."""
         if observed_us < self.starts_us:
             return
         if observed_us >= self.starts_us + WINDOW_US:

@@ -18,7 +18,7 @@ from rich.console import Console
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogLevel, configure_logging
 from reefmesh.service.exit import explain, run_to_exit
-from reefmesh_alerts.channels import console
+from reefmesh_alerts.targets import console
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.session import Session
 from reefmesh_standalone.settings import DEFAULT_HOME, StandaloneSettings

@@ -21,8 +21,8 @@ from reefmesh.store.database import DatabaseStore
 from reefmesh.store.port import Store
 from reefmesh_alerts.bootstrap import blueprint as alerts_blueprint
 from reefmesh_alerts.domain.reef_watch import look_at_deadlines
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import move_deadline, record
-from reefmesh_alerts.subscriptions.watching import Subscriptions
 from reefmesh_faults.simulation.database import SharedDatabase, SimulatedDatabase
 from reefmesh_faults.simulation.fleet import BUOYS, REEFS, SILENCE, START, Fleet, draw_fleet
 from reefmesh_faults.simulation.history import History
@@ -160,7 +160,7 @@ class _Line:
             if channel != channels.SCORES.name:
                 continue
             watch, transitions = look_at_deadlines(state, now=now)
-            entries = Subscriptions(None).entries
-            watch, writes, _ = record(reef_id, watch, transitions, raised_at=now, subscriptions=entries)
+            entries = Recipients(None).entries
+            watch, writes, _ = record(reef_id, watch, transitions, raised_at=now, recipients=entries)
             _, moved = move_deadline(reef_id, watch)
             await self._stores["alerts"].write([*writes, *moved])

@@ -26,12 +26,12 @@ from reefmesh.store.database import DatabaseStore
 from reefmesh.store.port import Store
 from reefmesh_alerts.bootstrap import blueprint as alerts_blueprint
 from reefmesh_alerts.bootstrap import make_ticker
-from reefmesh_alerts.channels.port import Notice, Sent
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
 from reefmesh_alerts.handler import AlertsHandler
+from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.settings import AlertsSettings
-from reefmesh_alerts.subscriptions.entries import ChannelEntry
-from reefmesh_alerts.subscriptions.watching import Subscriptions
+from reefmesh_alerts.targets.entries import TargetEntry
+from reefmesh_alerts.targets.port import Notice, Sent
 from reefmesh_faults.simulation.database import SharedDatabase, SimulatedDatabase
 from reefmesh_faults.simulation.fleet import START
 from reefmesh_faults.simulation.history import HandlingBegan, History, Told
@@ -164,13 +164,13 @@ def _parts(service: str, within: MeshProcess, parts: Parts, around: Surroundings
         case "scoring":
             return scoring_blueprint(scoring_settings()).handler(parts), []
         case _:
-            settings, subscriptions = alerts_settings(), Subscriptions(None)
-            ticker_handler = AlertsHandler(clock=parts.clock, subscriptions=subscriptions)
-            ticker = make_ticker(settings, parts, ticker_handler, subscriptions)
+            settings, recipients = alerts_settings(), Recipients(None)
+            ticker_handler = AlertsHandler(clock=parts.clock, recipients=recipients)
+            ticker = make_ticker(settings, parts, ticker_handler, recipients)
             dispatcher = Dispatcher(
                 store=parts.store,
                 clock=parts.clock,
-                subscriptions=subscriptions,
+                recipients=recipients,
                 metrics=parts.metrics,
                 random=around.random,
                 poll_seconds=settings.delivery_poll_seconds,
@@ -201,9 +201,9 @@ class Watched:
 
 
 class People:
-    """Whoever is told. They hear it although the teller may die before it knows."""
+    """A target. What it got counts, although the sending process may die before it knows."""
 
-    def __init__(self, entry: ChannelEntry, around: Surroundings, process: Process) -> None:
+    def __init__(self, entry: TargetEntry, around: Surroundings, process: Process) -> None:
         self._name = entry.name
         self._around = around
         self._process = process

@@ -1,4 +1,4 @@
-"""Hours of a day somewhere on Earth: quiet hours, and when digests go out. Pure; daylight saving time included."""
+"""Quiet hours and digest times on the wall clock of a time zone, daylight saving time included. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,7 +14,7 @@ class QuietSpan:
     zone: ZoneInfo
 
     def end_after(self, at: datetime) -> datetime | None:
-        """Return when the quiet ends that holds at ``at`` (UTC), None when it is not quiet then."""
+        """Return the end (UTC) of the quiet span that contains ``at``; None outside a quiet span."""
         local = at.astimezone(self.zone)
         on_the_wall = local.time()
         over_midnight = self.ends <= self.begins
@@ -46,7 +46,7 @@ class DailyTime:
 
 
 def _first_after(at: datetime, day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """Return the wall time of that day; when the clock shows it twice, the one after ``at``."""
+    """Return that wall time of the day; when the clock shows it twice, the one after ``at``."""
     first = _instant(day, wall, zone, fold=0)
     return first if first > at else _instant(day, wall, zone, fold=1)
 

@@ -11,23 +11,19 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reefmesh.errors import ConfigurationError
-from reefmesh_alerts.subscriptions.entries import (
-    ChannelEntry,
-    ConsoleEntry,
-    EmailEntry,
-    SubscriptionEntry,
-    SubscriptionsFile,
-)
+from reefmesh_alerts.recipients.entries import RecipientEntry, SubscriptionsFile
+from reefmesh_alerts.recipients.old_words import with_new_words
+from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry
 
 FILE_BYTES_LIMIT: Final = 4 * 1024 * 1024
 SECRET_FIELDS: Final = ("password", "secret")
 ENVIRONMENT_REFERENCE: Final = "env:"
 
 CONSOLE_ALONE: Final = SubscriptionsFile(
-    channel=[ConsoleEntry(type="console", name="console")],
-    subscription=[SubscriptionEntry(name="console", who="whoever reads the log", channels=["console"])],
+    target=[ConsoleEntry(type="console", name="console")],
+    subscription=[RecipientEntry(name="console", who="whoever reads the log", targets=["console"])],
 )
-"""What holds without a file: everything that is not old goes to the log."""
+"""In force when there is no file: every alert on fresh data goes to the log."""
 
 
 def read_subscriptions(path: Path, *, environment: Mapping[str, str] | None = None) -> SubscriptionsFile:
@@ -48,46 +44,47 @@ def read_subscriptions(path: Path, *, environment: Mapping[str, str] | None = No
 
 
 def parse_subscriptions(text: str, *, name: str, environment: Mapping[str, str]) -> SubscriptionsFile:
-    """As ``read_subscriptions``, from text; ``name`` is what errors call the file."""
+    """As ``read_subscriptions``, from text; ``name`` is the file's name in messages."""
     try:
-        tables = tomllib.loads(text)
+        written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name}: not TOML: {error}") from error
-    _fill_in_secrets(tables, name, environment)
+    tables, places = with_new_words(written, name=name)
+    _fill_in_secrets(tables, places, name, environment)
     try:
         file = SubscriptionsFile.model_validate(tables)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise ConfigurationError(f"{name}: {_said(first, tables)}"[:500]) from None  # the cause would print secrets
+        raise ConfigurationError(f"{name}: {_described(first, tables, places)}"[:500]) from None  # the cause shows secrets
     _check_names(file, name)
     return file
 
 
-def _fill_in_secrets(tables: Mapping[str, Any], name: str, environment: Mapping[str, str]) -> None:
-    channels = tables.get("channel")
-    for number, channel in enumerate(channels if isinstance(channels, list) else [], start=1):
-        for field in SECRET_FIELDS if isinstance(channel, dict) else ():
-            given = channel.get(field)
+def _fill_in_secrets(tables: Mapping[str, Any], places: Sequence[str], name: str, environment: Mapping[str, str]) -> None:
+    targets = tables.get("target")
+    for target, place in zip(targets if isinstance(targets, list) else [], places, strict=True):
+        for field in SECRET_FIELDS if isinstance(target, dict) else ():
+            given = target.get(field)
             if given is None:
                 continue
-            place = f"{name}: channel {number} ({channel.get('name', 'no name')}), {field}"
+            where = f"{name}: {place} ({target.get('name', 'no name')}), {field}"
             if not isinstance(given, str) or not given.startswith(ENVIRONMENT_REFERENCE):
-                raise ConfigurationError(f'{place}: no secrets in files; write "env:NAME" and set that variable')
+                raise ConfigurationError(f'{where}: no secrets in files; write "env:NAME" and set that variable')
             variable = given.removeprefix(ENVIRONMENT_REFERENCE)
             if not environment.get(variable):
-                raise ConfigurationError(f"{place}: the environment variable {variable} is not set")
-            channel[field] = environment[variable]
+                raise ConfigurationError(f"{where}: the environment variable {variable} is not set")
+            target[field] = environment[variable]
 
 
-def _said(error: ErrorDetails, tables: Mapping[str, Any]) -> str:
+def _described(error: ErrorDetails, tables: Mapping[str, Any], places: Sequence[str]) -> str:
     loc = list(error["loc"])
     place = ""
     if len(loc) >= 2 and isinstance(loc[1], int):
         entry = tables[str(loc[0])][loc[1]]
         called = f" ({entry['name']})" if isinstance(entry, dict) and isinstance(entry.get("name"), str) else ""
-        place = f"{loc[0]} {loc[1] + 1}{called}"
-        # Behind the number of a channel stands its type, which is no field.
-        loc = loc[3:] if loc[0] == "channel" and len(loc) > 2 else loc[2:]
+        place = (places[loc[1]] if loc[0] == "target" else f"{loc[0]} {loc[1] + 1}") + called
+        # After the number of a target comes its type, which is not a field.
+        loc = loc[3:] if loc[0] == "target" and len(loc) > 2 else loc[2:]
     field = ".".join(str(part) for part in loc)
     message = " ".join(error["msg"].removeprefix("Value error, ").split())
     if error["type"] == "extra_forbidden":
@@ -99,18 +96,18 @@ def _said(error: ErrorDetails, tables: Mapping[str, Any]) -> str:
 
 
 def _check_names(file: SubscriptionsFile, name: str) -> None:
-    _refuse_twice([channel.name for channel in file.channel], f"{name}: channel")
-    _refuse_twice([subscription.name for subscription in file.subscription], f"{name}: subscription")
-    channels: dict[str, ChannelEntry] = {channel.name: channel for channel in file.channel}
-    for number, subscription in enumerate(file.subscription, start=1):
-        place = f"{name}: subscription {number} ({subscription.name})"
-        for wanted in subscription.channels:
-            channel = channels.get(wanted)
-            if channel is None:
-                known = ", ".join(channels) or "none is defined"
-                raise ConfigurationError(f"{place}, channels: there is no channel {wanted!r} ({known})")
-            if isinstance(channel, EmailEntry) and not subscription.to:
-                raise ConfigurationError(f"{place}, to: the channel {wanted!r} needs at least one address")
+    _refuse_twice([target.name for target in file.target], f"{name}: target")
+    _refuse_twice([recipient.name for recipient in file.subscription], f"{name}: subscription")
+    targets: dict[str, TargetEntry] = {target.name: target for target in file.target}
+    for number, recipient in enumerate(file.subscription, start=1):
+        place = f"{name}: subscription {number} ({recipient.name})"
+        for wanted in recipient.targets:
+            target = targets.get(wanted)
+            if target is None:
+                known = ", ".join(targets) or "none is defined"
+                raise ConfigurationError(f"{place}, targets: there is no target {wanted!r} ({known})")
+            if isinstance(target, EmailEntry) and not recipient.to:
+                raise ConfigurationError(f"{place}, to: the target {wanted!r} needs at least one address")
 
 
 def _refuse_twice(names: Sequence[str], place: str) -> None:

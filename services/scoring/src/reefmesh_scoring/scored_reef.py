@@ -1,29 +1,28 @@
-"""What scoring knows of one reef between messages, and the bytes of it that are kept in the reef's row.
+"""Scoring's state of one reef between messages, and its bytes in the reef's row.
 
 The bytes hold what no table holds; the recent days, their totals and the highest DHW are read from the tables.
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh.store.port import Store
-from reefmesh_scoring.days import RECENT_DAYS_LIMIT, RecentDays, fetch_highest, fetch_scores, fetch_totals
+from reefmesh_scoring.days import fetch_highest, fetch_scores, fetch_totals
+from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.fixed_point import to_e4
 from reefmesh_scoring.domain.heat_revision import Days, Yardstick
 from reefmesh_scoring.domain.heat_stress import DayHeat
+from reefmesh_scoring.domain.recent_days import RECENT_DAYS_LIMIT, RecentDays
 from reefmesh_scoring.domain.solar_day import DayTotals, solar_offset_us
 from reefmesh_scoring.domain.window import NewestScored
-
-if TYPE_CHECKING:
-    from reefmesh_scoring.chemistry import DayChemistry  # which imports this module, as the next one does
-    from reefmesh_scoring.samples import Sample
+from reefmesh_scoring.kept_readings import KeptReading
 
 TOTALS_KEPT_DAYS: Final = 8
-"""Days whose totals are at hand: today and the week in which carbonate chemistry is judged."""
+"""Days whose totals are in memory: today and the week in which carbonate chemistry is judged."""
 
 NEVER_US: Final = -(2**62)
 
@@ -31,8 +30,8 @@ _FORMAT: Final = 1
 _NO_YARDSTICK: Final = Yardstick(None, 0)
 
 
-class Newest(NamedTuple):
-    """What a buoy said last under one name."""
+class NewestValue(NamedTuple):
+    """The last value that a buoy reported under one name."""
 
     observed_us: int
     value: float | None
@@ -41,26 +40,31 @@ class Newest(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class BuoyState:
-    """``last_seen_us`` is its newest reading (``NEVER_US``: the register knows it, nobody heard it). ``newest_us`` is the
-    newest one on record, be it withdrawn: a later one needs no look at the table of samples. ``newest_sample`` is that one,
-    when it came since the state was loaded: a report revises the one before it (its spike test), and would need a look each
-    time.
+class ScoredBuoy:
+    """One buoy of the reef.
+
+    ``last_seen_us`` is the instant of its newest reading (``NEVER_US`` for a buoy of the register without one). ``newest_us``
+    is the newest instant on record, withdrawn readings included: a later reading needs no query. ``newest_reading`` is the
+    reading of that instant, if it came since the state was loaded: every report revises the one before it (its spike test),
+    and would need a query each time.
     """
 
     facts: BuoyFacts
     facts_seq: int = 0
     last_seen_us: int = NEVER_US
     newest_us: int = NEVER_US
-    newest_sample: "Sample | None" = None
-    items: dict[str, Newest] = field(default_factory=dict)
+    newest_reading: KeptReading | None = None
+    items: dict[str, NewestValue] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
-class ReefState:
-    """``record`` are the first and last solar date on which the reef was heard; ``highest_before`` is the highest DHW of the
-    days before the last one (the last one changes with every reading, and ``latest`` holds it). ``chemistry`` is what was
-    judged of a day last, behind all that it was judged by; it is not kept in the row."""
+class ScoredReef:
+    """Scoring's state of one reef.
+
+    ``record`` holds the first and last solar date with a reading. ``highest_before`` is the highest DHW of the days before
+    the last one; the last day changes with every reading, and ``latest`` is its score. ``chemistry`` remembers the last
+    judged day after its inputs; it is not stored.
+    """
 
     reef_id: str
     facts: ReefFacts | None = None
@@ -68,14 +72,14 @@ class ReefState:
     offset_us: int = 0
     yardstick: Yardstick = _NO_YARDSTICK
     as_of_us: int | None = None
-    buoys: dict[str, BuoyState] = field(default_factory=dict)
+    buoys: dict[str, ScoredBuoy] = field(default_factory=dict)
     scored: dict[str, NewestScored] = field(default_factory=dict)
     record: Days | None = None
     recent: RecentDays = field(default_factory=lambda: RecentDays(0))
     totals: dict[int, DayTotals] = field(default_factory=dict)
     latest: DayHeat | None = None
     highest_before: tuple[int, int] | None = None
-    chemistry: "tuple[tuple[object, ...], DayChemistry | str] | None" = None
+    chemistry: tuple[tuple[object, ...], DayChemistry | str] | None = None
     readings: int = 0
     revisions: int = 0
     ignored: int = 0
@@ -90,7 +94,7 @@ class ReefState:
         return max((getattr(buoy.facts, name) for buoy in self.buoys.values() if quantity in buoy.items), default=0.0)
 
     def wanted_yardstick(self) -> Yardstick:
-        """Return what the facts ask to be measured against, which ``yardstick`` is once all days have been."""
+        """Return the yardstick that the current facts ask for; ``yardstick`` is the one that all days were scored by."""
         mmm_celsius = None if self.facts is None else self.facts.mmm_celsius
         return Yardstick(
             None if mmm_celsius is None else to_e4(mmm_celsius),
@@ -101,8 +105,8 @@ class ReefState:
         return 0 if self.facts is None else solar_offset_us(self.facts.longitude_degrees)
 
 
-def dump(state: ReefState) -> bytes:
-    """Named tuples are written as plain ones: each would cost the serializer a microsecond to find out what it is."""
+def dump(state: ScoredReef) -> bytes:
+    """Return the bytes for the row. Named tuples become plain ones: the serializer needs a microsecond to recognise each."""
     return to_json(
         {
             "format": _FORMAT,
@@ -140,17 +144,17 @@ def dump(state: ReefState) -> bytes:
     )
 
 
-async def load(store: Store, reef_id: str, row: bytes | None) -> ReefState:
-    """Make the state of a reef again from its row and the tables; of a new reef without a row."""
+async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
+    """Return the state of a reef from its row and the tables; without a row, that of a new reef."""
     if row is None:
-        return ReefState(reef_id=reef_id)
+        return ScoredReef(reef_id=reef_id)
     parts: dict[str, Any] = from_json(row)
     if parts["format"] != _FORMAT:
         raise ValueError(f"the state of reef {reef_id} is of format {parts['format']}, which this version does not read")
     facts = parts["facts"]
     record = parts["record"]
     readings, revisions, ignored = parts["counts"]
-    state = ReefState(
+    state = ScoredReef(
         reef_id=reef_id,
         facts=None if facts is None else ReefFacts.model_validate(facts),
         facts_seq=parts["facts_seq"],
@@ -163,10 +167,10 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ReefState:
         ignored=ignored,
     )
     for buoy_facts, facts_seq, last_seen_us, newest_us, items in parts["buoys"]:
-        buoy = BuoyState(
+        buoy = ScoredBuoy(
             facts=BuoyFacts.model_validate(buoy_facts), facts_seq=facts_seq, last_seen_us=last_seen_us, newest_us=newest_us
         )
-        buoy.items = {name: Newest(*item) for name, item in items.items()}
+        buoy.items = {name: NewestValue(*item) for name, item in items.items()}
         state.buoys[buoy.facts.buoy_id] = buoy
     for name, (observed_us, buoy_id, value, starts_us, minimum, maximum, total_e6, count) in parts["scored"].items():
         state.scored[name] = NewestScored(
@@ -184,7 +188,7 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ReefState:
     return state
 
 
-async def _load_days(store: Store, state: ReefState, record: Days) -> None:
+async def _load_days(store: Store, state: ScoredReef, record: Days) -> None:
     base = max(record.first, record.last - RECENT_DAYS_LIMIT + 1)
     rows = await fetch_scores(store, state.reef_id, Days(base, record.last))
     state.recent = RecentDays(base, rows)

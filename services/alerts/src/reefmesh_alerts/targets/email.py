@@ -8,14 +8,14 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
-from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
-from reefmesh_alerts.channels.trust import trusting
 from reefmesh_alerts.domain.alert_text import plain
-from reefmesh_alerts.subscriptions.entries import EmailEntry
+from reefmesh_alerts.targets.entries import EmailEntry
+from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.trust import trusting
 
 
-class EmailChannel:
-    """One connection a message: alerts are few, and a kept connection is one more thing that dies unnoticed."""
+class EmailTarget:
+    """Opens one connection for each message: alerts are few, and an idle connection can die unnoticed."""
 
     def __init__(self, entry: EmailEntry) -> None:
         self._entry = entry
@@ -41,25 +41,25 @@ class EmailChannel:
             )
         except aiosmtplib.SMTPRecipientsRefused as error:
             codes = [recipient.code for recipient in error.recipients]
-            reason = _reason("no recipient was taken", error.recipients[0].code, error.recipients[0].message)
-            return Refused(reason=reason) if all(code >= 500 for code in codes) else TryAgain(reason=reason)
+            reason = _reason("no recipient was accepted", error.recipients[0].code, error.recipients[0].message)
+            return Rejected(reason=reason) if all(code >= 500 for code in codes) else TryAgain(reason=reason)
         except aiosmtplib.SMTPAuthenticationError as error:
-            # The password may be put right while the attempts go on.
-            return TryAgain(reason=_reason("not let in", error.code, error.message))
+            # An operator may correct the password while the attempts go on.
+            return TryAgain(reason=_reason("login refused", error.code, error.message))
         except aiosmtplib.SMTPResponseException as error:
             reason = _reason(type(error).__name__, error.code, error.message)
-            return Refused(reason=reason) if 500 <= error.code < 600 else TryAgain(reason=reason)
+            return Rejected(reason=reason) if 500 <= error.code < 600 else TryAgain(reason=reason)
         except (aiosmtplib.SMTPException, OSError) as error:
             return TryAgain(reason=plain(f"{type(error).__name__}: {error}")[:300])
-        # Some were taken: a repeat would tell those twice and mend nothing for an address that is wrong.
-        return Sent(note=f"not taken for {', '.join(sorted(refused))}") if refused else Sent()
+        # Some addresses were accepted: a repeat would send to those twice, and a wrong address would stay wrong.
+        return Sent(note=f"refused for {', '.join(sorted(refused))}") if refused else Sent()
 
     async def close(self) -> None:
-        """Nothing to close: connections last for one message."""
+        """Nothing to close: a connection lasts for one message."""
 
 
 def compose(notice: Notice, entry: EmailEntry, *, at: datetime) -> EmailMessage:
-    """Return the notice as a mail. Its Message-ID is made of the idempotency key, so that repeats are one mail to readers."""
+    """Return the notice as a mail. Its Message-ID is made of the idempotency key, so mail programs show repeats as one mail."""
     domain = entry.sender.rpartition("@")[2]
     local = entry.sender.rpartition("@")[0]
     message = EmailMessage()
@@ -70,10 +70,11 @@ def compose(notice: Notice, entry: EmailEntry, *, at: datetime) -> EmailMessage:
     message["Message-ID"] = f"<{notice.idempotency_key}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message["X-Reefmesh-Idempotency-Key"] = notice.idempotency_key
-    message["X-Reefmesh-Subscription"] = notice.subscription
+    # The header's name is older than the word recipient; mail filters may use it.
+    message["X-Reefmesh-Subscription"] = notice.recipient
     message.set_content(notice.text)
     return message
 
 
-def _reason(what: str, code: int, said: str) -> str:
-    return plain(f"{what}: {code} {said}")[:300]
+def _reason(summary: str, code: int, answer: str) -> str:
+    return plain(f"{summary}: {code} {answer}")[:300]

@@ -5,14 +5,14 @@ from typing import TextIO
 
 import structlog
 
-from reefmesh_alerts.channels.port import Notice, SendResult, Sent
 from reefmesh_alerts.domain.alert_text import age, zulu
+from reefmesh_alerts.targets.port import Notice, SendResult, Sent
 
 log = structlog.get_logger()
 
 
-class ConsoleChannel:
-    """Writes plain lines to ``stream``; without one, log events."""
+class ConsoleTarget:
+    """Writes plain lines to ``stream``, or log events when there is none."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -29,7 +29,7 @@ class ConsoleChannel:
                     severity=alert.severity,
                     occurred_at=zulu(alert.occurred_at),
                     data_age=data_age,
-                    subscription=notice.subscription,
+                    recipient=notice.recipient,
                     alert_id=alert.alert_id,
                 )
             else:

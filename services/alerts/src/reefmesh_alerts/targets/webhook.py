@@ -8,24 +8,24 @@ from typing import Final
 import httpx
 
 import reefmesh
-from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
-from reefmesh_alerts.channels.signing import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
-from reefmesh_alerts.channels.trust import trusting
 from reefmesh_alerts.domain.alert_text import plain
-from reefmesh_alerts.subscriptions.entries import WebhookEntry
+from reefmesh_alerts.targets.entries import WebhookEntry
+from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.signing import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from reefmesh_alerts.targets.trust import trusting
 
 RESPONSE_BYTES_LIMIT: Final = 64 * 1024
-"""An answer is read no further than this; of what it says only its status counts."""
+"""At most this much of an answer is read; only its status matters."""
 
-SAID_CHARACTERS: Final = 200
+ANSWER_CHARACTERS: Final = 200
 
 _REFUSED_STATUSES: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 431})
-"""The request itself is not what the other side wants. Of any other failure (a key that changed, a path that moved) people may
-mend the cause while the attempts go on."""
+"""The other side does not accept this request. For any other failure (a changed key, a moved path), an operator may remove the
+cause while the attempts go on."""
 
 
-class WebhookChannel:
-    """Posts to one address. Redirects are not followed: they would carry a signed alert to somebody else."""
+class WebhookTarget:
+    """Posts to one address. It follows no redirect: that would carry a signed alert to somebody else."""
 
     def __init__(self, entry: WebhookEntry) -> None:
         self._entry = entry
@@ -49,10 +49,10 @@ class WebhookChannel:
         }
         try:
             async with self._client.stream("POST", self._entry.url, content=body, headers=headers) as response:
-                said = await _read(response)
+                answer = await _read(response)
         except httpx.HTTPError as error:
             return TryAgain(reason=plain(f"{type(error).__name__}: {error}")[:300])
-        return _judge(response, said, at=at)
+        return _judge(response, answer, at=at)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -64,7 +64,7 @@ def compose(notice: Notice) -> bytes:
         {
             "schema": "reefmesh-webhook/1",
             "idempotency_key": notice.idempotency_key,
-            "subscription": notice.subscription,
+            "subscription": notice.recipient,  # the field of reefmesh-webhook/1; receivers read it by this name
             "digest": notice.digest,
             "summary": notice.subject,
             "alerts": [alert.model_dump(mode="json") for alert in notice.alerts],
@@ -75,29 +75,29 @@ def compose(notice: Notice) -> bytes:
 
 
 async def _read(response: httpx.Response) -> str:
-    said = b""
+    answer = b""
     # Raw: a small compressed answer could unpack to any size.
     async for chunk in response.aiter_raw():
-        said += chunk[: RESPONSE_BYTES_LIMIT - len(said)]
-        if len(said) >= RESPONSE_BYTES_LIMIT:
+        answer += chunk[: RESPONSE_BYTES_LIMIT - len(answer)]
+        if len(answer) >= RESPONSE_BYTES_LIMIT:
             break
-    return plain(said[: SAID_CHARACTERS * 4].decode("utf-8", errors="replace"))[:SAID_CHARACTERS]
+    return plain(answer[: ANSWER_CHARACTERS * 4].decode("utf-8", errors="replace"))[:ANSWER_CHARACTERS]
 
 
-def _judge(response: httpx.Response, said: str, *, at: datetime) -> SendResult:
+def _judge(response: httpx.Response, answer: str, *, at: datetime) -> SendResult:
     status = response.status_code
     if response.is_success:
         return Sent()
-    reason = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    reason = f"HTTP {status}: {answer}" if answer else f"HTTP {status}"
     if response.is_redirect:
-        return Refused(reason=f"HTTP {status}: redirects are not followed, set the final address")
+        return Rejected(reason=f"HTTP {status}: redirects are not followed, set the final address")
     if status in _REFUSED_STATUSES:
-        return Refused(reason=reason)
+        return Rejected(reason=reason)
     return TryAgain(reason=reason, after_seconds=_retry_after_seconds(response.headers.get("Retry-After"), at))
 
 
 def _retry_after_seconds(value: str | None, at: datetime) -> float | None:
-    """Read the header's seconds or date (RFC 9110, 10.2.3); None when there is none or it makes no sense."""
+    """Read the header's seconds or date (RFC 9110, 10.2.3); None when it is missing or malformed."""
     if value is None:
         return None
     if value.strip().isdecimal():

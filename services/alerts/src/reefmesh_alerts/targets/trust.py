@@ -1,4 +1,4 @@
-"""Which certificate authorities a channel trusts."""
+"""The certificate authorities that a target trusts."""
 
 import ssl
 

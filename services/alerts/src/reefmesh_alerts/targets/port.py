@@ -1,4 +1,4 @@
-"""The port: what the dispatcher needs of a way to people."""
+"""The port between the dispatcher and a target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from reefmesh_alerts.domain.alert_text import describe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message to one subscription: one alert, or the alerts of a digest, oldest first.
+    """One message for one recipient: one alert, or the alerts of a digest, oldest first.
 
-    ``idempotency_key`` is the same on every attempt, in every process: receivers drop what they have seen.
+    ``idempotency_key`` is the same in every attempt and every process, so a receiver can drop repeats.
     """
 
     idempotency_key: str
-    subscription: str
+    recipient: str
     who: str
     to: Sequence[str]
     digest: bool
@@ -26,7 +26,7 @@ class Notice:
 
     @property
     def text(self) -> str:
-        """All of it in several lines, for channels that carry more than a line."""
+        """The whole notice in several lines, for targets that carry more than one line."""
         described = "\n".join(describe(alert) for alert in self.alerts)
         if not self.digest:
             return described
@@ -36,34 +36,34 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The other side took it; ``note`` says what it did not take of it."""
+    """The other side accepted it; ``note`` names the addresses that it refused."""
 
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryAgain:
-    """It failed for now; ``after_seconds`` is what the other side asked for, if it did."""
+    """It failed for now; ``after_seconds`` is the pause that the other side asked for, if any."""
 
     reason: str
     after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """No repeat will mend it: a wrong address, a wrong password, a request the other side does not understand."""
+class Rejected:
+    """A repeat would fail too: a wrong address, or a request that the other side does not accept."""
 
     reason: str
 
 
-SendResult = Sent | TryAgain | Refused
+SendResult = Sent | TryAgain | Rejected
 
 
-class Channel(Protocol):
-    """One configured way to people; ``send`` may be called concurrently, and is bounded in time by its caller too."""
+class Target(Protocol):
+    """One configured way to notify people; callers may call ``send`` concurrently and limit its time."""
 
     async def send(self, notice: Notice, *, at: datetime) -> SendResult:
-        """Hand the notice over; ``at`` is the clock's instant. Failures of the other side are values, not errors."""
+        """Send the notice; ``at`` is the time now. A failure of the other side is a returned value, not an exception."""
         ...
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Signatures on webhook requests; ``docs/webhooks.md`` tells receivers how to check them."""
+"""Signatures on webhook requests; ``docs/webhooks.md`` shows receivers how to check them."""
 
 import hmac
 from typing import Final

@@ -15,12 +15,12 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
-from reefmesh_alerts.channels.email import EmailChannel
-from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
 from reefmesh_alerts.domain.buoy import expire_buoy, judge_buoy
 from reefmesh_alerts.domain.transition import microseconds
 from reefmesh_alerts.recording import make_alert
-from reefmesh_alerts.subscriptions.entries import EmailEntry
+from reefmesh_alerts.targets.email import EmailTarget
+from reefmesh_alerts.targets.entries import EmailEntry
+from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
 
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import Samples
@@ -94,7 +94,7 @@ def notice(samples: type[Samples]) -> Notice:
     alert = make_alert("north-wall", "Nördliche Wand", transition, number=1, raised_at=raised_at)
     return Notice(
         idempotency_key="0a6d-key",
-        subscription="harbour",
+        recipient="harbour",
         who="",
         to=["a@example.org", "b@example.org"],
         digest=False,
@@ -106,7 +106,7 @@ def notice(samples: type[Samples]) -> Notice:
 async def send(port: int, notice: Notice, **changes: Any) -> SendResult:
     facts: dict[str, Any] = {"host": "127.0.0.1", "port": port, "tls": "none", "sender": "reefs@example.org"}
     entry = EmailEntry(type="email", name="mail", **(facts | changes))
-    return await EmailChannel(entry).send(notice, at=notice.alerts[0].raised_at)
+    return await EmailTarget(entry).send(notice, at=notice.alerts[0].raised_at)
 
 
 async def test_mail_has_the_text_and_an_id_made_of_the_key(port: int, postmaster: Postmaster, notice: Notice) -> None:
@@ -144,7 +144,7 @@ async def test_password_is_used_and_a_wrong_one_is_tried_again_without_being_sho
     assert 1 == len(postmaster.mails)
 
 
-@pytest.mark.parametrize(("answer", "kind"), [("451 later", TryAgain), ("554 never", Refused)])
+@pytest.mark.parametrize(("answer", "kind"), [("451 later", TryAgain), ("554 never", Rejected)])
 async def test_server_that_refuses_the_mail_decides_whether_to_try_again(
     port: int, postmaster: Postmaster, notice: Notice, answer: str, kind: type
 ) -> None:
@@ -159,11 +159,11 @@ async def test_server_that_refuses_the_mail_decides_whether_to_try_again(
 async def test_one_wrong_address_is_noted_and_the_others_are_told(port: int, postmaster: Postmaster, notice: Notice) -> None:
     postmaster.answers = {"b@example.org": "550 nobody here"}
 
-    assert Sent(note="not taken for b@example.org") == await send(port, notice)
+    assert Sent(note="refused for b@example.org") == await send(port, notice)
     assert [["a@example.org"]] == postmaster.recipients
 
 
-@pytest.mark.parametrize(("answer", "kind"), [("550 nobody", Refused), ("450 busy", TryAgain)])
+@pytest.mark.parametrize(("answer", "kind"), [("550 nobody", Rejected), ("450 busy", TryAgain)])
 async def test_no_address_taken_is_a_failure(
     port: int, postmaster: Postmaster, notice: Notice, answer: str, kind: type
 ) -> None:

@@ -16,12 +16,12 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from reefmesh.contracts.alerts import Alert
-from reefmesh_alerts.channels.port import Notice, Refused, SendResult, Sent, TryAgain
-from reefmesh_alerts.channels.webhook import RESPONSE_BYTES_LIMIT, WebhookChannel
 from reefmesh_alerts.domain.buoy import expire_buoy, judge_buoy
 from reefmesh_alerts.domain.transition import microseconds
 from reefmesh_alerts.recording import make_alert
-from reefmesh_alerts.subscriptions.entries import WebhookEntry
+from reefmesh_alerts.targets.entries import WebhookEntry
+from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.webhook import RESPONSE_BYTES_LIMIT, WebhookTarget
 
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import Samples
@@ -73,7 +73,7 @@ def alert(samples: type[Samples]) -> Alert:
 def notice(alert: Alert) -> Notice:
     return Notice(
         idempotency_key="key-1",
-        subscription="harbour",
+        recipient="harbour",
         who="",
         to=[],
         digest=False,
@@ -84,11 +84,11 @@ def notice(alert: Alert) -> Notice:
 
 async def send(url: str, notice: Notice, *, timeout_seconds: float = 5.0) -> SendResult:
     entry = WebhookEntry(type="webhook", name="hook", url=url, secret=SecretStr(SECRET), timeout_seconds=timeout_seconds)
-    channel = WebhookChannel(entry)
+    target = WebhookTarget(entry)
     try:
-        return await channel.send(notice, at=notice.alerts[0].raised_at)
+        return await target.send(notice, at=notice.alerts[0].raised_at)
     finally:
-        await channel.close()
+        await target.close()
 
 
 def answering(status: int, **headers: str) -> Answer:
@@ -123,7 +123,7 @@ async def test_failure_that_may_pass_is_tried_again(receiver: Receiver, notice: 
 async def test_refused_request_is_not_tried_again(receiver: Receiver, notice: Notice, status: int) -> None:
     receiver.answer = answering(status)
 
-    assert Refused(reason=f"HTTP {status}: because I say so") == await send(receiver.url, notice)
+    assert Rejected(reason=f"HTTP {status}: because I say so") == await send(receiver.url, notice)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ async def test_redirect_is_not_followed(receiver: Receiver, notice: Notice, stat
 
     result = await send(receiver.url, notice)
 
-    assert isinstance(result, Refused)
+    assert isinstance(result, Rejected)
     assert "redirects are not followed" in result.reason
 
 

@@ -1,1 +1,0 @@
-"""The ways to people: console, e-mail, webhook."""

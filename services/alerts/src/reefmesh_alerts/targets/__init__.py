@@ -1,0 +1,1 @@
+"""Targets: the ways to notify people (console, e-mail, webhook)."""

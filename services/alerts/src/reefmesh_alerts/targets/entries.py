@@ -1,0 +1,107 @@
+"""One ``[[target]]`` table of the subscriptions file, field by field."""
+
+import ipaddress
+import re
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from reefmesh.contracts.contract import Contract
+
+_ADDRESS: Final = re.compile(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Timeout = Annotated[float, Field(gt=0, le=60)]
+Concurrency = Annotated[int, Field(ge=1, le=32)]
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.match(value) or not value.isprintable():
+        raise ValueError("write an e-mail address like name@example.org")
+    return value
+
+
+EmailAddress = Annotated[str, Field(max_length=254), AfterValidator(_address)]
+
+
+class ConsoleEntry(Contract):
+    """One line for each alert: ``log`` writes a log event to standard error, ``stdout`` plain text to standard output."""
+
+    type: Literal["console"]
+    name: Name
+    output: Literal["log", "stdout"] = "log"
+    timeout_seconds: Timeout = 5.0
+    concurrency: Concurrency = 1
+
+
+class EmailEntry(Contract):
+    """A mail server.
+
+    ``tls`` is ``starttls``, ``implicit`` (TLS from the first byte) or ``none`` (allowed without a password, or to this
+    machine). ``ca_file`` names certificate authorities that are trusted besides the system's.
+    """
+
+    type: Literal["email"]
+    name: Name
+    host: str = Field(min_length=1, max_length=255)
+    port: int = Field(default=587, ge=1, le=65_535)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca_file: str | None = None
+    username: str | None = Field(default=None, max_length=255)
+    password: SecretStr | None = None
+    sender: EmailAddress
+    sender_name: str = Field(default="reefmesh", max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")
+    timeout_seconds: Timeout = 20.0
+    concurrency: Concurrency = 2
+
+    @model_validator(mode="after")
+    def _keeps_its_password(self) -> "EmailEntry":
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together")
+        if self.password is not None and self.tls == "none" and not is_loopback(self.host):
+            raise ValueError('a password needs tls = "starttls" or "implicit"')
+        return self
+
+
+class WebhookEntry(Contract):
+    """An HTTPS address that accepts JSON.
+
+    ``secret`` signs every request. Plain HTTP is refused, except to this machine or with ``allow_plain_http``.
+    ``ca_file`` is the same as for a mail server.
+    """
+
+    type: Literal["webhook"]
+    name: Name
+    url: str = Field(max_length=2000)
+    secret: SecretStr
+    allow_plain_http: bool = False
+    ca_file: str | None = None
+    timeout_seconds: Timeout = 10.0
+    concurrency: Concurrency = 4
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> "WebhookEntry":
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not self.url.isprintable() or " " in self.url:
+            raise ValueError("url: write an address like https://example.org/hook")
+        if parts.username or parts.password:
+            raise ValueError("url: leave user name and password out of the address, requests are signed")
+        if parts.scheme == "http" and not self.allow_plain_http and not is_loopback(parts.hostname):
+            raise ValueError("url: must be https (or set allow_plain_http = true)")
+        if len(self.secret.get_secret_value()) < 16:
+            raise ValueError("secret: must have at least 16 characters")
+        return self
+
+
+TargetEntry = Annotated[ConsoleEntry | EmailEntry | WebhookEntry, Field(discriminator="type")]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine itself."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,27 @@
+"""Makes a target from its entry in the subscriptions file."""
+
+import sys
+from typing import assert_never
+
+from reefmesh_alerts.targets.console import ConsoleTarget
+from reefmesh_alerts.targets.email import EmailTarget
+from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry, WebhookEntry
+from reefmesh_alerts.targets.port import Target
+from reefmesh_alerts.targets.webhook import WebhookTarget
+
+
+def open_target(entry: TargetEntry) -> Target:
+    """Make a target; it connects when it sends.
+
+    Raises:
+        ConfigurationError: its ``ca_file`` cannot be read.
+    """
+    match entry:
+        case ConsoleEntry():
+            return ConsoleTarget(sys.stdout if entry.output == "stdout" else None)
+        case EmailEntry():
+            return EmailTarget(entry)
+        case WebhookEntry():
+            return WebhookTarget(entry)
+        case _:
+            assert_never(entry)
