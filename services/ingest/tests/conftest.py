@@ -17,7 +17,7 @@ from reefmesh.service.handler import Output
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Store
-from reefmesh_ingest.handler import IngestHandler, ReefState
+from reefmesh_ingest.handler import IngestHandler, ReefTails
 from reefmesh_ingest.quarantine import Quarantine
 from reefmesh_ingest.receipts import Receipt, accounting, receipt_of
 from reefmesh_ingest.register.entries import BuoyEntry, MooringEntry, ReefEntry
@@ -52,7 +52,7 @@ class Ingest:
     handler: IngestHandler
     broker: SpyBroker
     quarantine: Quarantine
-    states: dict[str, ReefState] = field(default_factory=dict)
+    states: dict[str, ReefTails] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     sent: int = 0
 

@@ -19,7 +19,7 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh.service.handler import Change, Output
 from reefmesh.store.port import Store, Write
 from reefmesh_ingest import quarantine, readings_table, receipts
-from reefmesh_ingest.domain.decode import Observation, Reason, Refused, Report, decode
+from reefmesh_ingest.domain.decode import Observation, Reason, Refusal, Report, decode
 from reefmesh_ingest.domain.decode.refusals import RefusedParts
 from reefmesh_ingest.domain.decode.values import clean_text, us_of
 from reefmesh_ingest.domain.reading import StoredReading
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class ReefState:
+class ReefTails:
     """What is at hand of a reef: the tails of its buoys, each loaded when its first message comes."""
 
     tails: dict[str, BuoyTail] = field(default_factory=dict)
@@ -72,13 +72,13 @@ class IngestHandler:
         self._clock = clock
         self._metrics = metrics
 
-    async def load(self, reef_id: str, state: bytes | None) -> ReefState:  # noqa: ARG002  # everything is in the tables
-        return ReefState()
+    async def load(self, reef_id: str, state: bytes | None) -> ReefTails:  # noqa: ARG002  # everything is in the tables
+        return ReefTails()
 
-    def dump(self, state: ReefState) -> bytes:  # noqa: ARG002  # as above
+    def dump(self, state: ReefTails) -> bytes:  # noqa: ARG002  # as above
         return _STATE
 
-    async def handle(self, message: Envelope, state: ReefState) -> Change[ReefState]:
+    async def handle(self, message: Envelope, state: ReefTails) -> Change[ReefTails]:
         """Apply one message; whatever its bytes are, it ends in a receipt.
 
         Raises:
@@ -91,26 +91,26 @@ class IngestHandler:
             await self._register.refresh()
         body_device = report.device if isinstance(report, Report) else None
         device = device_name(arrival.header_device, body_device)
-        if isinstance(report, Refused):
+        if isinstance(report, Refusal):
             return self._refuse(arrival, state, report, device=device, readings=1)
         found = await self._identify(arrival, report)
-        if isinstance(found, Refused):
+        if isinstance(found, Refusal):
             readings = max(1, len(report.observations) + report.readings_refused)
             return self._refuse(arrival, state, found, device=device, readings=readings)
         return await self._accept(arrival, state, report, *found, device=device)
 
-    def _decode(self, message: Envelope) -> Report | Refused:
+    def _decode(self, message: Envelope) -> Report | Refusal:
         try:
             return decode(message.schema_id, message.body)
         except Exception as error:
             # A decoder's bug must not stall the reef: the message is kept, and replayed once the bug is mended.
             log.exception("decoder fault", schema=message.schema_id, event_id=message.event_id)
-            return Refused(reason=Reason.DECODER_FAULT, detail=clean_text(f"{type(error).__name__}: {error}", 500))
+            return Refusal(reason=Reason.DECODER_FAULT, detail=clean_text(f"{type(error).__name__}: {error}", 500))
 
-    async def _identify(self, arrival: _Arrival, report: Report) -> tuple[KnownBuoy, KnownReef] | Refused:
+    async def _identify(self, arrival: _Arrival, report: Report) -> tuple[KnownBuoy, KnownReef] | Refusal:
         header, reef_id = arrival.header_device, arrival.message.reef_id
         found = identify(self._register, header=header, body=report.device, reef_id=reef_id)
-        if isinstance(found, Refused):
+        if isinstance(found, Refusal):
             await self._register.refresh()  # the entry may be newer than what is known
             found = identify(self._register, header=header, body=report.device, reef_id=reef_id)
         return found
@@ -118,13 +118,13 @@ class IngestHandler:
     async def _accept(
         self,
         arrival: _Arrival,
-        state: ReefState,
+        state: ReefTails,
         report: Report,
         buoy: KnownBuoy,
         reef: KnownReef,
         *,
         device: str | None,
-    ) -> Change[ReefState]:
+    ) -> Change[ReefTails]:
         tail = await self._tail(state, buoy, reef)
         refused = RefusedParts(report.refused)
         observations = assigned(report, buoy, refused)
@@ -217,7 +217,7 @@ class IngestHandler:
             known |= await readings_table.fetch_at(self._store, buoy_id, unknown)
         return known
 
-    async def _tail(self, state: ReefState, buoy: KnownBuoy, reef: KnownReef) -> BuoyTail:
+    async def _tail(self, state: ReefTails, buoy: KnownBuoy, reef: KnownReef) -> BuoyTail:
         entry = buoy.entry
         tail = state.tails.get(entry.id)
         if tail is None or tail.entry is not entry or tail.limits is not reef.limits:
@@ -225,8 +225,8 @@ class IngestHandler:
         return tail
 
     def _refuse(
-        self, arrival: _Arrival, state: ReefState, refused: Refused, *, device: str | None, readings: int
-    ) -> Change[ReefState]:
+        self, arrival: _Arrival, state: ReefTails, refused: Refusal, *, device: str | None, readings: int
+    ) -> Change[ReefTails]:
         trouble = Trouble(
             scope="message",
             reason=refused.reason,
@@ -242,13 +242,13 @@ class IngestHandler:
     def _conclude(
         self,
         arrival: _Arrival,
-        state: ReefState,
+        state: ReefTails,
         receipt: Receipt,
         troubles: Sequence[Trouble],
         *,
         writes: list[Write],
         outputs: list[Output],
-    ) -> Change[ReefState]:
+    ) -> Change[ReefTails]:
         message, received_us, device = arrival.message, arrival.received_us, receipt.device
         writes += receipts.writes_of(receipt)
         writes += quarantine.writes_of(message, arrival.origin, troubles, device=device, received_us=received_us)

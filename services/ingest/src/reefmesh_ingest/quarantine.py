@@ -58,7 +58,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class StoredEntry:
     """One entry as a person sees it. ``status`` is ``open`` or ``replayed``; ``example`` is the refused JSON value of a
     channel or reading; ``readings`` says how many readings of the message it concerns."""
 
@@ -82,7 +82,7 @@ class Entry:
 class Shown:
     """An entry with its message exactly as it was received."""
 
-    entry: Entry
+    entry: StoredEntry
     headers: dict[str, str]
     payload: bytes
 
@@ -169,7 +169,7 @@ def writes_of(
     return writes
 
 
-class Publisher(Protocol):
+class ReplayPublisher(Protocol):
     """What quarantine needs of a broker."""
 
     async def publish(self, publications: Sequence[Publication]) -> None:
@@ -180,7 +180,7 @@ class Publisher(Protocol):
 class Quarantine:
     """The operator's side of quarantine."""
 
-    def __init__(self, *, store: Store, broker: Publisher, register: Register, clock: Clock) -> None:
+    def __init__(self, *, store: Store, broker: ReplayPublisher, register: Register, clock: Clock) -> None:
         self._store = store
         self._broker = broker
         self._register = register
@@ -194,7 +194,7 @@ class Quarantine:
         reef_id: str | None = None,
         device: str | None = None,
         reason: str | None = None,
-    ) -> Sequence[Entry]:
+    ) -> Sequence[StoredEntry]:
         """Return entries, oldest first. ``status`` None: replayed ones too."""
         asked = {"quarantine.status": status, "quarantine.reef_id": reef_id, "device": device, "reason": reason}
         given = {column: value for column, value in asked.items() if value is not None}
@@ -238,7 +238,7 @@ class Quarantine:
         )
         return await self._publish([_entry(row) for row in rows])
 
-    async def _publish(self, entries: Sequence[Entry]) -> Replayed:
+    async def _publish(self, entries: Sequence[StoredEntry]) -> Replayed:
         await self._register.refresh()
         origins = {entry.origin: entry for entry in sorted(entries, key=lambda each: (each.received_us, each.origin))}
         published: list[tuple[str, str]] = []
@@ -256,7 +256,7 @@ class Quarantine:
             published += [(each.message.reef_id, each.message.event_id) for each in publications]
         return Replayed(entries=len(entries), messages=tuple(published))
 
-    async def _publication(self, entry: Entry) -> Publication:
+    async def _publication(self, entry: StoredEntry) -> Publication:
         rows = await self._store.fetch(
             "SELECT headers_json, attempts, payload FROM quarantine_message WHERE origin = ?", (entry.origin,)
         )
@@ -278,7 +278,7 @@ class Quarantine:
         return Publication(channel=TELEMETRY.name, message=message)
 
 
-def _entry(row: Row) -> Entry:
+def _entry(row: Row) -> StoredEntry:
     (
         id_,
         origin,
@@ -295,7 +295,7 @@ def _entry(row: Row) -> Entry:
         status,
         attempts,
     ) = row
-    return Entry(
+    return StoredEntry(
         quarantine_id=id_,
         origin=origin,
         scope=scope,

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 from reefmesh.store.port import Store, Write
 
-Outcome = Literal["accepted", "duplicate", "quarantined"]
+ReceiptOutcome = Literal["accepted", "duplicate", "quarantined"]
 
 _COLUMNS: Final = (
     "event_id, origin, counted, replay_of, reef_id, device, buoy_id, schema_id, received_us, payload_bytes, digest, outcome,"
@@ -60,7 +60,7 @@ class Receipt:
     received_us: int
     payload_bytes: int
     digest: str
-    outcome: Outcome
+    outcome: ReceiptOutcome
     reason: str | None
     readings_received: int
     readings_new: int

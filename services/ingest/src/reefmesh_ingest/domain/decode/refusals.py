@@ -78,7 +78,7 @@ _SENTENCES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refusal:
     """A whole message that was refused."""
 
     reason: Reason
