@@ -17,11 +17,13 @@ from reefmesh.service.handler import Output
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Store
-from reefmesh_ingest.handler import IngestHandler, ReefTails
-from reefmesh_ingest.quarantine import Quarantine
-from reefmesh_ingest.receipts import Receipt, accounting, receipt_of
+from reefmesh_ingest.accounting import accounting
+from reefmesh_ingest.handler import IngestHandler
+from reefmesh_ingest.quarantine.review import Quarantine
+from reefmesh_ingest.receipts import Receipt, receipt_of
 from reefmesh_ingest.register.entries import BuoyEntry, MooringEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
+from reefmesh_ingest.tail import ReefTails
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 REEF = ReefEntry(id="menjangan", name="Menjangan", latitude_degrees=-8.1, longitude_degrees=114.5, mmm_celsius=29.3)

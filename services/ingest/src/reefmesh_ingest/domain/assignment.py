@@ -17,7 +17,7 @@ from reefmesh.contracts.quantities import (
 from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.decode.nemopi_2021 import AUXILIARY
 from reefmesh_ingest.domain.decode.refusals import Reason, RefusedPart, RefusedParts
-from reefmesh_ingest.domain.decode.report import Observation, SensorSample
+from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
 from reefmesh_ingest.domain.decode.values import example_of
 from reefmesh_ingest.domain.units import factor_of
 
@@ -45,6 +45,26 @@ class Assignment:
     channels: Mapping[str, str | None] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     corrections: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedReport:
+    """A report whose observations hold quantities only. ``refused``: the parts that the decoder or the assignment refused."""
+
+    observations: tuple[Observation, ...]
+    sent_us: int | None
+    refused: tuple[RefusedPart, ...]
+
+    @property
+    def readings_refused(self) -> int:
+        return sum(part.readings for part in self.refused if part.scope == "reading")
+
+
+def assign_report(report: Report, assignment: Assignment) -> AssignedReport:
+    """Assign every observation of a report."""
+    refused = RefusedParts(report.refused)
+    observations = tuple([assign(observation, assignment, refused) for observation in report.observations])
+    return AssignedReport(observations=observations, sent_us=report.sent_us, refused=refused.collected())
 
 
 def assign(observation: Observation, assignment: Assignment, refused: RefusedParts) -> Observation:

@@ -13,7 +13,8 @@ from rich.padding import Padding
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_ingest.domain.decode.values import instant_of
-from reefmesh_ingest.quarantine import Quarantine, StoredEntry
+from reefmesh_ingest.quarantine.review import Quarantine
+from reefmesh_ingest.quarantine.stored import StoredEntry
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
