@@ -43,7 +43,7 @@ from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
 from reefmesh.store.mesh_rows import cursor_from_json
 from reefmesh.store.port import Store
-from reefmesh_ingest.receipts import accounting
+from reefmesh_ingest.accounting import accounting
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import Stores, open_stores
 

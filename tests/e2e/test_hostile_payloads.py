@@ -10,8 +10,8 @@ from typing import Final
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_components.reefmesh_command import ReefmeshCommand
+from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.domain.decode.refusals import Reason
-from reefmesh_ingest.receipts import accounting
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import latest_scores

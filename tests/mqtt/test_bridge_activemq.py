@@ -24,8 +24,8 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.observability import table
 from reefmesh_components.nemo_pi import NemoPi, data, nemo_pi, publish_and_retransmit
 from reefmesh_components.requirement import ComponentMissing, give_up
-from reefmesh_ingest.quarantine import Quarantine
-from reefmesh_ingest.receipts import accounting
+from reefmesh_ingest.accounting import accounting
+from reefmesh_ingest.quarantine.review import Quarantine
 from reefmesh_ingest.register.entries import BuoyEntry
 
 IMEI = "867740030000003"

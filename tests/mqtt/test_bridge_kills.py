@@ -19,8 +19,8 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.store.connect import open_store
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.nemo_pi import data, nemo_pi
+from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.bootstrap import MIGRATIONS
-from reefmesh_ingest.receipts import accounting
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
 

@@ -17,11 +17,13 @@ from reefmesh.service.handler import Output
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Store
-from reefmesh_ingest.handler import IngestHandler, ReefState
-from reefmesh_ingest.quarantine import Quarantine
-from reefmesh_ingest.receipts import Receipt, accounting, receipt_of
+from reefmesh_ingest.accounting import accounting
+from reefmesh_ingest.handler import IngestHandler
+from reefmesh_ingest.quarantine.review import Quarantine
+from reefmesh_ingest.receipts import Receipt, receipt_of
 from reefmesh_ingest.register.entries import BuoyEntry, MooringEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
+from reefmesh_ingest.tail import ReefTails
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
 REEF = ReefEntry(id="menjangan", name="Menjangan", latitude_degrees=-8.1, longitude_degrees=114.5, mmm_celsius=29.3)
@@ -52,7 +54,7 @@ class Ingest:
     handler: IngestHandler
     broker: SpyBroker
     quarantine: Quarantine
-    states: dict[str, ReefState] = field(default_factory=dict)
+    states: dict[str, ReefTails] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     sent: int = 0
 

@@ -4,23 +4,23 @@ import pytest
 
 from reefmesh.contracts.quantities import NITRATE_AND_NITRITE, PH_TOTAL_SCALE, SEA_WATER_SPEED, SEA_WATER_TEMPERATURE
 from reefmesh_ingest.domain.assignment import Assignment, assign
-from reefmesh_ingest.domain.decode import Observation, Reason, RefusedPart, Sample
+from reefmesh_ingest.domain.decode import Observation, Reason, RefusedPart, SensorSample
 from reefmesh_ingest.domain.decode.refusals import RefusedParts
 
 LOGGER = "DS18B20-LOGGER"
-PH_A = Sample(source="SEN0169", hint="PH", unit="PH", raw=8.1)
-PH_B = Sample(source="SEN0161-V2", hint="PH", unit="", raw=8.4)
-NOX = Sample(source="SEN0xxx", hint="DISSOLVED_NOX", unit="C", raw=0.84)
+PH_A = SensorSample(source="SEN0169", hint="PH", unit="PH", raw=8.1)
+PH_B = SensorSample(source="SEN0161-V2", hint="PH", unit="", raw=8.4)
+NOX = SensorSample(source="SEN0xxx", hint="DISSOLVED_NOX", unit="C", raw=0.84)
 
 
-def assigned(*samples: Sample, by: Assignment | None = None) -> tuple[Observation, tuple[RefusedPart, ...]]:
+def assigned(*samples: SensorSample, by: Assignment | None = None) -> tuple[Observation, tuple[RefusedPart, ...]]:
     refused = RefusedParts()
     observation = Observation(observed_us=0, values={}, samples=samples)
     return assign(observation, by or Assignment(), refused), refused.collected()
 
 
-def probe(channel: str, raw: float | None) -> Sample:
-    return Sample(source=f"{LOGGER}/rs485/2/{channel}", hint=LOGGER, unit="", raw=raw)
+def probe(channel: str, raw: float | None) -> SensorSample:
+    return SensorSample(source=f"{LOGGER}/rs485/2/{channel}", hint=LOGGER, unit="", raw=raw)
 
 
 def test_first_probe_of_a_logger_feeds_temperature_and_the_second_stays_readable() -> None:
@@ -66,19 +66,19 @@ def test_nitrogen_oxides_in_degrees_are_refused_until_the_operator_sets_the_unit
 
 @pytest.mark.parametrize(("unit", "factor"), [("m/s", 1.0), ("cm/s", 0.01), ("kn", 0.514444)])
 def test_current_is_converted_by_its_unit(unit: str, factor: float) -> None:
-    observation, _ = assigned(Sample(source="SEN0216", hint="WATER_CURRENT", unit=unit, raw=2.0))
+    observation, _ = assigned(SensorSample(source="SEN0216", hint="WATER_CURRENT", unit=unit, raw=2.0))
     assert observation.factors == {SEA_WATER_SPEED: factor}
 
 
 @pytest.mark.parametrize(
     "sample",
     [
-        Sample(source="SEN0216", hint="WATER_CURRENT", unit="A", raw=2.0),
-        Sample(source="SEN0257", hint="WAVE_HEIGHT", unit="kPa", raw=2.0),
-        Sample(source="KIT0021", hint="WATER_TEMPERATURE", unit="kPa", raw=2.0),
+        SensorSample(source="SEN0216", hint="WATER_CURRENT", unit="A", raw=2.0),
+        SensorSample(source="SEN0257", hint="WAVE_HEIGHT", unit="kPa", raw=2.0),
+        SensorSample(source="KIT0021", hint="WATER_TEMPERATURE", unit="kPa", raw=2.0),
     ],
 )
-def test_unit_that_cannot_be_right_refuses_the_channel(sample: Sample) -> None:
+def test_unit_that_cannot_be_right_refuses_the_channel(sample: SensorSample) -> None:
     observation, refused = assigned(sample)
     assert observation.values == {}
     assert [part.reason for part in refused] == [Reason.WRONG_UNIT]
@@ -86,7 +86,8 @@ def test_unit_that_cannot_be_right_refuses_the_channel(sample: Sample) -> None:
 
 def test_unknown_sensor_is_refused_and_unknown_model_is_called_so() -> None:
     _, refused = assigned(
-        Sample(source="SEN9999", hint="MOOD", unit="", raw=1.0), Sample(source="X/rs485/1/ch1", hint="X", unit="", raw=1.0)
+        SensorSample(source="SEN9999", hint="MOOD", unit="", raw=1.0),
+        SensorSample(source="X/rs485/1/ch1", hint="X", unit="", raw=1.0),
     )
     assert [part.reason for part in refused] == [Reason.UNKNOWN_SENSOR, Reason.UNKNOWN_MODEL]
 
@@ -100,7 +101,7 @@ def test_ignored_sensor_stays_readable_and_refuses_nothing() -> None:
 
 
 def test_registers_correction_replaces_the_devices() -> None:
-    sample = Sample(source="KIT0021", hint="WATER_TEMPERATURE", unit="C", raw=26.0, factor=1.02)
+    sample = SensorSample(source="KIT0021", hint="WATER_TEMPERATURE", unit="C", raw=26.0, factor=1.02)
     assert assigned(sample)[0].factors == {SEA_WATER_TEMPERATURE: 1.02}
     by = Assignment(corrections={SEA_WATER_TEMPERATURE: 1.01})
     assert assigned(sample, by=by)[0].factors == {SEA_WATER_TEMPERATURE: 1.01}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reefmesh.contracts.quantities import NITRATE_AND_NITRITE
-from reefmesh_ingest.receipts import accounting
+from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.register.entries import EARLIEST, BuoyEntry, SensorEntry
 
 Make = Callable[..., bytes]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reefmesh_ingest.domain.decode import Reason, Refused, Report, decode
+from reefmesh_ingest.domain.decode import Reason, Refusal, Report, decode
 from reefmesh_ingest.domain.decode.values import us_of
 
 AT = datetime(2021, 8, 3, 1, 30, 19, 10644, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_big_endian_utf16_with_its_mark_is_read(report_2021: Make) -> None:
 
 def test_utf16_cut_in_half_is_refused_as_no_text(report_2021: Make) -> None:
     refused = decode("nemopi-2021/1", report_2021(WATER).decode().encode("utf-16")[:-1])
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert refused.reason is Reason.NOT_TEXT
 
 
@@ -147,5 +147,5 @@ def test_report_without_measurements_still_says_the_buoy_lives(report_2021: Make
 @pytest.mark.parametrize("measurements", [None, {}, "none", [0] * 501])
 def test_document_without_a_list_of_measurements_is_refused(report_2021: Make, measurements: Any) -> None:
     refused = decode("nemopi-2021/1", report_2021(measurements=measurements))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert refused.reason is Reason.WRONG_STRUCTURE

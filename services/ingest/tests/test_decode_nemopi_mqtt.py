@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reefmesh_ingest.domain.decode import Reason, Refused, Report, decode
+from reefmesh_ingest.domain.decode import Reason, Refusal, Report, decode
 from reefmesh_ingest.domain.decode.nemopi_mqtt import SENSORS_LIMIT
 
 
@@ -15,9 +15,9 @@ def report_of(document: object) -> Report:
     return report
 
 
-def refusal_of(document: object) -> Refused:
+def refusal_of(document: object) -> Refusal:
     refused = decode("nemopi-mqtt/1", json.dumps(document).encode())
-    assert isinstance(refused, Refused), refused
+    assert isinstance(refused, Refusal), refused
     return refused
 
 
@@ -152,7 +152,7 @@ def test_unknown_message_type_is_refused_with_the_known_ones(document: object) -
 )
 def test_front_door_refuses_what_is_no_document(payload: bytes, reason: Reason) -> None:
     refused = decode("nemopi-mqtt/1", payload)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert refused.reason is reason
     assert refused.reason.sentence
 
@@ -174,6 +174,6 @@ def test_texts_lose_what_a_database_cannot_hold() -> None:
 
 def test_unknown_schema_is_refused_with_the_known_ones() -> None:
     refused = decode("telemetry/2", b"{}")
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert refused.reason is Reason.UNKNOWN_SCHEMA
     assert "telemetry/1" in refused.detail

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reefmesh_ingest.domain.decode import Reason, Refused, Report, decode
+from reefmesh_ingest.domain.decode import Reason, Refusal, Report, decode
 from reefmesh_ingest.domain.decode.telemetry import CHANNELS_PER_READING_LIMIT
 
 Make = Callable[..., bytes]
@@ -110,14 +110,14 @@ def test_impossible_position_is_refused_alone(telemetry: Make) -> None:
 )
 def test_trouble_of_the_whole_batch_refuses_it(telemetry: Make, frame: dict[str, Any]) -> None:
     refused = decode("telemetry/1", json.dumps(json.loads(telemetry([28.1])) | frame).encode())
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert refused.reason is Reason.WRONG_STRUCTURE
     assert refused.detail
 
 
 def test_more_readings_than_allowed_are_refused_whole(telemetry: Make) -> None:
     refused = decode("telemetry/1", telemetry([28.1] * 501))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Refusal)
     assert refused.reason is Reason.WRONG_STRUCTURE
 
 

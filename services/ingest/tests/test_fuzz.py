@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reefmesh_ingest.domain.decode import DECODERS, Refused, Report, decode
+from reefmesh_ingest.domain.decode import DECODERS, Refusal, Report, decode
 
 SCHEMAS = [*DECODERS, "telemetry/2", ""]
 DEVICES = [None, "865000000000001", "ABCDEF0123456789", "agent-1", "nobody", "\x00\ud7ff", "x" * 500]
@@ -161,8 +161,8 @@ payloads = st.one_of(
 @example("nemopi-mqtt/1", b'"\\' * 100_000)
 def test_decoder_always_answers(schema: str, payload: bytes) -> None:
     answer = decode(schema, payload)
-    assert isinstance(answer, Report | Refused)
-    if isinstance(answer, Refused):
+    assert isinstance(answer, Report | Refusal)
+    if isinstance(answer, Refusal):
         assert answer.reason.sentence
     else:
         assert answer.observations or answer.readings_refused

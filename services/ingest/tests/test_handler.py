@@ -9,7 +9,8 @@ import pytest
 
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.flags import Flag
-from reefmesh_ingest.receipts import accounting, receipts_of
+from reefmesh_ingest.accounting import accounting
+from reefmesh_ingest.receipts import receipts_of
 from reefmesh_ingest.register.entries import EARLIEST, BuoyEntry, SensorEntry
 
 Make = Callable[..., bytes]

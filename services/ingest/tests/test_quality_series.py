@@ -23,8 +23,8 @@ from reefmesh_ingest.domain.quality import (
     MISSING,
     ChannelLimits,
     NotCovered,
-    Row,
     Series,
+    SeriesRow,
     dependency_range,
     evaluate,
     tail_us,
@@ -143,7 +143,7 @@ class Caller:
     def __post_init__(self) -> None:
         self.series = Series(self.limits)
 
-    def load(self, low_us: int, high_us: int) -> list[Row]:
+    def load(self, low_us: int, high_us: int) -> list[SeriesRow]:
         return [(time_us, *self.rows[time_us]) for time_us in sorted(self.rows) if low_us <= time_us <= high_us]
 
     def message(self, values: Points) -> None:

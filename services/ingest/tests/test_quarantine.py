@@ -6,7 +6,8 @@ from typing import Any
 
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope
 from reefmesh.contracts.quantities import NITRATE_AND_NITRITE
-from reefmesh_ingest.receipts import accounting, receipt_of
+from reefmesh_ingest.accounting import accounting
+from reefmesh_ingest.receipts import receipt_of
 from reefmesh_ingest.register.entries import BuoyEntry, SensorEntry
 
 Make = Callable[..., bytes]

@@ -11,7 +11,7 @@ from reefmesh.broker.port import PublishRefused
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
 from reefmesh.errors import PoisonMessage
-from reefmesh_ingest.domain.decode import DECODERS, Refused, Report
+from reefmesh_ingest.domain.decode import DECODERS, Refusal, Report
 
 BODY_BYTES_LIMIT: Final = 64  # small, so that inputs reach it
 COMMANDS: Final = tuple(dict.fromkeys((*SERVER_COMMANDS, *CLIENT_COMMANDS)))
@@ -79,7 +79,7 @@ def decoder_target(schema_id: str) -> Callable[[bytes], None]:
 
     def fuzz_decoder(data: bytes) -> None:
         answer = DECODERS[schema_id](data)
-        if isinstance(answer, Refused):
+        if isinstance(answer, Refusal):
             assert len(answer.detail) <= DETAIL_CHARACTERS_LIMIT, "a refusal longer than the quarantine takes"
             return
         assert isinstance(answer, Report)

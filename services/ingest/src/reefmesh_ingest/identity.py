@@ -1,41 +1,44 @@
-"""Whose telemetry is it: the device that the transport knew and the body names, found in the register."""
+"""Identify, the third step: the buoy and the reef of a message, by the register."""
 
-from reefmesh.contracts.channels import UNREGISTERED
-from reefmesh_ingest.domain.decode import Reason, Refused
+from dataclasses import dataclass
+
+from reefmesh_ingest.domain.arrival import Reception
+from reefmesh_ingest.domain.decode import Reason, Refusal, Report
 from reefmesh_ingest.domain.decode.values import clean_text
-from reefmesh_ingest.register.table import KnownBuoy, KnownReef, Register
+from reefmesh_ingest.register.known import KnownBuoy, KnownReef
+from reefmesh_ingest.register.table import Register
 
 
-def device_name(header: str | None, body: str | None) -> str | None:
-    """The name under which a message is kept: the transport's word before the body's."""
-    name = header or body
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A registered buoy and the reef where it is registered; ``device`` is the name under which the message came."""
+
+    device: str
+    buoy: KnownBuoy
+    reef: KnownReef
+
+
+def device_name(reception: Reception, report: Report | None) -> str | None:
+    """The name under which a message is kept. The transport's goes before the body's; without a report there is no body's."""
+    name = reception.transport_device or (None if report is None else report.device)
     return clean_text(name, 128) if name else None
 
 
-def identify(
-    register: Register, *, header: str | None, body: str | None, reef_id: str
-) -> tuple[KnownBuoy, KnownReef] | Refused:
-    """Return the buoy and its reef, or why the message cannot be used."""
-    device = device_name(header, body)
+def identify(register: Register, reception: Reception, report: Report) -> Identity | Refusal:
+    """Find the buoy by its transport's name, else by the body's; where both are stated they must name the same buoy."""
+    device = device_name(reception, report)
     if device is None:
-        return Refused(reason=Reason.NO_DEVICE)
+        return Refusal(reason=Reason.NO_DEVICE)
+    transport, body = reception.transport_device, report.device
     buoy = register.buoy(device)
-    if header and body and header != body:
+    if transport and body and transport != body:
         named = register.buoy(body)
         if named is not buoy or buoy is None:
             detail = f"the transport knew {device}, the message says {clean_text(body, 128)}"
-            return Refused(reason=Reason.DEVICE_MISMATCH, detail=detail)
+            return Refusal(reason=Reason.DEVICE_MISMATCH, detail=detail)
     if buoy is None:
-        return Refused(reason=Reason.UNKNOWN_DEVICE, detail=f"{device} is not registered")
-    if not buoy.entry.deployed:
-        return Refused(reason=Reason.NOT_DEPLOYED, detail=f"{device} is registered as not deployed")
+        return Refusal(reason=Reason.UNKNOWN_DEVICE, detail=f"{device} is not registered")
     reef = register.reef(buoy.entry.reef)
     if reef is None:
-        return Refused(reason=Reason.UNKNOWN_DEVICE, detail=f"{device} belongs to reef {buoy.entry.reef}, not registered")
-    if reef_id == UNREGISTERED:
-        detail = f"{device} was registered at {reef.entry.id} only after this was received; replay it"
-        return Refused(reason=Reason.UNKNOWN_DEVICE, detail=detail)
-    if reef_id != reef.entry.id:
-        detail = f"{device} is registered at {reef.entry.id}, the message came under {reef_id}"
-        return Refused(reason=Reason.WRONG_REEF, detail=detail)
-    return buoy, reef
+        return Refusal(reason=Reason.UNKNOWN_DEVICE, detail=f"{device} belongs to reef {buoy.entry.reef}, not registered")
+    return Identity(device=device, buoy=buoy, reef=reef)

@@ -6,6 +6,7 @@ from typing import Final
 from reefmesh.store.port import Row, Store, Write
 from reefmesh_ingest.domain.reading import StoredReading
 from reefmesh_ingest.domain.reading_json import reading_from
+from reefmesh_ingest.in_list import in_lists
 
 _PUT: Final = (
     "INSERT INTO readings (buoy_id, observed_us, reef_id, received_us, revision, withdrawn, origin, body_json)"
@@ -14,7 +15,6 @@ _PUT: Final = (
     " origin = excluded.origin, body_json = excluded.body_json"
 )
 _SELECT: Final = "SELECT observed_us, received_us, revision, withdrawn, origin, body_json FROM readings WHERE buoy_id = ?"
-_AT_ONCE_LIMIT: Final = 256
 
 
 def write_of(buoy_id: str, reef_id: str, reading: StoredReading, text: str) -> Write:
@@ -36,13 +36,8 @@ def write_of(buoy_id: str, reef_id: str, reading: StoredReading, text: str) -> W
 
 async def fetch_at(store: Store, buoy_id: str, instants: Iterable[int]) -> dict[int, StoredReading]:
     """Return the readings that exist at these instants (UTC microseconds)."""
-    wanted = list(instants)
     found: dict[int, StoredReading] = {}
-    for start in range(0, len(wanted), _AT_ONCE_LIMIT):
-        some = wanted[start : start + _AT_ONCE_LIMIT]
-        # Numbers of places grow in powers of two, so that a database that prepares statements sees few texts.
-        some += [some[-1]] * ((1 << (len(some) - 1).bit_length()) - len(some))
-        places = ", ".join("?" * len(some))
+    for places, some in in_lists(instants):
         rows = await store.fetch(f"{_SELECT} AND observed_us IN ({places})", (buoy_id, *some))  # places only
         found.update((int(row[0]), _reading(row)) for row in rows)
     return found

@@ -1,24 +1,13 @@
-"""What became of every telemetry message, and the accounting that leaves nothing unexplained.
-
-The arithmetic. Every message leaves one receipt; a replay out of quarantine leaves another one of the same ``origin`` and
-takes over its count, so exactly one receipt of each origin is ``counted``. Over counted receipts:
-
-* messages: received = accepted + duplicates + quarantined. A message is accepted when at least one of its readings was
-  used, else a duplicate when at least one was known already, else quarantined.
-* readings: received = new + merged + duplicates + quarantined. New made a row, merged completed or corrected one. A message
-  that could not be decoded counts as one reading, because nobody knows how many it held.
-
-Two sums are checked against other tables: ``new`` equals the rows of ``readings`` that are not withdrawn, and ``quarantined``
-equals the readings that open quarantine entries stand for.
-"""
+"""What became of every telemetry message: one receipt each. ``accounting`` adds them up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from reefmesh.store.port import Store, Write
+from reefmesh_ingest.in_list import in_lists
 
-Outcome = Literal["accepted", "duplicate", "quarantined"]
+ReceiptOutcome = Literal["accepted", "duplicate", "quarantined"]
 
 _COLUMNS: Final = (
     "event_id, origin, counted, replay_of, reef_id, device, buoy_id, schema_id, received_us, payload_bytes, digest, outcome,"
@@ -26,8 +15,6 @@ _COLUMNS: Final = (
 )
 _FIELDS: Final = [name for name in _COLUMNS.split(", ") if name != "counted"]
 _NEWEST_COLUMNS: Final = ", ".join(f"newest.{name}" for name in _FIELDS)
-_AT_ONCE_LIMIT: Final = 256
-_COLUMN_NAMES: Final = tuple(name.strip() for name in _COLUMNS.split(","))
 _PUT: Final = (
     f"INSERT INTO receipts ({_COLUMNS}) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants
     " ON CONFLICT (event_id) DO NOTHING"
@@ -37,11 +24,6 @@ _WITHDRAW: Final = (
     "UPDATE receipts SET readings_new = readings_new - 1, readings_duplicate = readings_duplicate + 1,"
     " outcome = CASE WHEN readings_new + readings_merged > 1 THEN outcome ELSE 'duplicate' END"
     " WHERE origin = ? AND counted = 1"
-)
-_EARLIER_AND_LATER: Final = (
-    "SELECT (SELECT MAX(received_us) FROM receipts WHERE buoy_id = ? AND digest = ? AND received_us >= ? AND received_us < ?"
-    " AND origin <> ?), (SELECT MIN(received_us) FROM receipts WHERE buoy_id = ? AND digest = ? AND received_us > ?"
-    " AND received_us <= ? AND origin <> ?)"
 )
 
 
@@ -60,7 +42,7 @@ class Receipt:
     received_us: int
     payload_bytes: int
     digest: str
-    outcome: Outcome
+    outcome: ReceiptOutcome
     reason: str | None
     readings_received: int
     readings_new: int
@@ -68,50 +50,6 @@ class Receipt:
     readings_duplicate: int
     readings_quarantined: int
     channels_quarantined: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """received = accepted + duplicates + quarantined; ``unexplained`` is what is left over, always 0."""
-
-    received: int
-    accepted: int
-    duplicates: int
-    quarantined: int
-
-    @property
-    def unexplained(self) -> int:
-        return self.received - self.accepted - self.duplicates - self.quarantined
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accounting:
-    """``stored_readings`` and ``readings_in_open_quarantine`` come from other tables than the tallies; ``discrepancies`` says
-    in words what does not agree (empty: all is explained). ``channels_quarantined`` counts single channels of open entries."""
-
-    messages: Tally
-    readings: Tally
-    readings_new: int
-    readings_merged: int
-    replays: int
-    stored_readings: int
-    readings_in_open_quarantine: int
-    channels_quarantined: int
-    quarantine_entries_open: int
-
-    @property
-    def discrepancies(self) -> tuple[str, ...]:
-        found = []
-        if self.messages.unexplained:
-            found.append(f"{self.messages.unexplained} messages are unexplained")
-        if self.readings.unexplained:
-            found.append(f"{self.readings.unexplained} readings are unexplained")
-        if self.stored_readings != self.readings_new:
-            found.append(f"{self.stored_readings} readings are stored, {self.readings_new} were counted as new")
-        if self.readings_in_open_quarantine != self.readings.quarantined:
-            open_, counted = self.readings_in_open_quarantine, self.readings.quarantined
-            found.append(f"{open_} readings are in open quarantine entries, {counted} were counted as quarantined")
-        return tuple(found)
 
 
 def writes_of(receipt: Receipt) -> list[Write]:
@@ -149,41 +87,13 @@ def withdraw(origin: str) -> Write:
     return Write(_WITHDRAW, (origin,))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copies:
-    """The receptions of one buoy's equal payloads, other than the message ``origin``."""
-
-    store: Store
-    buoy_id: str
-    digest: str
-    window_us: int
-    origin: str
-
-    async def around(self, received_us: int) -> tuple[int | None, int | None]:
-        """Return when a copy came last before, and first after, ``received_us``, within the window. Raises StoreUnavailable."""
-        named, window_us = (self.buoy_id, self.digest), self.window_us
-        rows = await self.store.fetch(
-            _EARLIER_AND_LATER,
-            (
-                *(*named, received_us - window_us, received_us, self.origin),
-                *(*named, received_us, received_us + window_us, self.origin),
-            ),
-        )
-        earlier, later = rows[0]
-        return (None if earlier is None else int(earlier)), (None if later is None else int(later))
-
-
 async def receipts_of(store: Store, event_ids: Sequence[str]) -> dict[str, Receipt]:
     """Return what became of messages, by the event id asked for; one that was not handled yet is not in it.
 
     Of a message that was replayed since it is the newest receipt.
     """
     found: dict[str, Receipt] = {}
-    for start in range(0, len(event_ids), _AT_ONCE_LIMIT):
-        some = [*event_ids[start : start + _AT_ONCE_LIMIT]]
-        # Numbers of places grow in powers of two, so that a database that prepares statements sees few texts.
-        some += [some[-1]] * ((1 << (len(some) - 1).bit_length()) - len(some))
-        places = ", ".join("?" * len(some))
+    for places, some in in_lists(event_ids):
         rows = await store.fetch(
             f"SELECT asked.event_id, {_NEWEST_COLUMNS} FROM receipts AS asked JOIN receipts AS newest"  # noqa: S608  # places
             f" ON newest.origin = asked.origin AND newest.counted = 1 WHERE asked.event_id IN ({places})",
@@ -207,34 +117,3 @@ async def last_received(store: Store, *, device: str, buoy_id: str | None) -> in
         (buoy_id or device, device),
     )
     return max((int(instant) for instant in rows[0] if instant is not None), default=None)
-
-
-async def accounting(store: Store) -> Accounting:
-    """Add everything up. Exact when nothing is being handled at the same time; costs a scan of the receipts."""
-    rows = await store.fetch(
-        "SELECT outcome, COUNT(*), SUM(readings_received), SUM(readings_new), SUM(readings_merged), SUM(readings_duplicate),"
-        " SUM(readings_quarantined) FROM receipts WHERE counted = 1 GROUP BY outcome"
-    )
-    messages = {row[0]: int(row[1]) for row in rows}
-    received, new, merged, duplicates, quarantined = (sum(int(row[column]) for row in rows) for column in range(2, 7))
-    replays = await store.fetch("SELECT COUNT(*) FROM receipts WHERE counted = 0")
-    origins = await store.fetch("SELECT COUNT(*) FROM receipts WHERE replay_of IS NULL")
-    stored = await store.fetch("SELECT COUNT(*) FROM readings WHERE withdrawn = 0")
-    entries = await store.fetch("SELECT scope, COUNT(*), SUM(readings) FROM quarantine WHERE status = 'open' GROUP BY scope")
-    held = {row[0]: int(row[2]) for row in entries}
-    return Accounting(
-        messages=Tally(
-            received=int(origins[0][0]),
-            accepted=messages.get("accepted", 0),
-            duplicates=messages.get("duplicate", 0),
-            quarantined=messages.get("quarantined", 0),
-        ),
-        readings=Tally(received=received, accepted=new + merged, duplicates=duplicates, quarantined=quarantined),
-        readings_new=new,
-        readings_merged=merged,
-        replays=int(replays[0][0]),
-        stored_readings=int(stored[0][0]),
-        readings_in_open_quarantine=held.get("message", 0) + held.get("reading", 0),
-        channels_quarantined=held.get("channel", 0),
-        quarantine_entries_open=sum(int(row[1]) for row in entries),
-    )

@@ -1,5 +1,6 @@
 """The end of a buoy's record, at hand in memory; made from the ``readings`` table, so nothing of it is stored twice."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,6 +9,7 @@ from reefmesh_ingest import readings_table
 from reefmesh_ingest.domain.quality import ChannelLimits, Series, tail_us
 from reefmesh_ingest.domain.reading import StoredReading
 from reefmesh_ingest.register.entries import BuoyEntry
+from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
 RECENT_READINGS_LIMIT: Final = 2
 """Newest readings kept whole: the next one completes the spike test of the one before it."""
@@ -39,9 +41,9 @@ class BuoyTail:
         """Tell whether there is a reading at that instant or later."""
         return self.newest_us is not None and observed_us <= self.newest_us
 
-    def remember(self, readings: dict[int, StoredReading]) -> None:
-        """Keep the newest of these (by instant) beside those at hand."""
-        at_hand = {**self.recent, **readings}
+    def remember(self, readings: Iterable[StoredReading]) -> None:
+        """Keep the newest of these and of those at hand."""
+        at_hand = {**self.recent, **{reading.observed_us: reading for reading in readings}}
         newest = sorted(at_hand)[-RECENT_READINGS_LIMIT:]
         self.recent = {instant: at_hand[instant] for instant in newest}
         if newest:
@@ -67,5 +69,20 @@ async def load_tail(store: Store, entry: BuoyEntry, limits: dict[str, ChannelLim
     for quantity in {name for reading in readings for name in reading.contents}:
         rows = readings_table.rows_of(readings, quantity)
         tail.series[quantity] = Series.from_rows(limits[quantity], rows, since_us=tail.since_us)
-    tail.remember({reading.observed_us: reading for reading in readings[-RECENT_READINGS_LIMIT:]})
+    tail.remember(readings[-RECENT_READINGS_LIMIT:])
     return tail
+
+
+@dataclass(slots=True)
+class ReefTails:
+    """The tails of a reef's buoys; each is loaded when the first message of its buoy comes."""
+
+    tails: dict[str, BuoyTail] = field(default_factory=dict)
+
+    async def at_hand(self, store: Store, buoy: KnownBuoy, reef: KnownReef) -> BuoyTail:
+        """Return a buoy's tail; the register may have changed since it was loaded. Raises StoreUnavailable."""
+        entry = buoy.entry
+        tail = self.tails.get(entry.id)
+        if tail is None or tail.entry is not entry or tail.limits is not reef.limits:
+            tail = self.tails[entry.id] = await load_tail(store, entry, reef.limits)
+        return tail

@@ -17,7 +17,7 @@ from reefmesh.contracts.quantities import (
 from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.decode.nemopi_2021 import AUXILIARY
 from reefmesh_ingest.domain.decode.refusals import Reason, RefusedPart, RefusedParts
-from reefmesh_ingest.domain.decode.report import Observation, Sample
+from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
 from reefmesh_ingest.domain.decode.values import example_of
 from reefmesh_ingest.domain.units import factor_of
 
@@ -45,6 +45,26 @@ class Assignment:
     channels: Mapping[str, str | None] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     corrections: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedReport:
+    """A report whose observations hold quantities only. ``refused``: the parts that the decoder or the assignment refused."""
+
+    observations: tuple[Observation, ...]
+    sent_us: int | None
+    refused: tuple[RefusedPart, ...]
+
+    @property
+    def readings_refused(self) -> int:
+        return sum(part.readings for part in self.refused if part.scope == "reading")
+
+
+def assign_report(report: Report, assignment: Assignment) -> AssignedReport:
+    """Assign every observation of a report."""
+    refused = RefusedParts(report.refused)
+    observations = tuple([assign(observation, assignment, refused) for observation in report.observations])
+    return AssignedReport(observations=observations, sent_us=report.sent_us, refused=refused.collected())
 
 
 def assign(observation: Observation, assignment: Assignment, refused: RefusedParts) -> Observation:
@@ -82,7 +102,7 @@ def assign(observation: Observation, assignment: Assignment, refused: RefusedPar
     return replace(observation, values=values, faults=faults, factors=factors, samples=(), status=status)
 
 
-def _quantity_of(sample: Sample, assignment: Assignment) -> str | Reason | None:
+def _quantity_of(sample: SensorSample, assignment: Assignment) -> str | Reason | None:
     """The quantity a sample measures, None when it feeds nothing, or why that is unknown."""
     for name in (sample.source, sample.hint):
         if name in assignment.channels:
@@ -99,7 +119,7 @@ def _quantity_of(sample: Sample, assignment: Assignment) -> str | Reason | None:
     return Reason.UNKNOWN_MODEL if "/" in sample.source else Reason.UNKNOWN_SENSOR
 
 
-def _factor_of(quantity: str, sample: Sample, assignment: Assignment) -> float | None:
+def _factor_of(quantity: str, sample: SensorSample, assignment: Assignment) -> float | None:
     """What turns the sample's raw number into the quantity's unit, corrected; None when the unit cannot be right."""
     unit = assignment.units.get(sample.source, assignment.units.get(sample.hint, sample.unit))
     factor = factor_of(quantity, unit)
@@ -107,11 +127,11 @@ def _factor_of(quantity: str, sample: Sample, assignment: Assignment) -> float |
     return factor if factor is None or correction is None else factor * correction
 
 
-def _is_named(sample: Sample, assignment: Assignment) -> bool:
+def _is_named(sample: SensorSample, assignment: Assignment) -> bool:
     return sample.source in assignment.channels or sample.hint in assignment.channels
 
 
-def _crowded(samples: Sequence[Sample], assignment: Assignment, chosen: set[str]) -> dict[str, list[str]]:
+def _crowded(samples: Sequence[SensorSample], assignment: Assignment, chosen: set[str]) -> dict[str, list[str]]:
     """Quantities that sensors of different kinds measure on one buoy, of which the register chose none."""
     sources: dict[str, list[str]] = {}
     for sample in samples:
@@ -124,11 +144,11 @@ def _crowded(samples: Sequence[Sample], assignment: Assignment, chosen: set[str]
     return {quantity: named for quantity, named in sources.items() if len(named) > 1}
 
 
-def _words_of(sample: Sample) -> str:
+def _words_of(sample: SensorSample) -> str:
     number = "" if sample.raw is None else f"{sample.raw!r} {sample.unit}".strip()
     return f"{number} {sample.fault or ''}".strip()[:500]
 
 
-def _trouble(sample: Sample, reason: Reason, detail: str) -> RefusedPart:
+def _trouble(sample: SensorSample, reason: Reason, detail: str) -> RefusedPart:
     shown = {"source": sample.source, "name": sample.hint, "unit": sample.unit, "value": sample.raw, "fault": sample.fault}
     return RefusedPart(scope="channel", reason=reason, channel=sample.source, detail=detail, example=example_of(shown))

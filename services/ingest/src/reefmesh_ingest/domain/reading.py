@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from reefmesh.contracts.flags import Flag, aggregate
 from reefmesh.contracts.readings import DeviceStatus
+from reefmesh_ingest.domain.instants import TimeSource
 from reefmesh_ingest.domain.quality import Verdict
-from reefmesh_ingest.domain.time_sanity import TimeSource
 
 CONFLICT: Final = "two reports gave different values for this instant"
 WITHDRAWN: Final = "the same report was received earlier"

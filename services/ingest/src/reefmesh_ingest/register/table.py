@@ -3,16 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import Row, Store, Write
-from reefmesh_ingest.domain.assignment import Assignment
-from reefmesh_ingest.domain.decode.values import us_of
-from reefmesh_ingest.domain.quality.limits import ChannelLimits
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
+from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
 REFRESH_SECONDS: Final = 2.0
 """How stale what a running service knows may be."""
@@ -33,45 +29,6 @@ _CHANGES: Final = "SELECT {kind}_id, removed, entry_json FROM register_{kind} WH
 _REMOVE: Final = (
     "UPDATE register_{kind} SET removed = 1, version = (SELECT version FROM register_version WHERE id = 1) WHERE {kind}_id = ?"
 )
-
-
-@dataclass(slots=True)
-class KnownReef:
-    """A registered reef, ready for use: its facts as JSON text, and its limits of quality control."""
-
-    entry: ReefEntry
-    facts_json: str = field(init=False)
-    limits: dict[str, ChannelLimits] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.facts_json = self.facts.model_dump_json()
-        self.limits = self.entry.limits_in_force()
-
-    @property
-    def facts(self) -> ReefFacts:
-        return self.entry.facts()
-
-
-@dataclass(slots=True)
-class KnownBuoy:
-    """A registered buoy, ready for use."""
-
-    entry: BuoyEntry
-    facts_json: str = field(init=False)
-    assignment: Assignment = field(init=False)
-    mooring: tuple[float, float] | None = field(init=False)
-    earliest_us: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        entry = self.entry
-        self.facts_json = self.facts.model_dump_json()
-        self.assignment = entry.assignment()
-        self.mooring = (entry.mooring.latitude_degrees, entry.mooring.longitude_degrees) if entry.mooring else None
-        self.earliest_us = us_of(entry.earliest_observed_at)
-
-    @property
-    def facts(self) -> BuoyFacts:
-        return self.entry.facts()
 
 
 class Register:

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from reefmesh_ingest.receipts import Accounting
+from reefmesh_ingest.accounting import Accounting
 from reefmesh_standalone.commands.reef_table import table_of
 
 COUNTS = ("received", "accepted", "duplicates", "quarantined", "unexplained")

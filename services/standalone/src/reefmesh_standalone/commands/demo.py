@@ -11,7 +11,7 @@ import typer
 
 from reefmesh.clock import SystemClock
 from reefmesh_alerts.queries import export_alerts
-from reefmesh_ingest.receipts import accounting
+from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import latest_scores
 from reefmesh_standalone.commands.context import (

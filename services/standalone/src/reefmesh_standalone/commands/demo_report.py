@@ -11,7 +11,7 @@ from rich.table import Table
 
 from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.scores import ReefScore
-from reefmesh_ingest.receipts import Accounting
+from reefmesh_ingest.accounting import Accounting
 from reefmesh_standalone.commands.books_table import books_table
 from reefmesh_standalone.commands.reef_table import ReefLine, reef_table, table_of, words
 from reefmesh_standalone.simulator.fleet import Fleet

@@ -13,7 +13,8 @@ from rich.padding import Padding
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_ingest.domain.decode.values import instant_of
-from reefmesh_ingest.quarantine import Entry, Quarantine
+from reefmesh_ingest.quarantine.review import Quarantine
+from reefmesh_ingest.quarantine.stored import StoredEntry
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
@@ -153,7 +154,7 @@ async def _refuse_unknown(quarantine: Quarantine, quarantine_ids: Sequence[str])
             raise ConfigurationError(f"entry {quarantine_id} is not open any more: it was replayed")
 
 
-def _show_entry(entry: Entry) -> None:
+def _show_entry(entry: StoredEntry) -> None:
     """Two lines and a sentence: an id must be whole to be copied, and a reason whole to be understood."""
     out = results()
     received = f"{instant_of(entry.received_us):%Y-%m-%d %H:%M}"
@@ -164,7 +165,7 @@ def _show_entry(entry: Entry) -> None:
     out.print(Padding(plain(said), (0, 0, 0, 4)))
 
 
-def _document(entry: Entry) -> dict[str, Any]:
+def _document(entry: StoredEntry) -> dict[str, Any]:
     document = asdict(entry)
     del document["received_us"], document["example"]
     return {

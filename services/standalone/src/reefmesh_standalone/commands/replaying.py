@@ -10,7 +10,7 @@ from reefmesh.broker.port import Publication
 from reefmesh.clock import SystemClock
 from reefmesh.store.connect import open_store
 from reefmesh_ingest.bootstrap import MIGRATIONS
-from reefmesh_ingest.quarantine import AFTER_REGISTRATION, Quarantine, Replayed
+from reefmesh_ingest.quarantine.review import AFTER_REGISTRATION, Quarantine, Replayed
 from reefmesh_ingest.register.table import Register
 from reefmesh_standalone.commands.context import refuse_unfinished, results
 from reefmesh_standalone.following import Follower

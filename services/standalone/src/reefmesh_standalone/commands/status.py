@@ -11,7 +11,7 @@ import typer
 from reefmesh.contracts.scores import ReefScore
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.queries import OpenEpisode, open_episodes
-from reefmesh_ingest.receipts import Accounting, accounting
+from reefmesh_ingest.accounting import Accounting, accounting
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import latest_scores
 from reefmesh_standalone.commands.books_table import books_table

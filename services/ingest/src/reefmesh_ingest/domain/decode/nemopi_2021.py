@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.decode.document import open_object
-from reefmesh_ingest.domain.decode.refusals import Reason, Refused, RefusedPart, RefusedParts
-from reefmesh_ingest.domain.decode.report import Observation, Report, Sample
+from reefmesh_ingest.domain.decode.refusals import Reason, Refusal, RefusedPart, RefusedParts
+from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
 from reefmesh_ingest.domain.decode.values import (
     clean_text,
     example_of,
@@ -34,25 +34,25 @@ _TEXT_CHARACTERS: Final = 500
 
 
 @dataclass(slots=True)
-class _Group:
+class _MeasurementGroup:
     """The measurements of one instant while they are collected."""
 
     observed_us: int | None
-    samples: list[Sample]
+    samples: list[SensorSample]
     position: tuple[float, float] | None
     detail: dict[str, str]
 
 
-def decode(payload: bytes) -> Report | Refused:
+def decode(payload: bytes) -> Report | Refusal:
     document = open_object(payload, utf16=True)
-    if isinstance(document, Refused):
+    if isinstance(document, Refusal):
         return document
     serial, measurements = document.get("serial_number"), document.get("measurements")
     if not isinstance(measurements, list):
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail="measurements must be a list")
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail="measurements must be a list")
     if len(measurements) > MEASUREMENTS_LIMIT:
         detail = f"{len(measurements)} measurements, the limit is {MEASUREMENTS_LIMIT}"
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail=detail)
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail=detail)
     refused = RefusedParts()
     groups = _groups(measurements, refused)
     position = _own_position(document, refused)
@@ -74,7 +74,7 @@ def decode(payload: bytes) -> Report | Refused:
     )
 
 
-def _groups(measurements: list[Any], refused: RefusedParts) -> list[_Group]:
+def _groups(measurements: list[Any], refused: RefusedParts) -> list[_MeasurementGroup]:
     timed: list[tuple[int, int, dict[str, Any]]] = []
     untimed: list[dict[str, Any]] = []
     for place, measurement in enumerate(measurements):
@@ -88,20 +88,20 @@ def _groups(measurements: list[Any], refused: RefusedParts) -> list[_Group]:
         else:
             timed.append((at, place, measurement))
     timed.sort(key=lambda entry: entry[:2])
-    groups: list[_Group] = []
+    groups: list[_MeasurementGroup] = []
     for at, _, measurement in timed:
         first = groups[-1].observed_us if groups else None
         if first is None or at - first > REPORT_SPAN_MICROSECONDS:
-            groups.append(_Group(at, [], None, {}))
+            groups.append(_MeasurementGroup(at, [], None, {}))
         _take(measurement, groups[-1], refused)
     if not groups:
-        groups.append(_Group(None, [], None, {}))
+        groups.append(_MeasurementGroup(None, [], None, {}))
     for measurement in untimed:
         _take(measurement, groups[0], refused)
     return groups
 
 
-def _take(measurement: dict[str, Any], group: _Group, refused: RefusedParts) -> None:
+def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: RefusedParts) -> None:
     """Put one measurement where it belongs: a sample, the position, or text beside the channels."""
     sensor = measurement["sensor"]
     source, value = _source(measurement), measurement.get("value")
@@ -136,7 +136,7 @@ def _take(measurement: dict[str, Any], group: _Group, refused: RefusedParts) -> 
         refused.add(_trouble(source, Reason.BAD_CORRECTION, f"correction_value is {said}", measurement))
         return
     group.samples.append(
-        Sample(
+        SensorSample(
             source=source,
             hint=clean_text(name, 60),
             unit=_unit_text(unit),

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.decode.document import open_object
-from reefmesh_ingest.domain.decode.refusals import Reason, Refused, RefusedPart, RefusedParts
-from reefmesh_ingest.domain.decode.report import Observation, Report, Sample
+from reefmesh_ingest.domain.decode.refusals import Reason, Refusal, RefusedPart, RefusedParts
+from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
 from reefmesh_ingest.domain.decode.values import clean_text, example_of, looks_numeric, number_of, position_of
 
 SENSORS_LIMIT: Final = 64
@@ -18,15 +18,15 @@ CHANNELS_PER_SENSOR_LIMIT: Final = 16
 _DETAIL_CHARACTERS: Final = 500
 
 
-def decode(payload: bytes) -> Report | Refused:
+def decode(payload: bytes) -> Report | Refusal:
     document = open_object(payload)
-    if isinstance(document, Refused):
+    if isinstance(document, Refusal):
         return document
     msg_type = document.get("msg_type")
     reader = _READERS.get(msg_type) if isinstance(msg_type, str) else None
     if reader is None:
         named = "msg_type is missing" if msg_type is None else f"msg_type is {clean_text(msg_type, 100)}"
-        return Refused(reason=Reason.UNKNOWN_MSG_TYPE, detail=f"{named}; known are {', '.join(_READERS)}")
+        return Refusal(reason=Reason.UNKNOWN_MSG_TYPE, detail=f"{named}; known are {', '.join(_READERS)}")
     return reader(document)
 
 
@@ -54,10 +54,10 @@ def _connect(document: dict[str, Any]) -> Report:
     return _report(Observation(observed_us=None, values={}, status=status), device=device)
 
 
-def _detect(document: dict[str, Any]) -> Report | Refused:
+def _detect(document: dict[str, Any]) -> Report | Refusal:
     sensors = document.get("sensors")
     if not isinstance(sensors, list) or not all(isinstance(sensor, dict) for sensor in sensors):
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list of objects")
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list of objects")
     detail = {}
     for sensor in sensors[:SENSORS_LIMIT]:
         feature = sensor.get("feature")
@@ -96,14 +96,14 @@ def _response(document: dict[str, Any]) -> Report:
     return _report(Observation(observed_us=None, values={}, status=status))
 
 
-def _data(document: dict[str, Any]) -> Report | Refused:
+def _data(document: dict[str, Any]) -> Report | Refusal:
     sensors = document.get("sensors")
     if not isinstance(sensors, list):
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list")
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list")
     if len(sensors) > SENSORS_LIMIT:
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail=f"{len(sensors)} sensors, the limit is {SENSORS_LIMIT}")
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail=f"{len(sensors)} sensors, the limit is {SENSORS_LIMIT}")
     refused = RefusedParts()
-    samples: list[Sample] = []
+    samples: list[SensorSample] = []
     for place, sensor in enumerate(sensors):
         channels = sensor.get("data") if isinstance(sensor, dict) else None
         if not isinstance(channels, list) or len(channels) > CHANNELS_PER_SENSOR_LIMIT:
@@ -119,14 +119,14 @@ def _data(document: dict[str, Any]) -> Report | Refused:
             continue
         for channel in channels:
             sample = _sample(_source(sensor), clean_text(sensor.get("model", "?"), 40), channel)
-            if isinstance(sample, Sample):
+            if isinstance(sample, SensorSample):
                 samples.append(sample)
             else:
                 refused.add(sample)
     return _report(Observation(observed_us=None, values={}, samples=tuple(samples)), refused=refused)
 
 
-def _sample(sensor: str, model: str, channel: object) -> Sample | RefusedPart:
+def _sample(sensor: str, model: str, channel: object) -> SensorSample | RefusedPart:
     if not isinstance(channel, dict) or "value" not in channel:
         return RefusedPart(
             scope="channel",
@@ -148,7 +148,7 @@ def _sample(sensor: str, model: str, channel: object) -> Sample | RefusedPart:
             detail=f"value is {clean_text(value, 100)}",
             example=example_of(channel),
         )
-    return Sample(source=source, hint=model, unit="", raw=number, fault=fault)
+    return SensorSample(source=source, hint=model, unit="", raw=number, fault=fault)
 
 
 def _source(sensor: dict[str, Any]) -> str:
@@ -171,7 +171,7 @@ def _number(document: dict[str, Any], name: str, refused: RefusedParts) -> float
     return number
 
 
-_READERS: Final[dict[str, Callable[[dict[str, Any]], Report | Refused]]] = {
+_READERS: Final[dict[str, Callable[[dict[str, Any]], Report | Refusal]]] = {
     "connect": _connect,
     "detect": _detect,
     "data": _data,

@@ -78,7 +78,7 @@ _SENTENCES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refusal:
     """A whole message that was refused."""
 
     reason: Reason
@@ -87,13 +87,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedPart:
-    """A reading or a channel that was refused while the rest of the message is used.
+    """Something of a message that was refused: all of it, a reading, or one channel of a reading.
 
     One part stands for all readings of the message with the same trouble: ``readings`` counts them, ``example`` is the
-    first refused JSON value (at most ``EXAMPLE_BYTES_LIMIT``). ``channel`` is the channel's or the sensor's name.
+    first refused JSON value (at most ``EXAMPLE_BYTES_LIMIT``). ``channel`` is the channel's or the sensor's name. Of a whole
+    message ``readings`` are those that it held.
     """
 
-    scope: Literal["reading", "channel"]
+    scope: Scope
     reason: Reason
     detail: str
     channel: str | None = None

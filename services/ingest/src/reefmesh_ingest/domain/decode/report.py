@@ -7,7 +7,7 @@ from reefmesh_ingest.domain.decode.refusals import RefusedPart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class SensorSample:
     """One value of one sensor, not yet a channel: the register, or the format's defaults, say what it feeds.
 
     ``source`` names the sensor (``DS18B20-LOGGER/rs485/2/ch1``, ``SEN0169``), ``hint`` is the device's own word for the
@@ -35,7 +35,7 @@ class Observation:
     values: dict[str, float | None]
     faults: dict[str, str] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[SensorSample, ...] = ()
     position: tuple[float, float] | None = None
     status: DeviceStatus | None = None
 

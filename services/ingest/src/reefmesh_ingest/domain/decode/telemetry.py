@@ -15,7 +15,7 @@ from reefmesh.contracts.contract import BuoyId
 from reefmesh.contracts.quantities import UNITS
 from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
 from reefmesh_ingest.domain.decode.document import open_text, parse_object
-from reefmesh_ingest.domain.decode.refusals import Reason, Refused, RefusedPart, RefusedParts
+from reefmesh_ingest.domain.decode.refusals import Reason, Refusal, RefusedPart, RefusedParts
 from reefmesh_ingest.domain.decode.report import Observation, Report
 from reefmesh_ingest.domain.decode.values import (
     MAGNITUDE_LIMIT,
@@ -71,9 +71,9 @@ BATCH: Final = TypeAdapter(_Batch)
 _FRAME: Final = TypeAdapter(_Frame)
 
 
-def decode(payload: bytes) -> Report | Refused:
+def decode(payload: bytes) -> Report | Refusal:
     text = open_text(payload)
-    if isinstance(text, Refused):
+    if isinstance(text, Refusal):
         return text
     try:
         batch = BATCH.validate_json(text)
@@ -111,18 +111,18 @@ def _known(named: dict[str, Any], refused: RefusedParts) -> dict[str, Any]:
     return {name: value for name, value in named.items() if name in _KNOWN}
 
 
-def _take_apart(text: bytes) -> Report | Refused:
+def _take_apart(text: bytes) -> Report | Refusal:
     document = parse_object(text)
-    if isinstance(document, Refused):
+    if isinstance(document, Refusal):
         return document
     readings = document.pop("readings", None)
     if not isinstance(readings, list) or not 1 <= len(readings) <= READINGS_PER_MESSAGE_LIMIT:
         detail = f"readings must be a list of 1 to {READINGS_PER_MESSAGE_LIMIT} readings"
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail=detail)
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail=detail)
     try:
         frame = _FRAME.validate_json(to_json(document, inf_nan_mode="constants"))
     except ValidationError as error:
-        return Refused(reason=Reason.WRONG_STRUCTURE, detail=_first_of(error))
+        return Refusal(reason=Reason.WRONG_STRUCTURE, detail=_first_of(error))
     refused = RefusedParts()
     observations = []
     for place, reading in enumerate(readings):

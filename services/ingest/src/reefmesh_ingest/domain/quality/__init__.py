@@ -20,22 +20,22 @@ take those first and all at once, then the others in ascending order, because ro
 from reefmesh_ingest.domain.quality.judgement import evaluate
 from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, ChannelLimits, Span
 from reefmesh_ingest.domain.quality.position import distance_metres, judge_position
-from reefmesh_ingest.domain.quality.series import NotCovered, Row, Series, State
-from reefmesh_ingest.domain.quality.verdicts import MISSING, Change, Verdict
-from reefmesh_ingest.domain.quality.windows import Window, dependency_range, tail_us, windows
+from reefmesh_ingest.domain.quality.series import NotCovered, Series, SeriesRow, State
+from reefmesh_ingest.domain.quality.verdicts import MISSING, Verdict, VerdictChange
+from reefmesh_ingest.domain.quality.windows import LateWindow, dependency_range, tail_us, windows
 
 __all__ = [
     "DEFAULT_LIMITS",
     "MISSING",
-    "Change",
     "ChannelLimits",
+    "LateWindow",
     "NotCovered",
-    "Row",
     "Series",
+    "SeriesRow",
     "Span",
     "State",
     "Verdict",
-    "Window",
+    "VerdictChange",
     "dependency_range",
     "distance_metres",
     "evaluate",

@@ -22,13 +22,13 @@ from reefmesh_ingest.domain.quality.verdicts import (
     RATE_OF_CHANGE,
     SPIKE,
     VERDICTS,
-    Change,
     Verdict,
+    VerdictChange,
     code_of,
 )
-from reefmesh_ingest.domain.quality.windows import Window
+from reefmesh_ingest.domain.quality.windows import LateWindow
 
-Row = tuple[int, float | None, str]
+SeriesRow = tuple[int, float | None, str]
 """(time in UTC microseconds, value or None when missing, its digits ``tests`` as last published)."""
 
 State = list[Any]
@@ -89,7 +89,7 @@ class Series:
         self._run_is_open = True
 
     @classmethod
-    def from_rows(cls, limits: ChannelLimits, rows: Iterable[Row], *, since_us: int | None) -> "Series":
+    def from_rows(cls, limits: ChannelLimits, rows: Iterable[SeriesRow], *, since_us: int | None) -> "Series":
         """Rebuild from stored rows, oldest first: all that are at or after ``since_us`` (None: all there are).
 
         Load at least ``tail_us(limits)`` before the newest row of the buoy. Missing values may be left out.
@@ -138,7 +138,7 @@ class Series:
         # No test looks back over more points than a flat line may have, the one that ends it, and one neighbour.
         return bisect_left(self._times, time_us) > limits.flat_line_points + 1
 
-    def put(self, time_us: int, value: float | None) -> list[Change]:
+    def put(self, time_us: int, value: float | None) -> list[VerdictChange]:
         """Add a point, or replace the value of the one at that instant; None is a missing value.
 
         Returns every point whose verdict is new or different, oldest first, the point itself always included. "Before" is None
@@ -151,7 +151,7 @@ class Series:
 
     def put_all(  # noqa: PLR0912, PLR0915 - the hot path: one pass with few calls
         self, points: Iterable[tuple[int, float | None]]
-    ) -> list[Change]:
+    ) -> list[VerdictChange]:
         """Do as ``put`` with one point after the other, oldest first; returns their changes one after the other.
 
         Raises:
@@ -159,7 +159,7 @@ class Series:
         """
         limits, times, ticks, codes = self._limits, self._times, self._ticks, self._codes
         gap_us = limits.neighbour_gap_us
-        changes: list[Change] = []
+        changes: list[VerdictChange] = []
         for time_us, value in points:
             if value is None or time_us <= self._append_after_us:
                 changes += self._put_anywhere(time_us, value)
@@ -225,11 +225,11 @@ class Series:
         if self._times:
             self._trim()
 
-    def remove(self, time_us: int) -> list[Change]:
+    def remove(self, time_us: int) -> list[VerdictChange]:
         """Withdraw a point: the same as putting a missing value there."""
         return self.put(time_us, None)
 
-    def window(self, rows: Iterable[Row], window: Window) -> "Series":
+    def window(self, rows: Iterable[SeriesRow], window: LateWindow) -> "Series":
         """Return a series of the stored ``rows`` of ``window``, oldest first, in which its late points can be put.
 
         Where this series holds points itself, its own are used, because rows may be behind within one message.
@@ -257,7 +257,7 @@ class Series:
         self._codes[start:after] = window._codes[its_start:]
         self._settle()
 
-    def _put_anywhere(self, time_us: int, value: float | None) -> list[Change]:
+    def _put_anywhere(self, time_us: int, value: float | None) -> list[VerdictChange]:
         """Put a point where others may be newer, and judge again those that can see it."""
         if not self.covers(time_us):
             raise NotCovered(time_us)
@@ -283,11 +283,11 @@ class Series:
         self._settle()
         return changes
 
-    def _judge_around(self, time_us: int, before: Verdict | None, index: int, after: int) -> list[Change]:
+    def _judge_around(self, time_us: int, before: Verdict | None, index: int, after: int) -> list[VerdictChange]:
         """Judge again what a change at ``index`` can alter; ``after`` is the index of the first point later than it."""
         limits, times, codes = self._limits, self._times, self._codes
         gap_us = limits.neighbour_gap_us
-        changes: list[Change] = []
+        changes: list[VerdictChange] = []
         if after == index:
             changes.append((time_us, before, MISSING))
         first = index - 1 if index > 0 and time_us - times[index - 1] <= gap_us else index
@@ -307,7 +307,7 @@ class Series:
         changes.sort(key=_time_of)
         return changes
 
-    def _load(self, rows: Iterable[Row]) -> None:
+    def _load(self, rows: Iterable[SeriesRow]) -> None:
         for time_us, value, tests in rows:
             if value is not None:
                 self._times.append(time_us)
@@ -348,5 +348,5 @@ class Series:
         self._trim_at_points = len(times) + _TRIM_EVERY_POINTS
 
 
-def _time_of(change: Change) -> int:
+def _time_of(change: VerdictChange) -> int:
     return change[0]

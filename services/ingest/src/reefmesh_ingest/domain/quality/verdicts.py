@@ -21,7 +21,7 @@ class Verdict:
 MISSING: Final = Verdict(flag=Flag.MISSING, tests=str(int(Flag.MISSING)) * len(TESTS))
 """The verdict of a channel without a value; it needs no neighbours and is nobody's neighbour."""
 
-Change = tuple[int, Verdict | None, Verdict]
+VerdictChange = tuple[int, Verdict | None, Verdict]
 """(time in UTC microseconds, verdict before or None for a new point, verdict now)."""
 
 # A code packs the five digits, two bits each and less one (1..4 -> 0..3), gross range in the highest bits.

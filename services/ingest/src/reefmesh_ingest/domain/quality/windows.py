@@ -8,7 +8,7 @@ from reefmesh_ingest.domain.quality.thresholds import thresholds_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class LateWindow:
     """Points that must be loaded together, both ends inside, to judge the late ``times_us`` among them."""
 
     low_us: int
@@ -27,7 +27,7 @@ def tail_us(limits: ChannelLimits) -> int:
     return thresholds_of(limits).tail_us
 
 
-def windows(limits: Iterable[ChannelLimits], times_us: Iterable[int]) -> list[Window]:
+def windows(limits: Iterable[ChannelLimits], times_us: Iterable[int]) -> list[LateWindow]:
     """Group late instants into disjoint windows that cover the ``dependency_range`` of each under all ``limits``.
 
     Instants of different windows are so far apart that they cannot alter the same verdict.
@@ -39,4 +39,4 @@ def windows(limits: Iterable[ChannelLimits], times_us: Iterable[int]) -> list[Wi
             groups[-1].append(time_us)
         else:
             groups.append([time_us])
-    return [Window(low_us=group[0] - reach_us, high_us=group[-1] + reach_us, times_us=tuple(group)) for group in groups]
+    return [LateWindow(low_us=group[0] - reach_us, high_us=group[-1] + reach_us, times_us=tuple(group)) for group in groups]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reefmesh_ingest.domain.time_sanity import AHEAD_MICROSECONDS_LIMIT, instants_of
+from reefmesh_ingest.domain.instants import AHEAD_MICROSECONDS_LIMIT, instants_of
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND

@@ -1,0 +1,126 @@
+"""The operator's side of quarantine: list, show, replay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from reefmesh.broker.port import Publication
+from reefmesh.clock import Clock
+from reefmesh.contracts.channels import TELEMETRY
+from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope, event_id_of
+from reefmesh.store.port import Store
+from reefmesh_ingest.domain.arrival import RECEIVED_AT, REPLAY_OF
+from reefmesh_ingest.domain.decode.refusals import Reason
+from reefmesh_ingest.domain.decode.values import instant_of
+from reefmesh_ingest.quarantine import stored
+from reefmesh_ingest.quarantine.stored import StoredEntry
+from reefmesh_ingest.register.table import Register
+
+REPLAY_BATCH: Final = 100
+
+AFTER_REGISTRATION: Final = (Reason.UNKNOWN_DEVICE, Reason.DEVICE_MISMATCH)
+"""The reasons that registering a device may mend. Telemetry of a buoy that was registered as not deployed is left to the
+operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """An entry with its message exactly as it was received."""
+
+    entry: StoredEntry
+    headers: dict[str, str]
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """How many entries were found open, and the (reef, new event id) of each message that was published for them."""
+
+    entries: int
+    messages: tuple[tuple[str, str], ...]
+
+
+class ReplayPublisher(Protocol):
+    """What quarantine needs of a broker."""
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        """Publish, confirmed on return. Raises TransientError."""
+        ...
+
+
+class Quarantine:
+    """Every method raises StoreUnavailable while the store is away."""
+
+    def __init__(self, *, store: Store, broker: ReplayPublisher, register: Register, clock: Clock) -> None:
+        self._store = store
+        self._broker = broker
+        self._register = register
+        self._clock = clock
+
+    async def list(
+        self,
+        *,
+        limit: int = 100,
+        status: str | None = "open",
+        reef_id: str | None = None,
+        device: str | None = None,
+        reason: str | None = None,
+    ) -> Sequence[StoredEntry]:
+        """Return entries, oldest first. ``status`` None: replayed ones too."""
+        asked = {"quarantine.status": status, "quarantine.reef_id": reef_id, "device": device, "reason": reason}
+        equal = {column: value for column, value in asked.items() if value is not None}
+        return await stored.list_entries(self._store, equal, limit=limit)
+
+    async def show(self, quarantine_id: str) -> Shown | None:
+        entry = await stored.fetch_entry(self._store, quarantine_id)
+        if entry is None:
+            return None
+        message = await stored.fetch_message(self._store, entry.origin)
+        return Shown(entry=entry, headers=message.headers, payload=message.payload)
+
+    async def replay(self, quarantine_ids: Sequence[str]) -> Replayed:
+        """Publish the messages of these entries again, oldest first; entries that are not open are passed over.
+
+        On return the broker holds them; the receipt of each says what became of it. After a crash in between, or a second call,
+        a message may be published twice; the second one counts nothing. Raises TransientError.
+        """
+        found = [await stored.fetch_entry(self._store, quarantine_id) for quarantine_id in quarantine_ids]
+        return await self._publish([entry for entry in found if entry is not None and entry.status == "open"])
+
+    async def replay_for_device(self, device: str, *, reasons: Sequence[Reason] = AFTER_REGISTRATION) -> Replayed:
+        """Replay what was refused for these reasons, once the register knows the device. Raises TransientError."""
+        await self._register.refresh()
+        buoy = self._register.buoy(device)
+        names = [device] if buoy is None else [buoy.entry.id, *buoy.entry.aliases]
+        return await self._publish(await stored.open_entries_of(self._store, names, [reason.value for reason in reasons]))
+
+    async def _publish(self, entries: Sequence[StoredEntry]) -> Replayed:
+        await self._register.refresh()
+        origins = {entry.origin: entry for entry in sorted(entries, key=lambda each: (each.received_us, each.origin))}
+        published: list[tuple[str, str]] = []
+        ordered = list(origins.values())
+        for start in range(0, len(ordered), REPLAY_BATCH):
+            some = ordered[start : start + REPLAY_BATCH]
+            await self._store.write([stored.count_attempt(entry.origin) for entry in some])
+            publications = [await self._publication(entry) for entry in some]
+            await self._broker.publish(publications)
+            published += [(each.message.reef_id, each.message.event_id) for each in publications]
+        return Replayed(entries=len(entries), messages=tuple(published))
+
+    async def _publication(self, entry: StoredEntry) -> Publication:
+        kept = await stored.fetch_message(self._store, entry.origin)
+        buoy = None if entry.device is None else self._register.buoy(entry.device)
+        headers = {
+            **{name: value for name, value in kept.headers.items() if name not in (PRODUCER_ID, FOLLOWS)},
+            RECEIVED_AT: instant_of(entry.received_us).isoformat(),
+            REPLAY_OF: entry.origin,
+        }
+        message = Envelope(
+            event_id=event_id_of(entry.origin, f"replay:{kept.attempts}"),
+            reef_id=entry.reef_id if buoy is None else buoy.entry.reef,
+            schema_id=entry.schema_id,
+            produced_at=self._clock.now(),
+            body=kept.payload,
+            headers=headers,
+        )
+        return Publication(channel=TELEMETRY.name, message=message)

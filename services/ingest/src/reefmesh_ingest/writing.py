@@ -1,0 +1,146 @@
+"""Write, the last step: the rows, messages, receipt and quarantine entries that one message leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reefmesh.contracts.channels import QUARANTINE, READINGS
+from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
+from reefmesh.contracts.schema import QUARANTINE_1, READINGS_1
+from reefmesh.service.handler import Output
+from reefmesh.store.port import Write
+from reefmesh_ingest import readings_table, receipts
+from reefmesh_ingest.domain.arrival import Reception
+from reefmesh_ingest.domain.decode.refusals import Refusal, RefusedPart
+from reefmesh_ingest.domain.decode.report import Report
+from reefmesh_ingest.domain.join import Joined
+from reefmesh_ingest.domain.reading import StoredReading
+from reefmesh_ingest.domain.reading_json import instant_text, reading_text
+from reefmesh_ingest.domain.timing import TimedReport
+from reefmesh_ingest.identity import Identity, device_name
+from reefmesh_ingest.quarantine import entries
+from reefmesh_ingest.receipts import Receipt
+
+READINGS_BODY_CHARACTERS_LIMIT: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What one message leaves; ``receipt`` and ``refused`` are in the ``writes`` already, and here to be counted."""
+
+    writes: list[Write]
+    outputs: list[Output]
+    receipt: Receipt
+    refused: tuple[RefusedPart, ...]
+
+
+def write_accepted(identity: Identity, timed: TimedReport, joined: Joined, revised: Sequence[StoredReading]) -> Written:
+    """Write an admitted message; all of its readings may be duplicates, or refused."""
+    reception, report = timed.reception, timed.report
+    writes, outputs = _readings(revised, identity, reception.received_us)
+    writes += [receipts.withdraw(origin) for origin in joined.withdrawn_origins]
+    receipt = _receipt(
+        reception,
+        report.refused,
+        device=identity.device,
+        buoy_id=identity.buoy.entry.id,
+        new=joined.new,
+        merged=joined.merged,
+        duplicates=joined.duplicates,
+        quarantined=report.readings_refused,
+        digest=joined.digest,
+    )
+    return _written(reception, receipt, report.refused, writes, outputs)
+
+
+def write_refused(reception: Reception, refusal: Refusal, report: Report | None = None) -> Written:
+    """Write a message that was refused whole. One that could not be decoded (no ``report``) counts as one reading."""
+    readings = 1 if report is None else max(1, len(report.observations) + report.readings_refused)
+    part = RefusedPart(scope="message", reason=refusal.reason, detail=refusal.detail, readings=readings)
+    device = device_name(reception, report)
+    receipt = _receipt(reception, (part,), device=device, quarantined=readings, reason=refusal.reason.value)
+    return _written(reception, receipt, (part,), [], [])
+
+
+def _written(
+    reception: Reception,
+    receipt: Receipt,
+    refused: tuple[RefusedPart, ...],
+    writes: list[Write],
+    outputs: list[Output],
+) -> Written:
+    device = receipt.device
+    writes += receipts.writes_of(receipt)
+    writes += entries.writes_of(reception, refused, device=device)
+    outputs += [
+        Output(
+            channel=QUARANTINE,
+            step=f"quarantine-{place}",
+            schema_id=QUARANTINE_1,
+            body=entries.wire_entry(reception, part, device=device),
+        )
+        for place, part in enumerate(refused)
+    ]
+    return Written(writes=writes, outputs=outputs, receipt=receipt, refused=refused)
+
+
+def _readings(revised: Sequence[StoredReading], identity: Identity, received_us: int) -> tuple[list[Write], list[Output]]:
+    """Return the rows of these readings, and the ``readings/1`` messages that publish them."""
+    buoy_id, reef_id = identity.buoy.entry.id, identity.reef.entry.id
+    received_text = instant_text(received_us)
+    head = f'{{"reef":{identity.reef.facts_json},"buoys":[{identity.buoy.facts_json}],"readings":['
+    writes: list[Write] = []
+    bodies: list[bytes] = []
+    texts: list[str] = []
+    characters = 0
+    for reading in revised:
+        received = received_text if reading.received_us == received_us else instant_text(reading.received_us)
+        text = reading_text(buoy_id, reading, received)
+        writes.append(readings_table.write_of(buoy_id, reef_id, reading, text))
+        if len(texts) == READINGS_PER_MESSAGE_LIMIT or (texts and characters + len(text) > READINGS_BODY_CHARACTERS_LIMIT):
+            bodies.append(f"{head}{','.join(texts)}]}}".encode())
+            texts, characters = [], 0
+        texts.append(text)
+        characters += len(text) + 1
+    if texts:
+        bodies.append(f"{head}{','.join(texts)}]}}".encode())
+    outputs = [
+        Output(channel=READINGS, step=f"readings-{place}", schema_id=READINGS_1, body=body) for place, body in enumerate(bodies)
+    ]
+    return writes, outputs
+
+
+def _receipt(
+    reception: Reception,
+    refused: Sequence[RefusedPart],
+    *,
+    device: str | None,
+    quarantined: int,
+    buoy_id: str | None = None,
+    new: int = 0,
+    merged: int = 0,
+    duplicates: int = 0,
+    digest: str = "",
+    reason: str | None = None,
+) -> Receipt:
+    message = reception.message
+    return Receipt(
+        event_id=message.event_id,
+        origin=reception.origin,
+        replay_of=reception.replay_of,
+        reef_id=message.reef_id,
+        device=device,
+        buoy_id=buoy_id,
+        schema_id=message.schema_id,
+        received_us=reception.received_us,
+        payload_bytes=len(message.body),
+        digest=digest,
+        outcome="accepted" if new + merged else "duplicate" if duplicates else "quarantined",
+        reason=reason,
+        readings_received=new + merged + duplicates + quarantined,
+        readings_new=new,
+        readings_merged=merged,
+        readings_duplicate=duplicates,
+        readings_quarantined=quarantined,
+        channels_quarantined=sum(part.readings for part in refused if part.scope == "channel"),
+    )
