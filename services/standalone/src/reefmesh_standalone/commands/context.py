@@ -20,7 +20,7 @@ from reefmesh.observability.logs import LogLevel, configure_logging
 from reefmesh.service.exit import explain, run_to_exit
 from reefmesh_alerts.channels import console
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.session import Session
+from reefmesh_standalone.session import MeshSession
 from reefmesh_standalone.settings import DEFAULT_HOME, StandaloneSettings
 
 people: Final = Console(stderr=True, highlight=False, markup=False)
@@ -120,7 +120,7 @@ class Outcome(Exception):
         self.code = code
 
 
-def refuse_unfinished(complete: bool, session: Session, *, kept: str) -> None:
+def refuse_unfinished(complete: bool, session: MeshSession, *, kept: str) -> None:
     """End a command whose work was not awaited to its end: 130 when it was stopped; when the mesh in this process ended
     by a fault, leaving the session says which.
 
