@@ -93,13 +93,17 @@ def refuse_hidden_pages(routes: Sequence[PageRoute]) -> None:
         for route in routes:
             if route.matches(scope)[0] is not Match.NONE:
                 raise ValueError(f"the route {route.path or '/'} of a service hides {path}; give it another path")
-    answered: set[tuple[str, str]] = set()
+    taken: set[tuple[str, str]] = set()
+    mounted = {route.path for route in routes if isinstance(route, Mount)}
     for route in routes:
-        methods = (route.methods or set()) if isinstance(route, Route) else {"any method"}
-        for method in methods:
-            if (route.path, method) in answered:
+        if isinstance(route, Mount):
+            continue
+        if route.path in mounted:
+            raise ValueError(f"two routes have the path {route.path}; give one of them another path")
+        for method in sorted(route.methods or ()):
+            if (route.path, method) in taken:
                 raise ValueError(f"two routes answer {method} {route.path}; give one of them another path")
-            answered.add((route.path, method))
+            taken.add((route.path, method))
 
 
 def _page(services: list[dict[str, object]]) -> dict[str, object]:

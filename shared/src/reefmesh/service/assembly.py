@@ -24,6 +24,7 @@ from reefmesh.observability.tracing import Tracer, open_tracer
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
+from reefmesh.service.reefs import Reefs
 from reefmesh.service.relay import OutboxRelay
 from reefmesh.service.waiting import is_set_within
 from reefmesh.service.worker import Worker
@@ -109,20 +110,23 @@ async def assemble(
             crash_limit=settings.crash_limit,
             gap_patience_seconds=settings.gap_patience_seconds,
         )
+        handlers = {subscription: make_handler(parts) for subscription, make_handler in blueprint.handlers.items()}
+        reefs = _shared_reefs(store, tuple(handlers.values()), limits)
         workers = [
             Worker(
                 subscription=subscription,
                 broker=broker,
                 store=store,
-                handler=make_handler(parts),
+                handler=handler,
                 clock=clock,
                 metrics=metrics,
                 progress=progress,
                 limits=limits,
+                reefs=reefs,
                 breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
                 tracer=tracer,
             )
-            for subscription, make_handler in blueprint.handlers.items()
+            for subscription, handler in handlers.items()
         ]
         broker.on_event(broker_event_counter(metrics, subscriptions))
         service = Service(
@@ -182,6 +186,11 @@ async def _linger(stop: asyncio.Event, seconds: float) -> None:
     """Keep the pages up a little longer, so that a scrape sees why this process ends and its restart is delayed."""
     log.warning("pages linger", seconds=seconds)
     await is_set_within(stop, seconds)
+
+
+def _shared_reefs(store: Store, handlers: Sequence[Handler[Any]], limits: WorkerLimits) -> Reefs[Any] | None:
+    """Return the one cache of a service's reefs. Any of its handlers can load a reef: they share its state."""
+    return Reefs(store=store, handler=handlers[0], limit=limits.reefs_cached_limit) if handlers else None
 
 
 def _reefs_cached_by(worker: Worker[Any]) -> Callable[[], int]:

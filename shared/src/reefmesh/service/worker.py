@@ -61,7 +61,10 @@ class _Carried:
 
 
 class Worker(Generic[S]):
-    """Runs K lanes until it is drained; ``run`` returns when every lane has handed back what it held."""
+    """Runs K lanes until it is drained; ``run`` returns when every lane has handed back what it held.
+
+    Workers of one service share ``reefs``: with caches of their own each would make the other's versions stale.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Worker(Generic[S]):
         metrics: Metrics,
         progress: Progress,
         limits: WorkerLimits | None = None,
+        reefs: Reefs[S] | None = None,
         breaker: PoisonBreaker | None = None,
         random: Random | None = None,
         tracer: Tracer | None = None,
@@ -89,7 +93,7 @@ class Worker(Generic[S]):
         self._limits = limits or WorkerLimits()
         self._breaker = breaker or PoisonBreaker()
         self._random = random or Random()  # noqa: S311  # jitter, not secrets
-        self._reefs: Reefs[S] = Reefs(store=store, handler=handler, limit=self._limits.reefs_cached_limit)
+        self._reefs = reefs if reefs is not None else Reefs(store=store, handler=handler, limit=self._limits.reefs_cached_limit)
         self._suspects = Suspects(store=store, inbox=self._inbox, crash_limit=self._limits.crash_limit)
         self._gaps = Gaps(patience_seconds=self._limits.gap_patience_seconds)
         self._draining = asyncio.Event()
