@@ -103,7 +103,7 @@ def blueprint(settings):
 
 
 PROGRAM = Program(entry=TIDE, settings=TideSettings, blueprint=blueprint)
-""".replace("ENTRY", __name__),
+""",
 }
 
 

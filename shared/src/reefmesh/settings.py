@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from reefmesh.broker.connect import ENGINES
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
@@ -115,7 +116,7 @@ class ServiceSettings(Settings):
 
     broker_url: str = Field(
         pattern=r"^[a-z][a-z+]*://",
-        description="a broker's address: embedded:///path or stomp+ssl://host-1:61614,host-2:61614",
+        description=f"a broker's address: {' or '.join(engine.example for engine in ENGINES)}",
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")

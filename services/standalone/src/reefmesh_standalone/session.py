@@ -1,4 +1,4 @@
-"""A mesh to send to: one that runs in this process for as long as it is needed, or one that is up already."""
+"""A mesh to publish to: one that runs in this process while a command needs it, or one that is up already."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -38,7 +38,7 @@ async def mesh_session(
 ) -> AsyncIterator[MeshSession]:
     """Run the mesh here, or join the one that is up in this home; with ``run_services=False`` only join.
 
-    Leaving the session drains the mesh that runs here. A fault of that mesh sets ``ended`` and is raised on leaving.
+    At the end of the session the mesh that runs here drains. A fault of that mesh sets ``ended``, and is raised at the end.
     """
     if run_services:
         try:

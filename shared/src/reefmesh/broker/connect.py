@@ -14,12 +14,14 @@ from reefmesh.errors import ConfigurationError
 class Engine:
     """One kind of broker. The functions import their engine when they are called: a service loads only the one that it uses.
 
-    ``system``: its name in traces (``messaging.system``). ``open_probe``: None where there are no rights and no clock to ask
-    about. ``reaches_devices``: its client is a ``DeviceBroker``.
+    ``system``: its name in traces (``messaging.system``). ``example``: an address, for the help.
+    ``open_probe``: None where there are no rights and no clock to ask about.
+    ``reaches_devices``: its client is a ``DeviceBroker``.
     """
 
     schemes: tuple[str, ...]
     system: str
+    example: str
     open_broker: Callable[[str, Clock], Broker]
     open_probe: Callable[[str], Probe] | None = None
     reaches_devices: bool = False
@@ -82,10 +84,11 @@ def _open_activemq_probe(url: str) -> Probe:
 
 
 ENGINES: Final = (
-    Engine(schemes=("embedded",), system="reefmesh", open_broker=_open_embedded),
+    Engine(schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded),
     Engine(
         schemes=("stomp", "stomp+ssl"),
         system="activemq",
+        example="stomp+ssl://host-1:61614,host-2:61614",
         open_broker=_open_activemq,
         open_probe=_open_activemq_probe,
         reaches_devices=True,
