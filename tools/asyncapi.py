@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 import reefmesh
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, parking_queue, subscription_queue
 from reefmesh.contracts import alerts, channels, quarantine, readings, schema, scores
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
+from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh_ingest.domain.decode import telemetry
 
 ROOT: Final = Path(__file__).parents[1]
@@ -55,12 +56,6 @@ CHANNELS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     channels.SCORES.name: ("What is known of one reef after a batch of readings.", (schema.SCORES_1,)),
     channels.ALERTS.name: ("One change of one episode at one reef.", (schema.ALERT_1,)),
     channels.QUARANTINE.name: ("Telemetry that could not be understood, and why.", (schema.QUARANTINE_1,)),
-}
-
-SENDS: Final = {
-    "ingest": (channels.READINGS, channels.QUARANTINE),
-    "scoring": (channels.SCORES,),
-    "alerts": (channels.ALERTS,),
 }
 
 DEVICE_CHANNELS: Final = {
@@ -239,19 +234,25 @@ def _operations() -> dict[str, Any]:
             "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}},
         },
     }
-    for subscription in (channels.INGEST, channels.SCORING, channels.ALERTING):
-        described[f"{subscription.service}-receive-{_key(subscription.channel.name)}"] = _consuming(subscription)
-        for channel in SENDS[subscription.service]:
-            described[f"{subscription.service}-send-{_key(channel.name)}"] = {
-                "action": "send",
-                "channel": _ref(f"channels/{_key(channel.name)}"),
-                "summary": f"{subscription.service} publishes to {channel}, in one transaction with its acknowledgement.",
-                "messages": _messages_of(channel.name),
-            }
+    for service in SERVICES:
+        for subscription in service.subscriptions:
+            described[f"{service}-receive-{_key(subscription.channel.name)}"] = _receiving(subscription)
+        for channel in service.publishes:
+            if channel.numbered:  # telemetry has many senders: it is described with the devices
+                described[f"{service}-send-{_key(channel.name)}"] = _sending(service, channel)
     return dict(sorted(described.items()))
 
 
-def _consuming(subscription: Subscription) -> dict[str, Any]:
+def _sending(service: ServiceEntry, channel: Channel) -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": _ref(f"channels/{_key(channel.name)}"),
+        "summary": f"{service} publishes to {channel}, in one transaction with its acknowledgement.",
+        "messages": _messages_of(channel.name),
+    }
+
+
+def _receiving(subscription: Subscription) -> dict[str, Any]:
     return {
         "action": "receive",
         "channel": _ref(f"channels/{_key(subscription.channel.name)}"),

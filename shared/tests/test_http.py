@@ -5,6 +5,9 @@ import socket
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability import table
@@ -72,3 +75,33 @@ async def test_foreign_address_is_an_operators_mistake_in_one_line() -> None:
     with pytest.raises(ConfigurationError, match="set REEFMESH_HTTP_HOST"):
         async with serve(pages([], []), host="192.0.2.1"):
             pass
+
+
+async def said(request: Request) -> Response:
+    return PlainTextResponse(f"{request.method} {request.url.path}")
+
+
+async def test_routes_of_a_service_are_served_beside_the_pages_that_every_service_has() -> None:
+    routes = [Route("/", said), Route("/reefs/{reef}", said, methods=["GET"]), Route("/reefs/{reef}", said, methods=["POST"])]
+    app = pages([Health("dashboard", Progress())], [], routes=[*routes, Mount("/files", routes=[Route("/a.css", said)])])
+    async with serve(app) as address, httpx.AsyncClient(base_url=address.url) as client:
+        own = [await client.get("/"), await client.get("/reefs/amed"), await client.post("/reefs/amed")]
+        below, health, unknown = [await client.get(path) for path in ("/files/a.css", "/health", "/elsewhere")]
+    assert ["GET /", "GET /reefs/amed", "POST /reefs/amed", "GET /files/a.css"] == [each.text for each in (*own, below)]
+    assert ("dashboard", 404) == (health.json()["service"], unknown.status_code)
+
+
+@pytest.mark.parametrize(
+    ("routes", "why"),
+    [
+        ([Mount("/", routes=[Route("/", said)])], "the route / of a service hides /health"),
+        ([Mount("/health", routes=[Route("/mine", said)])], "the route /health of a service hides /health"),
+        ([Route("/metrics", said, methods=["POST"])], "the route /metrics of a service hides /metrics"),
+        ([Route("/reefs", said), Route("/reefs", said)], "two routes answer GET /reefs"),
+        ([Mount("/files", routes=[Route("/a", said)]), Route("/files", said)], "two routes have the path /files"),
+    ],
+    ids=["catch-all", "mount on health", "another method", "twice", "mount and route"],
+)
+def test_route_that_hides_a_page_or_another_route_is_refused(routes: list[Route | Mount], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        pages([], [], routes=routes)

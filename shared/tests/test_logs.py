@@ -63,7 +63,7 @@ def test_secrets_are_never_written(stream: io.StringIO) -> None:
     log = structlog.get_logger()
     log.info("connecting", broker_password="hunter2", url="stomp://me:hunter2@host:61614", nested={"api_key": "hunter2"})
     try:
-        raise OSError("cannot reach amqps://me:hunter2@host")  # noqa: TRY301 - raised to be logged
+        raise OSError("cannot reach stomp+ssl://me:hunter2@host")  # noqa: TRY301 - raised to be logged
     except OSError:
         log.exception("connection lost", urls=["x://u:hunter2@h"])
     assert "hunter2" not in stream.getvalue()

@@ -150,7 +150,6 @@ def test_names_are_those_of_the_conventions() -> None:
     [
         ("stomp://host:61613", "activemq"),
         ("stomp+ssl://a:1,b:2", "activemq"),
-        ("amqps://host", "rabbitmq"),
         ("embedded:///x", "reefmesh"),
     ],
 )

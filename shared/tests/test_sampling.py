@@ -57,9 +57,8 @@ async def test_sampling_follows_totals_and_gauges() -> None:
         metrics,
         store=cast(Store, store),
         broker=cast(Broker, broker),
-        subscription=SCORING,
         progress=Progress(),
-        reefs_cached=lambda: 12,
+        reefs_cached={SCORING: lambda: 12},
     )
     await sampling.sample()
     assert store_totals(metrics) == (
@@ -87,9 +86,8 @@ async def test_engine_that_sees_only_what_is_in_hand_tells_its_age() -> None:
         metrics,
         store=cast(Store, CountingStore(store_seen(0, 0))),
         broker=cast(Broker, broker),
-        subscription=SCORING,
         progress=Progress(),
-        reefs_cached=lambda: 0,
+        reefs_cached={SCORING: lambda: 0},
     )
     await sampling.sample()
     assert metrics.value(table.OLDEST_MESSAGE_AGE_SECONDS, NAME) == 42
@@ -105,9 +103,8 @@ async def test_engine_that_cannot_tell_leaves_the_gauge_alone() -> None:
         metrics,
         store=cast(Store, CountingStore(store_seen(0, 0))),
         broker=cast(Broker, CountingBroker(broker_seen(reconnects=0, waiting=None, age_seconds=None))),
-        subscription=SCORING,
         progress=Progress(),
-        reefs_cached=lambda: 0,
+        reefs_cached={SCORING: lambda: 0},
     )
     await sampling.sample()
     assert metrics.value(table.MESSAGES_WAITING, NAME) == 5

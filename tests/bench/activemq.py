@@ -26,6 +26,7 @@ from joining import hand_over
 from load import Load, live_since
 from mesh_under_load import HEAP, Setup, mesh_under_load
 from processes import peak_megabytes
+from reefmesh.contracts.services import SERVICES
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import HOST
 from reefmesh_components.requirement import ComponentMissing
@@ -48,7 +49,6 @@ RATES: Final = (250.0, RATE_TO_HOLD, 1000.0, 1500.0, 2000.0)
 CLIENT_SCRIPT: Final = Path(__file__).with_name("client_alone.py")
 PEER_SCRIPT: Final = Path(__file__).with_name("pouring_peer.py")
 CLIENT_TIMEOUT_SECONDS: Final = 300.0
-SERVICES: Final = ("ingest", "scoring", "alerts")
 
 
 class Run:
@@ -152,7 +152,7 @@ class Run:
         async with mesh_under_load(load, setup=self._setup) as running:
             await follow(load, running)
             megabytes = {name: peak_megabytes(pid) for name, pid in running.pids().items()}
-        for service in SERVICES:
+        for service in (each.name for each in SERVICES):
             self._keep(f"memory of {service} at {load.reefs:,} reefs, peak", megabytes[service], "MB", hold=300, at_most=True)
 
     def _keep_sustained(self, what: str, sustained: Sustained, *, unit: str, hold: float | None = None) -> None:

@@ -17,7 +17,7 @@ from load import Load
 from memory import megabytes_of_each
 from reefmesh.broker.port import Publication
 from reefmesh.clock import SystemClock
-from reefmesh.contracts import channels
+from reefmesh.contracts import channels, services
 from reefmesh.contracts.channels import Subscription
 from reefmesh.observability.logs import configure_logging
 from reefmesh.service.garbage import look_rarely
@@ -25,7 +25,7 @@ from reefmesh_ingest.register.table import Register
 from reefmesh_standalone.following import Follower
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.sending import send_all
-from reefmesh_standalone.session import Session, mesh_session
+from reefmesh_standalone.session import MeshSession, mesh_session
 
 WATCHER = Subscription("bench", channels.SCORES)
 
@@ -89,8 +89,8 @@ async def latency(load: Load, messages_per_second: float) -> list[float]:
     return seconds
 
 
-async def _register(session: Session, load: Load) -> None:
-    await Register(session.stores.ingest).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
+async def _register(session: MeshSession, load: Load) -> None:
+    await Register(session.stores[services.INGEST]).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
 
 
 def main() -> None:

@@ -22,23 +22,18 @@ from processes import peak_megabytes
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Publication
 from reefmesh.clock import SystemClock
-from reefmesh.contracts import channels
+from reefmesh.contracts import channels, services
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.observability.logs import configure_logging
 from reefmesh.service.assembly import Blueprint, assemble
 from reefmesh.service.garbage import look_rarely
+from reefmesh.service.program import load_program
 from reefmesh.settings import ServiceSettings
-from reefmesh_alerts import bootstrap as alerts
-from reefmesh_alerts.settings import AlertsSettings
-from reefmesh_ingest import bootstrap as ingest
 from reefmesh_ingest.register.table import Register
-from reefmesh_ingest.settings import IngestSettings
-from reefmesh_scoring import bootstrap as scoring
-from reefmesh_scoring.settings import ScoringSettings
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import SUBSCRIPTIONS, addresses, open_stores
+from reefmesh_standalone.mesh import addresses, open_stores
 
-SERVICES: Final = ("ingest", "scoring", "alerts")
+SERVICES: Final = tuple(each.name for each in services.SERVICES)
 MESSAGES_PER_PUBLISH: Final = 50
 WAITING_LIMIT: Final = 200
 """The load waits for ingest: a backlog would be the journal's memory, not ingest's."""
@@ -60,7 +55,7 @@ def _megabytes(command: list[str]) -> float:
 async def register(home: Home, load: Load) -> None:
     home.create()
     async with open_stores(home) as stores:
-        await Register(stores.ingest).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
+        await Register(stores[services.INGEST]).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
 
 
 async def run(name: str, home: Home, load: Load) -> None:
@@ -68,7 +63,7 @@ async def run(name: str, home: Home, load: Load) -> None:
     clock = SystemClock()
     broker = open_broker(home.broker_address(), clock=clock)
     await broker.connect()
-    await broker.declare(SUBSCRIPTIONS)
+    await broker.declare(services.subscriptions_of(services.SERVICES))
     blueprint, settings = _service(name, home)
     stop = asyncio.Event()
     async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, asyncio.TaskGroup() as tasks:
@@ -90,24 +85,18 @@ async def _publish_some(broker: Broker, messages: Iterator[Envelope]) -> bool:
 
 async def _until_waiting(broker: Broker, blueprint: Blueprint, *, at_most: int) -> None:
     while True:
-        known = (await broker.statistics()).subscriptions[blueprint.subscription]
-        if (known.waiting_messages or 0) + known.in_flight_messages <= at_most:
+        known = (await broker.statistics()).subscriptions
+        own = [known[each] for each in blueprint.subscriptions]
+        if sum((each.waiting_messages or 0) + each.in_flight_messages for each in own) <= at_most:
             return
         await asyncio.sleep(0.1)
 
 
 def _service(name: str, home: Home) -> tuple[Blueprint, ServiceSettings]:
-    here = addresses(home, name)
-    match name:
-        case "ingest":
-            for_ingest = IngestSettings.load(overrides=here)
-            return ingest.blueprint(for_ingest), for_ingest
-        case "scoring":
-            for_scoring = ScoringSettings.load(overrides=here)
-            return scoring.blueprint(for_scoring), for_scoring
-        case _:
-            for_alerts = AlertsSettings.load(overrides=here)
-            return alerts.blueprint(for_alerts), for_alerts
+    entry = services.service_named(name)
+    program = load_program(entry)
+    settings = program.settings.load(overrides=addresses(home, entry))
+    return program.blueprint(settings), settings
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import asyncpg
 
 from load import Load
 from reefmesh.contracts import channels
+from reefmesh.contracts.services import INGEST
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.mesh_processes import MeshProcesses
@@ -77,7 +78,7 @@ async def mesh_under_load(load: Load, *, setup: Setup) -> AsyncIterator[MeshUnde
         )
         services.start(scoring=1)
         stores = await stack.enter_async_context(open_stores(Home(path=home, broker_url=broker.url(), store_url=store_url)))
-        await Register(stores.ingest).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
+        await Register(stores[INGEST]).upsert(reefs=load.reef_entries(), buoys=load.buoy_entries())
         yield MeshUnderLoad(broker=broker, services=services, stores=stores)
         codes = services.drain()
         if any(codes.values()):

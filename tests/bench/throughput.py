@@ -13,6 +13,7 @@ from figures import percentile
 from load import Load, live_since
 from order import TELEMETRY_ENTRY, Order, Report
 from processes import cpu_between, cpu_seconds
+from reefmesh.contracts import services
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_standalone.following import Follower
@@ -166,7 +167,7 @@ async def steady(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustai
 
 async def _follow_steadily(load: Load, running: mesh.MeshUnderLoad) -> _Decisions:
     """Send a load, with so many messages under way at most, and wait until every service is done with it."""
-    decisions = _Decisions(running.stores.alerts)
+    decisions = _Decisions(running.stores[services.ALERTS])
     await decisions.look()
 
     async def allowed() -> int:

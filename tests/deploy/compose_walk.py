@@ -31,6 +31,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ from reefmesh.broker.port import Lane
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.services import INGEST, SCORING, SERVICES, ServiceEntry
 from reefmesh.store.mesh_rows import cursor_from_json
 from reefmesh.store.port import Store
 from reefmesh_ingest.accounting import accounting
@@ -49,9 +51,8 @@ from reefmesh_standalone.mesh import Stores, open_stores
 
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "reefmesh-walk"
-MESH: Final = ("activemq", "postgresql", "ingest", "scoring", "alerts", "mail")
+MESH: Final = ("activemq", "postgresql", *map(str, SERVICES), "mail")
 OBSERVABILITY: Final = ("prometheus", "alertmanager")  # Grafana shows, it measures nothing
-SUBSCRIPTIONS: Final = {"ingest": channels.INGEST, "scoring": channels.SCORING, "alerts": channels.ALERTING}
 TAP: Final = Subscription("walk", channels.SCORES)
 UP_SECONDS: Final = 240.0
 WORK_SECONDS: Final = 180.0
@@ -203,45 +204,52 @@ def browse(project: Project, subscription: Subscription) -> Browser:
     return browser
 
 
-async def left_behind(project: Project, store: Store, service: str) -> tuple[Browser, int]:
-    """Wait until messages wait for a service that does not run; return them, and how many of them have had their effect."""
-    subscription = SUBSCRIPTIONS[service]
-    await asyncio.to_thread(until, lambda: browse(project, subscription).seen > 0, f"messages wait for {service}")
-    left = await asyncio.to_thread(browse, project, subscription)
-    effects = [await has_had_effect(store, subscription, headers) for headers in left.flagged]
-    said = f"{len(left.flagged)} flagged as redelivered, {sum(effects)} of these had their effect"
-    say(f"  behind {service}: {left.seen} messages wait, {said}")
-    return left, sum(effects)
+async def left_behind(project: Project, store: Store, service: ServiceEntry) -> int:
+    """Wait until messages wait on each subscription of a service that does not run; return how many of them have had their
+    effect."""
+    had_effect = 0
+    for subscription in service.subscriptions:
+        await asyncio.to_thread(until, partial(_messages_wait, project, subscription), f"messages wait for {subscription}")
+        left = await asyncio.to_thread(browse, project, subscription)
+        effects = sum([await has_had_effect(store, subscription, headers) for headers in left.flagged])
+        flagged = f"{len(left.flagged)} flagged as redelivered, {effects} of these had their effect"
+        say(f"  behind {subscription}: {left.seen} messages wait, {flagged}")
+        had_effect += effects
+    return had_effect
+
+
+def _messages_wait(project: Project, subscription: Subscription) -> bool:
+    return browse(project, subscription).seen > 0
 
 
 async def has_had_effect(store: Store, subscription: Subscription, headers: Mapping[str, str]) -> bool:
-    """Whether a message that waits was applied: the cursor tells of one with a number, the inbox of others."""
+    """Whether a message that waits was applied: the cursor shows it for a message with a number, the inbox for others."""
     reef_id, inbox = headers["reef-id"], str(subscription)
     if subscription.is_numbered:
         return (await store.load(reef_id)).cursor.is_applied(inbox, int(headers["seq"]))
     return await store.is_applied(reef_id, inbox, headers["event-id"])
 
 
-async def stop_under_load(project: Project, store: Store, service: str) -> None:
-    """Stop all of a service while telemetry flows, look at what it left behind, start it again."""
-    containers = project.containers(service)
+async def stop_under_load(project: Project, store: Store, service: ServiceEntry) -> None:
+    """Stop all containers of a service while telemetry flows, look at what it left behind, start them again."""
+    containers = project.containers(service.name)
     stopping = (asyncio.to_thread(stop, each, f"{service} {number}") for number, each in enumerate(containers, start=1))
     await asyncio.gather(*stopping)
-    _, again = await left_behind(project, store, service)
+    again = await left_behind(project, store, service)
     for container in containers:
         await asyncio.to_thread(start, container)
     if again:
         raise LawBroken(f"{service} was stopped and left {again} messages to redelivery whose effect was there")
 
 
-async def kill_under_load(project: Project, store: Store, service: str, *, kills: int) -> bool:
-    """The control: whether after kill -9 there are such redeliveries; else ``stop_under_load`` could not have seen any."""
-    containers = project.containers(service)
+async def kill_under_load(project: Project, store: Store, service: ServiceEntry, *, kills: int) -> bool:
+    """The control: whether there are such redeliveries after kill -9. If not, ``stop_under_load`` could not have seen any."""
+    containers = project.containers(service.name)
     for number in range(1, kills + 1):
         say(f"  kill -9 of {service}, {number}")
         for container in containers:
             await asyncio.to_thread(docker, "kill", "--signal", "KILL", container)
-        _, again = await left_behind(project, store, service)
+        again = await left_behind(project, store, service)
         for container in containers:
             await asyncio.to_thread(start, container)
         if again:
@@ -257,7 +265,7 @@ async def walk(project: Project, *, observability: bool, kills: int) -> None:
             project.run("up", "--detach", "--no-build", "simulator")
             await until_async(lambda: _has_rows(stores), "scores in PostgreSQL")
             mails = await _first_mails(project)
-            say(f"  scores of {await _count(stores.scoring, 'scores')} reefs in PostgreSQL, {mails} mails in the catcher")
+            say(f"  scores of {await _count(stores[SCORING], 'scores')} reefs in PostgreSQL, {mails} mails in the catcher")
             if observability:
                 _see_targets(project)
 
@@ -266,11 +274,12 @@ async def walk(project: Project, *, observability: bool, kills: int) -> None:
                 await asyncio.to_thread(stop, container, f"scoring {number}")
                 await asyncio.to_thread(start, container)
             say("SIGTERM to every container of a service under load")
-            for service, store in (("scoring", stores.scoring), ("ingest", stores.ingest), ("alerts", stores.alerts)):
-                await stop_under_load(project, store, service)
+            for service, store in stores.items():
+                if service.subscriptions:
+                    await stop_under_load(project, store, service)
             if tap.repeats:
                 raise LawBroken(f"{tap.repeats} scores were published twice without a crash")
-            seen = await kill_under_load(project, stores.scoring, "scoring", kills=kills)
+            seen = await kill_under_load(project, stores[SCORING], SCORING, kills=kills)
 
             say("end of the fleet")
             (simulator,) = project.containers("simulator")
@@ -291,21 +300,21 @@ async def _account(stores: Stores, tap: Tap, confirmed: int) -> None:
 
         async def moved(before: int = before) -> bool:
             nonlocal received
-            received = (await accounting(stores.ingest)).messages.received
+            received = (await accounting(stores[INGEST])).messages.received
             return received > before
 
         await until_async(moved, f"more than {before} of {confirmed} confirmed messages received by ingest")
 
     async def outboxes_empty() -> bool:
-        return not any([await _count(each, "mesh_outbox") for each in (stores.ingest, stores.scoring, stores.alerts)])
+        return not any([await _count(store, "mesh_outbox") for store in stores.values()])
 
     async def scores_heard() -> bool:
-        said, heard = await _published(stores.scoring, channels.SCORES.name), tap.last
+        said, heard = await _published(stores[SCORING], channels.SCORES.name), tap.last
         return said == heard
 
     await until_async(outboxes_empty, "nothing left to publish")
     await until_async(scores_heard, "the tap has heard the last score of each reef")
-    books = await accounting(stores.ingest)
+    books = await accounting(stores[INGEST])
     tally = books.messages
     say(
         f"  telemetry confirmed {confirmed} = accepted {tally.accepted} + duplicates {tally.duplicates}"
@@ -348,7 +357,7 @@ async def _published(store: Store, channel: str) -> dict[str, int]:
 
 
 async def _has_rows(stores: Stores) -> bool:
-    return await _count(stores.scoring, "scores") > 0
+    return await _count(stores[SCORING], "scores") > 0
 
 
 async def _mails(project: Project) -> int:
@@ -435,19 +444,19 @@ def main() -> int:
     failures: Sequence[BaseException] = ()
     with ExitStack() as stack:
         project = stack.enter_context(new_project(compose, speed=options.speed))
-        services = [*MESH, *(OBSERVABILITY if options.also else ())]
+        wanted = [*MESH, *(OBSERVABILITY if options.also else ())]
         say(f"{' '.join(compose)} {project.run('version', '--short').strip()}")
         if not options.no_build:
-            project.run("build", "ingest", "scoring", "alerts", "simulator")
+            project.run("build", *map(str, SERVICES), "simulator")
         if not options.keep:
             stack.callback(project.run, "down", "--volumes", "--remove-orphans", check=False)
         try:
             begun = time.monotonic()
-            project.run("up", "--detach", "--no-build", *services)
-            containers = {service: project.containers(service) for service in services}
+            project.run("up", "--detach", "--no-build", *wanted)
+            containers = {service: project.containers(service) for service in wanted}
             until(lambda: all(is_healthy(each) for some in containers.values() for each in some), "all healthy", UP_SECONDS)
             say(f"up: everything healthy after {time.monotonic() - begun:.1f} s")
-            for service in SUBSCRIPTIONS:
+            for service in map(str, SERVICES):
                 took = ", ".join(f"{start_seconds(each):.1f} s" for each in containers[service])
                 image = docker("inspect", "--format", "{{.Image}}", containers[service][0])
                 size = int(docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from reefmesh.contracts.services import SERVICES
 from reefmesh.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "deploy" / "docker"
 COMPOSE = ROOT / "docker-compose.yml"
-SERVICES = {"ingest": ["ingest"], "scoring": ["scoring"], "alerts": ["alerts"]}
-IMAGES = SERVICES | {"reefmesh": ["standalone", "ingest", "scoring", "alerts"]}
+NAMES = [each.name for each in SERVICES]
+IMAGES = {name: [name] for name in NAMES} | {"reefmesh": ["standalone", *NAMES]}
 DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
 BUILDKIT_ALONE = re.compile(
     r"^\s*#\s*syntax\s*=|^(RUN|COPY|ADD)\b.*\s--(mount|network|security|link|chmod|parents|exclude)\b|<<-?['\"]?[A-Z]",
@@ -159,7 +160,7 @@ def test_compose_service_is_hardened_and_bounded(name: str, service: dict[str, A
     assert re.search(r":local$" if ours else r":v?\d+\.\d+(\.\d+)?$", service["image"])
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", NAMES)
 def test_compose_service_has_longer_to_stop_than_it_takes_to_drain(name: str) -> None:
     """Who is killed while it drains leaves messages to redelivery."""
     service = dict(services())[name]
@@ -167,7 +168,7 @@ def test_compose_service_has_longer_to_stop_than_it_takes_to_drain(name: str) ->
     assert not {variable for variable in service["environment"] if variable.endswith("DRAIN_TIMEOUT_SECONDS")}
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "simulator"])
+@pytest.mark.parametrize("name", [*NAMES, "simulator"])
 def test_compose_service_waits_for_what_it_needs_to_be_healthy(name: str) -> None:
     """A dependency that merely runs cannot be used yet, and one without a health check never becomes healthy."""
     everything = dict(services())

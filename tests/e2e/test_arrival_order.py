@@ -51,7 +51,8 @@ class Stage:
     async def open(self) -> None:
         await self.store.open()
         parts = Parts(store=self.store, broker=None, clock=self.clock, metrics=Metrics("test"))  # type: ignore[arg-type]  # handlers publish by their outputs
-        self.handler: Handler[Any] = self.blueprint.handler(parts)
+        (make_handler,) = self.blueprint.handlers.values()
+        self.handler: Handler[Any] = make_handler(parts)
         self.state = await self.handler.load(REEF, None)
 
     async def take(self, message: Envelope, channel: str) -> list[Envelope]:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Final
 
 from reefmesh.clock import SystemClock
+from reefmesh.contracts import services
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_components.reefmesh_command import ReefmeshCommand
 from reefmesh_ingest.accounting import accounting
@@ -142,13 +143,13 @@ async def test_hostile_payloads_amid_good_ones_every_one_accounted_for_and_the_r
     async with mesh_session(Home(path=tmp_path / "home"), clock=SystemClock()) as session:
         reef = ReefEntry(id="amed", name="Amed", latitude_degrees=-8, longitude_degrees=115, mmm_celsius=29)
         buoys = [BuoyEntry(id=buoy_id, reef="amed") for buoy_id in FORMATS.values()]
-        await Register(session.stores.ingest).upsert(reefs=[reef], buoys=buoys)
+        await Register(session.stores[services.INGEST]).upsert(reefs=[reef], buoys=buoys)
         follower = Follower(session.stores, [(each.event_id, each.reef_id) for each in messages])
         never = asyncio.Event()
         assert len(messages) == await send_all(session.broker, messages, report=lambda _: None, stop=never)
         assert await follower.until_done(lambda _: None, stop=never, ended=session.ended)
-        books = await accounting(session.stores.ingest)
-        (score,) = await latest_scores(session.stores.scoring)
+        books = await accounting(session.stores[services.INGEST])
+        (score,) = await latest_scores(session.stores[services.SCORING])
         statistics = await session.broker.statistics()
         assert [] == [name for name in statistics.subscriptions if await session.broker.parking(name).list()]
 

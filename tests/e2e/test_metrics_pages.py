@@ -20,6 +20,7 @@ from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.contracts.readings import ChannelReading, Reading, Readings
 from reefmesh.contracts.register import ReefFacts
 from reefmesh.contracts.schema import READINGS_1
+from reefmesh.contracts.services import SERVICES
 from reefmesh.observability import table
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.mesh_processes import MeshProcesses
@@ -70,7 +71,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcesses]:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("service", ["ingest", "scoring", "alerts"])
+@pytest.mark.parametrize("service", [each.name for each in SERVICES])
 def test_page_of_a_real_service_passes_promtool(mesh: MeshProcesses, promtool: Checker, service: str) -> None:
     """It finds nothing to say about a name, a type, a unit or a help text."""
     (process,) = mesh.of(service)
@@ -96,7 +97,7 @@ def test_gauges_of_a_scored_reef_are_on_the_page(mesh: MeshProcesses) -> None:
     assert 0 < scoring.metric(table.REEF_SCORE_AS_OF_SECONDS.name, reef="atoll") <= datetime.now(UTC).timestamp()
 
 
-@pytest.mark.parametrize("service", ["ingest", "scoring", "alerts"])
+@pytest.mark.parametrize("service", [each.name for each in SERVICES])
 def test_connections_to_the_broker_are_counted(mesh: MeshProcesses, service: str) -> None:
     """One to hear and one to publish."""
     (process,) = mesh.of(service)
@@ -104,7 +105,7 @@ def test_connections_to_the_broker_are_counted(mesh: MeshProcesses, service: str
     assert 0 == process.metric("reefmesh_broker_events_total", event="lost")
 
 
-@pytest.mark.parametrize("service", ["ingest", "scoring", "alerts"])
+@pytest.mark.parametrize("service", [each.name for each in SERVICES])
 @pytest.mark.parametrize("kind", ["live", "ready"])
 def test_health_check_of_a_container_asks_the_service_beside_it(mesh: MeshProcesses, service: str, kind: str) -> None:
     (process,) = mesh.of(service)

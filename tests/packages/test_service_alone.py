@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from reefmesh.contracts.services import SERVICES
+
 ROOT = Path(__file__).parents[2]
-SERVICES = ("ingest", "scoring", "alerts")
+NAMES = [each.name for each in SERVICES]
 UV = Path(sys.executable).with_name("uv")
 DEADLINE_SECONDS = 60.0
 NETWORK_DOWN = re.compile(r"error sending request|dns error|Failed to fetch|timed out|connectivity is disabled", re.IGNORECASE)
@@ -43,7 +45,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (wheel,) = target.glob("*.whl")
         return wheel
 
-    members = ["shared", *(f"services/{name}" for name in (*SERVICES, "standalone"))]
+    members = ["shared", *(f"services/{name}" for name in (*NAMES, "standalone"))]
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(members, pool.map(build, members), strict=True))
 
@@ -117,12 +119,12 @@ def page(address: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", NAMES)
 def test_service_with_nothing_but_shared_starts_answers_and_drains(
     service: str, wheels: dict[str, Path], tmp_path: Path
 ) -> None:
     python = empty_environment(tmp_path / "venv", wheels["shared"], wheels[f"services/{service}"])
-    others = {f"reefmesh-{other}" for other in SERVICES if other != service} | {"reefmesh"}
+    others = {f"reefmesh-{other}" for other in NAMES if other != service} | {"reefmesh"}
     assert distributions(python).isdisjoint(others)
     helped = run(python, "-I", "-m", f"reefmesh_{service}", "--help", cwd=tmp_path)
     assert (helped.returncode, "REEFMESH_BROKER_URL" in helped.stdout) == (0, True), helped.stderr
@@ -134,7 +136,7 @@ def test_service_with_nothing_but_shared_starts_answers_and_drains(
     assert process.returncode == 0, "".join(log) + rest
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", NAMES)
 def test_service_without_settings_says_in_one_line_what_to_set(service: str, tmp_path: Path) -> None:
     started = subprocess.run(
         [sys.executable, "-m", f"reefmesh_{service}"], cwd=tmp_path, env={}, text=True, capture_output=True, check=False

@@ -16,7 +16,8 @@ reefmesh.data = $data
 reefmesh.store.limit = ${BROKER_STORE_LIMIT:-4 gb}
 reefmesh.temp.limit = 256 mb
 EOF
-for user in operator ingest scoring alerts buoy; do
+# Every user that broker.xml names.
+for user in $(grep -o 'reefmesh\.password\.[a-z]*' "$here/broker.xml" | sort -u | sed 's/.*\.//'); do
     variable=BROKER_PASSWORD_${user^^}
     password=${!variable:-}
     case $password in

@@ -8,13 +8,13 @@ from reefmesh.observability import table
 
 
 def services() -> Dashboard:
-    """Rate, errors, duration of the three services, and the objectives."""
+    """Rate, errors and duration of every service, and the objectives."""
     scored = table.READINGS_SCORED
     latency = table.ALERT_LATENCY_SECONDS
     scored_within, delivered_within = f"{table.SCORED_WITHIN_SECONDS:g} s", f"{table.DELIVERED_WITHIN_SECONDS:g} s"
     delivered = increase(latency, latency.name + "_bucket", f'le="{table.DELIVERED_WITHIN_SECONDS:.1f}"')
     given_up = increase(table.DELIVERIES, where='outcome=~"failed|expired"')
-    board = new_board("reefmesh-services", "reefmesh: services", "Rate, errors and duration of ingest, scoring and alerts.")
+    board = new_board("reefmesh-services", "reefmesh: services", "Rate, errors and duration of every service.")
     board = board.with_variable(variable("service", table.MESSAGES_RECEIVED.name))
     add_row(
         board,

@@ -12,6 +12,7 @@ import pytest
 from reefmesh.broker.connect import open_broker, open_probe
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import INGEST
+from reefmesh.contracts.services import SERVICES
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Write
 from reefmesh_components.activemq import local_activemq
@@ -20,7 +21,7 @@ from reefmesh_components.requirement import ComponentMissing, give_up
 from reefmesh_ingest.bootstrap import MIGRATIONS
 from reefmesh_standalone.doctor.channel import OWN, message, take_until
 from reefmesh_standalone.doctor.finding import Finding
-from reefmesh_standalone.doctor.rights import NEEDS, examine_own_rights, examine_rights
+from reefmesh_standalone.doctor.rights import examine_own_rights, examine_rights
 
 POLICY = ' messageGroupMapFactoryType="simple"'
 
@@ -103,14 +104,14 @@ def test_default_group_map_is_found_out_and_its_cure_named(broker: ActivemqProce
 
 
 async def test_each_service_is_let_do_what_it_needs_and_another_is_not(broker: ActivemqProcess) -> None:
-    for user in NEEDS:
-        probe = open_probe(broker.url(user))
+    for user in SERVICES:
+        probe = open_probe(broker.url(user.name))
         assert probe is not None
         await probe.connect()
         assert [finding.verdict for finding in await examine_own_rights(probe)] == ["ok"]
-        found = {finding.check: finding for finding in await examine_rights(probe, list(NEEDS))}
+        found = {finding.check: finding for finding in await examine_rights(probe, SERVICES)}
         await probe.close()
-        assert verdict_of(found) == {f"rights: {service}": "ok" if service == user else "fail" for service in NEEDS}
+        assert verdict_of(found) == {f"rights: {service}": "ok" if service == user else "fail" for service in SERVICES}
         assert all("not authorized" in finding.said for finding in found.values() if finding.verdict == "fail")
 
 

@@ -1,6 +1,6 @@
-"""What every reefmesh service shares: contracts, the broker port, the store port, and how a service lives.
+"""The code that all services of reefmesh share: contracts, the broker port, the store port, and a service's life.
 
-No domain rules live here; see ``reefmesh_ingest``, ``reefmesh_scoring`` and ``reefmesh_alerts`` for those.
+It holds no domain rules; they are in the packages of the services (``reefmesh.contracts.services`` lists them).
 """
 
 __version__ = "0.1.0"

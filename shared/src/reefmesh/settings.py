@@ -1,4 +1,4 @@
-"""What an operator sets: environment variables over one TOML file over defaults; every mistake becomes one line."""
+"""Settings: environment variables win over one TOML file, the file wins over defaults; every mistake becomes one line."""
 
 import difflib
 import os
@@ -12,6 +12,8 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from reefmesh.broker.connect import ENGINES
+from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
 from reefmesh.observability.progress import STALL_AFTER_SECONDS
@@ -19,17 +21,18 @@ from reefmesh.observability.tracing import TracingKind
 
 PREFIX: Final = "REEFMESH_"
 CONFIG_VARIABLE: Final = "REEFMESH_CONFIG"
-SECTIONS: Final = ("ingest", "scoring", "alerts", "standalone")
+COMMAND_SECTION: Final = "standalone"
+"""The section of the ``reefmesh`` command, beside one for each service."""
 FILE_BYTES_LIMIT: Final = 1024 * 1024
 
 PoisonPolicy = Literal["continue", "park"]
 
 
 class Settings(BaseSettings):
-    """Reads nothing by itself: ``load`` does, once, in ``bootstrap.py``; tests construct it with keywords.
+    """``load`` reads file and environment, once; the constructor reads nothing (tests pass keywords).
 
-    A subclass names its ``SECTION``: that table of the file, and ``REEFMESH_<SECTION>_<NAME>``, are for it alone and win
-    over the top of the file and over ``REEFMESH_<NAME>``. A field's description says what is allowed; errors quote it.
+    A subclass names its ``SECTION``: that table of the file and ``REEFMESH_<SECTION>_<NAME>`` are for it alone, and win
+    over the top of the file and over ``REEFMESH_<NAME>``. A field's description states the allowed values; errors quote it.
     """
 
     model_config = SettingsConfigDict(
@@ -37,9 +40,9 @@ class Settings(BaseSettings):
     )
     SECTION: ClassVar[str] = ""
     ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home"})
-    """What may stand at the top of the file for others: the file is one for all that run on a machine."""
+    """Settings of other programs that may stand at the top of the file: all programs of a machine share one file."""
     OPTIONS: ClassVar[Mapping[str, str]] = {}
-    """How the command line calls a setting, where that is not ``--`` and its name."""
+    """Setting -> its option on the command line, where that is not ``--`` and its name."""
 
     @classmethod
     def settings_customise_sources(
@@ -59,8 +62,11 @@ class Settings(BaseSettings):
         environment: Mapping[str, str] | None = None,
         config: Path | None = None,
         overrides: Mapping[str, Any] | None = None,
+        services: Sequence[ServiceEntry] = SERVICES,
     ) -> Self:
         """Read the file (``config``, else ``REEFMESH_CONFIG``), the environment and ``overrides`` (they win).
+
+        Every one of ``services`` may have its section in the file.
 
         Raises:
             ConfigurationError: one line that names the setting, its value (unless secret) and what is allowed.
@@ -69,7 +75,7 @@ class Settings(BaseSettings):
         named = environment.get(CONFIG_VARIABLE)
         path = config or (Path(named) if named else None)
         layers = [
-            *([_from_file(cls, path)] if path else []),
+            *([_from_file(cls, path, sections=(*(each.name for each in services), COMMAND_SECTION))] if path else []),
             _from_environment(cls, environment, PREFIX),
             *([_from_environment(cls, environment, _section_prefix(cls))] if cls.SECTION else []),
             {
@@ -84,13 +90,13 @@ class Settings(BaseSettings):
         try:
             return cls(**{name: value for name, (_, value) in origins.items()})
         except ValidationError as error:
-            mistakes = [_said(cls, each, origins) for each in error.errors(include_url=False)]
+            mistakes = [_mistake(cls, each, origins) for each in error.errors(include_url=False)]
             raise ConfigurationError("; ".join(mistakes)) from None  # the cause would print secrets
 
     @classmethod
     def unknown_variables(cls, environment: Mapping[str, str] | None = None) -> Sequence[str]:
-        """Return a line for each ``REEFMESH_`` variable that looks like a misspelt setting of this service: for a warning, as
-        it may be another service's."""
+        """Return a line for each ``REEFMESH_`` variable that looks like a misspelt setting of this service. It may also be a
+        setting of another service, so the line is only good for a warning."""
         environment = os.environ if environment is None else environment
         known = [f"{prefix}{name.upper()}" for prefix in {PREFIX, _section_prefix(cls)} for name in cls.model_fields]
         strange = sorted(
@@ -106,11 +112,11 @@ class Settings(BaseSettings):
 
 
 class ServiceSettings(Settings):
-    """What every service has."""
+    """The settings that every service has."""
 
     broker_url: str = Field(
         pattern=r"^[a-z][a-z+]*://",
-        description="a broker's address: embedded:///path, stomp+ssl://host-1:61614,host-2:61614 or amqps://host:5671",
+        description=f"a broker's address: {' or '.join(engine.example for engine in ENGINES)}",
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
@@ -136,7 +142,7 @@ class ServiceSettings(Settings):
         default="off", description="off or otlp (spans to an OpenTelemetry collector, where the OTEL_ variables say)"
     )
     poison_policy: PoisonPolicy = Field(
-        default="continue", description="continue (set aside the message alone) or park (and every later one of its reef)"
+        default="continue", description="continue (park the message alone) or park (and every later one of its reef)"
     )
     crash_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=5, description="a whole number from 1 to 1000: tries of a message that kills its process"
@@ -152,7 +158,8 @@ class ServiceSettings(Settings):
         default=0.5, description="a share above 0 and at most 1 of the latest messages"
     )
     poison_linger_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=60.0, description="seconds from 0 to 3600: how long a service that stopped for too much poison shows its pages"
+        default=60.0,
+        description="seconds from 0 to 3600: how long a service that stopped because of too much poison still shows its pages",
     )
 
     def broker_address(self) -> str:
@@ -165,11 +172,11 @@ class ServiceSettings(Settings):
 
 
 Origins = dict[str, tuple[str, Any]]
-"""Setting -> (how an operator would name its place, value)."""
+"""Setting -> (its place in an operator's words, value)."""
 
 
 def with_credentials(url: str, username: str | None, password: SecretStr | None) -> str:
-    """Return the address with what it leaves out filled in; what it names wins."""
+    """Return the address with user name and password added where it has none."""
     parts = urlsplit(url)
     named, _, hosts = parts.netloc.rpartition("@")
     user, colon, secret = named.partition(":")
@@ -195,7 +202,7 @@ def _from_environment(cls: type[Settings], environment: Mapping[str, str], prefi
     return {name: (f"{prefix}{name.upper()}", value) for name, value in values.items()}
 
 
-def _from_file(cls: type[Settings], path: Path) -> Origins:
+def _from_file(cls: type[Settings], path: Path, *, sections: Sequence[str]) -> Origins:
     try:
         with path.open("rb") as file:
             text = file.read(FILE_BYTES_LIMIT + 1)
@@ -206,8 +213,8 @@ def _from_file(cls: type[Settings], path: Path) -> Origins:
         raise ConfigurationError(f"cannot read the settings file {path}: {(error.strerror or str(error)).lower()}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the settings file {path} is not valid TOML: {' '.join(str(error).split())}") from None
-    strange = (set(SECTIONS) | cls.ELSEWHERE) - set(cls.model_fields)
-    top = {key: value for key, value in content.items() if key not in strange}
+    of_others = {*sections, cls.SECTION, *cls.ELSEWHERE} - set(cls.model_fields)
+    top = {key: value for key, value in content.items() if key not in of_others}
     own = content.get(cls.SECTION, {}) if cls.SECTION else {}
     if not isinstance(own, dict):
         raise ConfigurationError(f"{cls.SECTION} in {path} must be a table: [{cls.SECTION}]")
@@ -215,14 +222,14 @@ def _from_file(cls: type[Settings], path: Path) -> Origins:
     for place, values in ((f"in {path}", top), (f"under [{cls.SECTION}] in {path}", own)):
         for key, value in values.items():
             if key not in cls.model_fields:
-                near = difflib.get_close_matches(key, [*cls.model_fields, *SECTIONS, *cls.ELSEWHERE], n=1)
+                near = difflib.get_close_matches(key, [*cls.model_fields, *sections, *cls.ELSEWHERE], n=1)
                 hint = f"; is {near[0]} meant?" if near else f"; known are {', '.join(sorted(cls.model_fields))}"
                 raise ConfigurationError(f"unknown setting {key} {place}{hint}")
             origins[key] = (f"{key} {place}", value)
     return origins
 
 
-def _said(cls: type[Settings], error: ErrorDetails, origins: Origins) -> str:
+def _mistake(cls: type[Settings], error: ErrorDetails, origins: Origins) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     allowed = _allowed(cls, name)
     if error["type"] == "missing" and len(error["loc"]) == 1:

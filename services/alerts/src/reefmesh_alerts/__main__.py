@@ -6,14 +6,13 @@ from reefmesh.observability.health_check import check_health, is_asked_for
 
 
 def main() -> int:
-    """Run the service, or ask the one that runs how it is; return the exit code."""
+    """Run the service, or check the health of the one that runs; return the exit code."""
     if is_asked_for(sys.argv[1:]):
         return check_health("alerts", sys.argv[1:])
     from reefmesh.service.command import run_service
-    from reefmesh_alerts.bootstrap import blueprint
-    from reefmesh_alerts.settings import AlertsSettings
+    from reefmesh_alerts.bootstrap import PROGRAM
 
-    return run_service(AlertsSettings, blueprint, description="Watch the scores, keep episodes, tell people.")
+    return run_service(PROGRAM)
 
 
 if __name__ == "__main__":

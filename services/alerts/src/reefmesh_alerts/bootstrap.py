@@ -1,13 +1,15 @@
-"""Assembles the service from its settings. No other module names an adapter."""
+"""Puts the alerts service together: the only module of it that names adapters."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from reefmesh.contracts import services
 from reefmesh.contracts.channels import ALERTING
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.backoff import Backoff
 from reefmesh.service.lifecycle import Background
+from reefmesh.service.program import Program
 from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
 from reefmesh_alerts.delivery.lane import DeliveryLimits
@@ -35,7 +37,7 @@ def blueprint(settings: AlertsSettings) -> Blueprint:
         parts.metrics.add_sampler(dispatcher.sample)
         return (recipients.run, make_ticker(settings, parts, handler(parts), recipients).run, dispatcher.run)
 
-    return Blueprint(name="alerts", subscription=ALERTING, migrations=MIGRATIONS, handler=handler, background=background)
+    return Blueprint(name="alerts", handlers={ALERTING: handler}, migrations=MIGRATIONS, background=background)
 
 
 def make_ticker(settings: AlertsSettings, parts: Parts, handler: AlertsHandler, recipients: Recipients) -> Ticker:
@@ -52,7 +54,7 @@ def make_ticker(settings: AlertsSettings, parts: Parts, handler: AlertsHandler, 
 
 
 def lone_ticker(settings: AlertsSettings, parts: Parts) -> Ticker:
-    """Return a second ticker, for a caller that must check the deadlines now (``look_once``).
+    """Return a ticker beside the service's own, for a caller that must know when deadlines were checked (``look_once``).
 
     Raises:
         ConfigurationError: the subscriptions file cannot be read or is wrong.
@@ -77,3 +79,6 @@ def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipien
         limits=limits,
         poll_seconds=settings.delivery_poll_seconds,
     )
+
+
+PROGRAM: Final = Program(entry=services.ALERTS, settings=AlertsSettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -1,4 +1,4 @@
-"""What an operator sets for the alerts service."""
+"""The settings of the alerts service."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -10,7 +10,7 @@ from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 
 
 class AlertsSettings(ServiceSettings):
-    """As every service; the section ``[alerts]`` of the file and ``REEFMESH_ALERTS_...`` are for it alone."""
+    """The section ``[alerts]`` of the file and ``REEFMESH_ALERTS_...`` are for this service alone."""
 
     SECTION: ClassVar[str] = "alerts"
 
@@ -21,13 +21,13 @@ class AlertsSettings(ServiceSettings):
         default=DEFAULT_OPENS_AT, description="the heat level, 1 (Bleaching Watch) to 7, from which on an episode is open"
     )
     tick_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=1.0, description="seconds between looks at the deadlines, above 0 and at most 3600"
+        default=1.0, description="seconds between checks of the deadlines, above 0 and at most 3600"
     )
     tick_grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = Field(
-        default=30.0, description="seconds after a start before deadlines are looked at, from 0 to 86400"
+        default=30.0, description="seconds after a start before the first check of the deadlines, from 0 to 86400"
     )
     delivery_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
-        default=0.5, description="seconds between looks for deliveries that are due, above 0 and at most 3600"
+        default=0.5, description="seconds between checks for deliveries that are due, above 0 and at most 3600"
     )
     delivery_attempts_limit: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=60, description="attempts at a delivery before it is given up, from 1 to 1000"
@@ -39,5 +39,5 @@ class AlertsSettings(ServiceSettings):
         default=3600.0, description="seconds between attempts at most, above 0 and at most 86400"
     )
     delivery_expires_hours: Annotated[float, Field(gt=0, le=8760)] = Field(
-        default=72.0, description="hours after which an alert that could not be delivered is not told any more"
+        default=72.0, description="hours after which an alert that could not be delivered is given up"
     )

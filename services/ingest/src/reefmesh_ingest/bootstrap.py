@@ -1,12 +1,13 @@
-"""The only place of ingest that names adapters: what its blueprint is made of."""
+"""Puts the ingest service together: the only module of it that names adapters."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from reefmesh.broker.devices import DeviceBroker
-from reefmesh.contracts import channels
+from reefmesh.contracts import channels, services
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.lifecycle import Background
+from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Store
 from reefmesh_ingest.bridge import Bridge
@@ -18,12 +19,11 @@ MIGRATIONS: Final = (read_migrations("ingest", "reefmesh_ingest"),)
 
 
 def blueprint(settings: IngestSettings) -> Blueprint:
-    """Return how to put the service together."""
-
+    """Return what is particular to the ingest service."""
     shared: tuple[Store, Register] | None = None
 
     def register_of(store: Store) -> Register:
-        """The handler and the bridge share what is known of the register: it is large."""
+        """Return the register that handler and bridge share: what it keeps in memory is large."""
         nonlocal shared
         if shared is None or shared[0] is not store:
             shared = (store, Register(store))
@@ -43,4 +43,7 @@ def blueprint(settings: IngestSettings) -> Blueprint:
             parts.health.add("mqtt bridge", bridge.check)
         return (bridge.run,)
 
-    return Blueprint(name="ingest", subscription=channels.INGEST, migrations=MIGRATIONS, handler=handler, background=background)
+    return Blueprint(name="ingest", handlers={channels.INGEST: handler}, migrations=MIGRATIONS, background=background)
+
+
+PROGRAM: Final = Program(entry=services.INGEST, settings=IngestSettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -1,4 +1,4 @@
-"""What an operator sets for the ingest service."""
+"""The settings of the ingest service."""
 
 from typing import Annotated, ClassVar
 
@@ -8,14 +8,14 @@ from reefmesh.settings import ServiceSettings
 
 
 class IngestSettings(ServiceSettings):
-    """As every service; the section ``[ingest]`` of the file and ``REEFMESH_INGEST_...`` are for it alone."""
+    """The section ``[ingest]`` of the file and ``REEFMESH_INGEST_...`` are for this service alone."""
 
     SECTION: ClassVar[str] = "ingest"
 
     lanes: Annotated[int, Field(ge=1, le=1024)] = Field(
-        default=64, description="a whole number from 1 to 1024: of the broker's subscriptions each takes one"
+        default=64, description="a whole number from 1 to 1024; each lane takes one of the broker's subscriptions"
     )
     mqtt_bridge: bool = Field(
         default=True,
-        description="true or false: whether this process may be the one that takes in what devices send over MQTT",
+        description="true or false: whether this process may run the bridge that takes in what devices send over MQTT",
     )

@@ -6,16 +6,13 @@ from reefmesh.observability.health_check import check_health, is_asked_for
 
 
 def main() -> int:
-    """Run the service, or ask the one that runs how it is; return the exit code."""
+    """Run the service, or check the health of the one that runs; return the exit code."""
     if is_asked_for(sys.argv[1:]):
         return check_health("scoring", sys.argv[1:])
     from reefmesh.service.command import run_service
-    from reefmesh_scoring.bootstrap import blueprint
-    from reefmesh_scoring.settings import ScoringSettings
+    from reefmesh_scoring.bootstrap import PROGRAM
 
-    return run_service(
-        ScoringSettings, blueprint, description="Score every reef: heat stress, carbonate chemistry, dive conditions."
-    )
+    return run_service(PROGRAM)
 
 
 if __name__ == "__main__":

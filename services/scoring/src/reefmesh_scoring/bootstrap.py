@@ -1,9 +1,10 @@
-"""Assembles the service from its settings. No other module names an adapter."""
+"""Puts the scoring service together: the only module of it that names adapters."""
 
 from typing import Final
 
-from reefmesh.contracts import channels
+from reefmesh.contracts import channels, services
 from reefmesh.service.assembly import Blueprint, Parts
+from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh_scoring.handler import ScoringHandler
 from reefmesh_scoring.reef_gauges import ReefGauges
@@ -14,11 +15,14 @@ MIGRATIONS: Final = (read_migrations("scoring", "reefmesh_scoring"),)
 
 
 def blueprint(_: ScoringSettings) -> Blueprint:
-    """Return the parts of a service that are scoring's own."""
-    return Blueprint(name="scoring", subscription=channels.SCORING, migrations=MIGRATIONS, handler=_handler)
+    """Return what is particular to the scoring service."""
+    return Blueprint(name="scoring", handlers={channels.SCORING: _handler}, migrations=MIGRATIONS)
 
 
 def _handler(parts: Parts) -> ScoringHandler:
     gauges = ReefGauges(parts.metrics)
     parts.metrics.add_sampler(gauges.sample)
     return ScoringHandler(parts.store, gauges=gauges, timeliness=Timeliness(parts.metrics, parts.clock))
+
+
+PROGRAM: Final = Program(entry=services.SCORING, settings=ScoringSettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -1,4 +1,4 @@
-"""What an operator sets for the scoring service."""
+"""The settings of the scoring service."""
 
 from typing import ClassVar
 
@@ -6,6 +6,6 @@ from reefmesh.settings import ServiceSettings
 
 
 class ScoringSettings(ServiceSettings):
-    """As every service; the section ``[scoring]`` of the file and ``REEFMESH_SCORING_...`` are for it alone."""
+    """The section ``[scoring]`` of the file and ``REEFMESH_SCORING_...`` are for this service alone."""
 
     SECTION: ClassVar[str] = "scoring"

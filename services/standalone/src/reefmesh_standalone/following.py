@@ -1,10 +1,11 @@
-"""Knowing when the mesh is done with what was sent, from the services' own tables: on every engine, in any process."""
+"""Tells when the mesh is done with what was sent. It reads the services' own tables, so it works on every engine and from any
+process."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from reefmesh.contracts import channels
+from reefmesh.contracts import channels, services
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_ingest.receipts import Receipt, receipts_of
@@ -26,10 +27,10 @@ class Follower:
         self.receipts: dict[str, Receipt] = {}
 
     async def look(self) -> bool:
-        """Look once; True when every message has its receipt and every reef has passed every service."""
+        """Look once; True when every message has its receipt and every reef is through scoring and alerts."""
         while self._open:
             chunk, rest = self._open[:CHUNK], self._open[CHUNK:]
-            found = await receipts_of(self._stores.ingest, chunk)
+            found = await receipts_of(self._stores[services.INGEST], chunk)
             self.receipts.update(found)
             missing = [event_id for event_id in chunk if event_id not in found]
             self._open = missing + rest
@@ -59,10 +60,10 @@ class Follower:
             await is_set_within(stop, look_every_seconds)
 
     async def _passed(self, reef_id: str) -> bool:
-        """Upstream first: what it says then is final, as all telemetry of the reef has its receipts."""
+        """Upstream first: all telemetry of the reef has its receipts, so what upstream published is final."""
         stages: Sequence[tuple[Store, channels.Channel, Store, channels.Subscription]] = (
-            (self._stores.ingest, channels.READINGS, self._stores.scoring, channels.SCORING),
-            (self._stores.scoring, channels.SCORES, self._stores.alerts, channels.ALERTING),
+            (self._stores[services.INGEST], channels.READINGS, self._stores[services.SCORING], channels.SCORING),
+            (self._stores[services.SCORING], channels.SCORES, self._stores[services.ALERTS], channels.ALERTING),
         )
         for upstream, channel, downstream, subscription in stages:
             published = (await upstream.load(reef_id)).cursor.published.get(channel.name, 0)

@@ -1,4 +1,4 @@
-"""The folder in which a standalone mesh lives: the broker's journal and one database a service."""
+"""The folder of a standalone mesh: the broker's journal and one database for each service."""
 
 import os
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from reefmesh_standalone.settings import StandaloneSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
-    """Addresses of everything that a mesh on this machine keeps; ``broker_url`` and ``store_url`` point elsewhere if set.
+    """The addresses of journal and databases of a mesh on this machine; ``broker_url`` and ``store_url``, if set, name a broker
+    and a database server elsewhere.
 
-    A ``temporary`` home is gone when its command ends.
+    A ``temporary`` home is deleted when its command ends.
     """
 
     path: Path
@@ -23,10 +24,10 @@ class Home:
 
     @classmethod
     def of(cls, settings: StandaloneSettings) -> "Home":
-        """Return the home that the settings name; creates nothing.
+        """Return the home that the settings name; create nothing.
 
         Raises:
-            ConfigurationError: no database can have such an address.
+            ConfigurationError: a database cannot have such an address.
         """
         path = settings.home.expanduser().absolute()
         if "?" in str(path):  # it would begin the parameters of the databases' addresses
@@ -54,17 +55,17 @@ class Home:
             raise ConfigurationError(f"cannot write in {self.path}; give another folder with --home or REEFMESH_HOME")
 
     def require(self) -> None:
-        """Raise ConfigurationError when nothing was ever kept here: no register was filled, and no mesh has run."""
+        """Raise ConfigurationError when this home is empty: no register was filled and no mesh has run here."""
         if not self.exists():
             raise ConfigurationError(
                 f"no mesh has run in {self.path} yet; start one with 'reefmesh up', or give another --home"
             )
 
     def exists(self) -> bool:
-        """Tell whether there may be a register; a database server is not asked."""
+        """Whether there may be a register here; a database server is not asked."""
         try:
             return self.store_url is not None or (self.path / "ingest.db").exists()
-        except OSError:  # a path that cannot even be looked at
+        except OSError:  # no permission to read the path
             return False
 
     def broker_address(self, *, publisher_only: bool = False) -> str:

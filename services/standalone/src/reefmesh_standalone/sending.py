@@ -1,4 +1,4 @@
-"""Publishing many messages with a bound on what is under way, and telling how far it got."""
+"""Publishes many messages, with a limit on those under way, and reports its progress."""
 
 import asyncio
 from collections.abc import Callable, Sequence

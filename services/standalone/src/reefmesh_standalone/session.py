@@ -1,7 +1,7 @@
-"""A mesh to send to: one that runs in this process for as long as it is needed, or one that is up already."""
+"""A mesh to publish to: one that runs in this process while a command needs it, or one that is up already."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,15 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.embedded.ownership import JournalOwned
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
+from reefmesh.contracts.services import SERVICES, ServiceEntry, subscriptions_of
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import SUBSCRIPTIONS, Mesh, Stores, open_mesh, open_stores
+from reefmesh_standalone.mesh import Mesh, Stores, open_mesh, open_stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """Where to publish and where to look. ``mesh`` is the one that runs in this process, if it does; ``ended`` is set when it
-    ended by itself."""
+class MeshSession:
+    """Where to publish and which databases to read. ``mesh``: the one that runs in this process, if one does; ``ended`` is set
+    when it ended by itself."""
 
     broker: Broker
     stores: Stores
@@ -28,34 +29,39 @@ class Session:
 
 @asynccontextmanager
 async def mesh_session(
-    home: Home, *, clock: Clock, run_services: bool = True, config: Path | None = None, **overrides: Any
-) -> AsyncIterator[Session]:
+    home: Home,
+    *,
+    clock: Clock,
+    run_services: bool = True,
+    config: Path | None = None,
+    overrides: Mapping[ServiceEntry, Mapping[str, Any]] | None = None,
+) -> AsyncIterator[MeshSession]:
     """Run the mesh here, or join the one that is up in this home; with ``run_services=False`` only join.
 
-    Leaving the session drains the mesh that runs here. A fault of that mesh sets ``ended`` and is raised on leaving.
+    At the end of the session the mesh that runs here drains. A fault of that mesh sets ``ended``, and is raised at the end.
     """
     if run_services:
         try:
-            async with open_mesh(home, clock=clock, config=config, **overrides) as mesh, _running(mesh) as session:
+            async with open_mesh(home, clock=clock, config=config, overrides=overrides) as mesh, _running(mesh) as session:
                 yield session
                 return
         except JournalOwned:
             pass  # a mesh is up in this home: send to it
     if not home.embedded:
-        home.require()  # what becomes of a message is read from the services' databases
+        home.require()  # the databases of the services show what became of a message
     broker = open_broker(home.broker_address(publisher_only=True), clock=clock)
     await broker.connect()
     try:
-        # Ours may be the first message ever: without the subscriptions nobody would ever get it.
-        await broker.declare(SUBSCRIPTIONS)
+        # Ours may be the first message ever: without subscriptions the broker would drop it.
+        await broker.declare(subscriptions_of(SERVICES))
         async with open_stores(home) as stores:
-            yield Session(broker=broker, stores=stores, mesh=None, ended=asyncio.Event())
+            yield MeshSession(broker=broker, stores=stores, mesh=None, ended=asyncio.Event())
     finally:
         await broker.close()
 
 
 @asynccontextmanager
-async def _running(mesh: Mesh) -> AsyncIterator[Session]:
+async def _running(mesh: Mesh) -> AsyncIterator[MeshSession]:
     stop, ended = asyncio.Event(), asyncio.Event()
 
     async def run() -> None:
@@ -66,7 +72,7 @@ async def _running(mesh: Mesh) -> AsyncIterator[Session]:
 
     task = asyncio.create_task(run(), name="mesh")
     try:
-        yield Session(broker=mesh.broker, stores=mesh.stores, mesh=mesh, ended=ended)
+        yield MeshSession(broker=mesh.broker, stores=mesh.stores, mesh=mesh, ended=ended)
     finally:
         stop.set()
         await task

@@ -1,4 +1,4 @@
-"""What an operator sets for the ``reefmesh`` command: where its home is, which broker and which databases."""
+"""The settings of the ``reefmesh`` command: its home, its broker and its databases."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,22 +6,23 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from reefmesh.settings import ServiceSettings, Settings, with_credentials
+from reefmesh.broker.connect import ENGINES
+from reefmesh.settings import COMMAND_SECTION, ServiceSettings, Settings, with_credentials
 
 DEFAULT_HOME: Final = Path("~/.local/share/reefmesh")
 
 
 def _named(folder: object) -> object:
-    """An empty name would be the folder that the command happens to run in."""
+    """Refuse an empty name: it would mean the folder in which the command happens to run."""
     if folder in ("", Path()):
         raise ValueError("that names no folder")
     return folder
 
 
 class StandaloneSettings(Settings):
-    """Everything else (lanes, drain time-out, mail server ...) is each service's own and read by it."""
+    """All other settings (lanes, drain time-out, mail server ...) are read by each service for itself."""
 
-    SECTION: ClassVar[str] = "standalone"
+    SECTION: ClassVar[str] = COMMAND_SECTION
     ELSEWHERE: ClassVar[frozenset[str]] = frozenset(ServiceSettings.model_fields)
     OPTIONS: ClassVar[Mapping[str, str]] = {"broker_url": "--broker", "store_url": "--store"}
 
@@ -31,7 +32,7 @@ class StandaloneSettings(Settings):
     broker_url: str | None = Field(
         default=None,
         pattern=r"^[a-z][a-z+]*://",
-        description="a broker's address (stomp://host:61613, stomp+ssl://host-1:61614,host-2:61614); unset: embedded",
+        description=f"a broker's address, as {' or '.join(engine.example for engine in ENGINES)}; unset: embedded in the home",
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")

@@ -1,5 +1,7 @@
-"""The one place that knows which engine a broker URL names."""
+"""The one place that knows which engine a broker URL names. A new engine is one entry in ``ENGINES``."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.broker.port import Broker
@@ -8,8 +10,39 @@ from reefmesh.clock import Clock
 from reefmesh.errors import ConfigurationError
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One kind of broker. The functions import their engine when they are called: a service loads only the one that it uses.
+
+    ``system``: its name in traces (``messaging.system``). ``example``: an address, for the help.
+    ``open_probe``: None where there are no rights and no clock to ask about.
+    ``reaches_devices``: its client is a ``DeviceBroker``.
+    """
+
+    schemes: tuple[str, ...]
+    system: str
+    example: str
+    open_broker: Callable[[str, Clock], Broker]
+    open_probe: Callable[[str], Probe] | None = None
+    reaches_devices: bool = False
+
+
+def engine_of(url: str) -> Engine:
+    """Return the engine that this URL names.
+
+    Raises:
+        ConfigurationError: there is no such engine.
+    """
+    scheme = url.partition(":")[0]
+    for engine in ENGINES:
+        if scheme in engine.schemes:
+            return engine
+    known = ", ".join(f"{each}://" for engine in ENGINES for each in engine.schemes)
+    raise ConfigurationError(f"broker URL {url.partition('@')[2] or url!r}: unknown engine {scheme!r}; there are {known}")
+
+
 def open_broker(url: str, *, clock: Clock) -> Broker:
-    """Return a client for this URL, not yet connected. An engine is imported only when its URL is given.
+    """Return a client for this URL, not yet connected.
 
     ``embedded://`` is in memory and this client's alone; ``embedded:///path/journal.db`` is durable (``?role=publisher``
     beside the process that consumes; further parameters in ``reefmesh.broker.embedded.address``).
@@ -18,25 +51,17 @@ def open_broker(url: str, *, clock: Clock) -> Broker:
     Raises:
         ConfigurationError: no such engine, it is not installed, or the URL is malformed.
     """
-    scheme = url.partition(":")[0]
-    opener = _OPENERS.get(scheme)
-    if opener is None:
-        known = ", ".join(f"{name}://" for name in _OPENERS)
-        raise ConfigurationError(f"broker URL {url.partition('@')[2] or url!r}: unknown engine {scheme!r}; there are {known}")
-    return opener(url, clock)
+    return engine_of(url).open_broker(url, clock)
 
 
 def open_probe(url: str) -> Probe | None:
-    """Return what asks this broker about rights and its clock; None where there is nothing to ask (embedded).
+    """Return a probe that asks this broker about rights and its clock; None where there is nothing to ask (embedded).
 
     Raises:
         ConfigurationError: as ``open_broker``.
     """
-    if url.partition(":")[0] not in ("stomp", "stomp+ssl"):
-        return None
-    from reefmesh.broker.activemq.probe import ActiveMQProbe  # noqa: PLC0415 - engines are imported when named
-
-    return ActiveMQProbe(url)
+    open_probe_of = engine_of(url).open_probe
+    return None if open_probe_of is None else open_probe_of(url)
 
 
 def _open_embedded(url: str, clock: Clock) -> Broker:
@@ -52,4 +77,20 @@ def _open_activemq(url: str, clock: Clock) -> Broker:
     return ActiveMQBroker(url, clock=clock)
 
 
-_OPENERS: Final = {"embedded": _open_embedded, "stomp": _open_activemq, "stomp+ssl": _open_activemq}
+def _open_activemq_probe(url: str) -> Probe:
+    from reefmesh.broker.activemq.probe import ActiveMQProbe  # noqa: PLC0415 - engines are imported when named
+
+    return ActiveMQProbe(url)
+
+
+ENGINES: Final = (
+    Engine(schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded),
+    Engine(
+        schemes=("stomp", "stomp+ssl"),
+        system="activemq",
+        example="stomp+ssl://host-1:61614,host-2:61614",
+        open_broker=_open_activemq,
+        open_probe=_open_activemq_probe,
+        reaches_devices=True,
+    ),
+)

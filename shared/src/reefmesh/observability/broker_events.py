@@ -1,6 +1,6 @@
-"""What happens between a process and its broker, in the log and in the metrics."""
+"""Broker events in the log and in the metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -17,11 +17,13 @@ def log_broker_event(event: BrokerEvent) -> None:
     write(f"broker {event.name}", **event.facts)
 
 
-def broker_event_counter(metrics: Metrics, subscription: Subscription) -> Callable[[BrokerEvent], None]:
-    """Return what counts the events of a service: all but those of another's subscription on the same connection."""
+def broker_event_counter(metrics: Metrics, subscriptions: Collection[Subscription]) -> Callable[[BrokerEvent], None]:
+    """Return a listener that counts a service's events: those of the connection and of its own ``subscriptions``, not those of
+    other services on the same connection."""
+    own = {None, *map(str, subscriptions)}
 
     def count(event: BrokerEvent) -> None:
-        if event.facts.get("subscription", str(subscription)) == str(subscription):
+        if event.facts.get("subscription") in own:
             metrics.count(table.BROKER_EVENTS, event.name)
 
     return count

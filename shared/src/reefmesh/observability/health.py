@@ -1,14 +1,15 @@
-"""Health is progress, not liveness: idle with nothing waiting is healthy, work that does not move is not."""
+"""Health is progress, not liveness: a service that is idle because nothing waits is healthy; work that does not move is not."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import structlog
 
 from reefmesh.broker.port import Broker, BrokerStatistics
+from reefmesh.contracts.channels import Subscription
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.stacks import task_stacks
 from reefmesh.store.port import Store
@@ -24,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing looked at. ``degraded``: somebody should look, work goes on; ``failing``: work does not go on."""
+    """The result of one check. ``degraded``: work goes on, but a person should look; ``failing``: work does not go on."""
 
     name: str
     status: Status
@@ -34,8 +35,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
-    """``alive`` is False when starting the process again is the likely cure: work is stuck here although the store and the
-    broker are there. ``draining``: nothing new is taken any more."""
+    """``alive`` is False when starting the process again is the likely cure: work is stuck here although store and broker
+    answer. ``draining``: the service takes nothing new any more."""
 
     service: str
     status: Status
@@ -45,13 +46,13 @@ class HealthReport:
 
     @property
     def ready(self) -> bool:
-        """Whether it takes messages and can finish them."""
+        """Whether the service takes messages and can finish them."""
         return self.status != "failing" and not self.draining
 
     @property
     def reasons(self) -> Sequence[str]:
-        said = [f"{check.name}: {check.reason}" for check in self.checks if check.status != "ok"]
-        return ["draining", *said] if self.draining else said
+        reasons = [f"{check.name}: {check.reason}" for check in self.checks if check.status != "ok"]
+        return ["draining", *reasons] if self.draining else reasons
 
     def as_json(self) -> dict[str, object]:
         """Return the page of ``/health``."""
@@ -69,7 +70,11 @@ Probe = Callable[[], Awaitable[Check]]
 
 
 class Health:
-    """One service's health: its lanes' progress, its broker, its store, and whatever ``add`` brings."""
+    """One service's health: the progress of its lanes, its broker, its store, and the probes that ``add`` brings.
+
+    ``subscriptions``: those of the service. Messages that wait for other services on the same broker client do not concern
+    it. None: all that the client has.
+    """
 
     def __init__(
         self,
@@ -78,12 +83,14 @@ class Health:
         *,
         broker: Broker | None = None,
         store: Store | None = None,
+        subscriptions: Collection[Subscription] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.service = service
         self._progress = progress
         self._broker = broker
         self._store = store
+        self._subscriptions = subscriptions
         self._now = now
         self._probes: list[tuple[str, Probe]] = []
         self._waiting_since: float | None = None
@@ -91,11 +98,11 @@ class Health:
         self._reported: set[tuple[str, int, str]] = set()
 
     def add(self, name: str, probe: Probe) -> None:
-        """Ask ``probe`` too in every report; one that raises or takes over 2 s is failing."""
+        """Run ``probe`` too for every report; a probe that raises or takes more than 2 s counts as failing."""
         self._probes.append((name, probe))
 
     async def report(self) -> HealthReport:
-        """Look at everything now; takes 2 s at most."""
+        """Run all checks now; takes 2 s at most."""
         (broker_check, waiting), store_check, others = await asyncio.gather(
             self._broker_check(),
             self._store_check(),
@@ -113,7 +120,7 @@ class Health:
         )
 
     async def watch(self, *, interval_seconds: float = 5.0) -> None:
-        """Look every few seconds until cancelled: a stuck lane is logged once, with the stacks of all tasks."""
+        """Run all checks every few seconds until cancelled; log a stuck lane once, with the stacks of all tasks."""
         previous: Status = "ok"
         while True:
             report = await self.report()
@@ -125,7 +132,7 @@ class Health:
             await asyncio.sleep(interval_seconds)
 
     def log_stuck_lanes(self) -> int:
-        """Log lanes that got stuck since the last call, and the stacks of all tasks with them; return how many did."""
+        """Log the lanes that got stuck since the last call, with the stacks of all tasks; return their number."""
         stuck = {(held.subscription, held.lane, held.event_id): held for held in self._progress.stuck()}
         fresh = [held for key, held in stuck.items() if key not in self._reported]
         self._reported = set(stuck)
@@ -180,9 +187,11 @@ class Health:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 seen = await self._broker.statistics()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it is what this check reports
-            return Check(name="broker", status="failing", reason=_said(error)), 0
-        return _judge_broker(seen), sum(each.waiting_messages or 0 for each in seen.subscriptions.values())
+        except Exception as error:  # noqa: BLE001 - the check reports whatever is wrong
+            return Check(name="broker", status="failing", reason=_reason(error)), 0
+        own = seen.subscriptions.keys() if self._subscriptions is None else self._subscriptions
+        waiting = sum(each.waiting_messages or 0 for name, each in seen.subscriptions.items() if name in own)
+        return _judge_broker(seen), waiting
 
     async def _store_check(self) -> Check | None:
         store = self._store
@@ -209,9 +218,9 @@ async def _bounded(name: str, probe: Probe) -> Check:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await probe()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it is what this check reports
-        return Check(name=name, status="failing", reason=_said(error))
+    except Exception as error:  # noqa: BLE001 - the check reports whatever is wrong
+        return Check(name=name, status="failing", reason=_reason(error))
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return f"no answer within {CHECK_TIMEOUT_SECONDS:.0f} s" if isinstance(error, TimeoutError) else str(error) or repr(error)

@@ -1,7 +1,7 @@
-"""``--check-health``: a container's health check, which asks the pages of the service beside it.
+"""``--check-health``: a container's health check, which requests a page of the service in the same container.
 
-It runs every few seconds for as long as a container lives, so it loads nothing but the standard library, and reads of the
-settings only where the pages are.
+It runs every few seconds for as long as a container lives, so it loads nothing but the standard library, and of the settings
+it reads only host and port of the pages.
 """
 
 import http.client
@@ -25,7 +25,7 @@ EXIT_CONFIGURATION: Final = 78  # of service.exit, which loads too much for us
 
 
 def is_asked_for(arguments: Sequence[str]) -> bool:
-    """Whether a command line asks for the check instead of the service."""
+    """Whether this command line runs the check instead of the service."""
     return any(argument == OPTION or argument.startswith(f"{OPTION}=") for argument in arguments)
 
 
@@ -36,10 +36,10 @@ def check_health(
     environment: Mapping[str, str] | None = None,
     output: TextIO | None = None,
 ) -> int:
-    """Ask the pages of ``section``'s service on this machine, say one line, return the exit code.
+    """Request the page of ``section``'s service on this machine, print one line, return the exit code.
 
     ``--check-health`` (or ``=live``) is 1 when starting the process again is the likely cure, ``--check-health=ready`` also
-    while it cannot work or drains; both are 1 when nobody answers within 5 s. 78: it is not known whom to ask.
+    while it cannot work or drains; both are 1 when there is no answer within 5 s. 78: the settings give no host and port.
     """
     output = sys.stdout if output is None else output
     environment = os.environ if environment is None else environment
@@ -59,8 +59,8 @@ def check_health(
         answer = connection.getresponse()
         reasons = _reasons(answer.read())
     except (OSError, http.client.HTTPException) as error:
-        said = f"no answer within {TIMEOUT_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)
-        print(f"{section}: not {kind}: {host}:{port}: {said}", file=output)
+        reason = f"no answer within {TIMEOUT_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)
+        print(f"{section}: not {kind}: {host}:{port}: {reason}", file=output)
         return EXIT_UNWELL
     finally:
         connection.close()
@@ -70,8 +70,8 @@ def check_health(
 
 
 def where(section: str, environment: Mapping[str, str], *, config: Path | None = None) -> tuple[str, int]:
-    """Return host and port of the pages, found as ``reefmesh.settings`` finds them; a host of all addresses is asked on the
-    loopback.
+    """Return host and port of the pages, found as ``reefmesh.settings`` finds them; the loopback in place of a host that
+    means all addresses.
 
     Raises:
         OSError: the settings file cannot be read.
@@ -96,7 +96,7 @@ def where(section: str, environment: Mapping[str, str], *, config: Path | None =
     host, port = setting("http_host", DEFAULT_HOST), setting("http_port", DEFAULT_PORT)
     if not port.strip().isdecimal() or not 1 <= int(port) <= 65_535:
         raise ValueError(f"REEFMESH_HTTP_PORT is {port!r}; set it to a port from 1 to 65535")
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 - where to ask, nobody listens here
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 - where to connect, nothing listens here
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""The pages a service shows to machines: ``/health``, ``/health/live``, ``/health/ready`` and ``/metrics``."""
+"""The HTTP pages of a service: ``/health``, ``/health/live``, ``/health/ready``, ``/metrics``, and those that it adds."""
 
 import asyncio
 import contextlib
@@ -6,24 +6,29 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Mount, Route
 
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import EXPOSITION_CONTENT_TYPE, Metrics, exposition, process_registry
 
-GRACE_SECONDS = 2
-CONNECTIONS_LIMIT = 64
+GRACE_SECONDS: Final = 2
+CONNECTIONS_LIMIT: Final = 64
+RESERVED_PATHS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
+
+PageRoute = Route | Mount
+"""A page, or a whole ASGI application below a path, that a service adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where the pages really are; ``port`` is the one given by the system when 0 was asked for."""
+class PagesAddress:
+    """Where the pages are served; for port 0, ``port`` is the one that the system chose."""
 
     host: str
     port: int
@@ -33,13 +38,17 @@ class Address:
         return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
 
 
-def pages(healths: Sequence[Health], metrics: Sequence[Metrics]) -> Starlette:
-    """Return the application for these services.
+def pages(healths: Sequence[Health], metrics: Sequence[Metrics], *, routes: Sequence[PageRoute] = ()) -> Starlette:
+    """Return the application for these services; ``routes`` are the pages that they add.
 
     ``/health`` answers 200 while every service is ok or degraded, else 503; ``/health/live`` answers 503 only when
     starting the process again is the likely cure, ``/health/ready`` 503 while a service is failing or drains;
     ``/metrics`` is Prometheus text.
+
+    Raises:
+        ValueError: one of ``routes`` would hide a page that every service has, or two of them have the same path.
     """
+    refuse_hidden_pages(routes)
     process = process_registry()
 
     async def health(_: Request) -> Response:
@@ -68,8 +77,33 @@ def pages(healths: Sequence[Health], metrics: Sequence[Metrics]) -> Starlette:
             Route("/health/live", live),
             Route("/health/ready", ready),
             Route("/metrics", scrape),
+            *routes,
         ],
     )
+
+
+def refuse_hidden_pages(routes: Sequence[PageRoute]) -> None:
+    """Refuse routes that answer for a page that every service has (a catch-all does, too), and two with the same path.
+
+    Raises:
+        ValueError: names the route.
+    """
+    for path in RESERVED_PATHS:
+        scope: dict[str, Any] = {"type": "http", "path": path, "root_path": "", "method": "GET", "headers": []}
+        for route in routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                raise ValueError(f"the route {route.path or '/'} of a service hides {path}; give it another path")
+    taken: set[tuple[str, str]] = set()
+    mounted = {route.path for route in routes if isinstance(route, Mount)}
+    for route in routes:
+        if isinstance(route, Mount):
+            continue
+        if route.path in mounted:
+            raise ValueError(f"two routes have the path {route.path}; give one of them another path")
+        for method in sorted(route.methods or ()):
+            if (route.path, method) in taken:
+                raise ValueError(f"two routes answer {method} {route.path}; give one of them another path")
+            taken.add((route.path, method))
 
 
 def _page(services: list[dict[str, object]]) -> dict[str, object]:
@@ -81,7 +115,7 @@ def _page(services: list[dict[str, object]]) -> dict[str, object]:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn inside our loop: signals stay the lifecycle's, and ``listening`` says when it answers."""
+    """Uvicorn inside our loop: it leaves signals to the lifecycle and sets ``listening`` once it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -97,11 +131,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Address]:
+async def serve(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[PagesAddress]:
     """Serve ``app`` in the running loop while the context lasts; yields once it answers. Port 0: any free one.
 
     Raises:
-        ConfigurationError: the address cannot be had (port in use, no permission, unknown host).
+        ConfigurationError: it cannot listen there (port in use, no permission, unknown host).
     """
     bound = _bind(host, port)
     config = uvicorn.Config(
@@ -123,7 +157,7 @@ async def serve(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> As
             listening.cancel()
             task.result()
         name = bound.getsockname()
-        yield Address(host=name[0], port=name[1])
+        yield PagesAddress(host=name[0], port=name[1])
     finally:
         server.should_exit = True
         await task

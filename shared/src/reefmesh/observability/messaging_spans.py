@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import reefmesh
+from reefmesh.broker.connect import engine_of
 from reefmesh.broker.port import Delivery, Publication
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import ConfigurationError
@@ -42,8 +43,6 @@ OUTCOME: Final = "reefmesh.outcome"
 REDELIVERED: Final = "reefmesh.redelivered"
 
 Attributes = dict[str, str | int | bool]
-
-_SYSTEMS: Final = {"stomp": "activemq", "amqp": "rabbitmq", "embedded": "reefmesh"}
 
 
 class MessagingSpans:
@@ -134,8 +133,7 @@ class DeliverySpan:
 
 def system_of(broker_url: str) -> str:
     """Return the conventions' name of the broker behind an address."""
-    scheme = broker_url.partition("://")[0].partition("+")[0].removesuffix("s")
-    return _SYSTEMS.get(scheme, scheme)
+    return engine_of(broker_url).system
 
 
 def context_of(traceparent: str | None) -> SpanContext | None:

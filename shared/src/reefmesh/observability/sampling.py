@@ -1,18 +1,22 @@
-"""What others count themselves (``statistics()`` of store, broker and lanes), brought into the metrics at each scrape."""
+"""Copies what store, broker and workers count themselves (``statistics()``) into the metrics at each scrape."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
-from reefmesh.broker.port import Broker
+from reefmesh.broker.port import Broker, SubscriptionStatistics
 from reefmesh.contracts.channels import Subscription
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
-from reefmesh.observability.table import Counter
+from reefmesh.observability.table import Counter as CounterRow
 from reefmesh.store.port import Store
 
 
 class Sampling:
-    """Give ``sample`` to ``Metrics.add_sampler``. What an engine cannot tell (None) keeps its last value."""
+    """Give ``sample`` to ``Metrics.add_sampler``. A figure that an engine does not have (None) keeps its last value.
+
+    ``reefs_cached``: for each subscription of the service, how many reefs its worker has at hand.
+    """
 
     def __init__(
         self,
@@ -20,24 +24,24 @@ class Sampling:
         *,
         store: Store,
         broker: Broker,
-        subscription: Subscription,
         progress: Progress,
-        reefs_cached: Callable[[], int],
+        reefs_cached: Mapping[Subscription, Callable[[], int]],
     ) -> None:
         self._metrics = metrics
         self._store = store
         self._broker = broker
-        self._subscription = subscription
         self._progress = progress
         self._reefs_cached = reefs_cached
         self._totals: dict[str, float] = {}
 
     async def sample(self) -> None:
-        name = str(self._subscription)
-        self._metrics.set(table.LANES_STUCK, sum(held.subscription == name for held in self._progress.stuck()), name)
-        self._metrics.set(table.REEFS_CACHED, self._reefs_cached(), name)
+        stuck = Counter(held.subscription for held in self._progress.stuck())
+        for subscription, count in self._reefs_cached.items():
+            name = str(subscription)
+            self._metrics.set(table.LANES_STUCK, stuck[name], name)
+            self._metrics.set(table.REEFS_CACHED, count(), name)
         self._sample_store()
-        await self._sample_broker(name)
+        await self._sample_broker()
 
     def _sample_store(self) -> None:
         seen = self._store.statistics()
@@ -47,23 +51,25 @@ class Sampling:
         self._raise_to(table.STORE_UNITS, seen.units)
         self._raise_to(table.STORE_FAILURES, seen.failures)
 
-    async def _sample_broker(self, name: str) -> None:
+    async def _sample_broker(self) -> None:
         seen = await self._broker.statistics()
         self._metrics.set(table.BROKER_CONNECTED, int(seen.connected))
         self._raise_to(table.RECONNECTS, seen.reconnects)
         if seen.last_heard_seconds is not None:
             self._metrics.set(table.BROKER_LAST_HEARD_SECONDS, seen.last_heard_seconds)
-        own = seen.subscriptions.get(self._subscription)
-        if own is None:
-            return
-        self._metrics.set(table.LANES, own.lanes, name)
-        # No age: nothing waits, or nothing is in hand where the engine sees no more than that.
-        self._metrics.set(table.OLDEST_MESSAGE_AGE_SECONDS, own.oldest_age_seconds or 0.0, name)
-        if own.waiting_messages is not None:
-            self._metrics.set(table.MESSAGES_WAITING, own.waiting_messages, name)
+        for subscription in self._reefs_cached:
+            if own := seen.subscriptions.get(subscription):
+                self._sample_subscription(str(subscription), own)
 
-    def _raise_to(self, row: Counter, total: float) -> None:
-        """Add what the total grew by; one that fell belongs to a client that started anew."""
+    def _sample_subscription(self, name: str, seen: SubscriptionStatistics) -> None:
+        self._metrics.set(table.LANES, seen.lanes, name)
+        # No age: nothing waits, or nothing is in hand where the engine sees no more than that.
+        self._metrics.set(table.OLDEST_MESSAGE_AGE_SECONDS, seen.oldest_age_seconds or 0.0, name)
+        if seen.waiting_messages is not None:
+            self._metrics.set(table.MESSAGES_WAITING, seen.waiting_messages, name)
+
+    def _raise_to(self, row: CounterRow, total: float) -> None:
+        """Add the growth of a total; a total that fell comes from a client that started anew."""
         before = self._totals.get(row.name, 0.0)
         self._totals[row.name] = total
         self._metrics.count(row, amount=total - before if total >= before else total)

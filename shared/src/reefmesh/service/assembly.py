@@ -1,7 +1,7 @@
-"""From a service's blueprint to a service that runs: its store, lanes, background tasks, health and metrics."""
+"""From a service's blueprint to a service that runs: its store, workers, background tasks and pages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.broker_events import broker_event_counter, log_broker_event
 from reefmesh.observability.health import Health
-from reefmesh.observability.http import pages, serve
+from reefmesh.observability.http import PageRoute, pages, refuse_hidden_pages, serve
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.sampling import Sampling
@@ -24,6 +24,7 @@ from reefmesh.observability.tracing import Tracer, open_tracer
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
+from reefmesh.service.reef_cache import ReefCache
 from reefmesh.service.relay import OutboxRelay
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker import Worker
@@ -38,7 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a blueprint is built from. ``health`` is for what brings checks of its own; None where nobody asks for them."""
+    """What a blueprint builds from. ``health`` takes further checks; it is None where no page shows them."""
 
     store: Store
     broker: Broker
@@ -49,37 +50,49 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blueprint:
-    """What is particular to one service; ``background`` are the tasks that run beside its lanes."""
+    """What is particular to one service.
+
+    ``handlers``: for each of its subscriptions, what makes the handler; each subscription gets a worker of its own. All of them
+    share the service's row of a reef: each handler loads the whole state of the reef and dumps it whole.
+    ``background``: tasks that run beside the workers. ``routes``: pages of its own, served beside health and metrics.
+    """
 
     name: str
-    subscription: Subscription
-    migrations: Sequence[MigrationSet]
-    handler: Callable[[Parts], Handler[Any]]
+    handlers: Mapping[Subscription, Callable[[Parts], Handler[Any]]]
+    migrations: Sequence[MigrationSet] = ()
     background: Callable[[Parts], Sequence[Background]] = lambda _: ()
+    routes: Callable[[Parts], Sequence[PageRoute]] = lambda _: ()
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        return tuple(self.handlers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembled:
-    """A service ready to ``run``, and what others look at meanwhile."""
+    """A service ready to ``run``, and what its pages show meanwhile."""
 
     service: Service
     store: Store
     health: Health
     metrics: Metrics
+    routes: Sequence[PageRoute] = ()
 
 
 @asynccontextmanager
 async def assemble(
     blueprint: Blueprint, settings: ServiceSettings, *, broker: Broker, clock: Clock, tracer: Tracer | None = None
 ) -> AsyncIterator[Assembled]:
-    """Open the service's store and put the service together on a broker, which may be connected later (its events are
-    counted from here on); closes the store at the end.
-    Without a ``tracer`` the settings say whether there is one.
+    """Open the service's store and put the service together on a broker, which may connect later (its events are counted from
+    here on); close the store at the end.
+    Without a ``tracer`` the settings decide whether there is one.
 
     Raises:
         ConfigurationError: the store's address, its schema or tracing is wrong.
         StoreUnavailable: the store cannot be reached.
+        ValueError: a route of the service would hide one of the pages that every service has.
     """
+    subscriptions = blueprint.subscriptions
     async with AsyncExitStack() as stack:
         if tracer is None:
             tracing = open_tracer(settings.tracing, service=blueprint.name, broker_url=settings.broker_url)
@@ -89,30 +102,37 @@ async def assemble(
         store = open_store(settings.store_address(), migrations=blueprint.migrations)
         await store.open()
         stack.push_async_callback(store.close)
-        health = Health(blueprint.name, progress, broker=broker, store=store)
+        health = Health(blueprint.name, progress, broker=broker, store=store, subscriptions=subscriptions)
         parts = Parts(store=store, broker=broker, clock=clock, metrics=metrics, health=health)
-        worker = Worker(
-            subscription=blueprint.subscription,
-            broker=broker,
-            store=store,
-            handler=blueprint.handler(parts),
-            clock=clock,
-            metrics=metrics,
-            progress=progress,
-            limits=WorkerLimits(
-                lanes=settings.lanes,
-                poison_policy=settings.poison_policy,
-                crash_limit=settings.crash_limit,
-                gap_patience_seconds=settings.gap_patience_seconds,
-                reefs_cached_limit=settings.reefs_cached_limit,
-            ),
-            breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
-            tracer=tracer,
+        limits = WorkerLimits(
+            lanes=settings.lanes,
+            poison_policy=settings.poison_policy,
+            crash_limit=settings.crash_limit,
+            gap_patience_seconds=settings.gap_patience_seconds,
+            reefs_cached_limit=settings.reefs_cached_limit,
         )
-        broker.on_event(broker_event_counter(metrics, blueprint.subscription))
+        handlers = {subscription: make_handler(parts) for subscription, make_handler in blueprint.handlers.items()}
+        reefs: ReefCache[Any] = ReefCache(limit=limits.reefs_cached_limit)
+        workers = [
+            Worker(
+                subscription=subscription,
+                broker=broker,
+                store=store,
+                handler=handler,
+                clock=clock,
+                metrics=metrics,
+                progress=progress,
+                limits=limits,
+                reefs=reefs,
+                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
+                tracer=tracer,
+            )
+            for subscription, handler in handlers.items()
+        ]
+        broker.on_event(broker_event_counter(metrics, subscriptions))
         service = Service(
             name=blueprint.name,
-            workers=[worker],
+            workers=workers,
             background=[
                 OutboxRelay(store=store, broker=broker, metrics=metrics).run,
                 _until_stopped(health),
@@ -120,31 +140,30 @@ async def assemble(
             ],
             drain_timeout_seconds=settings.drain_timeout_seconds,
         )
-        metrics.add_sampler(
-            Sampling(
-                metrics,
-                store=store,
-                broker=broker,
-                subscription=blueprint.subscription,
-                progress=progress,
-                reefs_cached=lambda: worker.reefs_cached,
-            ).sample
+        sampling = Sampling(
+            metrics,
+            store=store,
+            broker=broker,
+            progress=progress,
+            reefs_cached={worker.subscription: _reefs_cached_by(worker) for worker in workers},
         )
-        yield Assembled(service=service, store=store, health=health, metrics=metrics)
+        metrics.add_sampler(sampling.sample)
+        routes = tuple(blueprint.routes(parts))
+        refuse_hidden_pages(routes)
+        yield Assembled(service=service, store=store, health=health, metrics=metrics, routes=routes)
 
 
 async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: asyncio.Event, *, clock: Clock) -> None:
-    """Run one service as a process of its own: its own broker connection, its pages, until ``stop``.
+    """Run one service as a process of its own, with its own broker connection and its pages, until ``stop``.
 
-    Raises TransientError when the drain did not end within its time-out.
+    Raises TransientError when the drain time-out passes first.
     """
     broker = open_broker(settings.broker_address(), clock=clock)
     broker.on_event(log_broker_event)
     async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, _connected(broker):
-        await broker.declare([blueprint.subscription])
-        async with serve(
-            pages([assembled.health], [assembled.metrics]), host=settings.http_host, port=settings.http_port
-        ) as address:
+        await broker.declare(blueprint.subscriptions)
+        app = pages([assembled.health], [assembled.metrics], routes=assembled.routes)
+        async with serve(app, host=settings.http_host, port=settings.http_port) as address:
             log.info("pages served", service=blueprint.name, url=address.url)
             try:
                 clean = await assembled.service.run(stop)
@@ -152,7 +171,7 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
                 await _linger(stop, settings.poison_linger_seconds)
                 raise
             if not clean:
-                raise TransientError("the drain time-out passed: what was still in hand is delivered again")
+                raise TransientError("the drain time-out passed: the broker delivers unfinished messages again")
 
 
 @asynccontextmanager
@@ -165,9 +184,13 @@ async def _connected(broker: Broker) -> AsyncIterator[None]:
 
 
 async def _linger(stop: asyncio.Event, seconds: float) -> None:
-    """Show the pages a little longer: the scrape is to see why this process ends, and who starts it again is not to hurry."""
+    """Keep the pages up a little longer, so that a scrape sees why this process ends and its restart is delayed."""
     log.warning("pages linger", seconds=seconds)
     await is_set_within(stop, seconds)
+
+
+def _reefs_cached_by(worker: Worker[Any]) -> Callable[[], int]:
+    return lambda: worker.reefs_cached
 
 
 def _until_stopped(health: Health) -> Background:

@@ -2,9 +2,8 @@
 
 import argparse
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -14,37 +13,29 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.observability.health_check import OPTION, PAGES
 from reefmesh.observability.logs import configure_logging
 from reefmesh.observability.tracing import require_tracing
-from reefmesh.service.assembly import Blueprint, run_alone
+from reefmesh.service.assembly import run_alone
 from reefmesh.service.exit import explain, run_to_exit
+from reefmesh.service.program import Kind, Program
 from reefmesh.settings import ServiceSettings
-
-Kind = TypeVar("Kind", bound=ServiceSettings)
 
 log = structlog.get_logger()
 
 
-def run_service(
-    kind: type[Kind],
-    blueprint: Callable[[Kind], Blueprint],
-    *,
-    description: str,
-    arguments: Sequence[str] | None = None,
-    clock: Clock | None = None,
-) -> int:
-    """Parse, read the settings, run until SIGTERM or SIGINT; return the exit code (see ``service.exit``).
+def run_service(program: Program[Kind], *, arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
+    """Parse the command line, read the settings, run until SIGTERM or SIGINT; return the exit code (see ``service.exit``).
 
-    ``clock`` is the system's unless a simulation brings its own.
+    ``clock`` is the system's, except in a simulation.
     """
-    name = kind.SECTION
+    name = program.entry.name
     parser = argparse.ArgumentParser(
         prog=f"reefmesh-{name}",
-        description=description,
+        description=program.entry.description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_epilog(kind),
+        epilog=_epilog(name, program.settings),
     )
     parser.add_argument("--config", type=Path, help="settings file (TOML) [env: REEFMESH_CONFIG]")
     parser.add_argument("--check", action="store_true", help="check the settings, say nothing, exit 0 or 78")
-    # For the help alone: what asks for it never comes here, see ``__main__`` and ``observability.health_check``.
+    # For the help alone: ``__main__`` answers a command line with this option before it imports this module.
     parser.add_argument(
         OPTION,
         nargs="?",
@@ -55,36 +46,35 @@ def run_service(
     parser.add_argument("--version", action="version", version=f"reefmesh-{name} {reefmesh.__version__}")
     options = parser.parse_args(arguments)
     try:
-        settings = kind.load(config=options.config)
-        plan = blueprint(settings)
+        settings = program.settings.load(config=options.config)
+        blueprint = program.blueprint(settings)
         require_tracing(settings.tracing)
     except ConfigurationError as error:
         return explain(error)
     if options.check:
         return 0
     configure_logging(name, level=settings.log_level, log_format=settings.log_format)
-    for warning in kind.unknown_variables():
+    for warning in program.settings.unknown_variables():
         log.warning("unknown variable", hint=warning)
 
     async def main(stop: asyncio.Event) -> None:
-        await run_alone(plan, settings, stop, clock=clock or SystemClock())
+        await run_alone(blueprint, settings, stop, clock=clock or SystemClock())
 
     return run_to_exit(main)
 
 
-def _epilog(kind: type[ServiceSettings]) -> str:
-    upper = kind.SECTION.upper()
-    lines = [f"settings (environment; also REEFMESH_{upper}_<NAME> for this service alone):"]
-    for name, field in kind.model_fields.items():
-        lines.append(f"  REEFMESH_{name.upper():<28} {field.description or ''}")
+def _epilog(name: str, kind: type[ServiceSettings]) -> str:
+    lines = [f"settings (environment; also REEFMESH_{name.upper()}_<NAME> for this service alone):"]
+    for setting, field in kind.model_fields.items():
+        lines.append(f"  REEFMESH_{setting.upper():<28} {field.description or ''}")
     lines += [
         "",
         "example:",
-        "  REEFMESH_BROKER_URL=stomp+ssl://host-1:61614,host-2:61614 REEFMESH_BROKER_USERNAME=" + kind.SECTION,
-        f"  REEFMESH_STORE_URL='postgresql://{kind.SECTION}@host/reefmesh?schema={kind.SECTION}' reefmesh-{kind.SECTION}",
+        f"  REEFMESH_BROKER_URL=stomp+ssl://host-1:61614,host-2:61614 REEFMESH_BROKER_USERNAME={name}",
+        f"  REEFMESH_STORE_URL='postgresql://{name}@host/reefmesh?schema={name}' reefmesh-{name}",
         "",
         "as a container's health check:",
-        f"  reefmesh-{kind.SECTION} {OPTION}",
+        f"  reefmesh-{name} {OPTION}",
         "",
         "exit codes: 0 drained, 65 too much poison, 70 bug, 75 broker or database away, 78 settings",
     ]

@@ -39,7 +39,10 @@ log = structlog.get_logger()
 
 
 class Worker(Generic[S]):
-    """Runs K lanes from ``run`` until ``drain``."""
+    """Runs K lanes from ``run`` until ``drain``.
+
+    The workers of one service share ``reefs``: with a cache each, one worker's commit would make the other's versions stale.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Worker(Generic[S]):
         metrics: Metrics,
         progress: Progress,
         limits: WorkerLimits | None = None,
+        reefs: ReefCache[S] | None = None,
         breaker: PoisonBreaker | None = None,
         random: Random | None = None,
         tracer: Tracer | None = None,
@@ -64,7 +68,7 @@ class Worker(Generic[S]):
         self._lanes = limits.lanes
         self._draining = asyncio.Event()
         self._consumer: Consumer | None = None
-        self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit)
+        self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit) if reefs is None else reefs
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
         application = Application(

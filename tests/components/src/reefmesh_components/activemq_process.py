@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from reefmesh.contracts.services import SERVICES
 from reefmesh_components.activemq_distribution import Distribution
 from reefmesh_components.certificates import ServerCertificate
 from reefmesh_components.requirement import ComponentMissing
@@ -23,7 +24,7 @@ HOST: Final = "127.0.0.1"
 STORE_LIMIT: Final = "2 gb"
 COLUMNS_BEFORE_NAME: Final = 3
 """Of a line of a class histogram: rank, objects, bytes."""
-USERS: Final = ("operator", "ingest", "scoring", "alerts", "buoy")
+USERS: Final = ("operator", *(each.name for each in SERVICES), "buoy")
 LOGGING: Final = """\
 rootLogger.level = WARN
 rootLogger.appenderRef.console.ref = console

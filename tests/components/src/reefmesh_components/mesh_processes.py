@@ -1,14 +1,12 @@
-"""The whole mesh as separate processes on one broker: ingest, some of scoring, alerts."""
+"""The whole mesh as separate processes on one broker: one of each service, but any number of scoring."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
+from reefmesh.contracts.services import SCORING, SERVICES
 from reefmesh_components.service_process import DRAIN_TIMEOUT_SECONDS, ServiceProcess
-
-ORDER: Final = ("ingest", "scoring", "alerts")
-"""Upstream first: what a service still publishes while it drains is taken by those after it."""
 
 
 class MeshProcesses:
@@ -43,11 +41,11 @@ class MeshProcesses:
         return [process for process in self.processes if process.service == service]
 
     def start(self, *, scoring: int = 2, first_port: int | None = None) -> None:
-        """Start one ingest, ``scoring`` of scoring and one alerts, and wait until all are well.
+        """Start ``scoring`` processes of scoring and one of every other service, and wait until all are healthy.
 
         The first process of a service makes its tables; ports count up from ``first_port``, or are free ones.
         """
-        services = ["ingest", *["scoring"] * scoring, "alerts"]
+        services = [each.name for each in SERVICES for _ in range(scoring if each is SCORING else 1)]
         for number, service in enumerate(services):
             self.add(service, port=None if first_port is None else first_port + number, wait=False)
         for process in self.processes:
@@ -79,10 +77,11 @@ class MeshProcesses:
         return f"{self._store_url}{separator}schema={service}"
 
     def drain(self) -> dict[str, int]:
-        """End all in order (SIGTERM, services upstream first); return each process's exit code."""
+        """End all (SIGTERM), upstream first: services downstream take what one still publishes while it drains. Return each
+        process's exit code."""
         codes: dict[str, int] = {}
-        for service in ORDER:
-            ending = self.of(service)
+        for service in SERVICES:
+            ending = self.of(service.name)
             for process in ending:
                 process.ask_to_end()
             codes |= {process.name: process.wait_until_ended(DRAIN_TIMEOUT_SECONDS) for process in ending}

@@ -6,7 +6,7 @@ monotonic clock, the same for all its processes). The table has no key on the me
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -68,10 +68,11 @@ class RecordedHandler:
 def recorded(blueprint: Blueprint, *, process: str) -> Blueprint:
     """Return the same service with the recorder in it."""
 
-    def handler(parts: Parts) -> Handler[Any]:
-        return RecordedHandler(blueprint.handler(parts), process=process)
+    def with_recorder(make_handler: Callable[[Parts], Handler[Any]]) -> Callable[[Parts], Handler[Any]]:
+        return lambda parts: RecordedHandler(make_handler(parts), process=process)
 
-    return replace(blueprint, migrations=(*blueprint.migrations, EFFECTS), handler=handler)
+    handlers = {subscription: with_recorder(make) for subscription, make in blueprint.handlers.items()}
+    return replace(blueprint, migrations=(*blueprint.migrations, EFFECTS), handlers=handlers)
 
 
 async def read_effects(store: Store, service: str) -> Sequence[Effect]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reefmesh.broker.port import Publication
 from reefmesh.clock import SystemClock
+from reefmesh.contracts import services
 from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.store.port import Store
 from reefmesh_faults.fleet import Fleet, Telemetry
@@ -30,7 +31,7 @@ async def read_state(stores: Stores) -> dict[StateKey, str]:
     """Return every row that depends on the messages and their order alone: a digest of it where there are many."""
     state: dict[StateKey, str] = {}
     for service, table, sql, text in _TABLES:
-        store: Store = getattr(stores, service)
+        store: Store = stores[services.service_named(service)]
         for key, *values in await store.fetch(sql):
             row = text(values)
             state[service, table, key] = digest_of(row.encode()) if table in _MANY else row
@@ -39,7 +40,7 @@ async def read_state(stores: Stores) -> dict[StateKey, str]:
 
 async def read_stored(stores: Stores) -> frozenset[tuple[str, int]]:
     """Return the readings on record: (buoy, UTC microseconds)."""
-    rows = await stores.ingest.fetch("SELECT buoy_id, observed_us FROM readings WHERE withdrawn = 0")
+    rows = await stores[services.INGEST].fetch("SELECT buoy_id, observed_us FROM readings WHERE withdrawn = 0")
     return frozenset((buoy_id, int(observed_us)) for buoy_id, observed_us in rows)
 
 
@@ -48,7 +49,7 @@ async def undisturbed(fleet: Fleet, telemetry: Sequence[Telemetry]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="reefmesh-undisturbed-") as folder:
         home = Home(path=Path(folder))
         async with open_mesh(home, clock=SystemClock()) as mesh:
-            await Register(mesh.stores.ingest).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
+            await Register(mesh.stores[services.INGEST]).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
             await mesh.broker.declare(RECORDED)
             await _work_off(mesh, telemetry)
             recorder = Recorder(mesh.broker)

@@ -8,29 +8,23 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from reefmesh.clock import SystemClock
+from reefmesh.contracts.services import service_named
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.command import run_service
 from reefmesh.service.lifecycle import Background
+from reefmesh.service.program import load_program
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.settings import ServiceSettings
-from reefmesh_alerts import bootstrap as alerts
-from reefmesh_alerts.settings import AlertsSettings
 from reefmesh_faults.effects import recorded
-from reefmesh_ingest import bootstrap as ingest
-from reefmesh_ingest.settings import IngestSettings
-from reefmesh_scoring import bootstrap as scoring
-from reefmesh_scoring.settings import ScoringSettings
 from reefmesh_standalone.simulator.late_clock import ToldClock
-
-Kind = TypeVar("Kind", bound=ServiceSettings)
 
 LOOK_SECONDS: Final = 0.25
 COUNTERS: Final = (
@@ -94,26 +88,19 @@ def _sum(metrics: Metrics, name: str) -> float:
 def main() -> int:
     """Run the service; return the exit code."""
     service, name, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-    clock = ToldClock(SystemClock(), clock_file(folder, name))
-    said = f"The {service} service, recorded."
+    program = load_program(service_named(service))
 
-    def plan(blueprint: Blueprint) -> Blueprint:
+    def blueprint(settings: ServiceSettings) -> Blueprint:
+        own: Blueprint = program.blueprint(settings)
+
         def background(parts: Parts) -> Sequence[Background]:
             counters = Counters(parts.metrics, folder / f"{name}.{os.getpid()}.counters")
-            return (*blueprint.background(parts), counters.run)
+            return (*own.background(parts), counters.run)
 
-        return replace(recorded(blueprint, process=name), background=background)
+        return replace(recorded(own, process=name), background=background)
 
-    def run(kind: type[Kind], blueprint: Callable[[Kind], Blueprint]) -> int:
-        return run_service(kind, lambda settings: plan(blueprint(settings)), description=said, arguments=[], clock=clock)
-
-    match service:
-        case "ingest":
-            return run(IngestSettings, ingest.blueprint)
-        case "scoring":
-            return run(ScoringSettings, scoring.blueprint)
-        case _:
-            return run(AlertsSettings, alerts.blueprint)
+    clock = ToldClock(SystemClock(), clock_file(folder, name))
+    return run_service(replace(program, blueprint=blueprint), arguments=[], clock=clock)
 
 
 if __name__ == "__main__":

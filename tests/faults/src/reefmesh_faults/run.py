@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from reefmesh.broker.port import Broker
-from reefmesh.contracts.channels import ALERTING, INGEST, SCORING
+from reefmesh.contracts import services
 from reefmesh.errors import TransientError
+from reefmesh.service.program import load_program
 from reefmesh.store.connect import open_store
-from reefmesh.store.migrations import MigrationSet
 from reefmesh.store.port import Store
-from reefmesh_alerts import bootstrap as alerts
 from reefmesh_faults.checker import check
 from reefmesh_faults.effects import EFFECTS, read_effects
 from reefmesh_faults.fleet import Fleet
@@ -31,9 +30,7 @@ from reefmesh_faults.separate_stage import separate_stage
 from reefmesh_faults.settling import Settling, shown
 from reefmesh_faults.single_stage import single_stage
 from reefmesh_faults.workload import PUBLISHERS, Workload
-from reefmesh_ingest import bootstrap as ingest
 from reefmesh_ingest.register.table import Register
-from reefmesh_scoring import bootstrap as scoring
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import Stores
 
@@ -116,7 +113,7 @@ class Run:
         async with AsyncExitStack() as stack:
             await stage.start()
             async with _open_stores(stage) as stores:
-                await Register(stores.ingest).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
+                await Register(stores[services.INGEST]).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
             broker = stage.own_broker()
             recorder = Recorder(broker)
             if stage.records_at_once:
@@ -159,11 +156,11 @@ class Run:
             history = History(
                 sent=workload.sent(),
                 heard=recorder.heard,
-                receipts=await _receipts(stores.ingest),
+                receipts=await _receipts(stores[services.INGEST]),
                 stored=await read_stored(stores),
                 effects=await _effects(stores) if stage.records_effects else (),
-                ledger=[row[0] for row in await stores.alerts.fetch("SELECT alert_id FROM alerts")],
-                deliveries=await _deliveries(stores.alerts),
+                ledger=[row[0] for row in await stores[services.ALERTS].fetch("SELECT alert_id FROM alerts")],
+                deliveries=await _deliveries(stores[services.ALERTS]),
                 told=tuple(stage.receiver.told),
                 parked=await _parked(broker),
                 ended_badly=stage.supervisor.ended_badly,
@@ -241,18 +238,13 @@ async def _open_stores(stage: MeshStage) -> AsyncIterator[Stores]:
     """As ``reefmesh_standalone.mesh.open_stores``, with the recorders' tables where the services have them."""
     home, more = stage.place(), (EFFECTS,) if stage.records_effects else ()
     async with AsyncExitStack() as stack:
-
-        async def opened(service: str, migrations: Sequence[MigrationSet]) -> Store:
-            store = open_store(home.store_address(service), migrations=(*migrations, *more))
+        stores = {}
+        for entry in services.SERVICES:
+            store = open_store(home.store_address(entry.name), migrations=(*load_program(entry).migrations, *more))
             stack.push_async_callback(store.close)
             await store.open()
-            return store
-
-        yield Stores(
-            ingest=await opened("ingest", ingest.MIGRATIONS),
-            scoring=await opened("scoring", scoring.MIGRATIONS),
-            alerts=await opened("alerts", alerts.MIGRATIONS),
-        )
+            stores[entry] = store
+        yield stores
 
 
 async def _settled(settling: Settling) -> list[str]:
@@ -284,8 +276,8 @@ async def _receipts(store: Store) -> list[Receipt]:
 
 async def _effects(stores: Stores) -> list[Effect]:
     effects: list[Effect] = []
-    for service in ("ingest", "scoring", "alerts"):
-        effects += await read_effects(getattr(stores, service), service)
+    for entry, store in stores.items():
+        effects += await read_effects(store, entry.name)
     return effects
 
 
@@ -299,7 +291,7 @@ async def _deliveries(store: Store) -> list[Delivery]:
 
 async def _parked(broker: Broker) -> list[str]:
     found = []
-    for subscription in (INGEST, SCORING, ALERTING):
+    for subscription in services.subscriptions_of(services.SERVICES):
         parked = await broker.parking(subscription).list(limit=PARKED_SHOWN_LIMIT)
         found += [f"{each.message.event_id} of {subscription}: {each.reason}, {each.detail}" for each in parked]
     return found

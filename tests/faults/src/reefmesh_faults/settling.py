@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reefmesh.contracts import services
 from reefmesh.contracts.channels import ALERTING, ALERTS, QUARANTINE, READINGS, SCORES, SCORING
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.mesh_rows import cursor_from_json
@@ -27,10 +28,10 @@ class Settling:
     async def missing(self) -> list[str]:
         """Return what is not there yet; empty: all is."""
         stores = self.stores
-        receipts = int((await stores.ingest.fetch("SELECT COUNT(*) FROM receipts"))[0][0])
+        receipts = int((await stores[services.INGEST].fetch("SELECT COUNT(*) FROM receipts"))[0][0])
         if (lacking := self.sent() - receipts) > 0:
             return [f"{lacking} messages without a receipt"]
-        cursors = {name: await _cursors(getattr(stores, name)) for name in ("ingest", "scoring", "alerts")}
+        cursors = {entry.name: await _cursors(store) for entry, store in stores.items()}
         missing = _behind(cursors["ingest"], READINGS.name, cursors["scoring"], str(SCORING))
         missing += _behind(cursors["scoring"], SCORES.name, cursors["alerts"], str(ALERTING))
         if self.heard is not None:
@@ -40,7 +41,7 @@ class Settling:
                     last, there = cursor.published.get(channel.name, 0), newest.get((channel.name, reef_id), 0)
                     if there < last:
                         missing.append(f"the recorder of {channel} heard {there} of {last} of {reef_id}")
-        pending = int((await stores.alerts.fetch("SELECT COUNT(*) FROM deliveries WHERE status = 'pending'"))[0][0])
+        pending = int((await stores[services.ALERTS].fetch("SELECT COUNT(*) FROM deliveries WHERE status = 'pending'"))[0][0])
         if pending:
             missing.append(f"{pending} alerts not told yet")
         return missing

@@ -29,6 +29,7 @@ from reefmesh.contracts.channels import READINGS, SCORES, TELEMETRY
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.quantities import PH_TOTAL_SCALE, SEA_WATER_TEMPERATURE
 from reefmesh.contracts.schema import TELEMETRY_1
+from reefmesh.contracts.services import INGEST
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.logs import configure_logging
@@ -232,7 +233,7 @@ async def _sampled(options: argparse.Namespace) -> AsyncIterator[Sampled]:
         )
         await asyncio.to_thread(services.start, scoring=1)
         async with open_stores(Home(path=home, broker_url=broker.url(), store_url=store_url)) as stores:
-            await Register(stores.ingest).upsert(reefs=list(_reefs(options.reefs)), buoys=list(_buoys(options.reefs)))
+            await Register(stores[INGEST]).upsert(reefs=list(_reefs(options.reefs)), buoys=list(_buoys(options.reefs)))
         client = open_broker(broker.url(), clock=SystemClock())
         stack.push_async_callback(client.close)
         await client.connect()

@@ -1,4 +1,4 @@
-"""What every sub-command shares: the home, how to run to an exit code, and where people and machines read."""
+"""Shared by all sub-commands: common options, the home, the run to an exit code, and the output for people and machines."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from reefmesh.observability.logs import LogLevel, configure_logging
 from reefmesh.service.exit import explain, run_to_exit
 from reefmesh_alerts.targets import console
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.session import Session
+from reefmesh_standalone.session import MeshSession
 from reefmesh_standalone.settings import DEFAULT_HOME, StandaloneSettings
 
 people: Final = Console(stderr=True, highlight=False, markup=False)
@@ -59,7 +59,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 def home_of(home: Path | None, broker: str | None = None, store: str | None = None, config: Path | None = None) -> Home:
-    """Return the home that options, environment and settings file name, or exit with one line."""
+    """Return the home that options, environment and settings file name; a mistake in them ends the command with one line."""
     try:
         settings = StandaloneSettings.load(config=config, overrides={"home": home, "broker_url": broker, "store_url": store})
         return Home.of(settings)
@@ -71,7 +71,7 @@ def home_of(home: Path | None, broker: str | None = None, store: str | None = No
 def home_or_scratch(
     home: Path | None, broker: str | None, store: str | None, config: Path | None, *, purpose: str
 ) -> Iterator[Home]:
-    """Yield the home that was named, or a folder that is removed at the end, however the command ends."""
+    """Yield the home that was named; if none was, a new folder, which is removed however the command ends."""
     named = home_of(home, broker, store, config)
     if home is not None or "REEFMESH_HOME" in os.environ or named.path != default_home().path:
         yield named
@@ -86,16 +86,16 @@ def home_or_scratch(
 
 
 def default_home() -> Home:
-    """Return the home that is used when nobody names one."""
+    """Return the home that is used when no option, variable or file names one."""
     return Home(path=DEFAULT_HOME.expanduser().absolute())
 
 
 def run(
     main: Callable[[asyncio.Event], Awaitable[None]], *, log_level: LogLevel = "warning", alerts_in_log: bool = True
 ) -> None:
-    """Run a command's coroutine to its exit code; an ``Outcome`` chooses a code of its own.
+    """Run a command's coroutine to its exit code; an ``Outcome`` that it raises chooses another code.
 
-    ``alerts_in_log`` False: the command shows alerts itself, so that their lines do not run through its progress.
+    ``alerts_in_log`` False: the command shows alerts itself; log lines would run through its progress bars.
     """
     configure_logging("reefmesh", level=log_level)
     logging.getLogger(console.__name__).setLevel(logging.NOTSET if alerts_in_log else logging.ERROR)
@@ -113,16 +113,16 @@ def run(
 
 
 class Outcome(Exception):
-    """Ends a command with an exit code after it has said why."""
+    """Ends a command with an exit code, after the command has printed the reason."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
 
 
-def refuse_unfinished(complete: bool, session: Session, *, kept: str) -> None:
-    """End a command whose work was not awaited to its end: 130 when it was stopped; when the mesh in this process ended
-    by a fault, leaving the session says which.
+def refuse_unfinished(complete: bool, session: MeshSession, *, kept: str) -> None:
+    """End a command that did not wait for its work to end: with 130 when it was stopped. When the mesh in this process ended by
+    a fault, the end of the session raises that fault.
 
     Raises:
         Outcome: it is not ``complete``.
@@ -140,5 +140,5 @@ def print_json(document: Any) -> None:
 
 
 def results() -> Console:
-    """Return the console for results that people read, on standard output; what devices call themselves is no markup."""
+    """Return the console for results that people read, on standard output; without markup, since names come from devices."""
     return Console(highlight=False, markup=False)

@@ -9,8 +9,14 @@ from typing import Annotated, Final
 
 import typer
 
-from reefmesh.clock import SystemClock
+from reefmesh.clock import Clock, SystemClock
+from reefmesh.contracts import services
+from reefmesh.observability.metrics import Metrics
+from reefmesh.service.assembly import Parts
+from reefmesh_alerts.bootstrap import lone_ticker
 from reefmesh_alerts.queries import export_alerts
+from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_alerts.ticker import Ticker
 from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import latest_scores
@@ -31,9 +37,9 @@ from reefmesh_standalone.commands.demo_report import Outcomes, document, fleet_t
 from reefmesh_standalone.commands.progress import bars
 from reefmesh_standalone.following import Follower
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import ticker_beside
+from reefmesh_standalone.mesh import addresses
 from reefmesh_standalone.sending import send_all
-from reefmesh_standalone.session import Session, mesh_session
+from reefmesh_standalone.session import MeshSession, mesh_session
 from reefmesh_standalone.simulator.arrivals import Arrival
 from reefmesh_standalone.simulator.fleet import Fleet, demonstration
 from reefmesh_standalone.simulator.late_clock import LateClock
@@ -46,7 +52,7 @@ STEP: Final = timedelta(hours=3)
 UNDER_WAY: Final = 1_000
 """Messages in the mesh at a time. ActiveMQ looks at all that wait for each that it hands out, which nine reefs would feel."""
 NO_LOOK_SECONDS: Final = 86_400.0
-"""The demonstration looks at deadlines itself, when everything has been heard that was said before."""
+"""The demonstration checks deadlines itself, once all earlier telemetry is through the mesh."""
 
 
 def demo(
@@ -100,11 +106,12 @@ async def _demonstrate(
 ) -> None:
     if not as_json:
         results().print(fleet_table(fleet))
-    running = mesh_session(place, clock=clock, run_services=not join, config=config, tick_grace_seconds=NO_LOOK_SECONDS)
+    no_own_ticks = {services.ALERTS: {"tick_grace_seconds": NO_LOOK_SECONDS}}
+    running = mesh_session(place, clock=clock, run_services=not join, config=config, overrides=no_own_ticks)
     async with running as session:
-        ticker = session.mesh.ticker if session.mesh else ticker_beside(place, session.stores, session.broker, clock, config)
-        await register_sites(Register(session.stores.ingest), fleet.sites)
-        before = await accounting(session.stores.ingest)
+        ticker = _ticker_beside(place, session, clock, config)
+        await register_sites(Register(session.stores[services.INGEST]), fleet.sites)
+        before = await accounting(session.stores[services.INGEST])
         arrivals = fleet.arrivals()
         with bars(quiet=as_json) as add:
             sent, done = add("telemetry sent", len(arrivals)), add("through the mesh", len(arrivals))
@@ -114,9 +121,9 @@ async def _demonstrate(
                 refuse_unfinished(complete, session, kept="the fleet's telemetry did not all go through the mesh.")
                 await ticker.look_once()
         outcomes = Outcomes(
-            scores=await latest_scores(session.stores.scoring),
-            alerts=[each async for each in export_alerts(session.stores.alerts)],
-            books=await accounting(session.stores.ingest),
+            scores=await latest_scores(session.stores[services.SCORING]),
+            alerts=[each async for each in export_alerts(session.stores[services.ALERTS])],
+            books=await accounting(session.stores[services.INGEST]),
             sent=len(arrivals),
             received_before=before.messages.received,
             at=clock.now(),
@@ -146,7 +153,7 @@ def _in_steps(arrivals: Sequence[Arrival], fleet: Fleet) -> Iterator[tuple[slice
 
 
 async def _pass_through(
-    session: Session,
+    session: MeshSession,
     arrivals: Sequence[Arrival],
     first: int,
     sent: Callable[[int], None],
@@ -168,3 +175,14 @@ async def _pass_through(
 
 def _onward(report: Callable[[int], None], before: int) -> Callable[[int], None]:
     return lambda count: report(before + count)
+
+
+def _ticker_beside(place: Home, session: MeshSession, clock: Clock, config: Path | None) -> Ticker:
+    """Return a ticker of our own beside that of the alerts service, wherever it runs; the version fence keeps the two apart.
+
+    Raises:
+        ConfigurationError: a setting of alerts is wrong.
+    """
+    settings = AlertsSettings.load(config=config, overrides=addresses(place, services.ALERTS))
+    store = session.stores[services.ALERTS]
+    return lone_ticker(settings, Parts(store=store, broker=session.broker, clock=clock, metrics=Metrics("alerts")))

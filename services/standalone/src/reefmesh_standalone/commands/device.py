@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from reefmesh.broker.connect import open_broker
+from reefmesh.broker.connect import ENGINES, open_broker
 from reefmesh.broker.devices import DeviceBroker
 from reefmesh.clock import SystemClock
 from reefmesh.errors import ConfigurationError, TransientError
@@ -36,6 +36,7 @@ from reefmesh_standalone.device_commands import Answer, Command, DeviceCommands
 from reefmesh_standalone.home import Home
 
 IMEI_DIGITS: Final = 15
+DEVICE_ENGINE: Final = next(engine for engine in ENGINES if engine.reaches_devices)
 
 ImeiArgument = Annotated[str, typer.Argument(metavar="IMEI", help="IMEI of the device.", show_default=False)]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.1, max=3600, help="Seconds to wait for the answer.")]
@@ -109,7 +110,8 @@ async def _ask(place: Home, device: str, command: Command, timeout_seconds: floa
     broker = open_broker(place.broker_address(), clock=SystemClock())
     if not isinstance(broker, DeviceBroker):
         raise ConfigurationError(
-            "devices are reached through ActiveMQ, which this mesh does not use; name its address with --broker stomp+ssl://..."
+            f"devices are reached through {DEVICE_ENGINE.system}, which this mesh does not use;"
+            f" name its address with --broker {DEVICE_ENGINE.schemes[-1]}://..."
         )
     await broker.connect()
     try:

@@ -1,17 +1,15 @@
-"""``reefmesh doctor``: is this broker, and are these databases, fit for the mesh? By what they do."""
+"""``reefmesh doctor``: checks by behaviour whether this broker and these databases are fit for the mesh."""
 
 import asyncio
 from dataclasses import asdict
-from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
 from reefmesh.clock import SystemClock
-from reefmesh_alerts.bootstrap import MIGRATIONS as ALERTS
-from reefmesh_ingest.bootstrap import MIGRATIONS as INGEST
-from reefmesh_scoring.bootstrap import MIGRATIONS as SCORING
+from reefmesh.contracts.services import SERVICES, ServiceEntry, service_named
+from reefmesh.service.program import load_program
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
@@ -27,22 +25,24 @@ from reefmesh_standalone.commands.context import (
 from reefmesh_standalone.doctor.examination import Examination
 from reefmesh_standalone.doctor.finding import Finding, Verdict
 
-MIGRATIONS: Final = {"ingest": INGEST, "scoring": SCORING, "alerts": ALERTS}
 COLOURS: Final[dict[Verdict, str]] = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-class Service(StrEnum):
-    """What ``--service`` takes."""
-
-    INGEST = "ingest"
-    SCORING = "scoring"
-    ALERTS = "alerts"
+def _service(name: str) -> ServiceEntry:
+    try:
+        return service_named(name)
+    except KeyError:
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(map(str, SERVICES))}.") from None
 
 
 def doctor(
     service: Annotated[
-        list[Service] | None,
-        typer.Option(help="Whose rights and database to check; repeatable. Without it: all services'."),
+        list[ServiceEntry] | None,
+        typer.Option(
+            parser=_service,
+            metavar=f"[{'|'.join(map(str, SERVICES))}]",
+            help="Whose rights and database to check; repeatable. Without it: all services'.",
+        ),
     ] = None,
     home: HomeOption = None,
     broker: BrokerOption = None,
@@ -50,7 +50,7 @@ def doctor(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a live installation by its behaviour, and say what is wrong and how to mend it.
+    """Check a live installation by its behaviour; report each fault and how to mend it.
 
     Login, rights, persistence, 1,500 message groups on two consumers, order, clocks, latency; each service's database and its
     migrations. The messages are the doctor's own, on a channel of its own (reef.doctor), and are taken back; nothing of the
@@ -64,14 +64,20 @@ def doctor(
       reefmesh doctor --broker stomp+ssl://ingest:secret@host-1:61614,host-2:61614 --service ingest --json
     """
     place = home_of(home, broker, store, config)
-    services = [each.value for each in service or Service]
+    services = service or SERVICES
 
     async def main(_: asyncio.Event) -> None:
         if place.embedded:
             place.require()
         examination = Examination((lambda _: None) if as_json else _show, clock=SystemClock())
         await examination.examine_broker(place.broker_address(), services)
-        await examination.examine_databases({name: (place.store_address(name), MIGRATIONS[name]) for name in services})
+        await examination.examine_databases(
+            {
+                each.name: (place.store_address(each.name), load_program(each).migrations)
+                for each in services
+                if each.has_database
+            }
+        )
         failed = [finding for finding in examination.findings if finding.verdict == "fail"]
         if as_json:
             print_json({"ok": not failed, "findings": [asdict(finding) for finding in examination.findings]})

@@ -13,6 +13,7 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, ParkedMessage
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.services import SERVICES, subscriptions_of
 from reefmesh.errors import ConfigurationError
 from reefmesh_standalone.commands.context import (
     BrokerOption,
@@ -31,13 +32,13 @@ from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import table_of
 from reefmesh_standalone.commands.replaying import counted
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import SUBSCRIPTIONS
 from reefmesh_standalone.session import mesh_session
 
 app: Final = typer.Typer(help="Messages that a service could not handle and set aside.", no_args_is_help=True)
 
 LIST_LIMIT: Final = 10_000
-ServiceOption = Annotated[str | None, typer.Option(help="Only of this service: ingest, scoring or alerts.")]
+CONSUMERS: Final = tuple(each for each in SERVICES if each.subscriptions)
+ServiceOption = Annotated[str | None, typer.Option(help=f"Only of this service: {', '.join(map(str, CONSUMERS))}.")]
 ReefOption = Annotated[str | None, typer.Option(help="Only of this reef.")]
 
 
@@ -167,18 +168,18 @@ async def _parked(broker: Broker, service: str | None, reef: str | None, limit: 
 
 
 async def _replay(broker: Broker, chosen: Sequence[ParkedMessage]) -> int:
-    of_each = {subscription: [each for each in chosen if each.subscription == subscription] for subscription in SUBSCRIPTIONS}
     replayed = 0
-    for subscription, messages in of_each.items():
-        if messages:
-            replayed += await broker.parking(subscription).replay([each.parking_id for each in messages])
+    for subscription in subscriptions_of(CONSUMERS):
+        parking_ids = [each.parking_id for each in chosen if each.subscription == subscription]
+        if parking_ids:
+            replayed += await broker.parking(subscription).replay(parking_ids)
     return replayed
 
 
 def _subscriptions(service: str | None) -> list[Subscription]:
-    chosen = [subscription for subscription in SUBSCRIPTIONS if service in (None, subscription.service)]
+    chosen = [each for each in subscriptions_of(CONSUMERS) if service in (None, each.service)]
     if not chosen:
-        names = ", ".join(subscription.service for subscription in SUBSCRIPTIONS)
+        names = ", ".join(map(str, CONSUMERS))
         raise ConfigurationError(f"there is no service '{service}'; there are {names}")
     return chosen
 

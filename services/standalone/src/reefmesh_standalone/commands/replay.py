@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from reefmesh.clock import SystemClock
+from reefmesh.contracts import services
 from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.scores import DayScore
 from reefmesh.errors import ConfigurationError
@@ -40,7 +41,7 @@ from reefmesh_standalone.commands.replaying import counted
 from reefmesh_standalone.following import Follower
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.sending import send_all
-from reefmesh_standalone.session import Session, mesh_session
+from reefmesh_standalone.session import MeshSession, mesh_session
 from reefmesh_standalone.whole_file import refuse_unwritable, replacing
 
 COLUMNS: Final = (
@@ -102,11 +103,11 @@ def replay(
             entries = await _entries(archive, reef, place)
             _refuse_targets(file, out, alerts)
             async with mesh_session(place, clock=SystemClock(), config=config) as session:
-                await Register(session.stores.ingest).upsert(reefs=[entries[0]], buoys=[entries[1]])
+                await Register(session.stores[services.INGEST]).upsert(reefs=[entries[0]], buoys=[entries[1]])
                 summary = await _send(session, archive, reef, batch, stop, quiet=as_json)
                 refuse_unfinished(summary["complete"], session, kept=TEMPORARY if place.temporary else KEPT)
-                days = [day async for day in day_scores(session.stores.scoring, reef)]
-                raised: Sequence[Alert] = [each async for each in export_alerts(session.stores.alerts, reef_id=reef)]
+                days = [day async for day in day_scores(session.stores[services.SCORING], reef)]
+                raised: Sequence[Alert] = [each async for each in export_alerts(session.stores[services.ALERTS], reef_id=reef)]
                 _write(out, days, alerts, raised)
             summary |= {"days": len(days), "alerts": len(raised), "out": str(out)}
             if as_json:
@@ -167,7 +168,7 @@ async def _entries(archive: Archive, reef_id: str, place: Home) -> tuple[ReefEnt
 
 
 async def _send(
-    session: Session, archive: Archive, reef_id: str, batch: int, stop: asyncio.Event, *, quiet: bool
+    session: MeshSession, archive: Archive, reef_id: str, batch: int, stop: asyncio.Event, *, quiet: bool
 ) -> dict[str, Any]:
     """Publish everything and follow it to the end of the mesh; ``complete`` is False when ``stop`` came first."""
     messages = list(telemetry_of(archive, reef_id=reef_id, readings_per_message=batch, sent_at=SystemClock().now()))

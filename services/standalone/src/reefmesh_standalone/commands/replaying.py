@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reefmesh.broker.port import Publication
 from reefmesh.clock import SystemClock
+from reefmesh.contracts import services
 from reefmesh.store.connect import open_store
 from reefmesh_ingest.bootstrap import MIGRATIONS
 from reefmesh_ingest.quarantine.review import AFTER_REGISTRATION, Quarantine, Replayed
@@ -51,8 +52,9 @@ async def send_again(
         Outcome: it was stopped before the end.
     """
     async with mesh_session(place, clock=SystemClock(), run_services=place.embedded, config=config) as session:
-        stores, clock = session.stores, SystemClock()
-        quarantine = Quarantine(store=stores.ingest, broker=session.broker, register=Register(stores.ingest), clock=clock)
+        stores = session.stores
+        store = stores[services.INGEST]
+        quarantine = Quarantine(store=store, broker=session.broker, register=Register(store), clock=SystemClock())
         replayed = await choose(quarantine)
         follower = Follower(stores, [(event_id, reef_id) for reef_id, event_id in replayed.messages])
         complete = await follower.until_done(lambda _: None, stop=stop, ended=session.ended)

@@ -11,6 +11,7 @@ from uuid import uuid4
 import typer
 
 from reefmesh.clock import SystemClock
+from reefmesh.contracts import services
 from reefmesh.contracts.channels import UNREGISTERED
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
 from reefmesh.contracts.schema import NEMOPI_2021_1, NEMOPI_MQTT_1, TELEMETRY_1
@@ -82,7 +83,7 @@ def send(
 
     async def main(stop: asyncio.Event) -> None:
         async with mesh_session(place, clock=SystemClock(), run_services=place.embedded, config=config) as session:
-            register = Register(session.stores.ingest)
+            register = Register(session.stores[services.INGEST])
             await register.refresh()
             known = register.buoy(buoy)
             reef_id = known.entry.reef if known else UNREGISTERED

@@ -16,6 +16,7 @@ from reefmesh.broker.port import Broker, BrokerUnavailable, Publication, Publish
 from reefmesh.broker.producer import Producer
 from reefmesh.clock import Clock, SystemClock
 from reefmesh.contracts import channels
+from reefmesh.contracts.services import SERVICES, subscriptions_of
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import pages, serve
@@ -36,7 +37,6 @@ from reefmesh_standalone.commands.context import (
 )
 from reefmesh_standalone.commands.register import open_register
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import SUBSCRIPTIONS
 from reefmesh_standalone.sending import MESSAGES_PER_PUBLISH
 from reefmesh_standalone.simulator.arrivals import Arrival
 from reefmesh_standalone.simulator.endless import SITES_LIMIT, endless_sites, said_after
@@ -91,7 +91,7 @@ def simulate(
         await publisher.connect()
         try:
             if place.embedded:  # ours may be the first message ever; on a broker of its own, the broker's configuration does it
-                await publisher.declare(SUBSCRIPTIONS)
+                await publisher.declare(subscriptions_of(SERVICES))
             health = Health("simulator", Progress(), broker=publisher)
             now = clock.now()
             begins_at = max(now - timedelta(days=days), said_until.read() or now - timedelta(days=days))

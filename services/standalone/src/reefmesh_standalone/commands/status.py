@@ -1,4 +1,4 @@
-"""``reefmesh status``: every reef and its buoys as last known, the open episodes, and the books."""
+"""``reefmesh status``: every reef and its buoys as last known, the open episodes, the accounting, and the services."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from reefmesh.contracts import services
 from reefmesh.contracts.scores import ReefScore
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.queries import OpenEpisode, open_episodes
@@ -28,6 +29,7 @@ from reefmesh_standalone.commands.context import (
     run,
 )
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, ReefLine, age, dive_verdict, reef_table, table_of, words
+from reefmesh_standalone.commands.service_table import ServiceLine, service_lines, service_table
 from reefmesh_standalone.mesh import open_stores
 
 
@@ -39,9 +41,9 @@ def status(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every reef as last known, with the age of what is known, open episodes and the accounting.
+    """Show every reef as last known and how old that is, the open episodes, the accounting and the services.
 
-    A dive verdict that nobody has renewed in time is unknown, whatever it was. Wider terminals show more columns.
+    A dive verdict that was not renewed in time is unknown, whatever it was. Wider terminals show more columns.
 
     Examples:
       reefmesh status
@@ -54,21 +56,22 @@ def status(
         place.require()
         now = datetime.now(UTC)
         async with open_stores(place) as stores:
-            register = Register(stores.ingest)
+            register = Register(stores[services.INGEST])
             await register.refresh()
             known = {each.entry.id: each.entry.name for each in register.reefs()}
-            scores = {score.reef_id: score for score in await latest_scores(stores.scoring)}
+            scores = {score.reef_id: score for score in await latest_scores(stores[services.SCORING])}
             lines = {
                 reef_id: ReefLine(name=known.get(reef_id) or scores[reef_id].reef_name, score=scores.get(reef_id))
                 for reef_id in sorted(known.keys() | scores.keys())
                 if reef in (None, reef_id)
             }
-            episodes = [each for each in await open_episodes(stores.alerts) if reef in (None, each.reef_id)]
-            books = await accounting(stores.ingest)
+            episodes = [each for each in await open_episodes(stores[services.ALERTS]) if reef in (None, each.reef_id)]
+            books = await accounting(stores[services.INGEST])
+            of_services = await service_lines(stores)
         if reef is not None and not lines:
             raise ConfigurationError(f"reef {reef} is not registered; 'reefmesh reefs list' shows those that are")
         if as_json:
-            print_json(_document(lines, episodes, books, now))
+            print_json(_document(lines, episodes, books, of_services, now))
             return
         _show_reefs(list(lines.values()), now)
         if reef is not None:
@@ -78,6 +81,7 @@ def status(
         _show_episodes(episodes)
         if reef is None:
             results().print(books_table(books))
+            results().print(service_table(of_services))
 
     run(main)
 
@@ -138,7 +142,13 @@ def _show_episodes(episodes: Sequence[OpenEpisode]) -> None:
     out.print(table)
 
 
-def _document(lines: dict[str, ReefLine], episodes: Sequence[OpenEpisode], books: Accounting, now: datetime) -> dict[str, Any]:
+def _document(
+    lines: dict[str, ReefLine],
+    episodes: Sequence[OpenEpisode],
+    books: Accounting,
+    of_services: Sequence[ServiceLine],
+    now: datetime,
+) -> dict[str, Any]:
     reefs = []
     for reef_id, line in lines.items():
         score = line.score
@@ -150,7 +160,12 @@ def _document(lines: dict[str, ReefLine], episodes: Sequence[OpenEpisode], books
         document["dive"]["verdict_now"] = dive_verdict(score, now)
         reefs.append(document)
     accounts = asdict(books) | {"discrepancies": list(books.discrepancies)}
-    episodes_told = [
-        asdict(each) | {"since": each.since.isoformat(), "changed_at": each.changed_at.isoformat()} for each in episodes
-    ]
-    return {"at": now.isoformat(), "reefs": reefs, "episodes": episodes_told, "accounting": accounts}
+    return {
+        "at": now.isoformat(),
+        "reefs": reefs,
+        "episodes": [
+            asdict(each) | {"since": each.since.isoformat(), "changed_at": each.changed_at.isoformat()} for each in episodes
+        ],
+        "accounting": accounts,
+        "services": [asdict(line) for line in of_services],
+    }

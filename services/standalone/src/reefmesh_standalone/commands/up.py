@@ -54,10 +54,10 @@ def up(
     async def main(stop: asyncio.Event) -> None:
         async with (
             _sole_mesh(place, config) as mesh,
-            serve(pages(mesh.healths, mesh.metrics), host=host, port=port) as address,
+            serve(pages(mesh.healths, mesh.metrics, routes=mesh.routes), host=host, port=port) as address,
         ):
             said = f"reefmesh is up in {place.path}: {address.url}/health, {address.url}/metrics (Ctrl-C drains)"
-            people.print(said, soft_wrap=True)  # whole on its line, for those who wait for it
+            people.print(said, soft_wrap=True)  # on one line, for scripts that wait for it
             log.info("mesh up", home=str(place.path), url=address.url)
             await mesh.run(stop)
 

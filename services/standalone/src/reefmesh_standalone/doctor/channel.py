@@ -1,4 +1,4 @@
-"""The doctor's own channel: nothing else in the mesh publishes or listens there, and what we send, we take back."""
+"""The doctor's own channel: nothing else in the mesh uses it, and the doctor takes back every message that it publishes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ PATIENCE_SECONDS: Final = 30.0
 
 
 class Unfinished(Exception):
-    """Not everything came back in time; the text says how much did."""
+    """Some messages did not come back in time; the text says how many did."""
 
 
 def message(clock: Clock, group: str, number: int) -> Publication:
@@ -34,10 +34,10 @@ async def publish(broker: Broker, publications: Sequence[Publication]) -> None:
 
 
 async def take_until(broker: Broker, event_ids: set[str]) -> set[str]:
-    """Take everything that waits, oldest first, until these are among it; return which of them came.
+    """Take all waiting messages, oldest first, until these have come; return those of them that came.
 
-    Alone on the subscription and through one lane, messages come in the order in which they were published: what an earlier
-    doctor left behind is taken on the way.
+    One lane, alone on the subscription, gets messages in the order in which they were published, so it first takes whatever an
+    earlier doctor left behind.
     """
     consumer = broker.consumer(OWN, lanes=1)
     await consumer.start()

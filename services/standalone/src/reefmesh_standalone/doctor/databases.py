@@ -1,4 +1,4 @@
-"""Is each service's database there, up to date, quick enough, and by the same clock?"""
+"""Checks each service's database: is it there, up to date and quick enough, and does its clock agree with ours?"""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Is what the broker confirmed still there when we come again?"""
+"""Checks that messages which the broker confirmed are still there after a reconnection."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack

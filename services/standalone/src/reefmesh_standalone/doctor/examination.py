@@ -1,4 +1,4 @@
-"""All checks, in the order in which one explains the next."""
+"""All checks, in such an order that an earlier failure explains a later one."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -9,6 +9,7 @@ from reefmesh.broker.embedded.ownership import JournalOwned
 from reefmesh.broker.port import Broker, BrokerUnavailable
 from reefmesh.broker.probe import Probe
 from reefmesh.clock import Clock
+from reefmesh.contracts.services import ServiceEntry
 from reefmesh.observability.logs import hide_url_secrets
 from reefmesh.store.migrations import MigrationSet
 from reefmesh_standalone.doctor.channel import OWN, sweep
@@ -27,15 +28,15 @@ REACH_STORE: Final = "start the database, or name the right one with --store"
 
 
 class Examination:
-    """Tells each finding to ``report`` as soon as it is known."""
+    """Passes each finding to ``report`` as soon as it is known."""
 
     def __init__(self, report: Report, *, clock: Clock) -> None:
         self.findings: list[Finding] = []
         self._report = report
         self._clock = clock
 
-    async def examine_broker(self, url: str, services: Sequence[str]) -> None:
-        """The broker behind this address, as the user that the address names."""
+    async def examine_broker(self, url: str, services: Sequence[ServiceEntry]) -> None:
+        """Check the broker at this address, as the user that the address names."""
         probe = open_probe(url)
         if probe is None:
             await self._examine_embedded(url)
@@ -50,7 +51,7 @@ class Examination:
                 await self._ask("broker clock", lambda: examine_broker_clock(probe), mend=STAY)
 
     async def examine_databases(self, addresses: Mapping[str, tuple[str, Sequence[MigrationSet]]]) -> None:
-        """The database of each service: its address, and the changes that this program knows."""
+        """Check the database of each service: its address, and the migrations that this program knows."""
         for service, (url, migrations) in addresses.items():
 
             async def examine(
@@ -84,7 +85,7 @@ class Examination:
         await self._ask("latency", latency, mend=STAY)
 
     async def _examine_embedded(self, url: str) -> None:
-        """The journal of this machine's own mesh. While that mesh runs, the journal is its alone."""
+        """Check the journal of this machine's own mesh. While that mesh runs, only it may use the journal."""
 
         async def connect() -> Broker:
             broker = open_broker(url, clock=self._clock)
@@ -109,7 +110,7 @@ class Examination:
         await self._ask("broker", examine, mend=STAY)
 
     async def _ask(self, check: str, examine: Callable[[], Awaitable[list[Finding]]], *, mend: str) -> bool:
-        """Report what is found; False when something failed."""
+        """Report the findings; False when one of them is a failure."""
         found = await findings_of(check, examine, mend=mend)
         for finding in found:
             self._report(finding)

@@ -1,4 +1,4 @@
-"""What one check found, in words for the person who runs the installation."""
+"""The result of one check, in words for the person who runs the installation."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Verdict = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``said`` is one sentence without a full stop; ``mend`` says what to do, unless all is well."""
+    """``said`` is one sentence without a full stop; ``mend`` says what to do (empty when nothing is wrong)."""
 
     check: str
     verdict: Verdict
@@ -32,10 +32,10 @@ def fail(check: str, said: str, mend: str) -> Finding:
 
 
 async def findings_of(check: str, examine: Callable[[], Awaitable[list[Finding]]], *, mend: str) -> list[Finding]:
-    """Return what ``examine`` finds; that it could not be done is a finding too, and ``mend`` is for that."""
+    """Return the findings of ``examine``. If it cannot be done, that is a finding too, with ``mend`` as its remedy."""
     try:
         return await examine()
-    except ConfigurationError as error:  # says itself what to do
+    except ConfigurationError as error:  # its message says what to do
         return [fail(check, _line(error), "")]
     except TransientError as error:
         return [fail(check, _line(error), mend)]

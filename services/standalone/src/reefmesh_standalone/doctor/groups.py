@@ -1,8 +1,8 @@
-"""Does every group stay with one consumer, in order, when there are more groups than a careless broker remembers?"""
+"""Checks that every group stays with one consumer, in order, with more groups than a badly configured broker remembers."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,13 +17,13 @@ GROUPS: Final = 1500
 ORDERED_GROUPS, ORDERED_MESSAGES = 20, 25
 LANES: Final = 4
 SETTLING_SECONDS: Final = 5.0
-"""For two consumers that have just joined to have handed over to each other."""
+"""For two consumers that have just joined to share the groups."""
 POLICY: Final = 'messageGroupMapFactoryType="simple"'
 
 
 @dataclass
 class Record:
-    """Who handled what, and in what order."""
+    """Which consumer handled which messages, and in which order."""
 
     owners: dict[str, set[int]] = field(default_factory=dict)
     numbers: dict[str, list[int]] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class Record:
 
 
 async def examine_groups(brokers: tuple[Broker, Broker], clock: Clock, *, owned: bool) -> list[Finding]:
-    """Two consumers, ``GROUPS`` groups, two rounds. ``owned``: this engine gives a group to one consumer for as long as it
-    stays, so that a group which both handled was forgotten in between."""
+    """Two consumers, ``GROUPS`` groups, two rounds. ``owned``: this engine gives a group to one consumer for as long as that
+    consumer stays, so if both handled a group, the broker forgot its owner in between."""
     record = Record()
     async with _two_consumers(brokers, record, settle=owned):
         try:
@@ -74,7 +74,7 @@ async def examine_groups(brokers: tuple[Broker, Broker], clock: Clock, *, owned:
             await publish(brokers[0], ordered)
             await record.until_handled(2 * GROUPS + len(ordered))
         except Unfinished as unfinished:
-            return [fail("groups", str(unfinished), "is another doctor at work, or a consumer on Consumer.doctor.>? End it")]
+            return [fail("groups", str(unfinished), "end any other doctor that runs, and any consumer on Consumer.doctor.>")]
     findings = [_order(record)]
     return [_ownership(record), _spread(record), *findings] if owned else findings
 
@@ -131,7 +131,7 @@ async def _two_consumers(brokers: Sequence[Broker], record: Record, *, settle: b
                     for event in handed_over:
                         await event.wait()
             except TimeoutError:
-                pass  # a broker without advisories: the spread will tell
+                pass  # a broker without advisories: the check of the spread reports it
         yield
     finally:
         for consumer in consumers:
@@ -140,13 +140,12 @@ async def _two_consumers(brokers: Sequence[Broker], record: Record, *, settle: b
 
 
 def _shed(broker: Broker) -> asyncio.Event:
-    """Return an event that is set when this client has handed its groups over once."""
-    event = asyncio.Event()
+    """Return an event that is set once this client has given groups back."""
+    released = asyncio.Event()
 
-    def hear(told: BrokerEvent) -> None:
-        if told.name == "groups_released":
-            event.set()
+    def note(event: BrokerEvent) -> None:
+        if event.name == "groups_released":
+            released.set()
 
-    listener: Callable[[BrokerEvent], None] = hear
-    broker.on_event(listener)
-    return event
+    broker.on_event(note)
+    return released

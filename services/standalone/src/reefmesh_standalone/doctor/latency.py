@@ -1,4 +1,4 @@
-"""How long a confirmed publish takes, and a message's way back to us."""
+"""Measures how long a confirmed publish takes, and how long until the message comes back to us."""
 
 import asyncio
 import time

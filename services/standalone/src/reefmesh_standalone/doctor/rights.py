@@ -1,12 +1,10 @@
-"""May this user publish and consume what the services need, and is the broker's clock ours?"""
+"""Checks that this user may publish and consume as the services do, and that the broker's clock agrees with ours."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.broker.probe import Probe
-from reefmesh.contracts import channels
-from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.services import ServiceEntry
 from reefmesh_standalone.doctor.channel import CHANNEL, OWN
 from reefmesh_standalone.doctor.finding import Finding, fail, ok, warn
 
@@ -14,43 +12,37 @@ OFFSET_WARN_SECONDS: Final = 2.0
 OFFSET_FAIL_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """What a service does at the broker; it parks on its own subscription too."""
-
-    consumes: Subscription
-    publishes: tuple[channels.Channel, ...]
-
-
-NEEDS: Final = {
-    "ingest": Need(consumes=channels.INGEST, publishes=(channels.READINGS, channels.QUARANTINE, channels.TELEMETRY)),
-    "scoring": Need(consumes=channels.SCORING, publishes=(channels.SCORES,)),
-    "alerts": Need(consumes=channels.ALERTING, publishes=(channels.ALERTS,)),
-}
-
-
 async def examine_own_rights(probe: Probe) -> list[Finding]:
-    """What the other checks need: without it they cannot be made."""
+    """Check the rights on the doctor's own channel: all other checks need them."""
     refusals = [refusal for refusal in (await probe.may_publish(CHANNEL), await probe.may_consume(OWN)) if refusal]
     if refusals:
         return [fail("own channel", refusals[0], f"give this user read, write and admin on {CHANNEL}, or use the operator's")]
     return [ok("own channel", f"this user may publish to {CHANNEL} and consume from it")]
 
 
-async def examine_rights(probe: Probe, services: Sequence[str]) -> list[Finding]:
+async def examine_rights(probe: Probe, services: Sequence[ServiceEntry]) -> list[Finding]:
+    """Check that this user may do what each service does: publish, consume, and park on its own subscriptions."""
     findings = []
     for service in services:
-        need = NEEDS[service]
-        answers = [await probe.may_publish(channel.name) for channel in need.publishes]
-        answers += [await probe.may_consume(need.consumes), await probe.may_park(need.consumes)]
+        answers = [await probe.may_publish(channel.name) for channel in service.publishes]
+        for subscription in service.subscriptions:
+            answers += [await probe.may_consume(subscription), await probe.may_park(subscription)]
         refusals = [answer for answer in answers if answer]
         if refusals:
             mend = f"give it that right in the authorization plugin, or check as another user (--service {service})"
             findings.append(fail(f"rights: {service}", "; ".join(refusals), mend))
         else:
-            said = f"may publish to {', '.join(map(str, need.publishes))}, consume {need.consumes} and park"
-            findings.append(ok(f"rights: {service}", said))
+            findings.append(ok(f"rights: {service}", _rights_of(service)))
     return findings
+
+
+def _rights_of(service: ServiceEntry) -> str:
+    rights = []
+    if service.publishes:
+        rights.append(f"publish to {', '.join(map(str, service.publishes))}")
+    if service.subscriptions:
+        rights.append(f"consume {', '.join(map(str, service.subscriptions))} and park")
+    return f"may {', '.join(rights)}"
 
 
 async def examine_broker_clock(probe: Probe) -> list[Finding]:

@@ -99,13 +99,16 @@ class _Line:
         parts = {
             name: Parts(store=store, broker=broker, clock=self._clock, metrics=metrics) for name, store in self._stores.items()
         }
-        self._alerts = alerts_blueprint(alerts_settings()).handler(parts["alerts"])
+        self._alerts = alerts_blueprint(alerts_settings()).handlers[channels.ALERTING](parts["alerts"])
         self._steps: dict[str, tuple[Store, Handler[Any]]] = {
             channels.TELEMETRY.name: (
                 self._stores["ingest"],
                 IngestHandler(store=self._stores["ingest"], register=register, clock=self._clock),
             ),
-            channels.READINGS.name: (self._stores["scoring"], scoring_blueprint(scoring_settings()).handler(parts["scoring"])),
+            channels.READINGS.name: (
+                self._stores["scoring"],
+                scoring_blueprint(scoring_settings()).handlers[channels.SCORING](parts["scoring"]),
+            ),
             channels.SCORES.name: (self._stores["alerts"], self._alerts),
         }
         self._states: dict[tuple[str, str], Any] = {}

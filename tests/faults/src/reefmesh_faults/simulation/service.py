@@ -162,7 +162,7 @@ def _parts(service: str, within: MeshProcess, parts: Parts, around: Surroundings
             register = Register(parts.store, now=around.loop.time)
             return IngestHandler(store=parts.store, register=register, clock=parts.clock, metrics=parts.metrics), []
         case "scoring":
-            return scoring_blueprint(scoring_settings()).handler(parts), []
+            return scoring_blueprint(scoring_settings()).handlers[channels.SCORING](parts), []
         case _:
             settings, recipients = alerts_settings(), Recipients(None)
             ticker_handler = AlertsHandler(clock=parts.clock, recipients=recipients)
@@ -176,7 +176,7 @@ def _parts(service: str, within: MeshProcess, parts: Parts, around: Surroundings
                 poll_seconds=settings.delivery_poll_seconds,
                 opener=lambda entry: People(entry, around, within.process),
             )
-            return alerts_blueprint(settings).handler(parts), [ticker.run, dispatcher.run]
+            return alerts_blueprint(settings).handlers[channels.ALERTING](parts), [ticker.run, dispatcher.run]
 
 
 class Watched:
