@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts bes
 
 from order import Order, Report
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.shared_transactions import Care, Send, SharedTransactions, Work
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.contracts.envelope import Envelope
 
 MESSAGES_PER_TRANSACTION: Final = 50
@@ -84,7 +84,7 @@ async def run(order: Order) -> Report:
     load = order.load()
     sends = [(message.traceparent or "", _send(message, order)) for message in load.envelopes()]
     silent = {trace for number, (trace, _) in enumerate(sends) if load.alert_every and not load.raises_alert(number)}
-    address = Address.parse(order.broker_url)
+    address = ActiveMQAddress.parse(order.broker_url)
     publishing = await Session.open(address, address.endpoints[0], address.ssl_context())
     watching = await Session.open(address, address.endpoints[0], address.ssl_context())
     effects = Effects(silent=silent, wanted=len(sends) - len(silent))
@@ -96,9 +96,9 @@ async def run(order: Order) -> Report:
     with contextlib.suppress(TimeoutError):  # what was heard until then is told
         async with asyncio.timeout(order.patience_seconds):
             if order.messages_per_second is None:
-                await _publish_all(sends, GroupCommit(publishing, Care()), effects, order)
+                await _publish_all(sends, SharedTransactions(publishing, Care()), effects, order)
             else:
-                await _publish_steadily(sends, GroupCommit(publishing, Care()), effects, order.messages_per_second)
+                await _publish_steadily(sends, SharedTransactions(publishing, Care()), effects, order.messages_per_second)
             published_at = time.monotonic()
             if order.exit is not None:
                 await effects.all_heard.wait()
@@ -121,7 +121,7 @@ def _send(message: Envelope, order: Order) -> Send:
     return Send(destination=order.entry, headers=headers, body=message.body)
 
 
-async def _publish_all(sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, order: Order) -> None:
+async def _publish_all(sends: Sequence[tuple[str, Send]], commits: SharedTransactions, effects: Effects, order: Order) -> None:
     allowance = await Allowance.of_standard_input() if order.on_allowance else None
     for first in range(0, len(sends), MESSAGES_PER_TRANSACTION):
         part = sends[first : first + MESSAGES_PER_TRANSACTION]
@@ -134,7 +134,7 @@ async def _publish_all(sends: Sequence[tuple[str, Send]], commits: GroupCommit, 
 
 
 async def _publish_steadily(
-    sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, messages_per_second: float
+    sends: Sequence[tuple[str, Send]], commits: SharedTransactions, effects: Effects, messages_per_second: float
 ) -> None:
     """Publish each message by itself at its instant, whether the earlier ones are confirmed or not: buoys do not wait for one
     another, so a slow broker meets the same load."""

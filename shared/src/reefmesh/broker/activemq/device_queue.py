@@ -17,11 +17,11 @@ from typing import Final
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, mqtt_topic
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.group_commit import Care, Send
-from reefmesh.broker.activemq.link import Link
 from reefmesh.broker.activemq.message_headers import broker_instant, to_frame
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.shared_transactions import Care, Send
 from reefmesh.broker.devices import DeviceMessage, Move, Role
 from reefmesh.broker.port import LaneLost
 
@@ -37,7 +37,7 @@ _HEADERS: Final = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ticket:
+class _Place:
     """Through which subscription of which session it came, as its how manieth, and what acknowledges it."""
 
     session: Session
@@ -47,7 +47,7 @@ class _Ticket:
 
 
 class ActiveMQDeviceQueue:
-    def __init__(self, link: Link, care: Care) -> None:
+    def __init__(self, link: ReconnectingSession, care: Care) -> None:
         self._link = link
         self._care = care
         self._loop = asyncio.get_running_loop()
@@ -187,7 +187,7 @@ class ActiveMQDeviceQueue:
                 received_at=broker_instant(headers),
                 body=frame.body,
                 redelivered=is_redelivered(headers, session.name),
-                token=_Ticket(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
+                token=_Place(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
             )
         )
         self._awake.set()
@@ -202,12 +202,12 @@ class ActiveMQDeviceQueue:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _is_current(self, ticket: _Ticket) -> bool:
+    def _is_current(self, ticket: _Place) -> bool:
         return (
             ticket.session is self._session and ticket.subscription_id == self._subscription_id and not ticket.session.is_lost
         )
 
 
-def _ticket(message: DeviceMessage) -> _Ticket:
-    assert isinstance(message.token, _Ticket)  # noqa: S101 - messages of this engine carry its tickets
+def _ticket(message: DeviceMessage) -> _Place:
+    assert isinstance(message.token, _Place)  # noqa: S101 - messages of this engine carry its tickets
     return message.token

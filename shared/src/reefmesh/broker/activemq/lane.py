@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.group_commit import Send, Work
 from reefmesh.broker.activemq.message_headers import broker_instant, from_frame, to_frame
 from reefmesh.broker.activemq.parking import parked_headers
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.slot import Mail
+from reefmesh.broker.activemq.shared_transactions import Send, Work
+from reefmesh.broker.activemq.subscription import InboundMessage
 from reefmesh.broker.port import Delivery, LaneLost, Publication
 from reefmesh.errors import PoisonMessage
 
@@ -28,7 +28,7 @@ MOVE_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class Hold:
     """What the broker must be told to acknowledge, and through which session.
 
     ``taken_at_seconds`` is of the loop's clock. ``moving``: the message was given back so that it comes again, at once, through
@@ -36,7 +36,7 @@ class Ticket:
     not move any more.
     """
 
-    mail: Mail
+    mail: InboundMessage
     session: Session
     taken_at_seconds: float
     is_settling: bool = False
@@ -47,7 +47,7 @@ class Ticket:
         """Whether it is in a slot that it may share with other reefs, and nobody has begun to settle it."""
         return self.moving is None and not self.is_settling and self.mail.is_current
 
-    def arrived(self, mail: Mail) -> bool:
+    def arrived(self, mail: InboundMessage) -> bool:
         """Take over the message that is moving, if this is it."""
         if self.moving is None or self.moving.done() or _message_id(mail) != _message_id(self.mail):
             return False
@@ -77,7 +77,7 @@ class ActiveMQLane:
         return self._in_hand is not None
 
     @property
-    def ticket(self) -> Ticket | None:
+    def ticket(self) -> Hold | None:
         """Of the message in hand."""
         return None if self._in_hand is None else _ticket(self._in_hand)
 
@@ -93,7 +93,7 @@ class ActiveMQLane:
             session = mail.slot.session
             if session is None:
                 continue
-            ticket = Ticket(mail, session, self._loop.time())
+            ticket = Hold(mail, session, self._loop.time())
             try:
                 message = from_frame(mail.frame.headers, mail.frame.body)
             except PoisonMessage as poison:
@@ -156,7 +156,7 @@ class ActiveMQLane:
             self._in_hand = None
             self._consumer.let_go(delivery.message.reef_id)
 
-    async def _park_unreadable(self, ticket: Ticket, poison: PoisonMessage) -> None:
+    async def _park_unreadable(self, ticket: Hold, poison: PoisonMessage) -> None:
         """A message without a readable envelope never reaches a handler: it is parked as it is."""
         await ticket.mail.until_first()
         if not ticket.mail.is_current:
@@ -176,17 +176,17 @@ class ActiveMQLane:
             await self._consumer.give_back(ticket.mail.slot)  # it comes again
 
 
-def _ticket(delivery: Delivery) -> Ticket:
-    assert isinstance(delivery.token, Ticket)  # noqa: S101 - deliveries of this engine carry its tickets
+def _ticket(delivery: Delivery) -> Hold:
+    assert isinstance(delivery.token, Hold)  # noqa: S101 - deliveries of this engine carry its tickets
     return delivery.token
 
 
-async def _stands_still(ticket: Ticket) -> None:
+async def _stands_still(ticket: Hold) -> None:
     """From here on the message stays in its slot; wait for it first if it is on its way to another."""
     ticket.is_settling = True
     if ticket.moving is not None and not ticket.moving.done():
         await asyncio.wait([ticket.moving], timeout=MOVE_SECONDS)
 
 
-def _message_id(mail: Mail) -> str | None:
+def _message_id(mail: InboundMessage) -> str | None:
     return mail.frame.headers.get("message-id")

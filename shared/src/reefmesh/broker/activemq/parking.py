@@ -9,8 +9,8 @@ from uuid import uuid4
 from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.link import Link
 from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.port import BrokerUnavailable, ParkedMessage
 from reefmesh.contracts.channels import Subscription
@@ -45,7 +45,7 @@ def parked_headers(
 
 
 class ActiveMQParking:
-    def __init__(self, link: Link, subscription: Subscription) -> None:
+    def __init__(self, link: ReconnectingSession, subscription: Subscription) -> None:
         self._link = link
         self._subscription = subscription
 

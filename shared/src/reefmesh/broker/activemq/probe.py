@@ -9,7 +9,7 @@ from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, 
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import ConfigurationError, TransientError
@@ -20,7 +20,7 @@ MARK: Final = "probe"
 
 class ActiveMQProbe:
     def __init__(self, url: str) -> None:
-        self._address = Address.parse(url)
+        self._address = ActiveMQAddress.parse(url)
         self._session: Session | None = None
 
     async def connect(self) -> None:

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 
 from reefmesh.broker.activemq.destinations import channel_topic, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
-from reefmesh.broker.activemq.link import Link
 from reefmesh.broker.activemq.message_headers import to_frame
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.shared_transactions import Care, Send, SharedTransactions, Work
 from reefmesh.broker.port import Publication
 from reefmesh.contracts.channels import Subscription
 
 
-class Publisher:
+class ActiveMQPublisher:
     """On a link of its own: a broker that makes a publisher wait must not hold up acknowledgements."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ReconnectingSession) -> None:
         self._link = link
         self._session: Session | None = None
-        self._commits: GroupCommit | None = None
+        self._commits: SharedTransactions | None = None
         self._declared: dict[Subscription, None] = {}
         self.in_flight = 0
 
@@ -61,9 +61,9 @@ class Publisher:
     def detach(self) -> None:
         self._session = self._commits = None
 
-    def _commits_of(self, session: Session) -> GroupCommit:
+    def _commits_of(self, session: Session) -> SharedTransactions:
         if self._commits is None or self._session is not session:
-            self._session, self._commits = session, GroupCommit(session, Care(always=True))
+            self._session, self._commits = session, SharedTransactions(session, Care(always=True))
         return self._commits
 
 

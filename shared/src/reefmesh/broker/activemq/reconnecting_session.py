@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from reefmesh.broker.activemq.errors import ConnectionLost
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable
 from reefmesh.errors import ConfigurationError, TransientError
 
@@ -26,11 +26,11 @@ class Attachment(Protocol):
     def detach(self) -> None: ...
 
 
-class Link:
+class ReconnectingSession:
     """``purpose`` names it in events. Attachments are attached in the order in which they were added."""
 
     def __init__(
-        self, address: Address, *, purpose: str, on_event: Callable[[BrokerEvent], None], random: Random | None = None
+        self, address: ActiveMQAddress, *, purpose: str, on_event: Callable[[BrokerEvent], None], random: Random | None = None
     ) -> None:
         self.reconnects = 0
         self._address = address

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from reefmesh.broker.activemq.errors import ConnectionLost
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
+from reefmesh.broker.activemq.shared_transactions import Care, Send, SharedTransactions, Work
 
 
 class Session:
@@ -60,7 +60,7 @@ def work_of(message: Message, text: str) -> Work:
 
 
 async def settle(session: Session, *works: Work, care: Care | None = None) -> list[BaseException | None]:
-    commits = GroupCommit(session, care or Care())  # type: ignore[arg-type]
+    commits = SharedTransactions(session, care or Care())  # type: ignore[arg-type]
     return await asyncio.gather(*(commits.do(work) for work in works), return_exceptions=True)
 
 

@@ -81,7 +81,7 @@ class Work:
         return sum(len(send.body) for send in self.sends)
 
 
-class GroupCommit:
+class SharedTransactions:
     """Of one session."""
 
     def __init__(self, session: Session, care: Care) -> None:
