@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, LaneLost, Publication
 from reefmesh.clock import ManualClock
@@ -20,7 +21,6 @@ from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Change, Output
 from reefmesh.service.worker import Worker

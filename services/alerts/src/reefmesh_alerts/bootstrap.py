@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from reefmesh.backoff import Backoff
 from reefmesh.contracts.channels import ALERTING
 from reefmesh.service.assembly import Blueprint, Parts
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.lifecycle import Background
 from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh_alerts.delivery.dispatcher import Dispatcher
