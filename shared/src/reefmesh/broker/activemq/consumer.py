@@ -46,13 +46,13 @@ class ActiveMQConsumer:
         lanes: int,
         slots_limit: int,
         clock: Clock,
-        commits: Callable[[Session], SharedTransactions],
+        transactions: Callable[[Session], SharedTransactions],
         on_event: Callable[[BrokerEvent], None],
         random: Random,
         isolation: IsolationLimits,
     ) -> None:
         self.subscription = subscription
-        self.commits = commits
+        self.transactions = transactions
         self.clock = clock
         self._link = link
         self._on_event = on_event

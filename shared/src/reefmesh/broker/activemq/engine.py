@@ -11,7 +11,8 @@ from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.publisher import ActiveMQPublisher
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.shared_transactions import Care, SharedTransactions
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions
+from reefmesh.broker.activemq.transaction import ReceiptPolicy
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
@@ -39,8 +40,8 @@ class ActiveMQBroker:
         self._publisher = ActiveMQPublisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
-        self._care = Care()
-        self._commits: tuple[Session, SharedTransactions] | None = None
+        self._receipts = ReceiptPolicy()
+        self._transactions: tuple[Session, SharedTransactions] | None = None
         self._listeners: list[Callable[[BrokerEvent], None]] = []
         self._closed = False
 
@@ -80,7 +81,7 @@ class ActiveMQBroker:
             subscription,
             lanes=lanes,
             clock=self._clock,
-            commits=self._commits_of,
+            transactions=self._transactions_of,
             on_event=self._hear,
             random=self._random,
             isolation=self._relief,
@@ -94,7 +95,7 @@ class ActiveMQBroker:
         return ActiveMQParking(self._publishing, subscription)
 
     def device_queue(self) -> DeviceQueue:
-        return ActiveMQDeviceQueue(self._consuming, self._care)
+        return ActiveMQDeviceQueue(self._consuming, self._receipts)
 
     def device_topics(self) -> DeviceTopics:
         return ActiveMQDeviceTopics(telling=self._publishing, hearing=self._consuming)
@@ -112,11 +113,11 @@ class ActiveMQBroker:
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )
 
-    def _commits_of(self, session: Session) -> SharedTransactions:
+    def _transactions_of(self, session: Session) -> SharedTransactions:
         """The lanes of all consumers share the transactions of the session."""
-        if self._commits is None or self._commits[0] is not session:
-            self._commits = (session, SharedTransactions(session, self._care))
-        return self._commits[1]
+        if self._transactions is None or self._transactions[0] is not session:
+            self._transactions = (session, SharedTransactions(session, self._receipts))
+        return self._transactions[1]
 
     def _hear(self, event: BrokerEvent) -> None:
         for listener in tuple(self._listeners):

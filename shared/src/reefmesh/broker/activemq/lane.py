@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from reefmesh.broker.activemq.destinations import channel_topic, parking_queue
+from reefmesh.broker.activemq.destinations import parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.message_headers import broker_instant, from_frame, to_frame
+from reefmesh.broker.activemq.message_headers import broker_instant, from_frame
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parking import parked_headers
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.shared_transactions import Send, Work
+from reefmesh.broker.activemq.shared_transactions import TransactionPart
 from reefmesh.broker.activemq.subscription import InboundMessage
 from reefmesh.broker.port import Delivery, LaneLost, Publication
 from reefmesh.errors import PoisonMessage
@@ -112,11 +113,7 @@ class ActiveMQLane:
         return None
 
     async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
-        sends = [
-            Send(destination=channel_topic(output.channel), headers=to_frame(output.message), body=output.message.body)
-            for output in outputs
-        ]
-        await self._conclude(delivery, sends)
+        await self._conclude(delivery, [OutboundMessage.of(output) for output in outputs])
 
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
         ticket = _ticket(delivery)
@@ -125,7 +122,7 @@ class ActiveMQLane:
         )
         destination = parking_queue(self._consumer.subscription)
         await ticket.mail.until_first()  # parked and not acknowledged, it would come again and be parked twice
-        await self._conclude(delivery, [Send(destination=destination, headers=headers, body=delivery.message.body)])
+        await self._conclude(delivery, [OutboundMessage(destination=destination, headers=headers, body=delivery.message.body)])
 
     async def release(self, delivery: Delivery) -> None:
         ticket = _ticket(delivery)
@@ -134,15 +131,15 @@ class ActiveMQLane:
             await self._consumer.give_back(ticket.mail.slot)
         self._let_go(delivery)
 
-    async def _conclude(self, delivery: Delivery, sends: Sequence[Send]) -> None:
+    async def _conclude(self, delivery: Delivery, messages: Sequence[OutboundMessage]) -> None:
         ticket = _ticket(delivery)
         await _stands_still(ticket)
         if not ticket.mail.is_current or ticket.session.is_lost:
             self._let_go(delivery)
             raise LaneLost("the broker took the message back")
-        work = Work(sends=sends, acknowledgement=ticket.mail)
+        part = TransactionPart(messages=messages, acknowledgement=ticket.mail)
         try:
-            await self._consumer.commits(ticket.session).do(work)
+            await self._consumer.transactions(ticket.session).commit(part)
         except BrokerRefusal as refusal:
             ticket.is_settling = False
             raise refusal.as_publish_refused() from refusal
@@ -168,10 +165,12 @@ class ActiveMQLane:
             attempts=0,
             parked_at=self._consumer.clock.now(),
         )
-        send = Send(destination=parking_queue(self._consumer.subscription), headers=headers, body=ticket.mail.frame.body)
-        work = Work(sends=[send], acknowledgement=ticket.mail)
+        message = OutboundMessage(
+            destination=parking_queue(self._consumer.subscription), headers=headers, body=ticket.mail.frame.body
+        )
+        part = TransactionPart(messages=[message], acknowledgement=ticket.mail)
         try:
-            await self._consumer.commits(ticket.session).do(work)
+            await self._consumer.transactions(ticket.session).commit(part)
         except (BrokerRefusal, ConnectionLost):
             await self._consumer.give_back(ticket.mail.slot)  # it comes again
 

@@ -1,253 +1,206 @@
-"""Many pieces of work in one broker transaction: a write to the broker's disk is shared by all who wait for one.
+"""Publishers and lanes that commit at the same time share one broker transaction, and with it one write to the broker's disk.
 
-A piece is the messages to send and, of a consumer, the acknowledgement that goes with them. Work that arrives while a
-transaction is under way waits for the next one; the first piece never waits. When the broker refuses a message, its
-transaction is given up and the pieces are tried one by one, so a refusal is the problem of its own piece alone.
-
-Two traits of the broker shape what is written. It mixes up acknowledgements of transactions that overlap, so they stand
-directly before their COMMIT. And a COMMIT that it refuses leaves the transaction open for as long as the connection lasts, with
-the acknowledged messages in it: the connection has to be given up. So ``Care`` decides how a transaction is written. Without
-it everything goes out at once, and a refused message costs the connection: redelivery. With it messages are confirmed one
-by one before anything is acknowledged, and a transaction with a refused message is given up cleanly; that is half as fast.
+Each brings a *part*: the messages to send and, for a lane, the acknowledgement that belongs to them. The first part is
+committed at once; parts that arrive meanwhile go into the next transaction. When the broker refuses a message, the
+transaction is aborted and its parts are committed one by one, so a refusal affects its own part only.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import inf
 from typing import Final, NoReturn, Protocol
 
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.transaction import ReceiptPolicy, Transaction
 
 MESSAGES_LIMIT: Final = 500
 BYTES_LIMIT: Final = 4 * 1024 * 1024
 UNDER_WAY_LIMIT: Final = 2
-CAREFUL_SECONDS: Final = 60.0
-"""How long after a refusal messages are confirmed before anything is acknowledged."""
-
-
-class Care:
-    """Whether messages are confirmed before the commit: always, or for a while after a refusal. It outlives sessions."""
-
-    def __init__(self, *, always: bool = False) -> None:
-        self._until = inf if always else -inf
-
-    def is_taken(self, now_seconds: float) -> bool:
-        return now_seconds < self._until
-
-    def take(self, now_seconds: float) -> None:
-        self._until = max(self._until, now_seconds + CAREFUL_SECONDS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    destination: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
 
 
 class Acknowledgement(Protocol):
-    """Of a message that is settled with a piece of work; its methods are called in their order, while it is written."""
+    """Of the inbound message that a part settles. The methods are called in this order, in one turn of the event loop."""
 
     @property
     def is_void(self) -> bool:
-        """Whether the broker has taken the message back: then nothing that goes with it may be sent either."""
+        """Whether the broker has taken the message back; then its outputs may not be sent either."""
         ...
 
     def settle(self) -> None:
-        """The message is settled."""
+        """Mark the message as settled."""
         ...
 
     def take_ack_id(self) -> str | None:
-        """Return what to acknowledge now; None: nothing yet, or it goes with another piece of this transaction."""
+        """Return what to acknowledge now; None: nothing yet, or another part of this transaction acknowledges it too."""
         ...
 
     def written(self) -> None:
-        """Write what must follow directly."""
+        """The acknowledgement is written: write what must follow it directly."""
         ...
 
 
 @dataclass(slots=True, kw_only=True)
-class Work:
-    """``acknowledgement``: of the message that these are the outputs of; None: of none."""
+class TransactionPart:
+    """``acknowledgement``: of the inbound message that ``messages`` are the outputs of; None: of none."""
 
-    sends: Sequence[Send]
+    messages: Sequence[OutboundMessage]
     acknowledgement: Acknowledgement | None = None
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def size_bytes(self) -> int:
-        return sum(len(send.body) for send in self.sends)
+        return sum(len(message.body) for message in self.messages)
+
+    @property
+    def is_void(self) -> bool:
+        return self.acknowledgement is not None and self.acknowledgement.is_void
+
+    def succeed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, failure: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(failure)
+            self.done.exception()  # its caller may have been cancelled: asyncio must not log the error as lost
 
 
 class SharedTransactions:
     """Of one session."""
 
-    def __init__(self, session: Session, care: Care) -> None:
+    def __init__(self, session: Session, receipts: ReceiptPolicy) -> None:
         self._session = session
-        self._care = care
-        self._waiting: list[Work] = []
+        self._receipts = receipts
+        self._waiting: list[TransactionPart] = []
         self._under_way = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
-    @property
-    def works(self) -> int:
-        return len(self._waiting) + self._under_way
-
-    async def do(self, work: Work) -> None:
-        """Return when the broker has done all of it.
+    async def commit(self, part: TransactionPart) -> None:
+        """Return when the broker has committed the whole part.
 
         Raises:
             BrokerRefusal: a message was refused: nothing was sent, nothing acknowledged.
-            ConnectionLost: nobody knows.
+            ConnectionLost: the part was committed or not.
         """
-        self._waiting.append(work)
+        self._waiting.append(part)
         if self._under_way < UNDER_WAY_LIMIT:
             self._under_way += 1
-            task = asyncio.create_task(self._work_off(), name="group commit")
+            task = asyncio.create_task(self._commit_waiting(), name="shared transactions")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        await work.done
+        await part.done
 
-    async def _work_off(self) -> None:
-        """Runs until nothing waits; it says so before it ends, so that what comes next is begun by its bringer."""
+    async def _commit_waiting(self) -> None:
+        """Run until no part waits. ``_under_way`` falls before the task ends, so that the next part starts a new task."""
         try:
-            await self._work_off_all()
+            while self._waiting:
+                parts = self._next_parts()
+                try:
+                    await self._commit(parts)
+                except Exception as failure:  # noqa: BLE001 - whatever fails, no caller may wait for ever
+                    for part in parts:
+                        part.fail(failure)
         finally:
             self._under_way -= 1
 
-    async def _work_off_all(self) -> None:
-        while self._waiting:
-            batch = self._next_batch()
-            try:
-                await self._commit(batch)
-            except Exception as failure:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-                for work in batch:
-                    _fail(work, failure)
-
-    def _next_batch(self) -> list[Work]:
-        messages = size = count = 0
-        for work in self._waiting:
-            messages += max(1, len(work.sends))
-            size += work.size_bytes
-            if count and (messages > MESSAGES_LIMIT or size > BYTES_LIMIT):
+    def _next_parts(self) -> list[TransactionPart]:
+        messages = size_bytes = count = 0
+        for part in self._waiting:
+            messages += max(1, len(part.messages))
+            size_bytes += part.size_bytes
+            if count and (messages > MESSAGES_LIMIT or size_bytes > BYTES_LIMIT):
                 break
             count += 1
-        batch, self._waiting = self._waiting[:count], self._waiting[count:]
-        return [work for work in batch if not work.done.done()]  # whoever gave up before it began is not served
+        parts, self._waiting = self._waiting[:count], self._waiting[count:]
+        return [part for part in parts if not part.done.done()]  # a cancelled caller is not served
 
-    async def _commit(self, batch: list[Work]) -> None:
-        for work in batch:
-            if _is_void(work):
-                _fail(work, ConnectionLost("the broker took the message back"))
-        batch = [work for work in batch if not _is_void(work)]
-        if not batch:
+    async def _commit(self, parts: list[TransactionPart]) -> None:
+        for part in parts:
+            if part.is_void:
+                part.fail(ConnectionLost("the broker took the message back"))
+        parts = [part for part in parts if not part.is_void]
+        if not parts:
             return
-        session = self._session
-        settled = [work.acknowledgement for work in batch if work.acknowledgement is not None]
-        sends = [send for work in batch for send in work.sends]
-        if len(settled) + len(sends) <= 1:
-            await self._alone(sends, settled)
+        acknowledgements = [part.acknowledgement for part in parts if part.acknowledgement is not None]
+        messages = [message for part in parts for message in part.messages]
+        if len(acknowledgements) + len(messages) <= 1:
+            await self._without_transaction(messages, acknowledgements)
         else:
-            transaction = session.new_name("t")
-            session.tell("BEGIN", (("transaction", transaction),))
-            if self._care.is_taken(self._loop.time()):
-                try:
-                    await self._send_confirmed(sends, transaction)
-                except BrokerRefusal as refusal:
-                    self._care.take(self._loop.time())
-                    session.tell("ABORT", (("transaction", transaction),))
-                    await self._one_by_one(batch, refusal)
-                    return
-            else:
-                await self._send(sends, transaction)
-            if any(_is_void(work) for work in batch):
-                session.tell("ABORT", (("transaction", transaction),))
-                await self._commit(batch)
+            try:
+                is_committed = await self._in_transaction(messages, acknowledgements)
+            except BrokerRefusal as refusal:
+                self._receipts.note_refusal(self._loop.time())
+                await self._one_by_one(parts, refusal)
                 return
-            for ack_id in _settle(settled):
-                session.tell("ACK", (("id", ack_id), ("transaction", transaction)))
-            committed = session.request("COMMIT", (("transaction", transaction),))
-            for each in settled:
-                each.written()
-            await self._answer(committed)
-        for work in batch:
-            _succeed(work)
+            if not is_committed:
+                await self._commit(parts)
+                return
+        for part in parts:
+            part.succeed()
 
-    async def _alone(self, sends: list[Send], settled: list[Acknowledgement]) -> None:
-        """One command needs no transaction."""
-        for send in sends:
-            headers = (("destination", send.destination), *send.headers)
-            confirmed = self._session.request("SEND", headers, send.body)
+    async def _in_transaction(self, messages: list[OutboundMessage], acknowledgements: list[Acknowledgement]) -> bool:
+        """Return False when the broker took a message back while its outputs were sent: the transaction was aborted.
+
+        Raises:
+            BrokerRefusal: a message was refused, and the transaction was aborted.
+        """
+        with Transaction(self._session) as transaction:
+            if self._receipts.asks_receipts(self._loop.time()):
+                await transaction.send_confirmed(messages)
+            else:
+                await transaction.send(messages)
+            if any(each.is_void for each in acknowledgements):
+                return False
+            for ack_id in _settle(acknowledgements):
+                transaction.acknowledge(ack_id)
+            committed = transaction.commit()
+        for each in acknowledgements:
+            each.written()
+        await self._confirmed(committed)
+        return True
+
+    async def _without_transaction(self, messages: list[OutboundMessage], acknowledgements: list[Acknowledgement]) -> None:
+        """Write the only command: it needs no transaction."""
+        for message in messages:
+            headers = (("destination", message.destination), *message.headers)
+            confirmed = self._session.request("SEND", headers, message.body)
             await self._session.drain()
             await confirmed
-        for each in settled:
+        for each in acknowledgements:
             answers = [self._session.request("ACK", (("id", ack_id),)) for ack_id in _settle([each])]
             each.written()
             for acknowledged in answers:
-                await self._answer(acknowledged)
+                await self._confirmed(acknowledged)
 
-    async def _answer(self, answer: "asyncio.Future[None]") -> None:
-        """A refusal where no message can be refused any more costs the connection."""
+    async def _confirmed(self, answer: "asyncio.Future[None]") -> None:
+        """Wait for the answer to COMMIT or ACK. The only way on after a refusal is a new connection."""
         try:
             await answer
         except BrokerRefusal as refusal:
-            self._give_up(refusal)
+            self._drop_connection(refusal)
 
-    def _give_up(self, refusal: BrokerRefusal) -> NoReturn:
-        self._care.take(self._loop.time())
+    def _drop_connection(self, refusal: BrokerRefusal) -> NoReturn:
+        self._receipts.note_refusal(self._loop.time())
         reason = ConnectionLost(f"the broker did not commit: {refusal.message}")
         self._session.lose(reason)
         raise reason from refusal
 
-    async def _send(self, sends: list[Send], transaction: str) -> None:
-        """Without receipts: a refused message makes the broker refuse the COMMIT."""
-        for send in sends:
-            headers = (("destination", send.destination), ("transaction", transaction), *send.headers)
-            self._session.tell("SEND", headers, send.body)
-            await self._session.drain()
-
-    async def _send_confirmed(self, sends: list[Send], transaction: str) -> None:
-        confirmations = []
-        for send in sends:
-            headers = (("destination", send.destination), ("transaction", transaction), *send.headers)
-            confirmations.append(self._session.request("SEND", headers, send.body))
-            await self._session.drain()
-        refusals = await asyncio.gather(*confirmations, return_exceptions=True)
-        for refusal in refusals:
-            if isinstance(refusal, BaseException):
-                raise refusal
-
-    async def _one_by_one(self, batch: list[Work], refusal: BrokerRefusal) -> None:
-        if len(batch) == 1:
-            _fail(batch[0], refusal)
+    async def _one_by_one(self, parts: list[TransactionPart], refusal: BrokerRefusal) -> None:
+        if len(parts) == 1:
+            parts[0].fail(refusal)
             return
-        for work in batch:
+        for part in parts:
             try:
-                await self._commit([work])
+                await self._commit([part])
             except BrokerRefusal as failure:
-                _fail(work, failure)
+                part.fail(failure)
 
 
-def _is_void(work: Work) -> bool:
-    return work.acknowledgement is not None and work.acknowledgement.is_void
-
-
-def _settle(settled: Sequence[Acknowledgement]) -> list[str]:
+def _settle(acknowledgements: Sequence[Acknowledgement]) -> list[str]:
     """Return what to acknowledge for them."""
-    for each in settled:
+    for each in acknowledgements:
         each.settle()
-    return [ack_id for each in settled if (ack_id := each.take_ack_id()) is not None]
-
-
-def _succeed(work: Work) -> None:
-    if not work.done.done():
-        work.done.set_result(None)
-
-
-def _fail(work: Work, failure: Exception) -> None:
-    if not work.done.done():
-        work.done.set_exception(failure)
-        work.done.exception()  # whoever waits hears of it; nobody has to
+    return [ack_id for each in acknowledgements if (ack_id := each.take_ack_id()) is not None]
