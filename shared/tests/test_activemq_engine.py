@@ -8,7 +8,7 @@ import pytest
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerUnavailable, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Channel, Subscription
@@ -255,7 +255,7 @@ async def test_message_without_an_envelope_is_parked_and_the_next_one_flows(acti
     subscription = Subscription("alpha", Channel("nonsense", numbered=False))
     async with client(activemq_process.url()) as broker:
         await broker.declare([subscription])
-        address = Address.parse(activemq_process.url())
+        address = ActiveMQAddress.parse(activemq_process.url())
         session = await Session.open(address, address.endpoints[0], None)
         headers = (("destination", "/topic/VirtualTopic.nonsense"), ("persistent", "true"), ("device", "860000000000001"))
         await session.request("SEND", headers, b"\x00 no envelope")
@@ -275,7 +275,7 @@ async def test_body_beyond_the_limit_is_refused_by_the_broker_the_longest_allowe
     subscription = Subscription("alpha", Channel("long", numbered=False))
     async with client(activemq_process.url()) as broker:
         await broker.declare([subscription])
-        address = Address.parse(activemq_process.url())
+        address = ActiveMQAddress.parse(activemq_process.url())
         session = await Session.open(address, address.endpoints[0], None)
         headers = (("destination", "/topic/VirtualTopic.long"), ("persistent", "true"))
         with pytest.raises((BrokerRefusal, ConnectionLost)):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reefmesh.broker.activemq.handover import FORGET_SECONDS, Change, Membership
+from reefmesh.broker.activemq.handover import FORGET_SECONDS, Membership, MembershipChange
 from reefmesh.broker.activemq.redelivery import is_redelivered
 
 OWN, OTHER, THIRD = "ID:b-1-1700000000000-3:1", "ID:b-1-1700000000000-3:2", "ID:b-1-1700000000000-3:3"
@@ -22,15 +22,15 @@ class Queue:
         self.now_seconds = 0.0
         self._consumers = 0
 
-    def subscribed(self, connection: str, slot: int, *, browser: bool = False) -> Change:
+    def subscribed(self, connection: str, slot: int, *, browser: bool = False) -> MembershipChange:
         self._consumers += 1
         return self._hear({"ConsumerInfo": {"consumerId": identity(connection, slot), "browser": browser}})
 
-    def unsubscribed(self, connection: str, slot: int) -> Change:
+    def unsubscribed(self, connection: str, slot: int) -> MembershipChange:
         self._consumers -= 1
         return self._hear({"RemoveInfo": {"objectId": identity(connection, slot)}})
 
-    def _hear(self, facts: dict[str, object]) -> Change:
+    def _hear(self, facts: dict[str, object]) -> MembershipChange:
         headers = {"consumerCount": str(self._consumers)}
         return self.membership.hear(headers, json.dumps(facts).encode(), now_seconds=self.now_seconds)
 

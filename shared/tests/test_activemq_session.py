@@ -10,7 +10,7 @@ from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, Proto
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transport import WRITE_BUFFER_BYTES
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.stomp_peer import Client, Script, stomp_peer
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 10.0
 
 async def open_session(peer: str, parameters: str = "") -> Session:
     query = parameters or f"heartbeat_ms={HEARTBEAT_MS}"
-    address = Address.parse(f"stomp://ingest:secret@{peer}?{query}")
+    address = ActiveMQAddress.parse(f"stomp://ingest:secret@{peer}?{query}")
     return await Session.open(address, address.endpoints[0], None)
 
 

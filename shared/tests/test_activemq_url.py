@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from reefmesh.broker.activemq.url import Address, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 from reefmesh.errors import ConfigurationError
 
 
 def test_full_address_is_read_whole() -> None:
-    address = Address.parse(
+    address = ActiveMQAddress.parse(
         "stomp+ssl://ingest:p%40ss%2Fw:rd@host-1:61614,host-2,[::1]:7?ca=/etc/ca.pem&server_name=broker&heartbeat_ms=5000"
         "&connect_timeout_ms=2000&confirm_timeout_ms=30000&host=mesh"
     )
-    assert address == Address(
+    assert address == ActiveMQAddress(
         endpoints=(
             Endpoint(host="host-1", port=61614),
             Endpoint(host="host-2", port=61614),
@@ -33,7 +33,7 @@ def test_full_address_is_read_whole() -> None:
 
 
 def test_short_address_has_defaults() -> None:
-    address = Address.parse("stomp://localhost")
+    address = ActiveMQAddress.parse("stomp://localhost")
     assert (Endpoint(host="localhost", port=61613),) == address.endpoints
     assert (address.tls, address.user, address.ssl_context()) == (False, "", None)
 
@@ -60,7 +60,7 @@ def test_short_address_has_defaults() -> None:
 )
 def test_mistake_in_an_address_is_one_line_without_the_password(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Address.parse(url)
+        ActiveMQAddress.parse(url)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -71,4 +71,4 @@ def test_authority_file_that_is_none_is_named(tmp_path: Path, content: str | Non
     if content is not None:
         file.write_text(content)
     with pytest.raises(ConfigurationError, match=r"ca\.pem"):
-        Address.parse(f"stomp+ssl://host?ca={file}").ssl_context()
+        ActiveMQAddress.parse(f"stomp+ssl://host?ca={file}").ssl_context()

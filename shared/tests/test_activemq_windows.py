@@ -9,8 +9,8 @@ import pytest
 
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.lane import Ticket
-from reefmesh.broker.activemq.slot import Mail
+from reefmesh.broker.activemq.lane import Hold
+from reefmesh.broker.activemq.subscription import InboundMessage
 from reefmesh.broker.port import Consumer, Delivery, Publication
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication
@@ -125,7 +125,7 @@ async def test_stuck_reef_with_its_own_messages_ahead_holds_up_no_other(activemq
             assert name_of(delivery) == ("reef-b", number)
             await consumer.lanes[1].settle(delivery, ())
         assert 1 == events.count("reef_isolated")
-        assert isinstance(stuck.token, Ticket)
+        assert isinstance(stuck.token, Hold)
         assert 3 == stuck.token.mail.slot.prefetch, "what was ahead of the reef must go over in its order"
         await consumer.lanes[0].settle(stuck, ())
         assert name_of(stuck) == ("reef-a", 1)
@@ -198,7 +198,7 @@ async def test_message_whose_lane_is_cancelled_as_it_comes_goes_to_another(
     waiting: list[asyncio.Task[Delivery | None]] = []
     arrive = ActiveMQConsumer._on_mail
 
-    def arrive_and_cancel(consumer: ActiveMQConsumer, mail: Mail) -> None:
+    def arrive_and_cancel(consumer: ActiveMQConsumer, mail: InboundMessage) -> None:
         arrive(consumer, mail)
         waiting[0].cancel()
 

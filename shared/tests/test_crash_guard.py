@@ -2,9 +2,9 @@
 
 import asyncio
 
+from reefmesh.backoff import Backoff
 from reefmesh.contracts.envelope import event_id_of
 from reefmesh.errors import TransientError
-from reefmesh.service.backoff import Backoff
 from reefmesh_components.worker_bench import INBOX, Collector, WorkerBench, running
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from reefmesh.backoff import Backoff
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Committed, Unit
 from reefmesh_components.worker_bench import INBOX, Collector, WorkerBench, running

@@ -11,9 +11,11 @@ import time
 from typing import Final
 
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
+from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.broker.activemq.url import ActiveMQAddress
 
 QUEUE: Final = "/queue/bench.client"
 BODY: Final = b"x" * 250
@@ -22,7 +24,7 @@ PREFETCH: Final = "500"  # 1000 would count as "nothing said", and the broker wo
 
 
 async def run(url: str, messages: int, *, fill: bool) -> tuple[float, float]:
-    address = Address.parse(url)
+    address = ActiveMQAddress.parse(url)
     session = await Session.open(address, address.endpoints[0], None)
     if fill:
         await _fill(session, messages)
@@ -48,10 +50,10 @@ async def run(url: str, messages: int, *, fill: bool) -> tuple[float, float]:
 
 
 async def _fill(session: Session, messages: int) -> None:
-    commits = GroupCommit(session, Care())
-    send = Send(destination=QUEUE, headers=(("persistent", "true"),), body=BODY)
+    transactions = SharedTransactions(session, ReceiptPolicy())
+    send = OutboundMessage(destination=QUEUE, headers=(("persistent", "true"),), body=BODY)
     for first in range(0, messages, MESSAGES_PER_TRANSACTION):
-        await commits.do(Work(sends=[send] * min(MESSAGES_PER_TRANSACTION, messages - first)))
+        await transactions.commit(TransactionPart(messages=[send] * min(MESSAGES_PER_TRANSACTION, messages - first)))
 
 
 def main() -> None:

@@ -16,10 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts bes
 
 from order import Order, Report
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
+from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.contracts.envelope import Envelope
 
 MESSAGES_PER_TRANSACTION: Final = 50
@@ -84,7 +86,7 @@ async def run(order: Order) -> Report:
     load = order.load()
     sends = [(message.traceparent or "", _send(message, order)) for message in load.envelopes()]
     silent = {trace for number, (trace, _) in enumerate(sends) if load.alert_every and not load.raises_alert(number)}
-    address = Address.parse(order.broker_url)
+    address = ActiveMQAddress.parse(order.broker_url)
     publishing = await Session.open(address, address.endpoints[0], address.ssl_context())
     watching = await Session.open(address, address.endpoints[0], address.ssl_context())
     effects = Effects(silent=silent, wanted=len(sends) - len(silent))
@@ -96,9 +98,11 @@ async def run(order: Order) -> Report:
     with contextlib.suppress(TimeoutError):  # what was heard until then is told
         async with asyncio.timeout(order.patience_seconds):
             if order.messages_per_second is None:
-                await _publish_all(sends, GroupCommit(publishing, Care()), effects, order)
+                await _publish_all(sends, SharedTransactions(publishing, ReceiptPolicy()), effects, order)
             else:
-                await _publish_steadily(sends, GroupCommit(publishing, Care()), effects, order.messages_per_second)
+                await _publish_steadily(
+                    sends, SharedTransactions(publishing, ReceiptPolicy()), effects, order.messages_per_second
+                )
             published_at = time.monotonic()
             if order.exit is not None:
                 await effects.all_heard.wait()
@@ -116,12 +120,14 @@ async def run(order: Order) -> Report:
     )
 
 
-def _send(message: Envelope, order: Order) -> Send:
+def _send(message: Envelope, order: Order) -> OutboundMessage:
     headers = [(name, value) for name, value in to_frame(message) if order.grouped or name != GROUP]
-    return Send(destination=order.entry, headers=headers, body=message.body)
+    return OutboundMessage(destination=order.entry, headers=headers, body=message.body)
 
 
-async def _publish_all(sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, order: Order) -> None:
+async def _publish_all(
+    sends: Sequence[tuple[str, OutboundMessage]], transactions: SharedTransactions, effects: Effects, order: Order
+) -> None:
     allowance = await Allowance.of_standard_input() if order.on_allowance else None
     for first in range(0, len(sends), MESSAGES_PER_TRANSACTION):
         part = sends[first : first + MESSAGES_PER_TRANSACTION]
@@ -130,18 +136,18 @@ async def _publish_all(sends: Sequence[tuple[str, Send]], commits: GroupCommit, 
         if order.exit is not None:
             await effects.until_outstanding(order.outstanding_limit - len(part))
         effects.published(trace for trace, _ in part)
-        await commits.do(Work(sends=[send for _, send in part]))
+        await transactions.commit(TransactionPart(messages=[send for _, send in part]))
 
 
 async def _publish_steadily(
-    sends: Sequence[tuple[str, Send]], commits: GroupCommit, effects: Effects, messages_per_second: float
+    sends: Sequence[tuple[str, OutboundMessage]], transactions: SharedTransactions, effects: Effects, messages_per_second: float
 ) -> None:
     """Publish each message by itself at its instant, whether the earlier ones are confirmed or not: buoys do not wait for one
     another, so a slow broker meets the same load."""
 
-    async def publish(trace: str, send: Send) -> None:
+    async def publish(trace: str, send: OutboundMessage) -> None:
         effects.published([trace])
-        await commits.do(Work(sends=[send]))
+        await transactions.commit(TransactionPart(messages=[send]))
 
     began = time.monotonic()
     async with asyncio.TaskGroup() as tasks:

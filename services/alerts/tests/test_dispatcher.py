@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
+from reefmesh.backoff import Backoff
 from reefmesh.observability import table
-from reefmesh.service.backoff import Backoff
 from reefmesh.store.port import StoreUnavailable, Write
 from reefmesh_alerts import queries
 from reefmesh_alerts.delivery.dispatcher import Dispatcher

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.devices import DeviceMessage, Move, Role
 from reefmesh.broker.port import BrokerUnavailable, LaneLost, PublishRefused
 from reefmesh.clock import ManualClock
@@ -16,7 +17,6 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service.backoff import Backoff
 from reefmesh_ingest.bridge import Bridge
 from reefmesh_ingest.register.entries import BuoyEntry
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from reefmesh.backoff import Backoff
 from reefmesh.contracts import services
 from reefmesh.contracts.channels import ALERTING
 from reefmesh.service.assembly import Blueprint, Parts
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.lifecycle import Background
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import MigrationSet, read_migrations

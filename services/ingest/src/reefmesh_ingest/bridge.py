@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.devices import DeviceMessage, DeviceQueue, Move, Role
 from reefmesh.broker.port import LaneLost, Publication
 from reefmesh.broker.producer import Producer
@@ -21,7 +22,6 @@ from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.health import Check
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.stop_event import is_set_within
 from reefmesh_ingest.domain.device_message import device_of, telemetry_of
 from reefmesh_ingest.register.table import Register

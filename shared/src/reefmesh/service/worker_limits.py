@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reefmesh.service.backoff import Backoff
+from reefmesh.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

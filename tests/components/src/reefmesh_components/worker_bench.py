@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Consumer, Parking, Publication
 from reefmesh.clock import ManualClock
@@ -19,7 +20,6 @@ from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.breaker import PoisonBreaker
 from reefmesh.service.handler import Change, Output
 from reefmesh.service.worker import Worker

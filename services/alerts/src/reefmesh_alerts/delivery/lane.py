@@ -10,11 +10,11 @@ from uuid import uuid4
 
 import structlog
 
+from reefmesh.backoff import Backoff
 from reefmesh.clock import Clock
 from reefmesh.contracts.envelope import event_id_of
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
-from reefmesh.service.backoff import Backoff
 from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
 from reefmesh_alerts.domain.alert_text import summarise_digest
 from reefmesh_alerts.domain.transition import instant_of

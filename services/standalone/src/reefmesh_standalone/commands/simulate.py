@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import structlog
 import typer
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, BrokerUnavailable, Publication, PublishRefused
 from reefmesh.broker.producer import Producer
@@ -22,7 +23,6 @@ from reefmesh.observability.health import Health
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
 from reefmesh.observability.progress import Progress
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.stop_event import is_set_within
 from reefmesh_standalone.commands.context import (
     BrokerOption,

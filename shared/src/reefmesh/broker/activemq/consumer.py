@@ -15,14 +15,14 @@ from typing import Final
 from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.group_commit import GroupCommit
 from reefmesh.broker.activemq.handover import Membership
-from reefmesh.broker.activemq.lane import ActiveMQLane, Ticket
-from reefmesh.broker.activemq.link import Link
-from reefmesh.broker.activemq.mailbox import Mailbox
+from reefmesh.broker.activemq.isolation import Isolation, IsolationLimits
+from reefmesh.broker.activemq.lane import ActiveMQLane, Hold
+from reefmesh.broker.activemq.ready_queue import ReadyQueue
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.siding import Relief, Sidings
-from reefmesh.broker.activemq.slot import Mail, Slot
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions
+from reefmesh.broker.activemq.subscription import BrokerSubscription, InboundMessage
 from reefmesh.broker.port import BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
@@ -40,19 +40,19 @@ class ActiveMQConsumer:
 
     def __init__(
         self,
-        link: Link,
+        link: ReconnectingSession,
         subscription: Subscription,
         *,
         lanes: int,
         slots_limit: int,
         clock: Clock,
-        commits: Callable[[Session], GroupCommit],
+        transactions: Callable[[Session], SharedTransactions],
         on_event: Callable[[BrokerEvent], None],
         random: Random,
-        relief: Relief,
+        isolation: IsolationLimits,
     ) -> None:
         self.subscription = subscription
-        self.commits = commits
+        self.transactions = transactions
         self.clock = clock
         self._link = link
         self._on_event = on_event
@@ -61,8 +61,8 @@ class ActiveMQConsumer:
         self._lanes = tuple(ActiveMQLane(self, index) for index in range(lanes))
         queue = subscription_queue(subscription)
         slots = min(lanes, slots_limit) if subscription.is_numbered else lanes
-        self._slots = tuple(Slot(queue, self._on_mail, prefetch=-(-lanes // slots)) for _ in range(slots))
-        self._sidings = Sidings(
+        self._slots = tuple(BrokerSubscription(queue, self._on_mail, prefetch=-(-lanes // slots)) for _ in range(slots))
+        self._sidings = Isolation(
             queue,
             self._lanes,
             self._slots,
@@ -70,11 +70,11 @@ class ActiveMQConsumer:
             on_moved=self._tell_moved,
             has_idle_lane=lambda: bool(self._waiters),
             on_still=self._wake_all,
-            relief=relief,
+            isolation=isolation,
         )
-        self._mailbox = Mailbox(by_number=subscription.is_numbered)
+        self._mailbox = ReadyQueue(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._in_hand: dict[str, Ticket] = {}  # of each reef that a lane works on
+        self._in_hand: dict[str, Hold] = {}  # of each reef that a lane works on
         self._idle = asyncio.Event()
         self._idle.set()
         self._started = self._draining = self._closed = False
@@ -174,7 +174,7 @@ class ActiveMQConsumer:
 
     # what lanes call
 
-    async def next_mail(self) -> Mail | None:
+    async def next_mail(self) -> InboundMessage | None:
         """Wait for a message whose reef is in nobody's hands here; None once the consumer stops, and when it drains as soon as
         there is none: whoever has a reef in hand comes back for its next."""
         while not self._closed:
@@ -194,7 +194,7 @@ class ActiveMQConsumer:
                 raise
         return None
 
-    def take_in_hand(self, reef_id: str, ticket: Ticket) -> None:
+    def take_in_hand(self, reef_id: str, ticket: Hold) -> None:
         self._in_hand[reef_id] = ticket
         self._idle.clear()
         self._sidings.notice()
@@ -207,7 +207,7 @@ class ActiveMQConsumer:
         if self._draining:
             self._look_for_idleness()
 
-    def keep(self, mail: Mail) -> bool:
+    def keep(self, mail: InboundMessage) -> bool:
         """Have a message that a lane gave up wait here: behind those here that belong before it, or at the head while the
         broker may still send such. False: only without this one in its slot does the broker go on."""
         mail.came_back = True
@@ -218,7 +218,7 @@ class ActiveMQConsumer:
         self._mailbox.put_first(mail)
         return True
 
-    async def give_back(self, slot: Slot) -> None:
+    async def give_back(self, slot: BrokerSubscription) -> None:
         """Return what is open in the slot to the broker."""
         with contextlib.suppress(BrokerRefusal, ConnectionLost):
             if slot.leave_when_free:
@@ -237,7 +237,7 @@ class ActiveMQConsumer:
         if not any(lane.is_busy for lane in self._lanes):
             self._idle.set()
 
-    def _on_mail(self, mail: Mail) -> None:
+    def _on_mail(self, mail: InboundMessage) -> None:
         ticket = self._in_hand.get(mail.reef_id)
         if ticket is not None and ticket.arrived(mail):
             return
@@ -263,7 +263,7 @@ class ActiveMQConsumer:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _leave(self, slots: Sequence[Slot]) -> None:
+    async def _leave(self, slots: Sequence[BrokerSubscription]) -> None:
         results = await asyncio.gather(*(slot.leave() for slot in slots), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, BrokerRefusal | ConnectionLost):

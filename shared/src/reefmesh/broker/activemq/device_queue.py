@@ -1,10 +1,10 @@
-"""The queue into which the broker forwards what devices send over MQTT: one exclusive consumer of all, the others stand by.
+"""The queue into which the broker forwards messages of devices (MQTT): one exclusive consumer gets all, the others stand by.
 
-Every consumer takes the same number of messages in advance: what one that died had in hand goes to the next one whole, so
-no two deaths in turn can bring it out of order.
+Every consumer has the same prefetch: when the active one dies, all that it held goes to one successor, so
+two deaths in a row cannot reverse the order.
 
-Transactions are written as ``group_commit`` writes them and for its reasons, but never two at once: the later one could be
-committed when the earlier one is refused.
+Transactions are written for the same reasons as in ``transaction``, but never two at once: the later one could be committed
+although the earlier one was refused.
 """
 
 import asyncio
@@ -14,31 +14,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, mqtt_topic
+from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, mqtt_topic
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.group_commit import Care, Send
-from reefmesh.broker.activemq.link import Link
-from reefmesh.broker.activemq.message_headers import broker_instant, to_frame
+from reefmesh.broker.activemq.message_headers import broker_instant
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.transaction import ReceiptPolicy, Transaction
 from reefmesh.broker.devices import DeviceMessage, Move, Role
 from reefmesh.broker.port import LaneLost
 
 PREFETCH: Final = 200
-"""The same for all; two batches, so that the broker never waits for us, nor we for it."""
+"""The same for all consumers; two batches, so that neither the broker nor the consumer waits for the other."""
 BATCH_MESSAGES_LIMIT: Final = 100
 BATCH_BYTES_LIMIT: Final = 4 * 1024 * 1024
 _HEADERS: Final = (
-    ("ack", "client"),  # as slots do, and for their reason: a batch is acknowledged by its last message
+    ("ack", "client"),  # as in ``subscription``, for the same reason: the last message acknowledges its whole batch
     ("activemq.exclusive", "true"),
     ("activemq.prefetchSize", str(PREFETCH)),
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ticket:
-    """Through which subscription of which session it came, as its how manieth, and what acknowledges it."""
+class _Arrival:
+    """``number``: from 1, of the messages that came through this subscription; ``ack_id`` acknowledges it."""
 
     session: Session
     subscription_id: str
@@ -47,9 +48,9 @@ class _Ticket:
 
 
 class ActiveMQDeviceQueue:
-    def __init__(self, link: Link, care: Care) -> None:
-        self._link = link
-        self._care = care
+    def __init__(self, sessions: ReconnectingSession, receipts: ReceiptPolicy) -> None:
+        self._sessions = sessions
+        self._receipts = receipts
         self._loop = asyncio.get_running_loop()
         self._session: Session | None = None
         self._subscription_id = ""
@@ -67,9 +68,9 @@ class ActiveMQDeviceQueue:
     async def start(self) -> None:
         if self._session is not None or self._closed:
             return
-        session = self._link.session()
+        session = self._sessions.session()
         await self.attach(session)
-        self._link.add(self)
+        self._sessions.add(self)
 
     async def receive(self) -> Sequence[DeviceMessage]:
         while not self._stopped:
@@ -80,36 +81,17 @@ class ActiveMQDeviceQueue:
         return ()
 
     async def settle(self, moves: Sequence[Move]) -> None:
-        tickets = [_ticket(move.message) for move in moves]
-        if not tickets:
+        arrivals = [_arrival(move.message) for move in moves]
+        if not arrivals:
             return
-        session = tickets[0].session
-        if not all(self._is_current(ticket) for ticket in tickets):
+        if not all(self._is_current(arrival) for arrival in arrivals):
             raise LaneLost("the broker took the messages back")
         first = self._settled_messages + 1
-        if [ticket.number for ticket in tickets] != list(range(first, first + len(tickets))):
+        if [arrival.number for arrival in arrivals] != list(range(first, first + len(arrivals))):
             raise ValueError("only the oldest messages can be settled, in their order")
-        sends = [
-            Send(destination=channel_topic(output.channel), headers=to_frame(output.message), body=output.message.body)
-            for move in moves
-            for output in move.outputs
-        ]
-        transaction = ("transaction", session.new_name("t"))
-        try:
-            session.tell("BEGIN", (transaction,))
-            if self._care.is_taken(self._loop.time()):
-                await self._send_confirmed(session, transaction, sends)
-            else:
-                await self._send(session, transaction, sends)
-            session.tell("ACK", (("id", tickets[-1].ack_id), transaction))
-            await session.request("COMMIT", (transaction,))
-        except BrokerRefusal as refusal:
-            self._care.take(self._loop.time())
-            session.lose(ConnectionLost(f"the broker did not commit: {refusal}"))
-            raise LaneLost(f"the broker did not commit: {refusal}") from refusal
-        except ConnectionLost as lost:
-            raise LaneLost(str(lost)) from lost
-        self._settled_messages = tickets[-1].number
+        messages = [OutboundMessage.of(output) for move in moves for output in move.outputs]
+        await self._commit(arrivals[-1], messages)
+        self._settled_messages = arrivals[-1].number
 
     def stop(self) -> None:
         self._stopped = True
@@ -120,14 +102,14 @@ class ActiveMQDeviceQueue:
         if self._closed:
             return
         self._closed = True
-        self._link.remove(self)
+        self._sessions.remove(self)
         session, self._session = self._session, None
         self._waiting.clear()
         if session is not None and not session.is_lost:
             with contextlib.suppress(BrokerRefusal, ConnectionLost):
                 await session.unsubscribe(self._subscription_id)
 
-    # what the link calls
+    # called by the reconnecting session
 
     async def attach(self, session: Session) -> None:
         """Raises ConfigurationError without permission, BrokerUnavailable otherwise."""
@@ -144,37 +126,41 @@ class ActiveMQDeviceQueue:
         self._session = None
         self._waiting.clear()
 
-    # inside
+    # internal
 
     def _subscribe(self, session: Session) -> "asyncio.Future[None]":
         self._session, self._subscription_id = session, session.new_name("d")
         self._waiting.clear()
         self._arrived_messages = self._settled_messages = 0
-        return session.subscribe(self._subscription_id, DEVICE_QUEUE, _HEADERS, self._arrived)
+        return session.subscribe(self._subscription_id, DEVICE_QUEUE, _HEADERS, self._on_message)
 
-    async def _send(self, session: Session, transaction: tuple[str, str], sends: Sequence[Send]) -> None:
-        """Without receipts, which cost a millisecond each: of a refused message the COMMIT says so."""
-        for send in sends:
-            session.tell("SEND", (("destination", send.destination), transaction, *send.headers), send.body)
-            await session.drain()
+    async def _commit(self, last: _Arrival, messages: Sequence[OutboundMessage]) -> None:
+        """Raises PublishRefused after an abort, with nothing acknowledged; LaneLost when the connection is gone."""
+        asks_receipts = self._receipts.asks_receipts(self._loop.time())
+        try:
+            with Transaction(last.session) as transaction:
+                if asks_receipts:
+                    await self._send_confirmed(transaction, messages)
+                else:
+                    await transaction.send(messages)
+                transaction.acknowledge(last.ack_id)
+                committed = transaction.commit()
+            await committed
+        except BrokerRefusal as refusal:
+            self._receipts.note_refusal(self._loop.time())
+            last.session.lose(ConnectionLost(f"the broker did not commit: {refusal}"))
+            raise LaneLost(f"the broker did not commit: {refusal}") from refusal
+        except ConnectionLost as lost:
+            raise LaneLost(str(lost)) from lost
 
-    async def _send_confirmed(self, session: Session, transaction: tuple[str, str], sends: Sequence[Send]) -> None:
-        """Raises PublishRefused after the transaction was given up, with nothing acknowledged in it."""
-        confirmations = []
-        for send in sends:
-            headers = (("destination", send.destination), transaction, *send.headers)
-            confirmations.append(session.request("SEND", headers, send.body))
-            await session.drain()
-        outcomes = await asyncio.gather(*confirmations, return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BrokerRefusal):
-                self._care.take(self._loop.time())
-                session.tell("ABORT", (transaction,))
-                raise outcome.as_publish_refused() from outcome
-            if isinstance(outcome, BaseException):
-                raise outcome
+    async def _send_confirmed(self, transaction: Transaction, messages: Sequence[OutboundMessage]) -> None:
+        try:
+            await transaction.send_confirmed(messages)
+        except BrokerRefusal as refusal:
+            self._receipts.note_refusal(self._loop.time())
+            raise refusal.as_publish_refused() from refusal
 
-    def _arrived(self, frame: Frame) -> None:
+    def _on_message(self, frame: Frame) -> None:
         session = self._session
         if session is None:
             return
@@ -187,7 +173,7 @@ class ActiveMQDeviceQueue:
                 received_at=broker_instant(headers),
                 body=frame.body,
                 redelivered=is_redelivered(headers, session.name),
-                token=_Ticket(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
+                token=_Arrival(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
             )
         )
         self._awake.set()
@@ -202,12 +188,14 @@ class ActiveMQDeviceQueue:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _is_current(self, ticket: _Ticket) -> bool:
+    def _is_current(self, arrival: _Arrival) -> bool:
         return (
-            ticket.session is self._session and ticket.subscription_id == self._subscription_id and not ticket.session.is_lost
+            arrival.session is self._session
+            and arrival.subscription_id == self._subscription_id
+            and not arrival.session.is_lost
         )
 
 
-def _ticket(message: DeviceMessage) -> _Ticket:
-    assert isinstance(message.token, _Ticket)  # noqa: S101 - messages of this engine carry its tickets
+def _arrival(message: DeviceMessage) -> _Arrival:
+    assert isinstance(message.token, _Arrival)  # noqa: S101 - this engine's messages carry its tokens
     return message.token

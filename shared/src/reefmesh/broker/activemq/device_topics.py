@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager, suppress
 
 from reefmesh.broker.activemq.destinations import device_topic
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.link import Link
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 
 
 class ActiveMQDeviceTopics:
-    def __init__(self, *, telling: Link, hearing: Link) -> None:
+    def __init__(self, *, telling: ReconnectingSession, hearing: ReconnectingSession) -> None:
         self._telling = telling
         self._hearing = hearing
 

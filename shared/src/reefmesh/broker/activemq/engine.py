@@ -6,13 +6,14 @@ from random import Random
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.device_queue import ActiveMQDeviceQueue
 from reefmesh.broker.activemq.device_topics import ActiveMQDeviceTopics
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit
-from reefmesh.broker.activemq.link import Link
+from reefmesh.broker.activemq.isolation import IsolationLimits
 from reefmesh.broker.activemq.parking import ActiveMQParking
-from reefmesh.broker.activemq.publisher import Publisher
+from reefmesh.broker.activemq.publisher import ActiveMQPublisher
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.siding import Relief
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions
+from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
 from reefmesh.clock import Clock
@@ -23,22 +24,24 @@ class ActiveMQBroker:
     """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish.
 
     ``random`` draws the jitter of reconnecting and handing over: a simulation gives its own, so that a run can be repeated.
-    ``relief``: when a stuck or hot reef no longer holds up those beside it; None: as ``Relief`` says.
+    ``isolation``: when a stuck or hot reef no longer holds up those beside it; None: as ``IsolationLimits`` says.
     """
 
-    def __init__(self, url: str, *, clock: Clock, random: Random | None = None, relief: Relief | None = None) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock, random: Random | None = None, isolation: IsolationLimits | None = None
+    ) -> None:
         self._clock = clock
-        self._relief = relief or Relief()
+        self._relief = isolation or IsolationLimits()
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
-        address = Address.parse(url)
+        address = ActiveMQAddress.parse(url)
         self._slots_limit = address.subscriptions
-        self._consuming = Link(address, purpose="consume", on_event=self._hear, random=self._random)
-        self._publishing = Link(address, purpose="publish", on_event=self._hear, random=self._random)
-        self._publisher = Publisher(self._publishing)
+        self._consuming = ReconnectingSession(address, purpose="consume", on_event=self._hear, random=self._random)
+        self._publishing = ReconnectingSession(address, purpose="publish", on_event=self._hear, random=self._random)
+        self._publisher = ActiveMQPublisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
-        self._care = Care()
-        self._commits: tuple[Session, GroupCommit] | None = None
+        self._receipts = ReceiptPolicy()
+        self._transactions: tuple[Session, SharedTransactions] | None = None
         self._listeners: list[Callable[[BrokerEvent], None]] = []
         self._closed = False
 
@@ -78,10 +81,10 @@ class ActiveMQBroker:
             subscription,
             lanes=lanes,
             clock=self._clock,
-            commits=self._commits_of,
+            transactions=self._transactions_of,
             on_event=self._hear,
             random=self._random,
-            relief=self._relief,
+            isolation=self._relief,
             slots_limit=self._slots_limit,
         )
         self._consumers = [known for known in self._consumers if not known.is_closed]
@@ -92,7 +95,7 @@ class ActiveMQBroker:
         return ActiveMQParking(self._publishing, subscription)
 
     def device_queue(self) -> DeviceQueue:
-        return ActiveMQDeviceQueue(self._consuming, self._care)
+        return ActiveMQDeviceQueue(self._consuming, self._receipts)
 
     def device_topics(self) -> DeviceTopics:
         return ActiveMQDeviceTopics(telling=self._publishing, hearing=self._consuming)
@@ -110,11 +113,11 @@ class ActiveMQBroker:
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )
 
-    def _commits_of(self, session: Session) -> GroupCommit:
+    def _transactions_of(self, session: Session) -> SharedTransactions:
         """The lanes of all consumers share the transactions of the session."""
-        if self._commits is None or self._commits[0] is not session:
-            self._commits = (session, GroupCommit(session, self._care))
-        return self._commits[1]
+        if self._transactions is None or self._transactions[0] is not session:
+            self._transactions = (session, SharedTransactions(session, self._receipts))
+        return self._transactions[1]
 
     def _hear(self, event: BrokerEvent) -> None:
         for listener in tuple(self._listeners):

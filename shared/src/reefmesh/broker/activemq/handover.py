@@ -16,7 +16,7 @@ FORGET_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class MembershipChange:
     """What one advisory meant. ``consumers``: how many slots there are now, of all members."""
 
     joined: bool
@@ -38,7 +38,7 @@ class Membership:
         """How many other members are known to be there."""
         return sum(1 for slots in self._slots.values() if slots)
 
-    def hear(self, headers: Mapping[str, str], body: bytes, *, now_seconds: float) -> Change:
+    def hear(self, headers: Mapping[str, str], body: bytes, *, now_seconds: float) -> MembershipChange:
         """Take one advisory in."""
         before = self._consumers
         self._consumers = _count(headers, before)
@@ -49,26 +49,26 @@ class Membership:
         if (removed := facts.get("RemoveInfo")) is not None:
             return self._removed(removed.get("objectId"), now_seconds)
         # a broker that cannot say who it was: whoever it was, the number grew
-        return Change(joined=self._consumers > before, left=self._consumers < before, consumers=self._consumers)
+        return MembershipChange(joined=self._consumers > before, left=self._consumers < before, consumers=self._consumers)
 
-    def _added(self, identity: Any, *, browser: bool) -> Change:
+    def _added(self, identity: Any, *, browser: bool) -> MembershipChange:
         connection, number = _identity(identity)
         if connection == self._own or browser:
-            return Change(joined=False, left=False, consumers=self._consumers)
+            return MembershipChange(joined=False, left=False, consumers=self._consumers)
         joined = connection not in self._slots
         self._slots.setdefault(connection, set()).add(number)
         self._empty_since.pop(connection, None)
-        return Change(joined=joined, left=False, consumers=self._consumers)
+        return MembershipChange(joined=joined, left=False, consumers=self._consumers)
 
-    def _removed(self, identity: Any, now_seconds: float) -> Change:
+    def _removed(self, identity: Any, now_seconds: float) -> MembershipChange:
         connection, number = _identity(identity)
         slots = self._slots.get(connection)
         if slots is None:
-            return Change(joined=False, left=connection != self._own, consumers=self._consumers)
+            return MembershipChange(joined=False, left=connection != self._own, consumers=self._consumers)
         slots.discard(number)
         if not slots:
             self._empty_since[connection] = now_seconds
-        return Change(joined=False, left=not slots, consumers=self._consumers)
+        return MembershipChange(joined=False, left=not slots, consumers=self._consumers)
 
     def _forget(self, now_seconds: float) -> None:
         for connection, since in tuple(self._empty_since.items()):

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from reefmesh.broker.activemq.destinations import channel_topic, parking_queue
+from reefmesh.broker.activemq.destinations import parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.group_commit import Send, Work
-from reefmesh.broker.activemq.message_headers import broker_instant, from_frame, to_frame
+from reefmesh.broker.activemq.message_headers import broker_instant, from_frame
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parking import parked_headers
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.slot import Mail
+from reefmesh.broker.activemq.shared_transactions import TransactionPart
+from reefmesh.broker.activemq.subscription import InboundMessage
 from reefmesh.broker.port import Delivery, LaneLost, Publication
 from reefmesh.errors import PoisonMessage
 
@@ -28,7 +29,7 @@ MOVE_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True, eq=False)
-class Ticket:
+class Hold:
     """What the broker must be told to acknowledge, and through which session.
 
     ``taken_at_seconds`` is of the loop's clock. ``moving``: the message was given back so that it comes again, at once, through
@@ -36,7 +37,7 @@ class Ticket:
     not move any more.
     """
 
-    mail: Mail
+    mail: InboundMessage
     session: Session
     taken_at_seconds: float
     is_settling: bool = False
@@ -47,7 +48,7 @@ class Ticket:
         """Whether it is in a slot that it may share with other reefs, and nobody has begun to settle it."""
         return self.moving is None and not self.is_settling and self.mail.is_current
 
-    def arrived(self, mail: Mail) -> bool:
+    def arrived(self, mail: InboundMessage) -> bool:
         """Take over the message that is moving, if this is it."""
         if self.moving is None or self.moving.done() or _message_id(mail) != _message_id(self.mail):
             return False
@@ -77,7 +78,7 @@ class ActiveMQLane:
         return self._in_hand is not None
 
     @property
-    def ticket(self) -> Ticket | None:
+    def ticket(self) -> Hold | None:
         """Of the message in hand."""
         return None if self._in_hand is None else _ticket(self._in_hand)
 
@@ -93,7 +94,7 @@ class ActiveMQLane:
             session = mail.slot.session
             if session is None:
                 continue
-            ticket = Ticket(mail, session, self._loop.time())
+            ticket = Hold(mail, session, self._loop.time())
             try:
                 message = from_frame(mail.frame.headers, mail.frame.body)
             except PoisonMessage as poison:
@@ -112,11 +113,7 @@ class ActiveMQLane:
         return None
 
     async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
-        sends = [
-            Send(destination=channel_topic(output.channel), headers=to_frame(output.message), body=output.message.body)
-            for output in outputs
-        ]
-        await self._conclude(delivery, sends)
+        await self._conclude(delivery, [OutboundMessage.of(output) for output in outputs])
 
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
         ticket = _ticket(delivery)
@@ -125,7 +122,7 @@ class ActiveMQLane:
         )
         destination = parking_queue(self._consumer.subscription)
         await ticket.mail.until_first()  # parked and not acknowledged, it would come again and be parked twice
-        await self._conclude(delivery, [Send(destination=destination, headers=headers, body=delivery.message.body)])
+        await self._conclude(delivery, [OutboundMessage(destination=destination, headers=headers, body=delivery.message.body)])
 
     async def release(self, delivery: Delivery) -> None:
         ticket = _ticket(delivery)
@@ -134,15 +131,15 @@ class ActiveMQLane:
             await self._consumer.give_back(ticket.mail.slot)
         self._let_go(delivery)
 
-    async def _conclude(self, delivery: Delivery, sends: Sequence[Send]) -> None:
+    async def _conclude(self, delivery: Delivery, messages: Sequence[OutboundMessage]) -> None:
         ticket = _ticket(delivery)
         await _stands_still(ticket)
         if not ticket.mail.is_current or ticket.session.is_lost:
             self._let_go(delivery)
             raise LaneLost("the broker took the message back")
-        work = Work(sends=sends, acknowledgement=ticket.mail)
+        part = TransactionPart(messages=messages, acknowledgement=ticket.mail)
         try:
-            await self._consumer.commits(ticket.session).do(work)
+            await self._consumer.transactions(ticket.session).commit(part)
         except BrokerRefusal as refusal:
             ticket.is_settling = False
             raise refusal.as_publish_refused() from refusal
@@ -156,7 +153,7 @@ class ActiveMQLane:
             self._in_hand = None
             self._consumer.let_go(delivery.message.reef_id)
 
-    async def _park_unreadable(self, ticket: Ticket, poison: PoisonMessage) -> None:
+    async def _park_unreadable(self, ticket: Hold, poison: PoisonMessage) -> None:
         """A message without a readable envelope never reaches a handler: it is parked as it is."""
         await ticket.mail.until_first()
         if not ticket.mail.is_current:
@@ -168,25 +165,27 @@ class ActiveMQLane:
             attempts=0,
             parked_at=self._consumer.clock.now(),
         )
-        send = Send(destination=parking_queue(self._consumer.subscription), headers=headers, body=ticket.mail.frame.body)
-        work = Work(sends=[send], acknowledgement=ticket.mail)
+        message = OutboundMessage(
+            destination=parking_queue(self._consumer.subscription), headers=headers, body=ticket.mail.frame.body
+        )
+        part = TransactionPart(messages=[message], acknowledgement=ticket.mail)
         try:
-            await self._consumer.commits(ticket.session).do(work)
+            await self._consumer.transactions(ticket.session).commit(part)
         except (BrokerRefusal, ConnectionLost):
             await self._consumer.give_back(ticket.mail.slot)  # it comes again
 
 
-def _ticket(delivery: Delivery) -> Ticket:
-    assert isinstance(delivery.token, Ticket)  # noqa: S101 - deliveries of this engine carry its tickets
+def _ticket(delivery: Delivery) -> Hold:
+    assert isinstance(delivery.token, Hold)  # noqa: S101 - deliveries of this engine carry its tickets
     return delivery.token
 
 
-async def _stands_still(ticket: Ticket) -> None:
+async def _stands_still(ticket: Hold) -> None:
     """From here on the message stays in its slot; wait for it first if it is on its way to another."""
     ticket.is_settling = True
     if ticket.moving is not None and not ticket.moving.done():
         await asyncio.wait([ticket.moving], timeout=MOVE_SECONDS)
 
 
-def _message_id(mail: Mail) -> str | None:
+def _message_id(mail: InboundMessage) -> str | None:
     return mail.frame.headers.get("message-id")

@@ -1,4 +1,4 @@
-"""The messages of one subscription that were set aside: a queue of its own, without groups, in the order of parking."""
+"""The parked messages of one subscription: a dead-letter queue of its own, without groups, in the order of parking."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,11 @@ from uuid import uuid4
 from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.link import Link
 from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.transaction import Transaction
 from reefmesh.broker.port import BrokerUnavailable, ParkedMessage
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -23,7 +25,7 @@ REASON, DETAIL, ATTEMPTS, PARKED_AT = "parked-reason", "parked-detail", "parked-
 DETAIL_CHARACTERS_LIMIT: Final = 2_000
 BROWSE_PREFETCH: Final = 1_000
 TAKE_AT_ONCE: Final = 200
-"""How many messages leave the parking in one transaction; also the length of a selector."""
+"""How many messages leave the parking in one transaction; it bounds the length of a selector too."""
 TAKE_SECONDS: Final = 5.0
 UNREADABLE: Final = "unreadable"
 
@@ -31,7 +33,7 @@ UNREADABLE: Final = "unreadable"
 def parked_headers(
     headers: Mapping[str, str], *, reason: str, detail: str, attempts: int, parked_at: datetime
 ) -> list[tuple[str, str]]:
-    """Return the headers of a message's parked copy: the original's facts as they came, and why it is here."""
+    """Return the headers of a message's parked copy: the original's facts unchanged, and the reason."""
     kept = [(name, value) for name, value in headers.items() if is_fact(name)]
     return [
         ("persistent", "true"),
@@ -45,12 +47,12 @@ def parked_headers(
 
 
 class ActiveMQParking:
-    def __init__(self, link: Link, subscription: Subscription) -> None:
-        self._link = link
+    def __init__(self, sessions: ReconnectingSession, subscription: Subscription) -> None:
+        self._sessions = sessions
         self._subscription = subscription
 
     async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]:
-        frames = await self._browse(self._link.session())
+        frames = await self._browse(self._sessions.session())
         chosen = [frame for frame in frames if reef_id is None or frame.headers.get("reef-id") == reef_id]
         return [self._parked(frame) for frame in chosen[:limit]]
 
@@ -63,7 +65,7 @@ class ActiveMQParking:
     async def _take(self, parking_ids: Sequence[str], *, replay: bool) -> int:
         if not parking_ids:
             return 0
-        session = self._link.session()
+        session = self._sessions.session()
         wanted = set(parking_ids)
         found = [identity for frame in await self._browse(session) if (identity := frame.headers.get(PARKING_ID, "")) in wanted]
         taken = 0
@@ -75,7 +77,7 @@ class ActiveMQParking:
         return taken
 
     async def _take_some(self, session: Session, identities: Sequence[str], *, replay: bool) -> int:
-        """Take exactly these out, sending each to the subscription if it is to be replayed, in one transaction."""
+        """Take exactly these out of the parking; with ``replay`` send each to the subscription in the same transaction."""
         frames: dict[str, Frame] = {}
         complete = asyncio.Event()
 
@@ -94,36 +96,29 @@ class ActiveMQParking:
                 async with asyncio.timeout(TAKE_SECONDS):
                     await complete.wait()
             except TimeoutError:
-                pass  # somebody else took some of them meanwhile
+                pass  # another operator took some of them meanwhile
             in_order = [frames[identity] for identity in identities if identity in frames]
             if in_order:
-                await self._conclude(session, in_order, replay=replay)
+                await self._move_out(session, in_order, replay=replay)
         finally:
             if not session.is_lost:
                 await session.unsubscribe(name)
         return len(in_order)
 
-    async def _conclude(self, session: Session, frames: Sequence[Frame], *, replay: bool) -> None:
-        transaction = ("transaction", session.new_name("t"))
-        session.tell("BEGIN", (transaction,))
-        try:
+    async def _move_out(self, session: Session, frames: Sequence[Frame], *, replay: bool) -> None:
+        queue = subscription_queue(self._subscription)
+        with Transaction(session) as transaction:
             if replay:
-                sent = []
-                for frame in frames:
-                    headers = (("destination", subscription_queue(self._subscription)), transaction, *_replayed(frame.headers))
-                    sent.append(session.request("SEND", headers, frame.body))
-                    await session.drain()
-                for confirmation in sent:
-                    await confirmation
-        except BrokerRefusal:
-            session.tell("ABORT", (transaction,))
-            raise
-        for frame in frames:
-            session.tell("ACK", (("id", frame.headers.get("ack", "")), transaction))
-        await session.request("COMMIT", (transaction,))
+                await transaction.send_confirmed(
+                    OutboundMessage(destination=queue, headers=_replayed(frame.headers), body=frame.body) for frame in frames
+                )
+            for frame in frames:
+                transaction.acknowledge(frame.headers.get("ack", ""))
+            committed = transaction.commit()
+        await committed
 
     async def _browse(self, session: Session) -> Sequence[Frame]:
-        """Return everything that is parked, oldest first, without taking it."""
+        """Return all parked messages, oldest first, without taking them."""
         frames: list[Frame] = []
         finished = asyncio.Event()
 
@@ -161,11 +156,11 @@ class ActiveMQParking:
 
 
 def _message(frame: Frame) -> Envelope:
-    """Return the parked message; one whose envelope cannot be read is shown with what can be said of it."""
+    """Return the parked message; a stand-in with its headers and body where its envelope cannot be read."""
     facts = facts_of(frame.headers)
     try:
         return Envelope.from_headers(facts, frame.body)
-    except PoisonMessage:  # its headers may be anything, so nothing but their text is taken from them
+    except PoisonMessage:  # its headers may hold anything, so they are taken as text only
         return Envelope(
             event_id=f"{UNREADABLE}/{frame.headers.get(PARKING_ID, '')}",
             reef_id=UNREADABLE,

@@ -1,4 +1,4 @@
-"""Asking a broker what a user may do, and what time it is there, without leaving a message behind or taking one."""
+"""Ask a broker about the rights of a user and about its clock; no message stays there, and none is taken."""
 
 import asyncio
 import time
@@ -8,8 +8,10 @@ from uuid import uuid4
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.transaction import send_and_abort
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import ConfigurationError, TransientError
@@ -20,7 +22,7 @@ MARK: Final = "probe"
 
 class ActiveMQProbe:
     def __init__(self, url: str) -> None:
-        self._address = Address.parse(url)
+        self._address = ActiveMQAddress.parse(url)
         self._session: Session | None = None
 
     async def connect(self) -> None:
@@ -46,7 +48,7 @@ class ActiveMQProbe:
         return await self._may_send(parking_queue(subscription))
 
     async def may_consume(self, subscription: Subscription) -> str | None:
-        """A browser needs the rights of a consumer, and takes neither messages nor reefs."""
+        """Subscribe as a browser: it needs the rights of a consumer, and takes neither messages nor groups."""
         session = self._up()
         name = session.new_name("b")
         headers = (("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", "1"))
@@ -87,17 +89,10 @@ class ActiveMQProbe:
         return int(stamped) / 1000 - (sent_at + confirmed_at) / 2
 
     async def _may_send(self, destination: str) -> str | None:
-        """The broker judges a message when it is sent; what was sent in a transaction that is given up never was."""
-        session = self._up()
-        transaction = ("transaction", session.new_name("t"))
-        session.tell("BEGIN", (transaction,))
         try:
-            await session.request("SEND", (("destination", destination), transaction, ("persistent", "true")), b"")
+            await send_and_abort(self._up(), [OutboundMessage.empty(destination)])
         except BrokerRefusal as refusal:
             return refusal.message
-        finally:
-            if not session.is_lost:
-                await session.request("ABORT", (transaction,))
         return None
 
     def _up(self) -> Session:
@@ -107,4 +102,4 @@ class ActiveMQProbe:
 
 
 def _ignore(_: Frame) -> None:
-    """What is browsed is not looked at."""
+    """Only the right to browse matters here."""

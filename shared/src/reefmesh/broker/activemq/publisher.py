@@ -1,44 +1,38 @@
-"""Publishing: confirmed, in order, all of one call in one broker transaction."""
+"""Publishing: confirmed, in order, all publications of one call in one broker transaction."""
 
 from collections.abc import Sequence
 
-from reefmesh.broker.activemq.destinations import channel_topic, subscription_queue
+from reefmesh.broker.activemq.destinations import subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
-from reefmesh.broker.activemq.link import Link
-from reefmesh.broker.activemq.message_headers import to_frame
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
+from reefmesh.broker.activemq.transaction import ReceiptPolicy, send_and_abort
 from reefmesh.broker.port import Publication
 from reefmesh.contracts.channels import Subscription
 
 
-class Publisher:
-    """On a link of its own: a broker that makes a publisher wait must not hold up acknowledgements."""
+class ActiveMQPublisher:
+    """On a connection of its own: a broker that makes a publisher wait must not hold up acknowledgements."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, sessions: ReconnectingSession) -> None:
+        self._sessions = sessions
         self._session: Session | None = None
-        self._commits: GroupCommit | None = None
+        self._transactions: SharedTransactions | None = None
         self._declared: dict[Subscription, None] = {}
         self.in_flight = 0
 
     async def publish(self, publications: Sequence[Publication]) -> None:
         """Return when the broker has them all on its disk. Raises BrokerUnavailable or PublishRefused."""
         if not publications:
-            self._link.session()
+            self._sessions.session()
             return
-        sends = [
-            Send(
-                destination=channel_topic(publication.channel),
-                headers=to_frame(publication.message),
-                body=publication.message.body,
-            )
-            for publication in publications
-        ]
-        commits = self._commits_of(self._link.session())
+        messages = [OutboundMessage.of(publication) for publication in publications]
+        transactions = self._transactions_of(self._sessions.session())
         self.in_flight += 1
         try:
-            await commits.do(Work(sends=sends))
+            await transactions.commit(TransactionPart(messages=messages))
         except BrokerRefusal as refusal:
             raise refusal.as_publish_refused() from refusal
         finally:
@@ -46,41 +40,29 @@ class Publisher:
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
         """Make the queues exist, now and after every reconnection: a restarted broker forgets a queue that never had a message,
-        and a virtual topic drops what it has no queue for.
+        and a virtual topic drops a message that it has no queue for.
 
         Raises:
             ConfigurationError: this user may not.
         """
-        session = self._link.session()
+        session = self._sessions.session()
         self._declared.update(dict.fromkeys(subscriptions))
-        await _make(session, subscriptions)
+        await _create_queues(session, subscriptions)
 
     async def attach(self, session: Session) -> None:
-        await _make(session, tuple(self._declared))
+        await _create_queues(session, tuple(self._declared))
 
     def detach(self) -> None:
-        self._session = self._commits = None
+        self._session = self._transactions = None
 
-    def _commits_of(self, session: Session) -> GroupCommit:
-        if self._commits is None or self._session is not session:
-            self._session, self._commits = session, GroupCommit(session, Care(always=True))
-        return self._commits
+    def _transactions_of(self, session: Session) -> SharedTransactions:
+        if self._transactions is None or self._session is not session:
+            self._session, self._transactions = session, SharedTransactions(session, ReceiptPolicy(always=True))
+        return self._transactions
 
 
-async def _make(session: Session, subscriptions: Sequence[Subscription]) -> None:
-    """Send into each queue in a transaction that is given up: the queue is made, no message is left, nobody is disturbed."""
-    if not subscriptions:
-        return
-    transaction = ("transaction", session.new_name("t"))
-    session.tell("BEGIN", (transaction,))
-    made = [
-        session.request("SEND", (("destination", subscription_queue(each)), transaction, ("persistent", "true")), b"")
-        for each in subscriptions
-    ]
-    ended = session.request("ABORT", (transaction,))
+async def _create_queues(session: Session, subscriptions: Sequence[Subscription]) -> None:
     try:
-        for confirmation in made:
-            await confirmation
-        await ended
+        await send_and_abort(session, [OutboundMessage.empty(subscription_queue(each)) for each in subscriptions])
     except BrokerRefusal as refusal:
         raise refusal.as_failure() from refusal

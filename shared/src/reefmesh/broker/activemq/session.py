@@ -10,7 +10,7 @@ from typing import Final
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, ProtocolViolation, login_failure
 from reefmesh.broker.activemq.frames import Frame, encode
 from reefmesh.broker.activemq.transport import Connection
-from reefmesh.broker.activemq.url import Address, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 
 Headers = Iterable[tuple[str, str]]
 OnMessage = Callable[[Frame], None]
@@ -26,7 +26,7 @@ EXPLANATION_SECONDS: Final = 0.5
 class Session:
     """Made by ``open``. ``request`` confirms; ``tell`` does not. Everything raises ConnectionLost once it is lost."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ActiveMQAddress) -> None:
         self.address = address
         self.name = ""
         self._loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class Session:
         """Done with the reason once the session has ended, in whatever way."""
 
     @classmethod
-    async def open(cls, address: Address, endpoint: Endpoint, context: ssl.SSLContext | None) -> "Session":
+    async def open(cls, address: ActiveMQAddress, endpoint: Endpoint, context: ssl.SSLContext | None) -> "Session":
         """Connect and log in within the connection time-out.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import Final
 
 from reefmesh.broker.activemq.errors import ConnectionLost, ProtocolViolation, connect_failure
 from reefmesh.broker.activemq.frames import HEARTBEAT, Frame, FrameParser
-from reefmesh.broker.activemq.url import Address, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
 
 WRITE_BUFFER_BYTES: Final = 256 * 1024
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
     @classmethod
     async def open(
         cls,
-        address: Address,
+        address: ActiveMQAddress,
         endpoint: Endpoint,
         context: ssl.SSLContext | None,
         *,

@@ -22,7 +22,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class ActiveMQAddress:
     """``stomp+ssl://user:password@host-1:61614,host-2:61614?ca=FILE&heartbeat_ms=10000`` and its kin.
 
     Endpoints are tried in turn (of an active/standby pair only one listens). Parameters:
@@ -46,7 +46,7 @@ class Address:
     subscriptions: int = 8
 
     @classmethod
-    def parse(cls, url: str) -> "Address":
+    def parse(cls, url: str) -> "ActiveMQAddress":
         """Raises ConfigurationError in one line that names what is wrong, never with the password in it."""
         scheme, separator, rest = url.partition("://")
         if not separator or scheme not in PORTS:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.port import Broker
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
@@ -16,7 +17,6 @@ from reefmesh.errors import TransientError
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.service.assembly import Parts
-from reefmesh.service.backoff import Backoff
 from reefmesh.service.handler import Change, Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.relay import OutboxRelay

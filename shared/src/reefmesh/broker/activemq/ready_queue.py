@@ -8,16 +8,16 @@ those here that they belong before, as far as the messages themselves tell.
 from collections import deque
 from collections.abc import Container
 
-from reefmesh.broker.activemq.slot import Mail
+from reefmesh.broker.activemq.subscription import InboundMessage
 from reefmesh.contracts.envelope import FOLLOWS
 
 
-class Mailbox:
+class ReadyQueue:
     """``by_number``: whether a reef's messages have numbers by which they follow each other; those of telemetry are their
     senders' own."""
 
     def __init__(self, *, by_number: bool = True) -> None:
-        self._mail: deque[Mail] = deque()
+        self._mail: deque[InboundMessage] = deque()
         self._by_number = by_number
 
     def __bool__(self) -> bool:
@@ -28,7 +28,7 @@ class Mailbox:
         """How many the broker still counts as ours; the others it has taken back."""
         return sum(mail.is_current for mail in self._mail)
 
-    def add(self, mail: Mail) -> None:
+    def add(self, mail: InboundMessage) -> None:
         place = None
         if mail.frame.headers.get("redelivered") == "true":
             later = (
@@ -42,7 +42,7 @@ class Mailbox:
         else:
             self._mail.insert(place, mail)
 
-    def take(self, in_hand: Container[str]) -> Mail | None:
+    def take(self, in_hand: Container[str]) -> InboundMessage | None:
         """Return the first message of a reef that is in nobody's hands; what the broker took back meanwhile is dropped."""
         while self._mail and not self._mail[0].is_current:
             self._mail.popleft()
@@ -52,10 +52,10 @@ class Mailbox:
                 return mail
         return None
 
-    def put_first(self, mail: Mail) -> None:
+    def put_first(self, mail: InboundMessage) -> None:
         self._mail.appendleft(mail)
 
-    def put_behind_earlier(self, mail: Mail) -> bool:
+    def put_behind_earlier(self, mail: InboundMessage) -> bool:
         """Put a message that was taken too early behind those here that belong before it; False: there are none."""
         earlier = [
             other
@@ -70,7 +70,7 @@ class Mailbox:
         self._mail.clear()
 
 
-def comes_before(one: Mail, other: Mail, *, by_number: bool = True) -> bool:
+def comes_before(one: InboundMessage, other: InboundMessage, *, by_number: bool = True) -> bool:
     """Whether it is certain that ``one`` was published before ``other`` of the same reef: the reef's numbers say so, or the
     broker's, of messages that came over one connection, or ``other`` says that it follows ``one``."""
     ours, theirs = one.frame.headers, other.frame.headers

@@ -27,15 +27,15 @@ UNSAID_PREFETCH: Final = 1000
 
 
 @dataclass(slots=True, eq=False)
-class Mail:
+class InboundMessage:
     """A message on its way to a lane, and the ``Acknowledgement`` of its settlement.
 
     ``window``: that of its slot when it came. ``came_back``: a lane has given it up. ``first``: done when no message before it
     in the window is open, or it is ours no longer; None: nobody waits for that.
     """
 
-    slot: "Slot"
-    window: "deque[Mail]"
+    slot: "BrokerSubscription"
+    window: "deque[InboundMessage]"
     frame: Frame
     is_settled: bool = False
     came_back: bool = False
@@ -76,7 +76,7 @@ class Mail:
         self.slot.acknowledged()
 
 
-class Slot:
+class BrokerSubscription:
     """``prefetch``: how many messages the broker may have in our hands through it; ``headers``: of its SUBSCRIBE besides.
 
     ``hands_out``: whether what waits in its window may be taken in hand now. ``heard``: how many messages of each of its reefs
@@ -84,9 +84,14 @@ class Slot:
     """
 
     def __init__(
-        self, queue: str, on_mail: Callable[[Mail], None], *, prefetch: int = 1, headers: Sequence[tuple[str, str]] = ()
+        self,
+        queue: str,
+        on_mail: Callable[[InboundMessage], None],
+        *,
+        prefetch: int = 1,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self.window: deque[Mail] = deque()
+        self.window: deque[InboundMessage] = deque()
         self.renew_when_free = False
         self.leave_when_free = False
         self.hands_out = True
@@ -118,7 +123,7 @@ class Slot:
         return 2 * len(self.window) >= self.prefetch
 
     @property
-    def first_open(self) -> Mail | None:
+    def first_open(self) -> InboundMessage | None:
         return next((mail for mail in self.window if not mail.is_settled), None)
 
     @property
@@ -211,8 +216,8 @@ class Slot:
             if mail.first is not None and not mail.first.done():
                 mail.first.set_result(None)
 
-    def _receive(self, window: deque[Mail], frame: Frame) -> None:
-        mail = Mail(self, window, frame)
+    def _receive(self, window: deque[InboundMessage], frame: Frame) -> None:
+        mail = InboundMessage(self, window, frame)
         window.append(mail)
         self.heard[mail.reef_id] = self.heard.get(mail.reef_id, 0) + 1
         self._on_mail(mail)

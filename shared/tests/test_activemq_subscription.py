@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.lane import Ticket
-from reefmesh.broker.activemq.mailbox import Mailbox, comes_before
-from reefmesh.broker.activemq.siding import Relief, Sidings
-from reefmesh.broker.activemq.slot import Mail, Slot
+from reefmesh.broker.activemq.isolation import Isolation, IsolationLimits
+from reefmesh.broker.activemq.lane import Hold
+from reefmesh.broker.activemq.ready_queue import ReadyQueue, comes_before
+from reefmesh.broker.activemq.subscription import BrokerSubscription, InboundMessage
 
 
 class Session:
@@ -52,10 +52,10 @@ class Session:
         return future
 
 
-async def filled(numbers: int) -> tuple[Session, Slot, list[Mail]]:
+async def filled(numbers: int) -> tuple[Session, BrokerSubscription, list[InboundMessage]]:
     """Return a slot with so many messages in its window."""
-    session, arrived = Session(), list[Mail]()
-    slot = Slot("queue", arrived.append, prefetch=numbers)
+    session, arrived = Session(), list[InboundMessage]()
+    slot = BrokerSubscription("queue", arrived.append, prefetch=numbers)
     await slot.subscribe(session)  # type: ignore[arg-type]
     session.told.clear()
     for number in range(1, numbers + 1):
@@ -63,7 +63,7 @@ async def filled(numbers: int) -> tuple[Session, Slot, list[Mail]]:
     return session, slot, arrived
 
 
-def settle(*mails: Mail) -> list[str]:
+def settle(*mails: InboundMessage) -> list[str]:
     """Settle in one transaction, as the group commit does; return what is acknowledged in it."""
     for mail in mails:
         mail.settle()
@@ -151,13 +151,15 @@ async def test_subscribed_anew_without_being_told_of_the_loss_its_window_is_empt
 
 
 async def test_the_one_number_that_the_broker_takes_for_no_number_is_not_asked_for() -> None:
-    session, slot = Session(), Slot("queue", lambda mail: None, prefetch=1000)
+    session, slot = Session(), BrokerSubscription("queue", lambda mail: None, prefetch=1000)
     await slot.subscribe(session)  # type: ignore[arg-type]
     assert session.told == ["SUBSCRIBE s1 queue 999"]
 
 
-def sidings_of(slot: Slot, *lanes: "Lane", on_mail: Callable[[Mail], None] = lambda mail: None) -> Sidings:
-    return Sidings(
+def sidings_of(
+    slot: BrokerSubscription, *lanes: "Lane", on_mail: Callable[[InboundMessage], None] = lambda mail: None
+) -> Isolation:
+    return Isolation(
         "queue",
         lanes,  # type: ignore[arg-type]
         [slot],
@@ -165,15 +167,15 @@ def sidings_of(slot: Slot, *lanes: "Lane", on_mail: Callable[[Mail], None] = lam
         on_moved=lambda reef_id: None,
         has_idle_lane=lambda: True,
         on_still=lambda: None,
-        relief=Relief(),
+        isolation=IsolationLimits(),
     )
 
 
 class Lane:
     """With one message in hand, for so many seconds."""
 
-    def __init__(self, mail: Mail, session: Session, seconds: float) -> None:
-        self.ticket = Ticket(mail, session, asyncio.get_running_loop().time() - seconds)  # type: ignore[arg-type]
+    def __init__(self, mail: InboundMessage, session: Session, seconds: float) -> None:
+        self.ticket = Hold(mail, session, asyncio.get_running_loop().time() - seconds)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("seconds", "due"), [((2.0, 1.5), True), ((2.0, 0.5), False)])
@@ -199,8 +201,8 @@ async def test_slot_is_relieved_when_nothing_of_it_was_taken_in_hand_lately(seco
 async def test_reef_is_hot_that_keeps_its_slot_busy_at_two_looks(
     looks: list[dict[str, int]], left_open: int, hot: bool
 ) -> None:
-    session, arrived = Session(), deque[Mail]()
-    slot = Slot("queue", arrived.append, prefetch=4)
+    session, arrived = Session(), deque[InboundMessage]()
+    slot = BrokerSubscription("queue", arrived.append, prefetch=4)
     await slot.subscribe(session)  # type: ignore[arg-type]
     sidings = sidings_of(slot)
     found = []
@@ -215,8 +217,8 @@ async def test_reef_is_hot_that_keeps_its_slot_busy_at_two_looks(
 
 
 async def test_slot_of_a_hot_reef_is_kept_until_the_consumer_drains() -> None:
-    session, arrived = Session(), list[Mail]()
-    slot = Slot("queue", arrived.append, prefetch=4)
+    session, arrived = Session(), list[InboundMessage]()
+    slot = BrokerSubscription("queue", arrived.append, prefetch=4)
     await slot.subscribe(session)  # type: ignore[arg-type]
     sidings = sidings_of(slot, on_mail=arrived.append)
     await sidings.relieve(slot, "a")
@@ -242,9 +244,9 @@ async def test_hot_reef_moves_only_once_nothing_of_its_slot_is_in_hand() -> None
     assert slot.hands_out
 
 
-async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mail]]:
-    session, mails, mailbox = Session(), list[Mail](), Mailbox()
-    slot = Slot("queue", mails.append, prefetch=9)
+async def mailbox_of(*arriving: dict[str, str]) -> tuple[BrokerSubscription, ReadyQueue, list[InboundMessage]]:
+    session, mails, mailbox = Session(), list[InboundMessage](), ReadyQueue()
+    slot = BrokerSubscription("queue", mails.append, prefetch=9)
     await slot.subscribe(session)  # type: ignore[arg-type]
     for headers in arriving:
         session.deliver(**headers)
@@ -252,7 +254,7 @@ async def mailbox_of(*arriving: dict[str, str]) -> tuple[Slot, Mailbox, list[Mai
     return slot, mailbox, mails
 
 
-def taken(mailbox: Mailbox) -> list[str]:
+def taken(mailbox: ReadyQueue) -> list[str]:
     names = []
     while (mail := mailbox.take(())) is not None:
         names.append(mail.frame.headers["event-id"])

@@ -1,4 +1,4 @@
-"""A session that is kept up: endpoints in turn, and again after every loss, with backoff and jitter."""
+"""A session that reconnects: it tries the endpoints in turn, and after every loss again, with backoff and jitter."""
 
 import asyncio
 import contextlib
@@ -6,31 +6,31 @@ from collections.abc import Callable
 from random import Random
 from typing import Final, Protocol
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.activemq.errors import ConnectionLost
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable
 from reefmesh.errors import ConfigurationError, TransientError
 
-FIRST_WAIT_SECONDS: Final = 0.1
-LONGEST_WAIT_SECONDS: Final = 5.0
-HOPELESS_WAIT_SECONDS: Final = 60.0
-"""Between attempts while the broker refuses us for a reason that no retry mends (a changed password): no retry storm."""
+BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
+BACKOFF_WHEN_REFUSED: Final = Backoff(first_seconds=60.0, max_seconds=60.0)
+"""While the broker refuses us for a reason that no retry mends (a changed password): no retry storm."""
 
 
 class Attachment(Protocol):
-    """What lives on a session and has to be put on the next one."""
+    """Something that lives on a session and has to be set up again on the next one."""
 
     async def attach(self, session: Session) -> None: ...
 
     def detach(self) -> None: ...
 
 
-class Link:
+class ReconnectingSession:
     """``purpose`` names it in events. Attachments are attached in the order in which they were added."""
 
     def __init__(
-        self, address: Address, *, purpose: str, on_event: Callable[[BrokerEvent], None], random: Random | None = None
+        self, address: ActiveMQAddress, *, purpose: str, on_event: Callable[[BrokerEvent], None], random: Random | None = None
     ) -> None:
         self.reconnects = 0
         self._address = address
@@ -58,7 +58,7 @@ class Link:
         return self._session
 
     async def open(self) -> None:
-        """Connect, trying every endpoint once; from then on the link keeps itself up.
+        """Connect, trying every endpoint once; from then on it reconnects by itself.
 
         Raises:
             ConfigurationError: no retry mends it.
@@ -67,7 +67,7 @@ class Link:
         if self._keeping is not None:
             return
         self._session = await self._connect()
-        self._keeping = asyncio.create_task(self._keep_up(self._session), name=f"broker link {self._purpose}")
+        self._keeping = asyncio.create_task(self._keep_up(self._session), name=f"broker session {self._purpose}")
 
     async def close(self) -> None:
         """Log out. Idempotent."""
@@ -84,7 +84,7 @@ class Link:
                 attachment.detach()
 
     def abort(self) -> None:
-        """Give the connection up without a farewell and stay down, as if the process had died."""
+        """Drop the connection without logging out and stay disconnected, as if the process had died."""
         if self._keeping is not None:
             self._keeping.cancel()
         if self._session is not None:
@@ -92,7 +92,7 @@ class Link:
         self._last_failure = "aborted"
 
     def add(self, attachment: Attachment) -> None:
-        """From the next session on this is attached by the link."""
+        """Attach it to every later session; the caller attaches it to the present one."""
         self._attachments.append(attachment)
 
     def remove(self, attachment: Attachment) -> None:
@@ -103,7 +103,7 @@ class Link:
         context = self._address.ssl_context()
         endpoints = self._address.endpoints
         failures: list[str] = []
-        hopeless: ConfigurationError | None = None
+        refused: ConfigurationError | None = None
         for turn in range(len(endpoints)):
             place = (self._next_endpoint + turn) % len(endpoints)
             session: Session | None = None
@@ -112,7 +112,7 @@ class Link:
                 for attachment in tuple(self._attachments):
                     await attachment.attach(session)
             except ConfigurationError as error:
-                hopeless = hopeless or error
+                refused = refused or error
                 failures.append(str(error))
             except TransientError as error:
                 failures.append(str(error))
@@ -122,13 +122,13 @@ class Link:
                 raise
             else:
                 self._next_endpoint = place
-                self._tell("connected", endpoint=str(endpoints[place]))
+                self._emit("connected", endpoint=str(endpoints[place]))
                 return session
             if session is not None:
                 session.lose(ConnectionLost("could not be set up"))
         self._last_failure = "; ".join(failures)
-        if hopeless is not None:
-            raise hopeless
+        if refused is not None:
+            raise refused
         raise BrokerUnavailable(f"no broker: {self._last_failure}")
 
     async def _keep_up(self, session: Session) -> None:
@@ -137,27 +137,27 @@ class Link:
             self._last_failure = str(reason)
             for attachment in tuple(self._attachments):
                 attachment.detach()
-            self._tell("lost", reason=str(reason))
+            self._emit("lost", reason=str(reason))
             session = self._session = await self._reconnect()
             self.reconnects += 1
 
     async def _reconnect(self) -> Session:
-        span = FIRST_WAIT_SECONDS
-        told = ""
+        backoff, attempt, reported = BACKOFF, 0, ""
         while True:
-            await asyncio.sleep(span * (0.5 + 0.5 * self._random.random()))
+            attempt += 1
+            await asyncio.sleep(backoff.delay_seconds(attempt, self._random))
             try:
                 return await self._connect()
             except ConfigurationError as error:
-                if str(error) != told:  # once, not at every attempt
-                    told = str(error)
-                    self._tell("lost", reason=told)
-                span = HOPELESS_WAIT_SECONDS
+                if str(error) != reported:  # once, not at every attempt
+                    reported = str(error)
+                    self._emit("lost", reason=reported)
+                backoff = BACKOFF_WHEN_REFUSED
             except TransientError:
-                span = min(span * 2, LONGEST_WAIT_SECONDS)
-            except Exception as error:  # noqa: BLE001 - a mistake of ours in setting up must not leave the link down for ever
-                self._tell("lost", reason=f"{type(error).__name__}: {error}")
-                span = HOPELESS_WAIT_SECONDS
+                backoff = BACKOFF
+            except Exception as error:  # noqa: BLE001 - a mistake of ours in setting up must not end the reconnecting
+                self._emit("lost", reason=f"{type(error).__name__}: {error}")
+                backoff = BACKOFF_WHEN_REFUSED
 
-    def _tell(self, name: str, **facts: str) -> None:
+    def _emit(self, name: str, **facts: str) -> None:
         self._on_event(BrokerEvent(name=name, facts={"link": self._purpose, **facts}))

@@ -6,11 +6,15 @@ from collections.abc import Callable
 import pytest
 
 from reefmesh.broker.activemq.errors import ConnectionLost
-from reefmesh.broker.activemq.group_commit import Care, GroupCommit, Send, Work
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
+from reefmesh.broker.activemq.transaction import ReceiptPolicy
 
 
 class Session:
     """Confirms everything at once; ``while_sending`` is called when a message has been written."""
+
+    is_lost = False
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -39,7 +43,7 @@ class Session:
 
 
 class Message:
-    """An acknowledgement of one message."""
+    """The acknowledgement of one message."""
 
     def __init__(self, ack_id: str) -> None:
         self.is_void = False
@@ -55,19 +59,23 @@ class Message:
         """Nothing follows."""
 
 
-def work_of(message: Message, text: str) -> Work:
-    return Work(sends=[Send(destination="/queue/out", headers=(), body=text.encode())], acknowledgement=message)
+def part_of(message: Message, text: str) -> TransactionPart:
+    return TransactionPart(
+        messages=[OutboundMessage(destination="/queue/out", headers=(), body=text.encode())], acknowledgement=message
+    )
 
 
-async def settle(session: Session, *works: Work, care: Care | None = None) -> list[BaseException | None]:
-    commits = GroupCommit(session, care or Care())  # type: ignore[arg-type]
-    return await asyncio.gather(*(commits.do(work) for work in works), return_exceptions=True)
+async def settle(
+    session: Session, *parts: TransactionPart, receipts: ReceiptPolicy | None = None
+) -> list[BaseException | None]:
+    transactions = SharedTransactions(session, receipts or ReceiptPolicy())  # type: ignore[arg-type]
+    return await asyncio.gather(*(transactions.commit(part) for part in parts), return_exceptions=True)
 
 
 async def test_taken_back_before_it_is_written_nothing_of_it_is_sent() -> None:
     session, gone, ours = Session(), Message("a1"), Message("a2")
     gone.is_void = True
-    outcomes = await settle(session, work_of(gone, "one"), work_of(ours, "two"))
+    outcomes = await settle(session, part_of(gone, "one"), part_of(ours, "two"))
     assert isinstance(outcomes[0], ConnectionLost)
     assert outcomes[1] is None
     assert session.told == ["BEGIN t1", "SEND two t1", "ACK a2 t1", "COMMIT t1"]
@@ -83,7 +91,7 @@ async def test_taken_back_while_it_is_written_its_transaction_is_given_up_and_th
         gone.is_void = True
 
     session.while_sending = take_back
-    outcomes = await settle(session, work_of(gone, "one"), work_of(ours, "two"), care=Care(always=careful))
+    outcomes = await settle(session, part_of(gone, "one"), part_of(ours, "two"), receipts=ReceiptPolicy(always=careful))
     assert isinstance(outcomes[0], ConnectionLost)
     assert outcomes[1] is None
     assert session.told == [

@@ -6,7 +6,7 @@ subscription. So that is what is done, when a lane has nothing to do: first ther
 takes this reef alone (a selector) and before all others (a priority); then the old one ends and begins again, and the other
 reefs go to whichever slot is free.
 
-A reef is stuck once a message has been in hand for a second (``Relief``) and none of its slot is in hand for less.
+A reef is stuck once a message has been in hand for a second (``IsolationLimits``) and none of its slot is in hand for less.
 The broker gives the message back to the siding, in the hands of the same lane, which does not notice. Once it is settled the
 siding ends.
 
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.lane import MOVE_SECONDS, ActiveMQLane, Ticket
+from reefmesh.broker.activemq.lane import MOVE_SECONDS, ActiveMQLane, Hold
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.slot import Mail, Slot
+from reefmesh.broker.activemq.subscription import BrokerSubscription, InboundMessage
 
 LOOKS_PER_PATIENCE: Final = 4
 PRIORITY: Final = "10"
@@ -31,7 +31,7 @@ PRIORITY: Final = "10"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relief:
+class IsolationLimits:
     """When reefs get a slot of their own: ``patience_seconds`` after a message was taken in hand; and when at least
     ``hot_messages`` of one reef came between two looks."""
 
@@ -39,7 +39,7 @@ class Relief:
     hot_messages: int = 8
 
 
-class Sidings:
+class Isolation:
     """Of one consumer, for its ``shared`` slots. ``on_moved`` hears the reef; ``has_idle_lane``: without one, the other reefs
     would gain nothing; ``on_still``: a slot hands out again."""
 
@@ -47,13 +47,13 @@ class Sidings:
         self,
         queue: str,
         lanes: Sequence[ActiveMQLane],
-        shared: Sequence[Slot],
+        shared: Sequence[BrokerSubscription],
         *,
-        on_mail: Callable[[Mail], None],
+        on_mail: Callable[[InboundMessage], None],
         on_moved: Callable[[str], None],
         has_idle_lane: Callable[[], bool],
         on_still: Callable[[], None],
-        relief: Relief,
+        isolation: IsolationLimits,
     ) -> None:
         self._queue = queue
         self._lanes = lanes
@@ -62,19 +62,19 @@ class Sidings:
         self._on_moved = on_moved
         self._has_idle_lane = has_idle_lane
         self._on_still = on_still
-        self._relief = relief
+        self._relief = isolation
         self._loop = asyncio.get_running_loop()
-        self._slots: list[Slot] = []
-        self._empty: set[Slot] = set()
-        self._hot: dict[Slot, str] = {}
-        self._full: set[Slot] = set()
+        self._slots: list[BrokerSubscription] = []
+        self._empty: set[BrokerSubscription] = set()
+        self._hot: dict[BrokerSubscription, str] = {}
+        self._full: set[BrokerSubscription] = set()
         self._in_hand = asyncio.Event()
         self._let_go = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._leaving = False
 
     @property
-    def slots(self) -> Sequence[Slot]:
+    def slots(self) -> Sequence[BrokerSubscription]:
         """Those that are subscribed now: at most one for each lane of stuck reefs, and of hot ones as many."""
         return [slot for slot in self._slots if slot.is_subscribed]
 
@@ -136,9 +136,9 @@ class Sidings:
                     if self._has_idle_lane() and len(self.slots) < len(self._lanes):
                         await self.relieve(slot, reef_id)
 
-    def due(self) -> list[tuple[Slot, list[Ticket]]]:
+    def due(self) -> list[tuple[BrokerSubscription, list[Hold]]]:
         """The shared slots with nothing in hand but what has been for long: nobody is disturbed when they begin again."""
-        in_hand: dict[Slot, list[Ticket]] = {}
+        in_hand: dict[BrokerSubscription, list[Hold]] = {}
         for ticket in self._tickets():
             if ticket.mail.slot not in self._slots:
                 in_hand.setdefault(ticket.mail.slot, []).append(ticket)
@@ -149,12 +149,12 @@ class Sidings:
             if all(ticket.may_move and ticket.taken_at_seconds <= before for ticket in tickets)
         ]
 
-    def _tickets(self) -> list[Ticket]:
+    def _tickets(self) -> list[Hold]:
         """Of what is in hand and ours."""
         tickets = [lane.ticket for lane in self._lanes]
         return [ticket for ticket in tickets if ticket is not None and ticket.mail.is_current]
 
-    def hot_again(self) -> list[tuple[Slot, str]]:
+    def hot_again(self) -> list[tuple[BrokerSubscription, str]]:
         """Return the slots that one of their reefs keeps busy, and did so at the look before."""
         before, self._hot = self._hot, {}
         full_before, self._full = self._full, {slot for slot in self._shared if slot.is_half_full}
@@ -189,7 +189,7 @@ class Sidings:
             await slot.leave()
         self._empty = empty - self._empty
 
-    async def _move(self, slot: Slot, tickets: Sequence[Ticket]) -> None:
+    async def _move(self, slot: BrokerSubscription, tickets: Sequence[Hold]) -> None:
         slot.hands_out = False  # what would be taken in hand now would be given back at once
         try:
             sidings = [
@@ -207,7 +207,7 @@ class Sidings:
             slot.hands_out = True
             self._on_still()
 
-    async def relieve(self, slot: Slot, reef_id: str) -> None:
+    async def relieve(self, slot: BrokerSubscription, reef_id: str) -> None:
         """Move a hot reef, once nothing of its slot is in hand; not now, when that takes long."""
         slot.hands_out = False
         try:
@@ -227,11 +227,11 @@ class Sidings:
             slot.hands_out = True
             self._on_still()
 
-    async def _open(self, session: Session, reef_id: str, prefetch: int, *, leave_when_free: bool) -> Slot:
+    async def _open(self, session: Session, reef_id: str, prefetch: int, *, leave_when_free: bool) -> BrokerSubscription:
         """As wide as the slot: what it held of the reef comes at once, and leaves in its order when it is given back."""
         selector = "JMSXGroupID = '{}'".format(reef_id.replace("'", "''"))
         headers = (("selector", selector), ("activemq.priority", PRIORITY))
-        siding = Slot(self._queue, self._on_mail, prefetch=prefetch, headers=headers)
+        siding = BrokerSubscription(self._queue, self._on_mail, prefetch=prefetch, headers=headers)
         siding.leave_when_free = leave_when_free
         self._slots.append(siding)
         await siding.subscribe(session)

@@ -7,11 +7,11 @@ import pytest
 
 from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.lane import Ticket
+from reefmesh.broker.activemq.isolation import IsolationLimits
+from reefmesh.broker.activemq.lane import Hold
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.siding import Relief
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerEvent, Lane
 from reefmesh.contracts.channels import QUARANTINE, Channel, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, one_busy_one_idle, publication, receive
@@ -44,7 +44,7 @@ async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(ac
         following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
         assert following is not None
         assert (1, 2) == (slow.message.seq, following.message.seq)
-        assert isinstance(following.token, Ticket)
+        assert isinstance(following.token, Hold)
         assert not following.token.mail.slot.leave_when_free, "the siding has ended: this came through one of the lasting slots"
         await consumer.lanes[following.lane].settle(following, ())
         await consumer.drain()
@@ -58,7 +58,7 @@ async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_p
         await broker.declare([subscription])
         consumer = broker.consumer(subscription, lanes=2)
         await consumer.start()
-        address = Address.parse(activemq_process.url())
+        address = ActiveMQAddress.parse(activemq_process.url())
         session = await Session.open(address, address.endpoints[0], None)
         headers = [each for each in to_frame(publication("siding-ungrouped").message) if each[0] != GROUP]
         await session.request("SEND", (("destination", subscription_queue(subscription)), *headers), b"{}")
@@ -92,7 +92,10 @@ async def test_hot_reef_with_a_backlog_holds_up_no_other(activemq_process: Activ
     subscription = Subscription(f"hot-{subscriptions}", QUARANTINE)
     others = [f"reef-{number}" for number in range(2 * LANES)]
     url = activemq_process.url(parameters=f"subscriptions={subscriptions}")
-    async with client(activemq_process.url()) as publisher, client(url, relief=Relief(patience_seconds=0.1)) as broker:
+    async with (
+        client(activemq_process.url()) as publisher,
+        client(url, isolation=IsolationLimits(patience_seconds=0.1)) as broker,
+    ):
         events, seen = Events(broker), list[tuple[str, int | None]]()
         await publisher.declare([subscription])
         consumer = broker.consumer(subscription, lanes=LANES)
@@ -135,7 +138,7 @@ async def test_drain_while_a_hot_reef_has_a_subscription_of_its_own_leaves_its_b
     async with client(activemq_process.url()) as publisher:
         await publisher.declare([subscription])
         seen: list[int | None] = []
-        async with client(url, relief=Relief(patience_seconds=0.1)) as broker:
+        async with client(url, isolation=IsolationLimits(patience_seconds=0.1)) as broker:
             events = Events(broker)
             consumer = broker.consumer(subscription, lanes=LANES)
             await consumer.start()
