@@ -11,9 +11,14 @@ from reefmesh_conformance import BrokerConformance, BrokerUnderTest, Capabilitie
 
 
 class ActivemqUnderTest:
-    def __init__(self, url: str, process: ActivemqProcess | None) -> None:
-        self.capabilities = Capabilities(restarts=process is not None, backlog_messages=5000, patience_seconds=60.0)
-        self._url = url
+    """``subscriptions``: how many the lanes of a consumer share in a numbered channel. Few, so that the few lanes of a test
+    have several messages ahead in each, as the many lanes of a service have."""
+
+    def __init__(self, url: str, process: ActivemqProcess | None, *, subscriptions: int, backlog_messages: int) -> None:
+        self.capabilities = Capabilities(
+            takes_ahead=True, restarts=process is not None, backlog_messages=backlog_messages, patience_seconds=60.0
+        )
+        self._url = f"{url}{'&' if '?' in url else '?'}subscriptions={subscriptions}"
         self._process = process
 
     async def connect(self) -> ActiveMQBroker:
@@ -33,12 +38,18 @@ class ActivemqUnderTest:
 class TestActiveMQ(BrokerConformance):
     @pytest.fixture
     async def broker_under_test(self, activemq: ActivemqServer) -> BrokerUnderTest:
-        return ActivemqUnderTest(activemq.url, activemq.process)
+        return ActivemqUnderTest(activemq.url, activemq.process, subscriptions=2, backlog_messages=5000)
 
 
 class TestActiveMQOverTLS(BrokerConformance):
+    """Over TLS, in the mode that production uses most, and with all lanes of a consumer on one subscription."""
+
+    @pytest.fixture(params=[True], ids=["numbered"])
+    def numbered(self, request: pytest.FixtureRequest) -> bool:
+        return bool(request.param)
+
     @pytest.fixture
     async def broker_under_test(self, activemq: ActivemqServer) -> BrokerUnderTest:
         if activemq.tls_url is None:
             pytest.skip("the given broker's TLS address is not known")
-        return ActivemqUnderTest(activemq.tls_url, activemq.process)
+        return ActivemqUnderTest(activemq.tls_url, activemq.process, subscriptions=1, backlog_messages=1000)

@@ -2,13 +2,13 @@
 
 import pytest
 
-from reefmesh_conformance.ledger import Ledger, Worker
+from reefmesh_conformance.ledger import LaneOfClient, Ledger
 
-ONE = Worker(client="one", lane=0)
-TWO = Worker(client="two", lane=0)
+ONE = LaneOfClient(client="one", lane=0)
+TWO = LaneOfClient(client="two", lane=0)
 
 
-def settle(ledger: Ledger, number: int, worker: Worker = ONE) -> None:
+def settle(ledger: Ledger, number: int, worker: LaneOfClient = ONE) -> None:
     ledger.received("reef-a", number, worker, redelivered=False)
     ledger.handled("reef-a", number)
     ledger.confirmed("reef-a", number, worker)
@@ -67,3 +67,18 @@ def test_next_received_before_the_confirmation_is_known_lawful() -> None:
     ledger.handled("reef-a", 1)
     ledger.confirmed("reef-a", 1, TWO)
     ledger.assert_complete({"reef-a": 2})
+
+
+def test_numbered_repeat_and_early_are_told_apart_and_only_the_next_is_handled() -> None:
+    """Law 4 in a numbered channel: a repeat changes nothing, and nothing is handled before its turn."""
+    ledger = Ledger(numbered=True)
+    settle(ledger, 0)
+    assert ["repeat", "next", "early"] == [ledger.turn("reef-a", number) for number in (0, 1, 2)]
+    ledger.received("reef-a", 1, ONE, redelivered=False)
+    ledger.handled("reef-a", 1)  # its settlement is interrupted: the outcome is unknown
+    assert ledger.turn("reef-a", 1) == "repeat"
+    ledger.repeated("reef-a", 1, redelivered=True)
+    for _ in range(2):
+        ledger.confirmed("reef-a", 1, TWO)
+    ledger.assert_complete({"reef-a": 2})
+    assert {("reef-a", 1)} == ledger.redelivered

@@ -3,7 +3,6 @@
 import asyncio
 
 from reefmesh_conformance.law import Law
-from reefmesh_conformance.ledger import Ledger
 from reefmesh_conformance.stage import Stage
 
 
@@ -35,7 +34,7 @@ class DrainLaw(Law):
         assert await asyncio.wait_for(lane.receive(), stage.patience_seconds) is None
         await asyncio.wait_for(draining, stage.patience_seconds)
 
-        other, ledger = await stage.client(), Ledger()
+        other, ledger = await stage.client(), stage.ledger()
         ledger.expect(held.message.reef_id, 1)
         async with stage.crew(other, subscription, ledger):
             await stage.settled(ledger, 3)
@@ -61,7 +60,7 @@ class DrainLaw(Law):
 
     async def test_drained_at_work_nothing_redelivered_nothing_lost(self, stage: Stage) -> None:
         """A clean stop in the middle of a backlog: the successor goes on exactly where it ended."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         client, successor = await stage.client(subscription), await stage.client()
         counts = await stage.publish(client, {f"reef-{index}": 20 for index in range(6)})
         async with stage.crew(client, subscription, ledger, lanes=4, name="before") as crew:

@@ -3,14 +3,13 @@
 import pytest
 
 from reefmesh_conformance.law import Law
-from reefmesh_conformance.ledger import Ledger
 from reefmesh_conformance.stage import Stage
 
 
 class DurabilityLaw(Law):
     async def test_published_before_any_consumer_waits_for_it(self, stage: Stage) -> None:
         """A declared subscription keeps what is published while nobody listens."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         client = await stage.client(subscription)
         counts = await stage.publish(client, {"reef-a": 5, "reef-b": 3})
         await client.close()
@@ -36,8 +35,8 @@ class DurabilityLaw(Law):
     async def test_broker_restarted_everything_confirmed_is_there_in_order(self, stage: Stage) -> None:
         """What was confirmed survives the broker; what was settled does not come back."""
         if not stage.capabilities.restarts:
-            pytest.skip("this engine cannot be restarted here")
-        subscription, ledger = stage.subscription(), Ledger()
+            pytest.skip("restarts: this engine cannot be restarted here")
+        subscription, ledger = stage.subscription(), stage.ledger()
         client = await stage.client(subscription)
         counts = await stage.publish(client, {"reef-a": 20, "reef-b": 10})
         async with stage.consuming(client, subscription) as consumer:

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 
 from reefmesh.broker.port import Delivery, Publication
 from reefmesh_conformance.law import Law
-from reefmesh_conformance.ledger import Ledger
 from reefmesh_conformance.stage import Stage, number_of
 
 
 class FanOutLaw(Law):
     async def test_three_subscriptions_each_gets_everything_in_order(self, stage: Stage) -> None:
         subscriptions = [stage.subscription(service) for service in ("alpha", "beta", "gamma")]
-        ledgers = [Ledger() for _ in subscriptions]
+        ledgers = [stage.ledger() for _ in subscriptions]
         client = await stage.client(*subscriptions)
         counts = {f"reef-{index}": 15 for index in range(5)}
         async with (
@@ -29,7 +28,7 @@ class FanOutLaw(Law):
     async def test_stuck_in_one_subscription_the_other_flows(self, stage: Stage) -> None:
         """A reef that stands still in one service goes on in the others."""
         stuck, free, gate = stage.subscription("alpha"), stage.subscription("beta"), asyncio.Event()
-        stuck_ledger, free_ledger = Ledger(), Ledger()
+        stuck_ledger, free_ledger = stage.ledger(), stage.ledger()
         client = await stage.client(stuck, free)
 
         async def wait(_: Delivery) -> Sequence[Publication]:

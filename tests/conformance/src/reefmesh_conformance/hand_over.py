@@ -53,7 +53,7 @@ class HandOverLaw(Law):
 
     async def test_second_client_joins_gets_reefs_without_overlap_or_inversion(self, stage: Stage) -> None:
         """A consumer that joins gets its share within seconds, and no reef is torn between two."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         first, second = await stage.client(subscription), await stage.client()
         async with stage.crew(first, subscription, ledger, name="first", handle=_brief):
             stream = _Stream(stage, await stage.client(), ledger)
@@ -66,7 +66,7 @@ class HandOverLaw(Law):
 
     async def test_client_leaves_by_drain_other_takes_its_reefs_nothing_redelivered(self, stage: Stage) -> None:
         """A consumer that leaves cleanly leaves its reefs to the others at once."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         first, second = await stage.client(subscription), await stage.client()
         async with (
             stage.crew(first, subscription, ledger, name="first", handle=_brief) as leaving,
@@ -84,9 +84,9 @@ class HandOverLaw(Law):
     async def test_client_lost_at_work_other_finishes_every_reef_in_order(self, stage: Stage) -> None:
         """A consumer that dies holding reefs: another handles them, from the unsettled message on."""
         if not stage.capabilities.loses_clients:
-            pytest.skip("this engine's clients cannot be cut off here")
-        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
-        first, second = await stage.client(subscription), await stage.client()
+            pytest.skip("loses_clients: this engine's clients cannot be cut off here")
+        subscription, ledger, gate = stage.subscription(), stage.ledger(), asyncio.Event()
+        first = await stage.client(subscription)
 
         async def stuck_at_two(delivery: Delivery) -> Sequence[Publication]:
             if delivery.message.event_id.endswith("/2"):
@@ -101,14 +101,14 @@ class HandOverLaw(Law):
             )
             await crew.abandon()
             await stage.lose(first)
-            async with stage.crew(second, subscription, ledger, lanes=4, name="second"):
+            async with stage.crew(await stage.client(), subscription, ledger, lanes=4, name="second"):
                 await stage.settled(ledger, sum(counts.values()))
         ledger.assert_complete(counts)
         assert {(reef, 2) for reef in REEFS[:4]} <= ledger.redelivered
 
     async def test_clients_join_one_after_the_other_all_work(self, stage: Stage) -> None:
         """Four consumers, joined one by one under load, all end up with reefs."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         await self._join(stage, subscription, ledger, ["a", "b", "c", "d"], None)
 
     async def _join(

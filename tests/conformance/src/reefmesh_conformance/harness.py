@@ -1,4 +1,4 @@
-"""What an engine brings to be tested."""
+"""The Protocol of an engine under test: how to reach it, how to disturb it, and which disturbances it can show."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,10 +8,17 @@ from reefmesh.broker.port import Broker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What this engine can show, and how large and how patient the suite should be with it."""
+    """What this engine can show, and how large and how patient the suite should be with it.
+
+    A test of a law that cannot be shown here is skipped and names the capability.
+    """
 
     loses_clients: bool = True
     """``lose`` cuts a client off without a farewell."""
+    loses_clients_alone: bool = True
+    """The other clients stay when one is cut off. False: all live in one process, and are cut off together."""
+    takes_ahead: bool = False
+    """In a numbered channel a consumer has several messages of one reef in this process before the first is settled."""
     restarts: bool = False
     """``restart`` stops the broker and starts it again on the same data; connected clients are lost or come back."""
     backlog_messages: int = 300
@@ -33,9 +40,10 @@ class BrokerUnderTest(Protocol):
         ...
 
     async def lose(self, client: Broker) -> None:
-        """Make this client vanish without a farewell, as kill -9 or a cut cable would. Only with ``loses_clients``."""
+        """Make this client vanish without a farewell, as kill -9 or a cut cable would. Only with ``loses_clients``; without
+        ``loses_clients_alone`` every client vanishes."""
         ...
 
     async def restart(self) -> None:
-        """Stop and start the broker, keeping its data. Only with ``restarts``. The suite closes its clients around it."""
+        """Stop and start the broker, which keeps its data. Only with ``restarts``. The suite has closed its clients."""
         ...

@@ -15,8 +15,13 @@ class Law:
     async def broker_under_test(self) -> BrokerUnderTest:
         raise NotImplementedError("override the fixture broker_under_test")
 
+    @pytest.fixture(params=[True, False], ids=["numbered", "plain"])
+    def numbered(self, request: pytest.FixtureRequest) -> bool:
+        """Return whether the channels of this test are numbered. Every law holds in both modes."""
+        return bool(request.param)
+
     @pytest.fixture
-    async def stage(self, broker_under_test: BrokerUnderTest) -> AsyncIterator[Stage]:
-        stage = Stage(broker_under_test)
+    async def stage(self, broker_under_test: BrokerUnderTest, numbered: bool) -> AsyncIterator[Stage]:
+        stage = Stage(broker_under_test, numbered=numbered)
         yield stage
         await stage.close()

@@ -1,13 +1,23 @@
-"""What happened: who held which reef, in which order its messages were handled, and which laws that broke."""
+"""The record of a test: which lane held which reef, in which order its messages were handled, and which laws that broke."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from reefmesh.broker.port import Publication
+
+EARLY_SECONDS: Final = 0.1
+"""How long a lane keeps a message that is too early before it gives it back."""
+
+Turn = Literal["next", "repeat", "early"]
+"""Of a message that a lane received: its reef's next one, one that was applied before, or one that came before its turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class LaneOfClient:
     """One lane of one client."""
 
     client: str
@@ -15,25 +25,33 @@ class Worker:
 
 
 @dataclass(slots=True)
-class _Reef:
-    holder: Worker | None = None
+class _ReefRecord:
+    holder: LaneOfClient | None = None
     allowed: set[int] = field(default_factory=lambda: {0})
+    applied: int = -1
+    outputs: Sequence[Publication] = ()
 
 
 class Ledger:
-    """Judges every step as it is recorded.
+    """Judges every step as it is recorded. Messages of a reef are numbered from 0 in publishing order.
 
-    Messages of a reef are numbered from 0 in publishing order. A lane holds a reef from the moment ``receive`` returned
-    until it asks the broker to settle: whoever else gets the reef in between breaks the law. After a settlement the next
-    number must come; after an interruption the same one again; after an unknown outcome either.
+    A lane holds a reef from the moment ``receive`` returned until it asks the broker to settle: a second lane that gets the
+    reef in between breaks the law. After a settlement the next number must come; after an interruption the same one again;
+    after an unknown outcome either.
+
+    In a numbered channel the ledger stands for a consumer's database too: it knows the number that was applied last.
+    There an engine may deliver again what was settled (its acknowledgement may be sent later, with that of an earlier message)
+    and may deliver a message before its turn (after a loss). A lane asks for the ``turn`` and records only the next one as
+    received: that is the law that services rely on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, numbered: bool = False) -> None:
         self.breaches: list[str] = []
         self.settled: dict[str, list[int]] = {}
         self.settled_by: Counter[str] = Counter()
         self.redelivered: set[tuple[str, int]] = set()
-        self._reefs: dict[str, _Reef] = {}
+        self._numbered = numbered
+        self._reefs: dict[str, _ReefRecord] = {}
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     @property
@@ -41,15 +59,24 @@ class Ledger:
         return sum(len(numbers) for numbers in self.settled.values())
 
     def holds(self, reef_id: str) -> bool:
-        """Whether some lane has this reef in its hands."""
+        """Return whether a lane holds this reef."""
         return reef_id in self._reefs and self._reefs[reef_id].holder is not None
 
     def expect(self, reef_id: str, number: int) -> None:
-        """Say which message of this reef must come first."""
-        self._reefs[reef_id] = _Reef(allowed={number})
+        """Set which message of this reef must come first; those before it count as applied."""
+        self._reefs[reef_id] = _ReefRecord(allowed={number}, applied=number - 1)
 
-    def received(self, reef_id: str, number: int, worker: Worker, *, redelivered: bool) -> None:
-        reef = self._reefs.setdefault(reef_id, _Reef())
+    def turn(self, reef_id: str, number: int) -> Turn:
+        """Return whose turn a message is. In a plain channel it must be the next one, or the law is broken."""
+        if not self._numbered:
+            return "next"
+        applied = self._reefs.setdefault(reef_id, _ReefRecord()).applied
+        if number <= applied:
+            return "repeat"
+        return "next" if number == applied + 1 else "early"
+
+    def received(self, reef_id: str, number: int, worker: LaneOfClient, *, redelivered: bool) -> None:
+        reef = self._reefs.setdefault(reef_id, _ReefRecord())
         if reef.holder is not None:
             self.breaches.append(f"{reef_id}/{number} went to {worker} while {reef.holder} held the reef")
         if number not in reef.allowed:
@@ -59,13 +86,24 @@ class Ledger:
         reef.holder = worker
         self._look()
 
-    def handled(self, reef_id: str, number: int) -> None:
-        """The lane is about to settle: from now on the broker may give the reef to anyone."""
+    def handled(self, reef_id: str, number: int, outputs: Sequence[Publication] = ()) -> None:
+        """The lane is about to settle: from now on the broker may give the reef to any lane."""
         reef = self._reefs[reef_id]
         reef.holder = None
         reef.allowed = {number, number + 1}
+        reef.applied, reef.outputs = number, outputs
 
-    def confirmed(self, reef_id: str, number: int, worker: Worker) -> None:
+    def repeated(self, reef_id: str, number: int, *, redelivered: bool) -> Sequence[Publication]:
+        """A message came that was applied before; return its outputs, unless they are known to be out."""
+        reef = self._reefs[reef_id]
+        if redelivered:
+            self.redelivered.add((reef_id, number))
+        return reef.outputs if number == reef.applied and number not in self.settled.get(reef_id, ()) else ()
+
+    def confirmed(self, reef_id: str, number: int, worker: LaneOfClient) -> None:
+        """The settlement is confirmed; of a repeat, that of an earlier delivery may have been before."""
+        if self._numbered and number in self.settled.get(reef_id, ()):
+            return
         reef = self._reefs[reef_id]
         self.settled.setdefault(reef_id, []).append(number)
         self.settled_by[worker.client] += 1
@@ -81,20 +119,32 @@ class Ledger:
         self._look()
 
     def reached(self, counts: dict[str, int]) -> bool:
-        """Whether the last message of every reef is settled (each comes only after all before it)."""
+        """Return whether the last message of every reef is settled (each comes only after all before it)."""
         return all(reef in self.settled and self.settled[reef][-1] == count - 1 for reef, count in counts.items() if count)
 
+    async def until_turn(self, reef_id: str, number: int) -> None:
+        """Wait until this message is no longer early, ``EARLY_SECONDS`` at most."""
+        with suppress(TimeoutError):
+            await self._wait(lambda: self.turn(reef_id, number) != "early", EARLY_SECONDS)
+
     async def until(self, condition: Callable[[], bool], *, within_seconds: float, what: str) -> None:
-        """Wait until ``condition`` holds; it is looked at after every record."""
-        if condition():
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watchers.append((condition, future))
+        """Wait until ``condition`` holds; it is evaluated after every record."""
         try:
-            await asyncio.wait_for(future, within_seconds)
+            await self._wait(condition, within_seconds)
         except TimeoutError:
             counts = {reef: len(numbers) for reef, numbers in sorted(self.settled.items())}
             raise AssertionError(f"within {within_seconds} s: {what}; settled so far {counts}, {self.breaches[:3]}") from None
+
+    async def _wait(self, condition: Callable[[], bool], within_seconds: float) -> None:
+        if condition():
+            return
+        watcher = condition, asyncio.get_running_loop().create_future()
+        self._watchers.append(watcher)
+        try:
+            await asyncio.wait_for(watcher[1], within_seconds)
+        finally:
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)
 
     def _look(self) -> None:
         for watcher in [watcher for watcher in self._watchers if watcher[0]()]:

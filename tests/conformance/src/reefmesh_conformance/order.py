@@ -6,7 +6,6 @@ import pytest
 
 from reefmesh.broker.port import Delivery, Publication
 from reefmesh_conformance.law import Law
-from reefmesh_conformance.ledger import Ledger
 from reefmesh_conformance.stage import Stage, number_of
 
 REEFS = tuple(f"reef-{letter}" for letter in "abcdefg")
@@ -16,7 +15,7 @@ class OrderLaw(Law):
     @pytest.mark.parametrize("lanes", [1, 2, 8, 32])
     async def test_backlog_of_many_reefs_any_lanes_each_reef_in_publishing_order(self, stage: Stage, lanes: int) -> None:
         """Whatever the number of lanes, each reef's messages are handled one at a time and in order."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         client = await stage.client(subscription)
         counts = await stage.publish(client, dict.fromkeys(REEFS, 20))
         async with stage.crew(client, subscription, ledger, lanes=lanes):
@@ -25,7 +24,7 @@ class OrderLaw(Law):
 
     async def test_messages_published_while_lanes_work_each_reef_in_publishing_order(self, stage: Stage) -> None:
         """Order holds when publishing, one by one and in batches, goes on while lanes empty the queue."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         consuming, publishing = await stage.client(subscription), await stage.client()
         async with stage.crew(consuming, subscription, ledger, lanes=8):
             first = 0
@@ -37,7 +36,7 @@ class OrderLaw(Law):
 
     async def test_two_clients_share_a_subscription_one_at_a_time_in_order(self, stage: Stage) -> None:
         """Lanes of different clients obey the same order: a reef is never in two hands."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         first, second = await stage.client(subscription), await stage.client()
         async with (
             stage.crew(first, subscription, ledger, lanes=4, name="first"),
@@ -51,7 +50,7 @@ class OrderLaw(Law):
         """What a reef's messages give, in the order of their settlement, arrives downstream in that order."""
         inbound, outbound = stage.subscription(), stage.subscription("beta", f"{stage.channel}.out")
         client = await stage.client(inbound, outbound)
-        upstream, downstream = Ledger(), Ledger()
+        upstream, downstream = stage.ledger(), stage.ledger()
 
         async def forward(delivery: Delivery) -> Sequence[Publication]:
             message = delivery.message

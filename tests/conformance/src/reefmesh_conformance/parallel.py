@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from reefmesh.broker.port import Delivery, Publication
 from reefmesh_conformance.law import Law
-from reefmesh_conformance.ledger import Ledger
 from reefmesh_conformance.stage import Stage, number_of
 
 
@@ -22,7 +21,7 @@ class ParallelLaw(Law):
 
     async def test_stuck_reef_with_a_backlog_other_reefs_flow(self, stage: Stage) -> None:
         """A reef that stands still, with its whole backlog ahead of everybody, holds up nobody else."""
-        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
+        subscription, ledger, gate = stage.subscription(), stage.ledger(), asyncio.Event()
         client = await stage.client(subscription)
         backlog = stage.capabilities.backlog_messages
 
@@ -43,7 +42,7 @@ class ParallelLaw(Law):
 
     async def test_stuck_reef_among_reefs_that_were_handled_before_they_flow(self, stage: Stage) -> None:
         """Every reef has an owner already when one of them gets stuck: whoever owns it may own others, and they flow."""
-        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
+        subscription, ledger, gate = stage.subscription(), stage.ledger(), asyncio.Event()
         client, other = await stage.client(subscription), await stage.client()
 
         async def handle(delivery: Delivery) -> Sequence[Publication]:
@@ -66,7 +65,7 @@ class ParallelLaw(Law):
 
     async def test_stuck_reef_at_one_client_other_client_flows(self, stage: Stage) -> None:
         """A client whose only lane is stuck does not keep work from a client that has hands free."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         stuck, free = await stage.client(subscription), await stage.client()
         await stage.publish(stuck, {"stuck": 3})
         async with stage.consuming(stuck, subscription) as consumer:

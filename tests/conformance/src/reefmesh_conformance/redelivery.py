@@ -33,7 +33,7 @@ class RedeliveryLaw(Law):
     async def test_client_lost_unsettled_delivered_again_first_and_flagged(self, stage: Stage) -> None:
         """The same when the client vanishes without a farewell."""
         if not stage.capabilities.loses_clients:
-            pytest.skip("this engine's clients cannot be cut off here")
+            pytest.skip("loses_clients: this engine's clients cannot be cut off here")
         subscription = stage.subscription()
         client = await stage.client(subscription)
         await stage.publish(client, {"reef-a": 3})
@@ -46,7 +46,7 @@ class RedeliveryLaw(Law):
     async def test_broker_restarted_unsettled_delivered_again_first_and_flagged(self, stage: Stage) -> None:
         """The same when the broker itself goes down and comes back."""
         if not stage.capabilities.restarts:
-            pytest.skip("this engine cannot be restarted here")
+            pytest.skip("restarts: this engine cannot be restarted here")
         subscription = stage.subscription()
         client = await stage.client(subscription)
         await stage.publish(client, {"reef-a": 3})

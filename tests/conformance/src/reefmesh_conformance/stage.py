@@ -1,4 +1,4 @@
-"""What a test stands on: clients, names of its own, messages, and crews of lanes at work."""
+"""The ground of one test: its clients, its own channel names, its messages, and crews of lanes at work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from reefmesh.broker.port import Broker, BrokerUnavailable, Consumer, Delivery, 
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh_conformance.harness import BrokerUnderTest, Capabilities
-from reefmesh_conformance.ledger import Ledger, Worker
+from reefmesh_conformance.ledger import LaneOfClient, Ledger
 
 PRODUCED_AT = datetime(2026, 3, 1, 6, 30, 0, 123456, tzinfo=UTC)
 
@@ -30,7 +30,11 @@ def number_of(message: Envelope) -> int:
 
 
 class Crew:
-    """The lanes of one consumer at work, each handling and settling one message after the other."""
+    """The lanes of one consumer at work, each handling and settling one message after the other.
+
+    In a numbered channel a lane does what the port asks of a consumer there: a message that was applied before is settled and
+    not handled again; one that comes before its turn is given back until the missing one has come.
+    """
 
     def __init__(self, name: str, consumer: Consumer, ledger: Ledger, handle: Handle) -> None:
         self.name = name
@@ -63,28 +67,38 @@ class Crew:
             await self.consumer.close()
 
     async def _work(self, lane: Lane) -> None:
-        worker = Worker(client=self.name, lane=lane.index)
+        worker = LaneOfClient(client=self.name, lane=lane.index)
+        ledger = self._ledger
         while (delivery := await lane.receive()) is not None:
             reef_id, number = delivery.message.reef_id, number_of(delivery.message)
-            self._ledger.received(reef_id, number, worker, redelivered=delivery.redelivered)
-            try:
-                outputs = await self._handle(delivery)
-            except asyncio.CancelledError:
-                self._ledger.interrupted(reef_id, number)
-                raise
-            self._ledger.handled(reef_id, number)
+            match ledger.turn(reef_id, number):
+                case "early":
+                    await ledger.until_turn(reef_id, number)
+                    await lane.release(delivery)
+                    continue
+                case "repeat":
+                    outputs = ledger.repeated(reef_id, number, redelivered=delivery.redelivered)
+                case "next":
+                    ledger.received(reef_id, number, worker, redelivered=delivery.redelivered)
+                    try:
+                        outputs = await self._handle(delivery)
+                    except asyncio.CancelledError:
+                        ledger.interrupted(reef_id, number)
+                        raise
+                    ledger.handled(reef_id, number, outputs)
             try:
                 await lane.settle(delivery, outputs)
             except (LaneLost, BrokerUnavailable):
                 continue  # the outcome is unknown: it comes again, or it was taken
-            self._ledger.confirmed(reef_id, number, worker)
+            ledger.confirmed(reef_id, number, worker)
 
 
 class Stage:
     """One test's view of one broker."""
 
-    def __init__(self, broker_under_test: BrokerUnderTest) -> None:
+    def __init__(self, broker_under_test: BrokerUnderTest, *, numbered: bool) -> None:
         self.under_test = broker_under_test
+        self.numbered = numbered
         self.channel = f"conformance.{uuid4().hex[:12]}"
         self._clients: list[Broker] = []
 
@@ -96,8 +110,11 @@ class Stage:
     def patience_seconds(self) -> float:
         return self.capabilities.patience_seconds
 
+    def ledger(self) -> Ledger:
+        return Ledger(numbered=self.numbered)
+
     def subscription(self, service: str = "alpha", channel: str | None = None) -> Subscription:
-        return Subscription(service, Channel(channel or self.channel, numbered=False))
+        return Subscription(service, Channel(channel or self.channel, numbered=self.numbered))
 
     async def client(self, *subscriptions: Subscription) -> Broker:
         """Return a fresh client, with these subscriptions declared."""
@@ -128,7 +145,7 @@ class Stage:
             reef_id=reef_id,
             schema_id="readings/1",
             produced_at=PRODUCED_AT,
-            seq=number + 1,
+            seq=number + 1 if self.numbered else None,
             body=f'{{"n":{number}}}'.encode() if body is None else body,
             headers=headers or {},
         )

@@ -56,6 +56,11 @@ class EmbeddedBroker:
         self._engine.silence(self._heard)
         await self._engine.leave(self)
 
+    def abort(self) -> None:
+        """Vanish without a farewell, as a killed process does, and with it all clients of this engine: for tests."""
+        self._connected = False
+        self._engine.abort()
+
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
         self._require_connection()
         await self._engine.declare(subscriptions)

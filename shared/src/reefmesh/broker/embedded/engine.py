@@ -55,6 +55,14 @@ class Engine:
                 if not self._clients:
                     await self._close()
 
+    def abort(self) -> None:
+        """Close the journal at once, for all clients: nothing that waits is written, an open transaction is undone."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abort()
+        self._clients.clear()
+        self._release_files()
+
     def listen(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
 
@@ -210,6 +218,9 @@ class Engine:
         writer, self._writer = self._writer, None
         if writer is not None:
             await writer.stop()
+        self._release_files()
+
+    def _release_files(self) -> None:
         for desk in self._desks.values():
             desk.close()
         self._desks.clear()

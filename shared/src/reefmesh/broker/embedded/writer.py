@@ -102,6 +102,12 @@ class Writer:
         self._wake.set()
         await asyncio.shield(self._task)
 
+    def abort(self) -> None:
+        """Write nothing more; what waits is not written. Returns once no thread uses the journal."""
+        self._stopping = True
+        self._task.cancel()
+        self._thread.shutdown(wait=True)
+
     async def _run(self) -> None:
         try:
             while not self._stopping or self._jobs:
