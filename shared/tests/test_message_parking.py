@@ -1,42 +1,18 @@
 """What becomes of poison: parked with its reason, its hole recorded in the reef's cursor first, replayed in order."""
 
-from dataclasses import replace
-
 from reefmesh.clock import ManualClock
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
-from reefmesh.store.database import DatabaseStore
-from reefmesh.store.port import CommitResult, Stale, Unit
 from reefmesh_components.worker_bench import (
     INBOX,
     START,
     Collector,
+    ContestedStore,
     WorkerBench,
-    memory_database,
     open_worker_bench,
     poisoned,
     running,
 )
-
-
-class ContestedStore(DatabaseStore):
-    """A store in which another process is faster with a reef's row for the first ``refusals`` units of an inbox."""
-
-    def __init__(self, inbox: str, *, refusals: int, clock: ManualClock) -> None:
-        super().__init__(memory_database(clock), clock=clock)
-        self._inbox = inbox
-        self.refusals_left = refusals
-
-    async def commit(self, unit: Unit) -> CommitResult:
-        if unit.inbox == self._inbox and self.refusals_left:
-            self.refusals_left -= 1
-            row = await self.load(unit.reef_id)
-            other = replace(
-                unit, inbox="other", event_id=f"{row.version}", expected_version=row.version, cursor=row.cursor, outputs=()
-            )
-            await super().commit(other)
-            return Stale(row.version + 1)
-        return await super().commit(unit)
 
 
 async def test_nothing_lost_and_effect_once_parking_waits_until_the_hole_is_recorded() -> None:

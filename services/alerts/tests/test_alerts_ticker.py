@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING
 from reefmesh.broker.port import BrokerStatistics, Publication, SubscriptionStatistics
 from reefmesh.contracts.channels import ALERTING, ALERTS, Subscription
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Unit
+from reefmesh.store.sqlite import SqliteDatabase
 from reefmesh_alerts import queries
-from reefmesh_alerts.ticker import Ticker
+from reefmesh_alerts.bootstrap import MIGRATIONS
+from reefmesh_alerts.ticker import INBOX, Ticker
+from reefmesh_components.worker_bench import ContestedStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
     from services.alerts.tests.conftest import AlertsBench, Samples
 
 HOUR = timedelta(hours=1)
@@ -150,6 +158,29 @@ async def test_reef_whose_state_cannot_be_read_does_not_keep_the_others(bench: A
 
     assert 1 == await bench.ticker.look_once()
     assert ["b-reef"] == [each.reef_id for each in await queries.open_episodes(bench.store)]
+
+
+async def test_contested_reef_does_not_keep_the_others_from_being_looked_at(
+    benches: Callable[..., AbstractAsyncContextManager[AlertsBench]], samples: type[Samples], tmp_path: Path
+) -> None:
+    """Law 2: whoever writes a reef's row faster than the ticker delays the look at that reef alone."""
+    path = tmp_path / "alerts.db"
+    async with benches(url=f"sqlite:///{path}") as bench:
+        await bench.send(samples.score(buoys=[samples.buoy()], reef_id="a-reef"))
+        await bench.send(samples.score(buoys=[samples.buoy()], reef_id="b-reef"))
+        sets = (read_migrations("store", "reefmesh.store"), *MIGRATIONS)
+        contested = ContestedStore(
+            INBOX, refusals=1, clock=bench.clock, database=SqliteDatabase(path, migrations=sets, clock=bench.clock)
+        )
+        await contested.open()
+        ticker = Ticker(
+            store=contested, broker=bench.broker, clock=bench.clock, handler=bench.handler, subscriptions=bench.subscriptions
+        )
+        bench.clock.advance(2 * HOUR)
+        assert 1 == await ticker.look_once()
+        assert 1 == await ticker.look_once()
+        assert 2 == len(await ledger(bench))
+        await contested.close()
 
 
 class LaggingBroker:

@@ -27,7 +27,7 @@ from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.database import DatabaseStore
 from reefmesh.store.migrations import read_migrations
-from reefmesh.store.port import Store, Unit
+from reefmesh.store.port import CommitResult, Stale, Store, Unit
 from reefmesh.store.sqlite import SqliteDatabase
 
 START: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -230,6 +230,31 @@ async def running(worker: Worker[list[str]]) -> AsyncIterator["asyncio.Task[None
 def memory_database(clock: ManualClock) -> SqliteDatabase:
     """Return a database for a store of a test's own, with the store's tables alone."""
     return SqliteDatabase(None, migrations=(read_migrations("store", "reefmesh.store"),), clock=clock)
+
+
+class ContestedStore(DatabaseStore):
+    """A store in which another process is faster with a reef's row for the first ``refusals`` units of an inbox."""
+
+    def __init__(self, inbox: str, *, refusals: int, clock: ManualClock, database: SqliteDatabase | None = None) -> None:
+        super().__init__(database or memory_database(clock), clock=clock)
+        self._inbox = inbox
+        self.refusals_left = refusals
+
+    async def commit(self, unit: Unit) -> CommitResult:
+        if unit.inbox == self._inbox and self.refusals_left:
+            self.refusals_left -= 1
+            row = await self.load(unit.reef_id)
+            other = Unit(
+                reef_id=unit.reef_id,
+                inbox="other",
+                event_id=str(row.version),
+                expected_version=row.version,
+                cursor=row.cursor,
+                state=row.state or b"",
+            )
+            await super().commit(other)
+            return Stale(row.version + 1)
+        return await super().commit(unit)
 
 
 def telemetry(text: str, *, follows: str | None = None, producer_id: str = "p") -> Publication:
