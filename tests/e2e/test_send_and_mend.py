@@ -86,7 +86,7 @@ def send_each_format(reefmesh: ReefmeshCommand, folder: Path) -> None:
     old.write_bytes("\ufeff".encode("utf-16-le") + report_2021().decode().encode("utf-16-le"))
     shown = reefmesh("send", old, "--format", "nemopi-2021", "--buoy", "100000000000000a")
     assert 0 == shown.code, shown.err
-    assert "1 reading, 1 channel quarantined" in " ".join(shown.out.split())
+    assert "1 reading, 1 value quarantined" in " ".join(shown.out.split())
 
     piped = reefmesh(
         "send", "-", "--format", "telemetry", "--buoy", "agent-1", stdin=telemetry(NOW, sea_water_temperature=28.2)
@@ -119,13 +119,13 @@ def test_unknown_buoy_registered_its_telemetry_becomes_readings(mesh_is_up: bool
     assert (2, 2, 0) == (messages["received"], messages["accepted"], messages["quarantined"])
 
 
-def test_unit_that_cannot_be_right_set_its_channel_is_replayed(registered: ReefmeshCommand) -> None:
+def test_unit_that_cannot_be_right_set_its_quantity_is_replayed(registered: ReefmeshCommand) -> None:
     buoy = "100000000000000a"
     with registered.up() as up:
         assert 0 == registered("send", "-", "--format", "nemopi-2021", "--buoy", buoy, stdin=report_2021()).code
         (entry,) = registered.json("quarantine", "list")
         assert ("wrong-unit", "channel", "SEN0xxx") == (entry["reason"], entry["scope"], entry["channel"])
-        sensor = json.dumps([{"source": "SEN0xxx", "channel": NOX, "unit": "umol/L"}])
+        sensor = json.dumps([{"source": "SEN0xxx", "quantity": NOX, "unit": "umol/L"}])
         said = registered("buoys", "set", buoy, f"sensor={sensor}")
         assert "quarantine list --device" in said.out
         assert 0 == registered("quarantine", "replay", entry["quarantine_id"]).code

@@ -32,7 +32,7 @@ def test_first_probe_of_a_logger_feeds_temperature_and_the_second_stays_readable
 
 
 def test_register_chooses_the_second_probe() -> None:
-    by = Assignment(channels={f"{LOGGER}/rs485/2/ch2": SEA_WATER_TEMPERATURE})
+    by = Assignment(quantities={f"{LOGGER}/rs485/2/ch2": SEA_WATER_TEMPERATURE})
     observation, _ = assigned(probe("ch1", 29.4), probe("ch2", 28.0), by=by)
     assert observation.values == {SEA_WATER_TEMPERATURE: 28.0}
 
@@ -40,14 +40,14 @@ def test_register_chooses_the_second_probe() -> None:
 def test_two_ph_sensors_without_a_choice_are_both_refused() -> None:
     observation, refused = assigned(PH_A, PH_B)
     assert observation.values == {}
-    assert [(part.channel, part.reason) for part in refused] == [
+    assert [(part.name, part.reason) for part in refused] == [
         ("SEN0169", Reason.AMBIGUOUS_SENSOR),
         ("SEN0161-V2", Reason.AMBIGUOUS_SENSOR),
     ]
 
 
 def test_two_ph_sensors_with_a_choice_use_the_chosen_one() -> None:
-    observation, refused = assigned(PH_A, PH_B, by=Assignment(channels={"SEN0161-V2": PH_TOTAL_SCALE}))
+    observation, refused = assigned(PH_A, PH_B, by=Assignment(quantities={"SEN0161-V2": PH_TOTAL_SCALE}))
     assert observation.values == {PH_TOTAL_SCALE: 8.4}
     assert observation.status is not None
     assert observation.status.detail == {"SEN0169": "8.1 PH"}
@@ -58,7 +58,7 @@ def test_nitrogen_oxides_in_degrees_are_refused_until_the_operator_sets_the_unit
     observation, refused = assigned(NOX)
     assert observation.values == {}
     assert [part.reason for part in refused] == [Reason.WRONG_UNIT]
-    by = Assignment(channels={"SEN0xxx": NITRATE_AND_NITRITE}, units={"SEN0xxx": "umol/L"})
+    by = Assignment(quantities={"SEN0xxx": NITRATE_AND_NITRITE}, units={"SEN0xxx": "umol/L"})
     observation, refused = assigned(NOX, by=by)
     assert observation.values == {NITRATE_AND_NITRITE: 0.84}
     assert refused == ()
@@ -93,7 +93,7 @@ def test_unknown_sensor_is_refused_and_unknown_model_is_called_so() -> None:
 
 
 def test_ignored_sensor_stays_readable_and_refuses_nothing() -> None:
-    observation, refused = assigned(NOX, by=Assignment(channels={"SEN0xxx": None}))
+    observation, refused = assigned(NOX, by=Assignment(quantities={"SEN0xxx": None}))
     assert observation.values == {}
     assert observation.status is not None
     assert observation.status.detail == {"SEN0xxx": "0.84 C"}
@@ -110,4 +110,4 @@ def test_registers_correction_replaces_the_devices() -> None:
 def test_second_value_for_a_channel_is_refused() -> None:
     observation, refused = assigned(PH_A, PH_A)
     assert observation.values == {PH_TOTAL_SCALE: 8.1}
-    assert [part.reason for part in refused] == [Reason.REPEATED_CHANNEL]
+    assert [part.reason for part in refused] == [Reason.REPEATED_QUANTITY]

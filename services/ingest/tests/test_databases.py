@@ -41,7 +41,7 @@ async def test_story_of_a_fleet_ends_the_same_on_every_database(
         await service.take(telemetry([28.1, 28.2], buoy="newcomer"), "telemetry/1", reef="pemuteran")
         await service.assert_accounted()
 
-        sensor = SensorEntry(source="SEN0xxx", channel=NITRATE_AND_NITRITE, unit="umol/L")
+        sensor = SensorEntry(source="SEN0xxx", quantity=NITRATE_AND_NITRITE, unit="umol/L")
         await service.register.upsert(
             buoys=[BuoyEntry(id=SERIAL, reef="menjangan", sensor=[sensor]), BuoyEntry(id="newcomer", reef="menjangan")]
         )

@@ -79,7 +79,7 @@ def test_number_that_is_a_number_is_taken_too(report_2021: Make) -> None:
 
 def test_list_where_one_number_belongs_refuses_the_channel(report_2021: Make) -> None:
     report = decoded(report_2021(WATER, ("SEN0169", "PH", "PH", ["8.1", "8.2"])))
-    assert [(part.channel, part.reason) for part in report.refused] == [("SEN0169", Reason.NOT_A_NUMBER)]
+    assert [(part.name, part.reason) for part in report.refused] == [("SEN0169", Reason.NOT_A_NUMBER)]
     assert len(report.observations[0].samples) == 1
 
 

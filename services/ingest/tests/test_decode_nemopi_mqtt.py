@@ -58,7 +58,7 @@ def test_data_with_a_number_as_text_is_a_number() -> None:
 def test_data_with_an_impossible_value_refuses_that_channel_alone(value: Any, reason: Reason) -> None:
     report = report_of(data({"channel": "ch1", "value": value}, {"channel": "ch2", "value": 28.0}))
     (part,) = report.refused
-    assert (part.scope, part.reason, part.channel) == ("channel", reason, "DS18B20-LOGGER/rs485/2/ch1")
+    assert (part.scope, part.reason, part.name) == ("channel", reason, "DS18B20-LOGGER/rs485/2/ch1")
     assert [sample.raw for sample in report.observations[0].samples] == [28.0]
 
 
@@ -66,7 +66,7 @@ def test_data_with_a_broken_sensor_entry_uses_the_others() -> None:
     document = data({"channel": "ch1", "value": 29.4, "fault": ""})
     document["sensors"] += ["what", {"model": "X"}]
     report = report_of(document)
-    assert [part.channel for part in report.refused] == ["sensors[1]", "sensors[2]"]
+    assert [part.name for part in report.refused] == ["sensors[1]", "sensors[2]"]
     assert len(report.observations[0].samples) == 1
 
 

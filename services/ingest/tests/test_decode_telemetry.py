@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reefmesh_ingest.domain.decode import Reason, Refusal, Report, decode
-from reefmesh_ingest.domain.decode.telemetry import CHANNELS_PER_READING_LIMIT
+from reefmesh_ingest.domain.decode.telemetry import QUANTITIES_PER_READING_LIMIT
 
 Make = Callable[..., bytes]
 
@@ -48,7 +48,7 @@ def test_unknown_channel_is_refused_alone_and_once_for_all_readings(telemetry: M
         reading["channels"]["chlorophyll"] = 0.4
     report = decoded(json.dumps(document).encode())
     (part,) = report.refused
-    assert (part.scope, part.reason, part.channel, part.readings) == ("channel", Reason.UNKNOWN_CHANNEL, "chlorophyll", 5)
+    assert (part.scope, part.reason, part.name, part.readings) == ("channel", Reason.UNKNOWN_QUANTITY, "chlorophyll", 5)
     assert all(each.values == {"sea_water_temperature": 28.1} for each in report.observations)
 
 
@@ -83,7 +83,7 @@ def test_impossible_time_refuses_that_reading_alone(telemetry: Make, observed_at
 def test_impossible_number_refuses_that_channel_alone(telemetry: Make, value: Any, reason: Reason) -> None:
     channels = {"sea_water_temperature": value, "sea_water_speed": 0.3}
     report = decoded(changed(telemetry([28.1]), channels=channels))
-    assert [(part.channel, part.reason) for part in report.refused] == [("sea_water_temperature", reason)]
+    assert [(part.name, part.reason) for part in report.refused] == [("sea_water_temperature", reason)]
     assert report.observations[0].values == {"sea_water_speed": 0.3}
 
 
@@ -122,7 +122,7 @@ def test_more_readings_than_allowed_are_refused_whole(telemetry: Make) -> None:
 
 
 def test_more_channels_than_allowed_refuse_the_reading(telemetry: Make) -> None:
-    channels = {f"c{number}": 1.0 for number in range(CHANNELS_PER_READING_LIMIT + 1)}
+    channels = {f"c{number}": 1.0 for number in range(QUANTITIES_PER_READING_LIMIT + 1)}
     assert decoded(changed(telemetry([28.1, 28.2]), channels=channels)).readings_refused == 1
 
 

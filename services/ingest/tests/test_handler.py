@@ -208,7 +208,7 @@ async def test_buoy_on_the_bench_is_quarantined(ingest: Any, telemetry: Make) ->
 async def test_change_of_the_register_is_seen_by_a_running_service(ingest: Any, report_2021: Make) -> None:
     body = report_2021(("SEN0169", "PH", "PH", "8.1"), ("SEN0161-V2", "PH", "", "8.4"))
     await ingest.take(body, "nemopi-2021/1")
-    sensors = [SensorEntry(source="SEN0161-V2", channel="sea_water_ph_reported_on_total_scale")]
+    sensors = [SensorEntry(source="SEN0161-V2", quantity="sea_water_ph_reported_on_total_scale")]
     await ingest.register.upsert(buoys=[BuoyEntry(id=SERIAL, reef="menjangan", sensor=sensors)])
     receipt = await ingest.take(body, "nemopi-2021/1")
     assert receipt.readings_merged == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ioos_qc import qartod  # type: ignore[import-untyped]  # ioos_qc ships no types
 
 from reefmesh.contracts.flags import Flag, aggregate
-from reefmesh_ingest.domain.quality import ChannelLimits, Series, distance_metres, evaluate, judge_position
+from reefmesh_ingest.domain.quality import QuantityLimits, Series, distance_metres, evaluate, judge_position
 
 NAN = float("nan")
 MINUTE = 60
@@ -23,7 +23,7 @@ START = 1_704_067_200  # 2024-01-01T00:00:00Z
 GROSS_RANGE, CLIMATOLOGY, SPIKE, RATE_OF_CHANGE, FLAT_LINE = range(5)
 NOT_EVALUATED = 2
 
-LIMITS = ChannelLimits(
+LIMITS = QuantityLimits(
     fail_span=(-5.0, 45.0),
     suspect_span=(18.0, 35.0),
     climatology_by_month=((27.0, 29.0), (26.5, 28.5), None, *((28.0, 30.0),) * 9),
@@ -37,7 +37,7 @@ LIMITS = ChannelLimits(
 )
 
 
-def ours(seconds: Sequence[float], values: Sequence[float], test: int, limits: ChannelLimits = LIMITS) -> list[int]:
+def ours(seconds: Sequence[float], values: Sequence[float], test: int, limits: QuantityLimits = LIMITS) -> list[int]:
     """Stream the values (NaN: missing) and return the digit of one test for each."""
     series, digits = Series(limits), {}
     for second, value in zip(seconds, values, strict=True):
@@ -50,26 +50,26 @@ def instants(seconds: Sequence[float]) -> np.ndarray:
     return np.array([round((START + second) * 1000) for second in seconds], dtype="datetime64[ms]")
 
 
-def their_gross_range(values: Sequence[float], limits: ChannelLimits = LIMITS) -> list[int]:
+def their_gross_range(values: Sequence[float], limits: QuantityLimits = LIMITS) -> list[int]:
     return flags(qartod.gross_range_test(values, limits.fail_span, limits.suspect_span))
 
 
-def their_climatology(seconds: Sequence[float], values: Sequence[float], limits: ChannelLimits = LIMITS) -> list[int]:
+def their_climatology(seconds: Sequence[float], values: Sequence[float], limits: QuantityLimits = LIMITS) -> list[int]:
     spans = limits.climatology_by_month or ()
     config = [{"vspan": span, "tspan": (month, month), "period": "month"} for month, span in enumerate(spans, 1) if span]
     return flags(qartod.climatology_test(config, values, instants(seconds), [NAN] * len(values)))
 
 
-def their_spike(values: Sequence[float], limits: ChannelLimits = LIMITS) -> list[int]:
+def their_spike(values: Sequence[float], limits: QuantityLimits = LIMITS) -> list[int]:
     return flags(qartod.spike_test(values, limits.spike_suspect, limits.spike_fail))
 
 
-def their_rate(seconds: Sequence[float], values: Sequence[float], limits: ChannelLimits = LIMITS) -> list[int]:
+def their_rate(seconds: Sequence[float], values: Sequence[float], limits: QuantityLimits = LIMITS) -> list[int]:
     suspect, fail = limits.rate_suspect_per_hour or NAN, limits.rate_fail_per_hour or NAN
     return flags(qartod.rate_of_change_test(values, instants(seconds), suspect / 3600, fail / 3600))
 
 
-def their_flat_line(seconds: Sequence[float], values: Sequence[float], limits: ChannelLimits = LIMITS) -> list[int]:
+def their_flat_line(seconds: Sequence[float], values: Sequence[float], limits: QuantityLimits = LIMITS) -> list[int]:
     thresholds = (limits.flat_line_suspect_seconds, limits.flat_line_fail_seconds)
     return flags(qartod.flat_line_test(values, instants(seconds), *thresholds, limits.flat_line_tolerance))
 
@@ -118,7 +118,7 @@ def test_rate_of_change_of_a_regular_series_equals_ioos_qc_after_its_first_point
     values: list[float], step_minutes: int
 ) -> None:
     """Thresholds of 3/3600 per second have no exact float; 1e-6 off the sixteenths of a change they cannot be met by chance."""
-    limits = ChannelLimits(fail_span=(-5.0, 45.0), rate_suspect_per_hour=3.0001, rate_fail_per_hour=9.0001)
+    limits = QuantityLimits(fail_span=(-5.0, 45.0), rate_suspect_per_hour=3.0001, rate_fail_per_hour=9.0001)
     seconds = every(step_minutes, len(values))
     assert their_rate(seconds, values, limits)[1:] == ours(seconds, values, RATE_OF_CHANGE, limits)[1:]
 
@@ -136,7 +136,7 @@ def test_flat_line_of_a_regular_series_equals_ioos_qc_wherever_it_can_be_evaluat
 @given(values=regular_values, step_minutes=steps_minutes)
 def test_aggregate_of_a_regular_series_equals_ioos_qc(values: list[float], step_minutes: int) -> None:
     """The first point's rate and an early flat line are 2 here and 1 there: in the aggregate gross range outranks both."""
-    limits = ChannelLimits(
+    limits = QuantityLimits(
         fail_span=LIMITS.fail_span,
         suspect_span=LIMITS.suspect_span,
         climatology_by_month=LIMITS.climatology_by_month,
@@ -269,7 +269,7 @@ def test_burst_of_equal_values_is_no_flat_line_here_and_one_there() -> None:
 
 def test_flat_line_over_less_than_its_threshold_is_not_flagged_here_and_is_there() -> None:
     """50 minutes are not a multiple of the step: they round down to one step and flag after 30."""
-    limits = ChannelLimits(
+    limits = QuantityLimits(
         fail_span=(-5.0, 45.0), flat_line_tolerance=0.15, flat_line_suspect_seconds=3000, flat_line_fail_seconds=4800
     )
     values = [28.0, 28.0, 28.0, 28.0, 29.0]
@@ -279,7 +279,7 @@ def test_flat_line_over_less_than_its_threshold_is_not_flagged_here_and_is_there
 
 def test_moving_series_with_steps_longer_than_the_flat_line_is_good_here_and_fails_there() -> None:
     """Half an hour is less than an hourly step: their window is one point, which never differs from itself."""
-    limits = ChannelLimits(
+    limits = QuantityLimits(
         fail_span=(-5.0, 45.0), flat_line_tolerance=0.15, flat_line_suspect_seconds=1800, flat_line_fail_seconds=1800
     )
     values = [28.0, 29.0, 30.0, 31.0, 32.0]
@@ -326,7 +326,7 @@ def test_spike_exactly_at_its_threshold_is_good_here_and_suspect_there() -> None
 def test_threshold_of_zero_is_refused_here_and_silently_switches_the_test_off_there() -> None:
     assert [2, 1, 2] == flags(qartod.spike_test([28.0, 40.0, 28.0], 0, 0))
     with pytest.raises(ValueError, match="spike_suspect"):
-        ChannelLimits(fail_span=(-5.0, 45.0), spike_suspect=0)
+        QuantityLimits(fail_span=(-5.0, 45.0), spike_suspect=0)
 
 
 def test_first_position_and_null_island_are_judged_here_and_pass_there() -> None:

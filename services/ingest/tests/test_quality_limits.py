@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reefmesh.contracts import quantities
 from reefmesh.contracts.flags import Flag, aggregate
 from reefmesh.contracts.readings import TESTS
-from reefmesh_ingest.domain.quality import DEFAULT_LIMITS, ChannelLimits, distance_metres, evaluate, judge_position
+from reefmesh_ingest.domain.quality import DEFAULT_LIMITS, QuantityLimits, distance_metres, evaluate, judge_position
 from reefmesh_ingest.domain.quality.verdicts import VERDICTS, code_of
 
 TEMPERATURE = DEFAULT_LIMITS[quantities.SEA_WATER_TEMPERATURE]
@@ -95,7 +95,7 @@ def test_digits_that_are_no_code_are_refused(tests: str) -> None:
 
 
 def test_climatology_uses_the_span_of_the_month_in_utc() -> None:
-    limits = ChannelLimits(fail_span=(-5.0, 45.0), climatology_by_month=((26.0, 29.0), *((27.0, 31.0),) * 10, None))
+    limits = QuantityLimits(fail_span=(-5.0, 45.0), climatology_by_month=((26.0, 29.0), *((27.0, 31.0),) * 10, None))
     last_of_january_us, day_us = 1_706_745_599_999_999, 86_400_000_000
     readings = [(last_of_january_us - 31 * day_us, 40.0), (last_of_january_us, 30.0), (last_of_january_us + 1, 30.0)]
     assert ["2", "3", "1"] == [verdict.tests[1] for verdict in evaluate(readings, limits)]

@@ -21,8 +21,8 @@ from reefmesh.contracts.flags import Flag
 from reefmesh_ingest.domain.quality import (
     DEFAULT_LIMITS,
     MISSING,
-    ChannelLimits,
     NotCovered,
+    QuantityLimits,
     Series,
     SeriesRow,
     dependency_range,
@@ -44,7 +44,7 @@ def exact(value: float) -> Fraction:
     return Fraction(round(value * 10_000), 10_000)
 
 
-def definition(points: Points, limits: ChannelLimits) -> dict[int, str]:
+def definition(points: Points, limits: QuantityLimits) -> dict[int, str]:
     """The digits of every point, straight from the prose of the tests, in exact fractions."""
     held = [(time_us, exact(value)) for time_us, value in sorted(points.items()) if value is not None]
     digits = dict.fromkeys(points, MISSING.tests)
@@ -58,13 +58,13 @@ def definition(points: Points, limits: ChannelLimits) -> dict[int, str]:
 Held = list[tuple[int, Fraction]]
 
 
-def neighbours(held: Held, first: int, second: int, limits: ChannelLimits) -> bool:
+def neighbours(held: Held, first: int, second: int, limits: QuantityLimits) -> bool:
     if first < 0 or second >= len(held):
         return False
     return held[second][0] - held[first][0] <= limits.neighbour_gap_seconds * 1_000_000
 
 
-def gross_range(held: Held, index: int, limits: ChannelLimits) -> int:
+def gross_range(held: Held, index: int, limits: QuantityLimits) -> int:
     value = held[index][1]
     if not exact(limits.fail_span[0]) <= value <= exact(limits.fail_span[1]):
         return 4
@@ -72,7 +72,7 @@ def gross_range(held: Held, index: int, limits: ChannelLimits) -> int:
     return 1 if exact(low) <= value <= exact(high) else 3
 
 
-def climatology(held: Held, index: int, limits: ChannelLimits) -> int:
+def climatology(held: Held, index: int, limits: QuantityLimits) -> int:
     if limits.climatology_by_month is None:
         return 2
     span = limits.climatology_by_month[datetime.fromtimestamp(held[index][0] / 1e6, UTC).month - 1]
@@ -81,7 +81,7 @@ def climatology(held: Held, index: int, limits: ChannelLimits) -> int:
     return 1 if exact(span[0]) <= held[index][1] <= exact(span[1]) else 3
 
 
-def spike(held: Held, index: int, limits: ChannelLimits) -> int:
+def spike(held: Held, index: int, limits: QuantityLimits) -> int:
     if limits.spike_suspect is None and limits.spike_fail is None:
         return 2
     if not (neighbours(held, index - 1, index, limits) and neighbours(held, index, index + 1, limits)):
@@ -90,7 +90,7 @@ def spike(held: Held, index: int, limits: ChannelLimits) -> int:
     return graded(height, limits.spike_suspect, limits.spike_fail)
 
 
-def rate_of_change(held: Held, index: int, limits: ChannelLimits) -> int:
+def rate_of_change(held: Held, index: int, limits: QuantityLimits) -> int:
     if limits.rate_suspect_per_hour is None and limits.rate_fail_per_hour is None:
         return 2
     if not neighbours(held, index - 1, index, limits):
@@ -105,7 +105,7 @@ def graded(size: Fraction, suspect: float | None, fail: float | None) -> int:
     return 3 if suspect is not None and size > exact(suspect) else 1
 
 
-def flat_line(held: Held, index: int, limits: ChannelLimits) -> int:
+def flat_line(held: Held, index: int, limits: QuantityLimits) -> int:
     if limits.flat_line_tolerance is None or limits.flat_line_suspect_seconds is None:
         return 2
     verdict = 2
@@ -135,7 +135,7 @@ def flat_line(held: Held, index: int, limits: ChannelLimits) -> int:
 class Caller:
     """Keeps rows as a service would: one message at a time, rows readable only after its commit."""
 
-    limits: ChannelLimits
+    limits: QuantityLimits
     rows: dict[int, tuple[float | None, str]] = field(default_factory=dict)
     windows_used: int = 0
     series: Series = field(init=False)
@@ -202,7 +202,7 @@ steps = st.one_of(
     st.sampled_from([1, MINUTE + 1, 30 * MINUTE + 1, 59 * MINUTE, 60 * MINUTE, 60 * MINUTE + 1, 7 * HOUR]),
 )
 limits_drawn = st.builds(
-    ChannelLimits,
+    QuantityLimits,
     fail_span=st.just((-5.0, 45.0)),
     suspect_span=st.sampled_from([None, (18.0, 35.0)]),
     climatology_by_month=st.sampled_from([None, (None,) * 9 + ((28.0, 29.0), (28.0, 30.0), (28.0, 31.0))]),
@@ -245,14 +245,14 @@ def put_all(series: Series, points: Points) -> dict[int, str]:
 
 
 @given(points=series_of_points(), limits=limits_drawn)
-def test_evaluate_of_any_series_follows_the_definition(points: Points, limits: ChannelLimits) -> None:
+def test_evaluate_of_any_series_follows_the_definition(points: Points, limits: QuantityLimits) -> None:
     judged = evaluate(sorted(points.items()), limits)
     assert [definition(points, limits)[time_us] for time_us in sorted(points)] == [verdict.tests for verdict in judged]
 
 
 @given(points=series_of_points(), limits=limits_drawn, data=st.data())
 def test_series_of_points_in_any_order_with_corrections_and_withdrawals_equals_batch(
-    points: Points, limits: ChannelLimits, data: st.DataObject
+    points: Points, limits: QuantityLimits, data: st.DataObject
 ) -> None:
     """Arrival does not matter: wrong values first, any order, withdrawn and put again; in the end only the set counts."""
     order = data.draw(st.permutations(sorted(points)))
@@ -290,7 +290,7 @@ def arrivals(times: Iterable[int], delays: list[int]) -> list[int]:
     restart_every=st.sampled_from([1, 3, 1000]),
 )
 def test_long_series_with_late_points_and_restarts_equals_batch(  # noqa: PLR0917 - drawn by name
-    limits: ChannelLimits,
+    limits: QuantityLimits,
     seed: int,
     count: int,
     palette: list[float | None],
@@ -321,7 +321,7 @@ def test_long_series_with_late_points_and_restarts_equals_batch(  # noqa: PLR091
 
 @settings(max_examples=30, deadline=None)
 @given(limits=limits_drawn, seed=st.integers(0, 2**32), late_hours=st.integers(0, 5))
-def test_long_series_never_later_than_its_tail_needs_no_rows(limits: ChannelLimits, seed: int, late_hours: int) -> None:
+def test_long_series_never_later_than_its_tail_needs_no_rows(limits: QuantityLimits, seed: int, late_hours: int) -> None:
     dice = random.Random(seed)
     limits = replace(limits, flat_line_points_limit=1500)
     points: Points = {time_us: dice.choice([28.0, 28.1, 28.2]) for time_us in steady(200)}
@@ -355,7 +355,7 @@ def test_late_point_is_exact_wherever_the_count_of_points_behind_it_covers_it(po
 @settings(max_examples=60, deadline=None)
 @given(points=series_of_points(), changed=st.data(), limits=limits_drawn)
 def test_dependency_range_holds_all_that_a_change_alters_and_needs(
-    points: Points, changed: st.DataObject, limits: ChannelLimits
+    points: Points, changed: st.DataObject, limits: QuantityLimits
 ) -> None:
     time_us = changed.draw(st.sampled_from(sorted(points)))
     low_us, high_us = dependency_range(limits, time_us)
@@ -378,7 +378,7 @@ def test_series_of_a_year_of_half_hours_stays_small() -> None:
 
 
 def test_series_of_one_point_a_second_is_bounded_by_count_and_stays_exact() -> None:
-    limits = ChannelLimits(
+    limits = QuantityLimits(
         fail_span=(-5.0, 45.0),
         flat_line_tolerance=0.15,
         flat_line_suspect_seconds=60,

@@ -81,7 +81,7 @@ async def test_replay_before_the_cause_is_mended_leaves_one_open_entry(ingest: A
 async def test_channel_is_replayed_into_its_reading_once_the_unit_is_set(ingest: Any, report_2021: Make) -> None:
     body = report_2021(("KIT0021", "WATER_TEMPERATURE", "C", "26.2"), ("SEN0xxx", "DISSOLVED_NOX", "C", "0.84"))
     await ingest.take(body, "nemopi-2021/1", event_id="first")
-    sensor = SensorEntry(source="SEN0xxx", channel=NITRATE_AND_NITRITE, unit="umol/L")
+    sensor = SensorEntry(source="SEN0xxx", quantity=NITRATE_AND_NITRITE, unit="umol/L")
     await ingest.register.upsert(buoys=[BuoyEntry(id=SERIAL, reef="menjangan", sensor=[sensor])])
     (entry,) = await ingest.quarantine.list(reason="wrong-unit")
     await ingest.quarantine.replay([entry.quarantine_id])

@@ -1,11 +1,13 @@
 """The operators' register: its file, its one-line errors, its table."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import Row, Store, Value
@@ -16,6 +18,7 @@ from reefmesh_ingest.register.table import Register
 
 EXAMPLE = Path(__file__).parents[1] / "register.example.toml"
 REEF = '[[reef]]\nid = "r1"\nname = "R"\nlatitude_degrees = 1\nlongitude_degrees = 2\n'
+SENSOR = '[[buoy]]\nid = "b"\nreef = "r1"\n[[buoy.sensor]]\nsource = "X"\n'
 
 
 def test_documented_example_is_a_register() -> None:
@@ -37,7 +40,9 @@ def test_documented_example_is_a_register() -> None:
         (REEF.replace("latitude_degrees = 1", "latitude_degrees = 91"), 4, "latitude_degrees"),
         (REEF + '[[buoy]]\nid = "b"\nreef = "r1"\n\n[[buoy]]\nid = "c d"\nreef = "r1"\n', 11, "buoy.1.id"),
         (REEF + '[[buoy]]\nid = "b"\n', 6, "buoy.0.reef: Field required"),
-        (REEF + '[[buoy]]\nid = "b"\nreef = "r1"\n[[buoy.sensor]]\nsource = "X"\nchannel = "mood"\n', 9, "mood is not one of"),
+        (REEF + '[[buoy]]\nid = "b"\nreef = "r1"\n[[buoy.sensor]]\nsource = "X"\nquantity = "mood"\n', 9, "mood is not one of"),
+        (REEF + SENSOR + 'quantity = "ignored"\nchannel = "sea_water_temperature"\n', 9, "state quantity alone"),
+        (REEF + SENSOR, 9, "buoy.0.sensor.0.quantity: Field required"),
         (REEF + '[reef.limits.sea_water_temperature]\nsuspect_span = [5, "x"]\n', 7, "suspect_span"),
         (REEF + "[reef.limits.sea_water_temperature]\nsuspect_span = [-50, 99]\n", 1, "suspect"),
         (REEF + "[reef.limits.mood]\nspike_fail = 1\n", 1, "mood is not one of"),
@@ -53,6 +58,37 @@ def test_mistake_in_a_file_is_one_line_with_its_place(text: str, line: int, word
     assert message.startswith("reefs.toml, line ")
     assert words in message
     assert int(message.split()[2].rstrip(":")) in range(line, line + 2) or line == 1
+
+
+def test_old_key_of_a_sensor_is_read_with_one_warning_that_names_the_file() -> None:
+    twice = SENSOR + 'channel = "ignored"\n[[buoy.sensor]]\nsource = "Y"\nchannel = "sea_water_temperature"\n'
+    with structlog.testing.capture_logs() as logs:
+        register = parse_register(REEF + twice, name="reefs.toml")
+    assert [sensor.quantity for sensor in register.buoy[0].sensor] == ["ignored", "sea_water_temperature"]
+    (warning,) = logs
+    assert (warning["log_level"], warning["file"], warning["write"]) == ("warning", "reefs.toml", "quantity")
+
+
+def test_new_key_of_a_sensor_is_read_without_a_warning() -> None:
+    with structlog.testing.capture_logs() as logs:
+        parse_register(REEF + SENSOR + 'quantity = "ignored"\n', name="reefs.toml")
+    assert logs == []
+
+
+def test_shown_entry_has_both_keys_of_a_sensor_and_can_be_set_again() -> None:
+    entry = parse_register(REEF + SENSOR + 'quantity = "sea_water_temperature"\n', name="reefs.toml").buoy[0]
+    shown = entry.shown()
+    assert shown["sensor"][0]["quantity"] == shown["sensor"][0]["channel"] == "sea_water_temperature"
+    assert BuoyEntry.model_validate(shown) == entry
+
+
+async def test_table_keeps_the_old_key_so_that_an_older_service_reads_it(ingest: Any) -> None:
+    entry = parse_register(REEF + SENSOR + 'quantity = "ignored"\n', name="reefs.toml").buoy[0]
+    await ingest.register.upsert(buoys=[entry.model_copy(update={"reef": "menjangan"})])
+    ((text,),) = await ingest.store.fetch("SELECT entry_json FROM register_buoy WHERE buoy_id = 'b'")
+    assert json.loads(text)["sensor"] == [{"source": "X", "channel": "ignored"}]
+    known = ingest.register.buoy("b")
+    assert known.entry.sensor == entry.sensor
 
 
 def test_text_that_is_no_toml_names_its_line() -> None:

@@ -74,7 +74,7 @@ def _reading(row: Row) -> StoredReading:
 
 
 def rows_of(readings: Sequence[StoredReading], quantity: str) -> list[tuple[int, float | None, str]]:
-    """Return one channel of stored readings as quality control takes it."""
+    """Return one quantity of stored readings as quality control takes it."""
     return [
         (reading.observed_us, content.value, reading.verdicts[quantity].tests)
         for reading in readings

@@ -6,7 +6,7 @@ from typing import Final
 
 from reefmesh.store.port import Store
 from reefmesh_ingest import readings_table
-from reefmesh_ingest.domain.quality import ChannelLimits, Series, tail_us
+from reefmesh_ingest.domain.quality import QuantityLimits, Series, tail_us
 from reefmesh_ingest.domain.reading import StoredReading
 from reefmesh_ingest.register.entries import BuoyEntry
 from reefmesh_ingest.register.known import KnownBuoy, KnownReef
@@ -24,7 +24,7 @@ class BuoyTail:
     """
 
     entry: BuoyEntry
-    limits: dict[str, ChannelLimits]
+    limits: dict[str, QuantityLimits]
     newest_us: int | None = None
     since_us: int | None = None
     recent: dict[int, StoredReading] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class BuoyTail:
         return observed_us >= next(iter(self.recent))
 
 
-async def load_tail(store: Store, entry: BuoyEntry, limits: dict[str, ChannelLimits]) -> BuoyTail:
+async def load_tail(store: Store, entry: BuoyEntry, limits: dict[str, QuantityLimits]) -> BuoyTail:
     """Make a buoy's tail from its newest rows. Raises StoreUnavailable."""
     tail = BuoyTail(entry, limits)
     newest_us = await readings_table.newest_us(store, entry.id)

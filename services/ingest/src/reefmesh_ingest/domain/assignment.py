@@ -1,7 +1,7 @@
-"""Which sensor feeds which channel: by the register where it says so, else by what is known of the devices.
+"""Assign, the fifth step: which quantity each sensor measures, by the register, else by what is known of the devices.
 
 What is understood and feeds nothing (a second probe, a sensor that reefmesh does not score, one that the operator set to
-``ignored``) stays with the reading as text; what cannot be decided, or cannot be right, is refused channel by channel.
+``ignored``) stays with the reading as text; what cannot be decided, or cannot be right, is refused quantity by quantity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from reefmesh_ingest.domain.decode.values import example_of
 from reefmesh_ingest.domain.units import factor_of
 
 MODEL_LOGGER: Final = "DS18B20-LOGGER"
-"""Several probes of one logger measure water temperature; without a word in the register the first one feeds the channel."""
+"""Several probes of one logger measure water temperature; without an entry in the register the first one counts."""
 
 BY_SOURCE: Final = {
     "KIT0021": SEA_WATER_TEMPERATURE,
@@ -34,15 +34,15 @@ BY_HINT: Final = {
     "DISSOLVED_NOX": NITRATE_AND_NITRITE,
 }
 _NEVER_A_QUANTITY: Final = frozenset({"WAVE_HEIGHT"})
-"""States kPa, which is no height; no channel could take it whatever the unit."""
+"""States kPa, which is no height; no quantity could take it whatever the unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What the register says of one buoy's sensors. ``channels``: source, or the device's word -> quantity, or None to
+    """What the register says of one buoy's sensors. ``quantities``: source, or the device's word -> quantity, or None to
     ignore it; ``units``: source -> unit instead of the stated one; ``corrections``: quantity -> factor."""
 
-    channels: Mapping[str, str | None] = field(default_factory=dict)
+    quantities: Mapping[str, str | None] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     corrections: Mapping[str, float] = field(default_factory=dict)
 
@@ -68,12 +68,12 @@ def assign_report(report: Report, assignment: Assignment) -> AssignedReport:
 
 
 def assign(observation: Observation, assignment: Assignment, refused: RefusedParts) -> Observation:
-    """Return the observation with its samples turned into channels; ``refused`` takes those that could not be."""
+    """Return the observation with its samples turned into values of quantities; ``refused`` takes those that could not be."""
     if not observation.samples:
         if assignment.corrections:
             return replace(observation, factors={**assignment.corrections, **observation.factors})
         return observation
-    chosen = {quantity for quantity in assignment.channels.values() if quantity is not None}
+    chosen = {quantity for quantity in assignment.quantities.values() if quantity is not None}
     values, faults, factors = dict(observation.values), dict(observation.faults), dict(observation.factors)
     beside: dict[str, str] = {}
     crowded = _crowded(observation.samples, assignment, chosen)
@@ -88,7 +88,7 @@ def assign(observation: Observation, assignment: Assignment, refused: RefusedPar
         elif quantity in values and sample.hint == MODEL_LOGGER:
             beside[sample.source] = _words_of(sample)
         elif quantity in values:
-            refused.add(_trouble(sample, Reason.REPEATED_CHANNEL, f"{quantity} from {sample.source}"))
+            refused.add(_trouble(sample, Reason.REPEATED_QUANTITY, f"{quantity} from {sample.source}"))
         elif (factor := _factor_of(quantity, sample, assignment)) is None:
             refused.add(_trouble(sample, Reason.WRONG_UNIT, f"{sample.hint or sample.source} in {sample.unit or 'no unit'}"))
         else:
@@ -105,8 +105,8 @@ def assign(observation: Observation, assignment: Assignment, refused: RefusedPar
 def _quantity_of(sample: SensorSample, assignment: Assignment) -> str | Reason | None:
     """The quantity a sample measures, None when it feeds nothing, or why that is unknown."""
     for name in (sample.source, sample.hint):
-        if name in assignment.channels:
-            return assignment.channels[name]
+        if name in assignment.quantities:
+            return assignment.quantities[name]
     if sample.hint == MODEL_LOGGER:
         return SEA_WATER_TEMPERATURE
     quantity = BY_SOURCE.get(sample.source) or BY_HINT.get(sample.hint)
@@ -128,7 +128,7 @@ def _factor_of(quantity: str, sample: SensorSample, assignment: Assignment) -> f
 
 
 def _is_named(sample: SensorSample, assignment: Assignment) -> bool:
-    return sample.source in assignment.channels or sample.hint in assignment.channels
+    return sample.source in assignment.quantities or sample.hint in assignment.quantities
 
 
 def _crowded(samples: Sequence[SensorSample], assignment: Assignment, chosen: set[str]) -> dict[str, list[str]]:
@@ -151,4 +151,4 @@ def _words_of(sample: SensorSample) -> str:
 
 def _trouble(sample: SensorSample, reason: Reason, detail: str) -> RefusedPart:
     shown = {"source": sample.source, "name": sample.hint, "unit": sample.unit, "value": sample.raw, "fault": sample.fault}
-    return RefusedPart(scope="channel", reason=reason, channel=sample.source, detail=detail, example=example_of(shown))
+    return RefusedPart(scope="channel", reason=reason, name=sample.source, detail=detail, example=example_of(shown))

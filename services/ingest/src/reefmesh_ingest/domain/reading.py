@@ -3,9 +3,9 @@
 ``(buoy, observed_us)`` names a reading. Joining is commutative, associative and idempotent, so the result is a function of
 the set of reports and not of their order:
 
-* a channel that only one of them has is added;
+* a quantity that only one of them has is added;
 * a value beats a missing one;
-* two different raw values for one instant cannot both be right: the lower one is kept, the channel's fault says so, and its
+* two different raw values for one instant cannot both be right: the lower one is kept, the quantity's fault says so, and its
   flag is at least suspect, so that it is shown and not scored;
 * positions and statuses are completed field by field; where both differ, the lower one (as text) is kept.
 
@@ -23,11 +23,11 @@ from reefmesh_ingest.domain.quality import Verdict
 CONFLICT: Final = "two reports gave different values for this instant"
 WITHDRAWN: Final = "the same report was received earlier"
 
-_SOURCE_RANKS: Final = {"device": 0, "received": 1, "broken_clock": 2}
+TIME_SOURCE_RANKS: Final[dict[TimeSource, int]] = {"device": 0, "received": 1, "broken_clock": 2}
 
 
 class Content(NamedTuple):
-    """What was reported of one channel: ``value = raw * factor`` in the channel's unit; both None when missing."""
+    """What was reported of one quantity: ``value = raw * factor`` in the quantity's unit; both None when missing."""
 
     raw: float | None
     value: float | None
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 class StoredReading(NamedTuple):
     """A reading in its newest revision (0: not yet published). ``origin`` is the event id of the message that first
-    reported it. ``verdicts`` has one entry for each channel of ``contents`` once it was judged."""
+    reported it. ``verdicts`` has one entry for each quantity of ``contents`` once it was judged."""
 
     observed_us: int
     received_us: int
@@ -61,14 +61,14 @@ class StoredReading(NamedTuple):
 
 
 def content_of(raw: float | None, factor: float, fault: str | None) -> Content:
-    """Return a channel's content; a corrected value is rounded to 1e-9, far below what a sensor resolves."""
+    """Return a quantity's content; a corrected value is rounded to 1e-9, far below what a sensor resolves."""
     if raw is None:
         return Content(None, None, factor, fault)
     return Content(raw, raw if factor == 1.0 else round(raw * factor, 9), factor, fault)
 
 
 def flag_of(content: Content, verdict: Verdict) -> Flag:
-    """The flag under which a channel is published: quality control's, at least suspect where reports conflict."""
+    """The flag under which a quantity is published: quality control's, at least suspect where reports conflict."""
     if content.fault == CONFLICT and content.raw is not None:
         return aggregate((verdict.flag, Flag.SUSPECT))
     return verdict.flag
@@ -90,7 +90,7 @@ def joined(one: StoredReading, other: StoredReading) -> StoredReading:
     status = one.status
     if other.status is not None:
         status = other.status if status is None else _joined_statuses(status, other.status)
-    source = min(one.time_source, other.time_source, key=_SOURCE_RANKS.__getitem__)
+    source = min(one.time_source, other.time_source, key=TIME_SOURCE_RANKS.__getitem__)
     if contents is one.contents and place == one.place and status == one.status and source == one.time_source:
         return one
     return one._replace(contents=contents, place=place, status=status, time_source=source)
@@ -100,7 +100,7 @@ def without(reading: StoredReading, report: StoredReading) -> StoredReading:
     """Return the reading after ``report``, which had been joined into it, turned out to be a duplicate.
 
     What else was reported at that instant is left, as if it had come alone. A reading of which nothing is left is withdrawn;
-    it keeps the names of its channels, all of them missing.
+    it keeps the names of its quantities, all of them missing.
     """
     contents = {name: content for name, content in reading.contents.items() if name not in report.contents}
     place = None if report.place is not None else reading.place

@@ -26,7 +26,7 @@ def instant_text(us: int) -> str:
 def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> str:
     """Return the JSON of ``contracts.readings.Reading``; ``received_text`` is ``instant_text`` of its ``received_us``."""
     verdicts = reading.verdicts
-    channels = []
+    quantities = []
     for name, content in reading.contents.items():
         raw, value, factor, fault = content
         verdict = verdicts[name]
@@ -42,8 +42,8 @@ def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> st
             text += f',"factor":{factor!r}'
         if fault is not None:
             text += f',"fault":{to_json(fault).decode()}'
-        channels.append(text)
-    channels.append("")
+        quantities.append(text)
+    quantities.append("")
     rest = ""
     if reading.time_source != "device":
         rest = f',"time_source":"{reading.time_source}"'
@@ -55,7 +55,7 @@ def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> st
         rest += f',"status":{to_json(reading.status, exclude_none=True).decode()}'
     return (
         f'{{"buoy_id":"{buoy_id}","observed_at":"{instant_text(reading.observed_us)}","received_at":"{received_text}",'
-        f'"revision":{reading.revision},"channels":{{{"},".join(channels)[:-1]}}}{rest}}}'
+        f'"revision":{reading.revision},"channels":{{{"},".join(quantities)[:-1]}}}{rest}}}'
     )
 
 
@@ -65,9 +65,9 @@ def reading_from(
     """Read back what ``reading_text`` wrote."""
     document: dict[str, Any] = from_json(text)
     contents, verdicts = {}, {}
-    for name, channel in document["channels"].items():
-        contents[name] = Content(channel["raw"], channel["value"], channel.get("factor", 1.0), channel.get("fault"))
-        verdicts[name] = MISSING if channel["raw"] is None else VERDICTS[code_of(channel["tests"])]
+    for name, written in document["channels"].items():
+        contents[name] = Content(written["raw"], written["value"], written.get("factor", 1.0), written.get("fault"))
+        verdicts[name] = MISSING if written["raw"] is None else VERDICTS[code_of(written["tests"])]
     place, status = document.get("position"), document.get("status")
     return StoredReading(
         observed_us=observed_us,

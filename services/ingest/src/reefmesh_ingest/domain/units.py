@@ -1,6 +1,6 @@
 """Units that devices state, and what turns them into the units of ``contracts.quantities``.
 
-Only conversions that are a plain multiplication are here, so that ``value = raw * factor`` stays true of every channel.
+Only conversions that are a plain multiplication are here, so that ``value = raw * factor`` stays true of every quantity.
 Others (pH from mV, salinity from conductivity) need more than the number and are refused as a wrong unit.
 """
 

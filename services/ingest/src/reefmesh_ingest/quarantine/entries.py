@@ -30,7 +30,7 @@ def entry_id(origin: str, part: RefusedPart) -> str:
         case "message":
             place = ""
         case "reading" | "channel":
-            place = f"{part.channel or ''}:{part.reason}"
+            place = f"{part.name or ''}:{part.reason}"
         case _ as unknown:
             assert_never(unknown)
     return event_id_of(origin, f"quarantine:{part.scope}:{place}")
@@ -47,7 +47,7 @@ def wire_entry(reception: Reception, part: RefusedPart, *, device: str | None) -
         reason=part.reason.value,
         detail=_detail_of(part),
         device=device,
-        channel=part.channel,
+        channel=part.name,
         schema_id=message.schema_id,
         received_at=instant_of(reception.received_us),
         payload_bytes=len(payload),
@@ -85,7 +85,7 @@ def writes_of(reception: Reception, parts: Sequence[RefusedPart], *, device: str
                 part.scope,
                 part.reason.value,
                 _detail_of(part),
-                part.channel,
+                part.name,
                 part.example,
                 part.readings,
                 message.reef_id,

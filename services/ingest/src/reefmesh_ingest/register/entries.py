@@ -1,7 +1,7 @@
 """What operators state of a reef and of a buoy; the same fields in the file (TOML) and in the table (JSON)."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -9,12 +9,14 @@ from reefmesh.contracts.contract import BuoyId, Contract, Instant, ReefId
 from reefmesh.contracts.quantities import UNITS
 from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh_ingest.domain.assignment import Assignment
-from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, ChannelLimits
+from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, QuantityLimits
 from reefmesh_ingest.domain.units import FACTORS, factor_of
 from reefmesh_ingest.register.limits import LimitsEntry
 
 IGNORED: Final = "ignored"
-"""In place of a channel: the sensor's values are kept as text beside the reading and feed nothing."""
+"""In place of a quantity: the sensor's values are kept as text beside the reading and feed nothing."""
+
+OLD_QUANTITY_KEY: Final = "channel"
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -51,7 +53,7 @@ class ReefEntry(Contract):
             entry.over(DEFAULT_LIMITS[_known_quantity(name)])
         return limits
 
-    def limits_in_force(self) -> dict[str, ChannelLimits]:
+    def limits_in_force(self) -> dict[str, QuantityLimits]:
         """The limits of quality control here: quantity by quantity the reef's own over the defaults."""
         stated = {name: entry.over(DEFAULT_LIMITS[name]) for name, entry in self.limits.items()}
         return {**DEFAULT_LIMITS, **stated} if stated else DEFAULT_LIMITS
@@ -72,21 +74,35 @@ class ReefEntry(Contract):
 
 
 class SensorEntry(Contract):
-    """Which channel one sensor feeds. ``source`` is the sensor as quarantine shows it (``SEN0169``,
-    ``DS18B20-LOGGER/rs485/2/ch1``); ``unit`` replaces what the device states."""
+    """Which quantity one sensor measures. ``source`` is the sensor as quarantine shows it (``SEN0169``,
+    ``DS18B20-LOGGER/rs485/2/ch1``); ``unit`` replaces the unit that the device states.
+
+    ``channel`` is the old name of ``quantity``: it is still read, and the table keeps it, so that services of an older version
+    read what a newer one registered.
+    """
 
     source: str = Field(min_length=1, max_length=128)
-    channel: str = Field(max_length=128)
+    quantity: str = Field(max_length=128, serialization_alias=OLD_QUANTITY_KEY)
     unit: str | None = Field(default=None, max_length=60)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_key(cls, stated: Any) -> Any:
+        if not isinstance(stated, dict) or OLD_QUANTITY_KEY not in stated:
+            return stated
+        rest = {name: value for name, value in stated.items() if name != OLD_QUANTITY_KEY}
+        if rest.setdefault("quantity", stated[OLD_QUANTITY_KEY]) != stated[OLD_QUANTITY_KEY]:
+            raise ValueError(f"state quantity alone: {OLD_QUANTITY_KEY} is its old name, and says otherwise")
+        return rest
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.channel == IGNORED:
+        if self.quantity == IGNORED:
             return self
-        _known_quantity(self.channel)
-        if self.unit is not None and factor_of(self.channel, self.unit) is None:
-            known = ", ".join(repr(unit) for unit in FACTORS[self.channel])
-            raise ValueError(f"unit {self.unit!r} cannot be right for {self.channel}; known are {known}")
+        _known_quantity(self.quantity)
+        if self.unit is not None and factor_of(self.quantity, self.unit) is None:
+            known = ", ".join(repr(unit) for unit in FACTORS[self.quantity])
+            raise ValueError(f"unit {self.unit!r} cannot be right for {self.quantity}; known are {known}")
         return self
 
 
@@ -97,7 +113,7 @@ class MooringEntry(Contract):
 
 class BuoyEntry(Contract):
     """A buoy. ``aliases`` are further names under which it reports (serial number beside IMEI). ``corrections`` multiply
-    a channel's raw value and replace the device's own factor. Before ``earliest_observed_at`` its clock counts as broken.
+    a quantity's raw value and replace the device's own factor. Before ``earliest_observed_at`` its clock counts as broken.
     The rest is as in ``BuoyFacts``."""
 
     id: BuoyId
@@ -123,9 +139,9 @@ class BuoyEntry(Contract):
         return {_known_quantity(name): factor for name, factor in corrections.items()}
 
     @model_validator(mode="after")
-    def _one_sensor_a_channel(self) -> Self:
-        fed = [entry.channel for entry in self.sensor if entry.channel != IGNORED]
-        repeated = {channel for channel in fed if fed.count(channel) > 1}
+    def _one_sensor_a_quantity(self) -> Self:
+        fed = [entry.quantity for entry in self.sensor if entry.quantity != IGNORED]
+        repeated = {quantity for quantity in fed if fed.count(quantity) > 1}
         if repeated:
             raise ValueError(f"two sensors feed {min(repeated)}: name one, and set the other to '{IGNORED}'")
         return self
@@ -135,10 +151,17 @@ class BuoyEntry(Contract):
         if not self.sensor and not self.corrections:
             return _NOTHING_STATED
         return Assignment(
-            channels={each.source: None if each.channel == IGNORED else each.channel for each in self.sensor},
+            quantities={each.source: None if each.quantity == IGNORED else each.quantity for each in self.sensor},
             units={each.source: each.unit for each in self.sensor if each.unit is not None},
             corrections=self.corrections,
         )
+
+    def shown(self) -> dict[str, Any]:
+        """All fields as JSON values for a person, who can set them again; sensors show the old name of ``quantity`` too."""
+        fields = self.model_dump(mode="json")
+        for sensor in fields["sensor"]:
+            sensor[OLD_QUANTITY_KEY] = sensor["quantity"]
+        return fields
 
     def facts(self) -> BuoyFacts:
         """What travels with the readings."""

@@ -5,16 +5,19 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+import structlog
 from pydantic import Field, ValidationError
 
 from reefmesh.contracts.contract import Contract
 from reefmesh.errors import ConfigurationError
-from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
+from reefmesh_ingest.register.entries import OLD_QUANTITY_KEY, BuoyEntry, ReefEntry
 
 FILE_BYTES_LIMIT: Final = 64 * 1024 * 1024
 
 _HEADER: Final = re.compile(r"^\s*\[(\[)?\s*([A-Za-z0-9_.\s-]+?)\s*\]?\]")
 _KEY: Final = re.compile(r"^\s*\"?([A-Za-z0-9_-]+)\"?\s*(?:\.|=)")
+
+log = structlog.get_logger()
 
 
 class RegisterFile(Contract):
@@ -44,7 +47,8 @@ def read_register(path: Path) -> RegisterFile:
 def parse_register(text: str, *, name: str) -> RegisterFile:
     """As ``read_register``, from text; ``name`` is what errors call the file."""
     try:
-        register = RegisterFile.model_validate(tomllib.loads(text))
+        document = tomllib.loads(text)
+        register = RegisterFile.model_validate(document)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name}: not TOML: {error}") from error
     except ValidationError as error:
@@ -56,6 +60,10 @@ def parse_register(text: str, *, name: str) -> RegisterFile:
         shown = f" (not {given!r})" if isinstance(given, str | int | float) and "missing" not in first["type"] else ""
         raise ConfigurationError(f"{name}, line {line}: {field}: {message}{shown}"[:500]) from error
     _check_names(register, text, name)
+    old = [buoy["id"] for buoy in document.get("buoy", ()) for sensor in buoy.get("sensor", ()) if OLD_QUANTITY_KEY in sensor]
+    if old:
+        facts = {"file": name, "key": OLD_QUANTITY_KEY, "write": "quantity", "sensors": len(old), "first_buoy": old[0]}
+        log.warning("register: deprecated key of a sensor", **facts)
     return register
 
 

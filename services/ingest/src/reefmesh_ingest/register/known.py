@@ -6,7 +6,7 @@ from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh_ingest.domain.assignment import Assignment
 from reefmesh_ingest.domain.decode.values import us_of
 from reefmesh_ingest.domain.deployment import Deployment
-from reefmesh_ingest.domain.quality.limits import ChannelLimits
+from reefmesh_ingest.domain.quality.limits import QuantityLimits
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 
 
@@ -16,7 +16,7 @@ class KnownReef:
 
     entry: ReefEntry
     facts_json: str = field(init=False)
-    limits: dict[str, ChannelLimits] = field(init=False)
+    limits: dict[str, QuantityLimits] = field(init=False)
 
     def __post_init__(self) -> None:
         self.facts_json = self.facts.model_dump_json()

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from reefmesh.contracts.contract import Contract
-from reefmesh_ingest.domain.quality.limits import ChannelLimits, Span
+from reefmesh_ingest.domain.quality.limits import QuantityLimits, Span
 
 Test = Literal["suspect_span", "climatology", "spike", "rate_of_change", "flat_line"]
 
@@ -22,7 +22,7 @@ _FIELDS_OF: Final[dict[Test, tuple[str, ...]]] = {
 class LimitsEntry(Contract):
     """What is stated replaces the default, the rest stays; ``without`` names tests that shall not be evaluated.
 
-    The fields are those of ``domain.quality.limits.ChannelLimits``, with its units. Whether they make sense together
+    The fields are those of ``domain.quality.limits.QuantityLimits``, with its units. Whether they make sense together
     with the defaults is checked where a reef's limits are stated.
     """
 
@@ -45,7 +45,7 @@ class LimitsEntry(Contract):
             raise ValueError(f"climatology_by_month must have 12 spans, not {len(self.climatology_by_month)}")
         return self
 
-    def over(self, defaults: ChannelLimits) -> ChannelLimits:
+    def over(self, defaults: QuantityLimits) -> QuantityLimits:
         """Return the limits in force.
 
         Raises:

@@ -112,8 +112,11 @@ class Register:
                     raise ConfigurationError(f"buoy {buoy.id}: {name} is a name of buoy {named[name]} already")
         await self._write(
             [
-                *(Write(_PUT_REEF, (reef.id, reef.model_dump_json(exclude_defaults=True))) for reef in reefs),
-                *(Write(_PUT_BUOY, (buoy.id, buoy.reef, buoy.model_dump_json(exclude_defaults=True))) for buoy in buoys),
+                *(Write(_PUT_REEF, (reef.id, reef.model_dump_json(exclude_defaults=True, by_alias=True))) for reef in reefs),
+                *(
+                    Write(_PUT_BUOY, (buoy.id, buoy.reef, buoy.model_dump_json(exclude_defaults=True, by_alias=True)))
+                    for buoy in buoys
+                ),
             ]
         )
 

@@ -16,7 +16,7 @@ def books_table(books: Accounting) -> Table:
         table.add_row(name, *(f"{cell:,}" for cell in cells))
     table.caption = (
         f"Open in quarantine: {books.quarantine_entries_open:,} entries,"
-        f" {books.channels_quarantined:,} of them single channels of readings that were used."
+        f" {books.channels_quarantined:,} of them single values of readings that were used."
     )
     table.caption_justify = "left"
     return table

@@ -49,7 +49,7 @@ def list_buoys(
         async with open_register(place) as register:
             known = register.buoys(reef)
         if as_json:
-            print_json([buoy.entry.model_dump(mode="json") for buoy in known])
+            print_json([buoy.entry.shown() for buoy in known])
             return
         if not known:
             people.print("No buoy is registered; 'reefmesh buoys set' or 'reefmesh reefs load' registers some.")
@@ -89,7 +89,7 @@ def show(buoy: BuoyArgument, home: HomeOption = None, store: StoreOption = None,
             known = register.buoy(buoy)
             if known is None:
                 raise ConfigurationError(f"buoy {buoy} is not registered; 'reefmesh buoys list' shows those that are")
-            print_json(known.entry.model_dump(mode="json"))
+            print_json(known.entry.shown())
 
     run(main)
 
@@ -110,7 +110,7 @@ def set_buoy(
     Examples:
       reefmesh buoys set 867740030000003 reef=pemuteran report_interval_seconds=1800
       reefmesh buoys set 867740030000003 'mooring={"latitude_degrees": -8.14, "longitude_degrees": 114.56}'
-      reefmesh buoys set 100000000000000a 'sensor=[{"source": "SEN0169", "channel": "sea_water_ph_reported_on_total_scale"}]'
+      reefmesh buoys set 100000000000000a 'sensor=[{"source": "SEN0169", "quantity": "sea_water_ph_reported_on_total_scale"}]'
     """
     place = home_of(home, broker, store, config)
 

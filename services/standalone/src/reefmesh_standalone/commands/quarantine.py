@@ -158,7 +158,7 @@ def _show_entry(entry: StoredEntry) -> None:
     """Two lines and a sentence: an id must be whole to be copied, and a reason whole to be understood."""
     out = results()
     received = f"{instant_of(entry.received_us):%Y-%m-%d %H:%M}"
-    about = f"channel {entry.channel}" if entry.channel else entry.scope
+    about = f"value of {entry.channel}" if entry.channel else entry.scope
     replayed = "" if entry.status == "open" else f" ({entry.status})"
     out.print(plain(f"{entry.quarantine_id}  {received}  {entry.device or 'no device'}"))
     said = f"{entry.reason}, {about}, {counted(entry.readings, 'reading')}{replayed}: {entry.detail}"

@@ -176,7 +176,7 @@ def _show(names: Sequence[str], receipts: Sequence[Receipt | None]) -> None:
     out = results()
     out.print(table)
     if any(receipt is not None and receipt.channels_quarantined for receipt in receipts):
-        out.print("'reefmesh quarantine list' says what is wrong with each channel.")
+        out.print("'reefmesh quarantine list' says what is wrong with each value.")
 
 
 def _said(receipt: Receipt) -> str:
@@ -186,6 +186,6 @@ def _said(receipt: Receipt) -> str:
         (receipt.readings_new + receipt.readings_merged, "reading", ""),
         (receipt.readings_duplicate, "duplicate reading", ""),
         (receipt.readings_quarantined, "reading", " quarantined"),
-        (receipt.channels_quarantined, "channel", " quarantined"),
+        (receipt.channels_quarantined, "value", " quarantined"),
     )
     return ", ".join(f"{counted(number, noun)}{rest}" for number, noun, rest in counts if number) or "no readings in it"

@@ -27,7 +27,7 @@ CORRECTION_LIMITS: Final = (0.01, 100.0)
 
 AUXILIARY: Final = frozenset({"SEN0140", "SEN0165", "DFR0300", "SEN0175", "SEN0236", "SEN0228", "SEN0237-A", "TEL0113"})
 """Known sensors (IMU, redox potential, conductivity, UV, air pressure, light, oxygen, modem) whose quantity reefmesh does not
-score: their values are kept as text in the reading's status. The register can let one feed a channel all the same."""
+score: their values are kept as text in the reading's status. The register can assign one to a quantity all the same."""
 
 _POSITION: Final = "TEL0097"
 _TEXT_CHARACTERS: Final = 500
@@ -102,7 +102,7 @@ def _groups(measurements: list[Any], refused: RefusedParts) -> list[_Measurement
 
 
 def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: RefusedParts) -> None:
-    """Put one measurement where it belongs: a sample, the position, or text beside the channels."""
+    """Put one measurement where it belongs: a sample, the position, or text beside the quantities."""
     sensor = measurement["sensor"]
     source, value = _source(measurement), measurement.get("value")
     details = sensor.get("details")
@@ -190,5 +190,5 @@ def _unit_text(unit: object) -> str:
     return clean_text(unit, 60).strip() if isinstance(unit, str) else ""
 
 
-def _trouble(channel: str, reason: Reason, detail: str, value: object) -> RefusedPart:
-    return RefusedPart(scope="channel", reason=reason, channel=channel, detail=detail, example=example_of(value))
+def _trouble(name: str, reason: Reason, detail: str, value: object) -> RefusedPart:
+    return RefusedPart(scope="channel", reason=reason, name=name, detail=detail, example=example_of(value))

@@ -1,7 +1,7 @@
 """Current Nemo-Pi firmware over MQTT (``nemopi-mqtt/1``): messages told apart by ``msg_type``.
 
 They hold no time, no number and no identity: the reading's instant is when the broker received it. ``connect``, ``detect``,
-``diagnosis`` and ``response`` become readings with a status and no channels.
+``diagnosis`` and ``response`` become readings with a status and no quantities.
 """
 
 from collections.abc import Callable
@@ -78,7 +78,7 @@ def _diagnosis(document: dict[str, Any]) -> Report:
                 RefusedPart(
                     scope="channel",
                     reason=Reason.BAD_POSITION,
-                    channel="lat_lon",
+                    name="lat_lon",
                     detail="lat_lon must hold lat and lon in degrees",
                     example=example_of(lat_lon),
                 )
@@ -111,7 +111,7 @@ def _data(document: dict[str, Any]) -> Report | Refusal:
                 RefusedPart(
                     scope="channel",
                     reason=Reason.WRONG_STRUCTURE,
-                    channel=f"sensors[{place}]",
+                    name=f"sensors[{place}]",
                     detail=f"a sensor must hold data, a list of at most {CHANNELS_PER_SENSOR_LIMIT} channels",
                     example=example_of(sensor),
                 )
@@ -131,7 +131,7 @@ def _sample(sensor: str, model: str, channel: object) -> SensorSample | RefusedP
         return RefusedPart(
             scope="channel",
             reason=Reason.WRONG_STRUCTURE,
-            channel=sensor,
+            name=sensor,
             detail="a channel must hold channel, value and fault",
             example=example_of(channel),
         )
@@ -144,7 +144,7 @@ def _sample(sensor: str, model: str, channel: object) -> SensorSample | RefusedP
         return RefusedPart(
             scope="channel",
             reason=reason,
-            channel=source,
+            name=source,
             detail=f"value is {clean_text(value, 100)}",
             example=example_of(channel),
         )
@@ -163,7 +163,7 @@ def _number(document: dict[str, Any], name: str, refused: RefusedParts) -> float
             RefusedPart(
                 scope="channel",
                 reason=Reason.NOT_A_NUMBER,
-                channel=name,
+                name=name,
                 detail=f"{name} is {clean_text(value, 100)}",
                 example=example_of(value),
             )

@@ -30,11 +30,11 @@ class Reason(StrEnum):
     NOT_DEPLOYED = "not-deployed"
     WRONG_REEF = "wrong-reef"
     BAD_READING = "bad-reading"
-    UNKNOWN_CHANNEL = "unknown-channel"
+    UNKNOWN_QUANTITY = "unknown-channel"
     UNKNOWN_SENSOR = "unknown-sensor"
     UNKNOWN_MODEL = "unknown-model"
     AMBIGUOUS_SENSOR = "ambiguous-sensor"
-    REPEATED_CHANNEL = "repeated-channel"
+    REPEATED_QUANTITY = "repeated-channel"
     WRONG_UNIT = "wrong-unit"
     NOT_A_NUMBER = "not-a-number"
     NUMBER_OUT_OF_RANGE = "number-out-of-range"
@@ -63,11 +63,11 @@ _SENTENCES: Final = {
     Reason.NOT_DEPLOYED: "The register says that this buoy is not deployed, so its readings are of no reef.",
     Reason.WRONG_REEF: "The message came under another reef than the one where the buoy is registered.",
     Reason.BAD_READING: "This reading of the batch is not built as the format says; the others were used.",
-    Reason.UNKNOWN_CHANNEL: "The channel's name is not a quantity that reefmesh knows.",
-    Reason.UNKNOWN_SENSOR: "The sensor is not known, and the register does not say which channel it feeds.",
-    Reason.UNKNOWN_MODEL: "The sensor model is not known, and the register does not say which channel it feeds.",
+    Reason.UNKNOWN_QUANTITY: "The name is not a quantity that reefmesh knows.",
+    Reason.UNKNOWN_SENSOR: "The sensor is not known, and the register does not say which quantity it measures.",
+    Reason.UNKNOWN_MODEL: "The sensor model is not known, and the register does not say which quantity it measures.",
     Reason.AMBIGUOUS_SENSOR: "Several sensors measure this quantity, and the register does not say which one is to be used.",
-    Reason.REPEATED_CHANNEL: "The report has a second value for the same channel; the first was used.",
+    Reason.REPEATED_QUANTITY: "The report has a second value for the same quantity; the first was used.",
     Reason.WRONG_UNIT: "The stated unit cannot be right for this quantity; set the unit in the register.",
     Reason.NOT_A_NUMBER: "The value is not a number.",
     Reason.NUMBER_OUT_OF_RANGE: "The number is infinite, not a number, or larger than any measurement.",
@@ -87,17 +87,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedPart:
-    """Something of a message that was refused: all of it, a reading, or one channel of a reading.
+    """Something of a message that was refused: all of it, a reading, or one quantity of a reading.
 
     One part stands for all readings of the message with the same trouble: ``readings`` counts them, ``example`` is the
-    first refused JSON value (at most ``EXAMPLE_BYTES_LIMIT``). ``channel`` is the channel's or the sensor's name. Of a whole
+    first refused JSON value (at most ``EXAMPLE_BYTES_LIMIT``). ``name`` is the quantity's or the sensor's. Of a whole
     message ``readings`` are those that it held.
     """
 
     scope: Scope
     reason: Reason
     detail: str
-    channel: str | None = None
+    name: str | None = None
     example: bytes = b""
     readings: int = 1
 
@@ -111,7 +111,7 @@ class RefusedParts:
             self.add(part)
 
     def add(self, part: RefusedPart) -> None:
-        key = (part.scope, part.channel, part.reason)
+        key = (part.scope, part.name, part.reason)
         first = self._parts.get(key)
         if first is None and len(self._parts) >= PARTS_LIMIT:
             key = (part.scope, None, part.reason)
@@ -123,7 +123,7 @@ class RefusedParts:
             scope=first.scope,
             reason=first.reason,
             detail=first.detail,
-            channel=first.channel,
+            name=first.name,
             example=first.example,
             readings=first.readings + part.readings,
         )

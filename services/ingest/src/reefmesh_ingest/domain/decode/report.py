@@ -8,7 +8,7 @@ from reefmesh_ingest.domain.decode.refusals import RefusedPart
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorSample:
-    """One value of one sensor, not yet a channel: the register, or the format's defaults, say what it feeds.
+    """One value of one sensor, not assigned to a quantity yet: that is for the register, or the format's defaults.
 
     ``source`` names the sensor (``DS18B20-LOGGER/rs485/2/ch1``, ``SEN0169``), ``hint`` is the device's own word for the
     quantity. ``raw`` is None under a fault. ``factor`` is the device's own correction, a multiplier.
@@ -27,7 +27,7 @@ class Observation:
     """One instant of one device.
 
     ``observed_us`` is the device's own time, or None in a format without. ``values`` maps quantity to the raw number (None:
-    a known channel without a value) and ``faults`` quantity to the device's words; ``samples`` are still to be assigned.
+    a known quantity without a value) and ``faults`` quantity to the device's words; ``samples`` are still to be assigned.
     ``position`` is (latitude, longitude) in degrees.
     """
 

@@ -1,7 +1,7 @@
 """reefmesh's own format (``telemetry/1``): a batch of readings of one buoy, in the units of ``contracts.quantities``.
 
 A batch without trouble is validated in one call. Otherwise it is taken apart: what concerns the whole batch refuses it,
-a bad reading is refused alone, and so is a bad channel of a good reading.
+a bad reading is refused alone, and so is a bad quantity of a good reading.
 """
 
 from datetime import datetime
@@ -27,13 +27,13 @@ from reefmesh_ingest.domain.decode.values import (
     us_of,
 )
 
-CHANNELS_PER_READING_LIMIT: Final = 64
+QUANTITIES_PER_READING_LIMIT: Final = 64
 FAULT_CHARACTERS_LIMIT: Final = 500
 
 _CLOSED: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _KNOWN: Final = UNITS.keys()
 
-_Channel = Annotated[str, Field(max_length=128)]
+_Quantity = Annotated[str, Field(max_length=128)]
 _Number = Annotated[float, Field(ge=-MAGNITUDE_LIMIT, le=MAGNITUDE_LIMIT)]
 _Words = Annotated[str, Field(max_length=FAULT_CHARACTERS_LIMIT)]
 
@@ -48,8 +48,8 @@ class SentReading(TypedDict):
     __pydantic_config__ = _CLOSED  # type: ignore[misc]  # as above
     observed_at: AwareDatetime
     position: NotRequired[SentPosition | None]
-    channels: Annotated[dict[_Channel, _Number | None], Field(max_length=CHANNELS_PER_READING_LIMIT)]
-    faults: NotRequired[Annotated[dict[_Channel, _Words], Field(max_length=CHANNELS_PER_READING_LIMIT)]]
+    channels: Annotated[dict[_Quantity, _Number | None], Field(max_length=QUANTITIES_PER_READING_LIMIT)]
+    faults: NotRequired[Annotated[dict[_Quantity, _Words], Field(max_length=QUANTITIES_PER_READING_LIMIT)]]
 
 
 class _Frame(TypedDict):
@@ -82,16 +82,16 @@ def decode(payload: bytes) -> Report | Refusal:
     refused: RefusedParts | None = None
     observations = []
     for reading in batch["readings"]:
-        channels, faults = reading["channels"], reading.get("faults")
-        if not channels.keys() <= _KNOWN or (faults and not faults.keys() <= _KNOWN):
+        values, faults = reading["channels"], reading.get("faults")
+        if not values.keys() <= _KNOWN or (faults and not faults.keys() <= _KNOWN):
             refused = refused or RefusedParts()
-            channels = _known(channels, refused)
+            values = _known(values, refused)
             faults = _known(faults or {}, refused)
         position = reading.get("position")
         observations.append(
             Observation(
                 observed_us=us_of(reading["observed_at"]),
-                values=channels if not faults else {**dict.fromkeys(faults), **channels},
+                values=values if not faults else {**dict.fromkeys(faults), **values},
                 faults={name: clean_text(words, FAULT_CHARACTERS_LIMIT) for name, words in faults.items()} if faults else {},
                 position=None if position is None else (position["lat"], position["lon"]),
             )
@@ -105,9 +105,9 @@ def decode(payload: bytes) -> Report | Refusal:
 
 
 def _known(named: dict[str, Any], refused: RefusedParts) -> dict[str, Any]:
-    """Return the entries of known channels; the others are refused one by one."""
+    """Return the entries of known quantities; the others are refused one by one."""
     for name in named.keys() - _KNOWN:
-        refused.add(_channel_trouble(name, Reason.UNKNOWN_CHANNEL, named[name]))
+        refused.add(_quantity_trouble(name, Reason.UNKNOWN_QUANTITY, named[name]))
     return {name: value for name, value in named.items() if name in _KNOWN}
 
 
@@ -160,14 +160,14 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
     channels, said, place = reading.get("channels"), reading.get("faults", {}), reading.get("position")
     if not isinstance(channels, dict) or not isinstance(said, dict):
         return "channels and faults must be objects"
-    if max(len(channels), len(said)) > CHANNELS_PER_READING_LIMIT:
-        return f"more than {CHANNELS_PER_READING_LIMIT} channels"
+    if max(len(channels), len(said)) > QUANTITIES_PER_READING_LIMIT:
+        return f"more than {QUANTITIES_PER_READING_LIMIT} channels"
     position = None
     if place is not None:
         if isinstance(place, dict) and place.keys() == {"lat", "lon"} and not any(isinstance(v, str) for v in place.values()):
             position = position_of(place["lat"], place["lon"])
         if position is None:
-            refused.add(_channel_trouble("position", Reason.BAD_POSITION, place))
+            refused.add(_quantity_trouble("position", Reason.BAD_POSITION, place))
     values: dict[str, float | None] = {}
     for name, value in _known(channels, refused).items():
         number = None if isinstance(value, str) else number_of(value)
@@ -175,7 +175,7 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
             values[name] = number
         else:
             meant = isinstance(value, int | float) and not isinstance(value, bool)
-            refused.add(_channel_trouble(name, Reason.NUMBER_OUT_OF_RANGE if meant else Reason.NOT_A_NUMBER, value))
+            refused.add(_quantity_trouble(name, Reason.NUMBER_OUT_OF_RANGE if meant else Reason.NOT_A_NUMBER, value))
     faults = {name: clean_text(words, FAULT_CHARACTERS_LIMIT) for name, words in _known(said, refused).items()}
     return Observation(
         observed_us=observed_us,
@@ -185,11 +185,11 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
     )
 
 
-def _channel_trouble(name: str, reason: Reason, value: object) -> RefusedPart:
+def _quantity_trouble(name: str, reason: Reason, value: object) -> RefusedPart:
     return RefusedPart(
         scope="channel",
         reason=reason,
-        channel=clean_text(name, 128),
+        name=clean_text(name, 128),
         detail=f"{clean_text(name, 128)} is {clean_text(value, 100)}",
         example=example_of(value),
     )

@@ -1,6 +1,6 @@
-"""Quality control: the IOOS QARTOD tests of one channel of one buoy, streaming, exact in any order of arrival.
+"""Quality control: the IOOS QARTOD tests of one quantity of one buoy, streaming, exact in any order of arrival.
 
-The verdict of a point is a function of the *set* of points of its channel, never of the order in which they came.
+The verdict of a point is a function of the *set* of points of its quantity, never of the order in which they came.
 
     series = Series(DEFAULT_LIMITS[SEA_WATER_TEMPERATURE])
     for time_us, before, now in series.put(observed_us, 28.4):     # the point itself, and earlier ones that changed
@@ -18,7 +18,7 @@ take those first and all at once, then the others in ascending order, because ro
 """
 
 from reefmesh_ingest.domain.quality.judgement import evaluate
-from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, ChannelLimits, Span
+from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, QuantityLimits, Span
 from reefmesh_ingest.domain.quality.position import distance_metres, judge_position
 from reefmesh_ingest.domain.quality.series import NotCovered, Series, SeriesRow, State
 from reefmesh_ingest.domain.quality.verdicts import MISSING, Verdict, VerdictChange
@@ -27,9 +27,9 @@ from reefmesh_ingest.domain.quality.windows import LateWindow, dependency_range,
 __all__ = [
     "DEFAULT_LIMITS",
     "MISSING",
-    "ChannelLimits",
     "LateWindow",
     "NotCovered",
+    "QuantityLimits",
     "Series",
     "SeriesRow",
     "Span",

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from reefmesh.contracts.flags import Flag
-from reefmesh_ingest.domain.quality.limits import ChannelLimits
+from reefmesh_ingest.domain.quality.limits import QuantityLimits
 from reefmesh_ingest.domain.quality.thresholds import (
     MICROSECONDS_PER_HOUR,
     Thresholds,
@@ -36,7 +36,7 @@ _MICROSECONDS_PER_DAY: Final = 24 * MICROSECONDS_PER_HOUR
 _EPOCH: Final = date(1970, 1, 1)
 
 
-def evaluate(points: Sequence[tuple[int, float | None]], limits: ChannelLimits) -> list[Verdict]:
+def evaluate(points: Sequence[tuple[int, float | None]], limits: QuantityLimits) -> list[Verdict]:
     """Judge a whole series at once: the definition that ``Series`` keeps up with.
 
     ``points`` are (time in UTC microseconds, value or None when missing), their times strictly ascending.

@@ -1,4 +1,4 @@
-"""What is plausible, channel by channel: the defaults of reefmesh, and the form in which operators override them per reef.
+"""What is plausible, quantity by quantity: the defaults of reefmesh, and the form in which operators override them per reef.
 
 Temperature, pH, pCO2, current, visibility: the ranges, the spike and the rate are the project's documented defaults. The
 other numbers are defaults of this module, chosen wide enough that water does not reach them but broken sensors do:
@@ -21,7 +21,7 @@ Span = tuple[float, float]
 """(lowest, highest) value, both inside."""
 
 RESOLUTION: Final = 0.0001
-"""Limits and values are compared in steps of this, in the channel's unit."""
+"""Limits and values are compared in steps of this, in the quantity's unit."""
 
 LIMIT_HIGHEST: Final = 1e9
 SECONDS_HIGHEST: Final = 14 * 86_400
@@ -30,8 +30,8 @@ POINTS_HIGHEST: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelLimits:
-    """The limits of one channel, in the channel's unit (``quantities.UNITS``); a test without its limit is not evaluated.
+class QuantityLimits:
+    """The limits of one quantity, in the quantity's unit (``quantities.UNITS``); a test without its limit is not evaluated.
 
     Every number is rounded to 1e-4 of the unit, as values are: see ``thresholds``. "Exceeds" is always strict.
 
@@ -110,8 +110,8 @@ def _require_order(test: str, suspect: float | None, fail: float | None) -> None
 _HALF_DAY: Final = 12 * 3600
 _DAY: Final = 24 * 3600
 
-DEFAULT_LIMITS: Final[dict[str, ChannelLimits]] = {
-    quantities.SEA_WATER_TEMPERATURE: ChannelLimits(
+DEFAULT_LIMITS: Final[dict[str, QuantityLimits]] = {
+    quantities.SEA_WATER_TEMPERATURE: QuantityLimits(
         fail_span=(-5.0, 45.0),
         suspect_span=(18.0, 35.0),
         spike_suspect=1.0,
@@ -121,7 +121,7 @@ DEFAULT_LIMITS: Final[dict[str, ChannelLimits]] = {
         flat_line_suspect_seconds=_HALF_DAY,
         flat_line_fail_seconds=_DAY,
     ),
-    quantities.PH_TOTAL_SCALE: ChannelLimits(
+    quantities.PH_TOTAL_SCALE: QuantityLimits(
         fail_span=(6.5, 9.5),
         suspect_span=(7.6, 8.6),
         spike_suspect=0.2,
@@ -131,7 +131,7 @@ DEFAULT_LIMITS: Final[dict[str, ChannelLimits]] = {
         flat_line_suspect_seconds=_HALF_DAY,
         flat_line_fail_seconds=_DAY,
     ),
-    quantities.PCO2: ChannelLimits(
+    quantities.PCO2: QuantityLimits(
         fail_span=(0.0, 5000.0),
         suspect_span=(150.0, 1500.0),
         spike_suspect=250.0,
@@ -141,10 +141,12 @@ DEFAULT_LIMITS: Final[dict[str, ChannelLimits]] = {
         flat_line_suspect_seconds=_HALF_DAY,
         flat_line_fail_seconds=_DAY,
     ),
-    quantities.SEA_WATER_SPEED: ChannelLimits(fail_span=(0.0, 5.0), suspect_span=(0.0, 2.5), spike_suspect=1.0, spike_fail=2.5),
-    quantities.SEA_WATER_TO_DIRECTION: ChannelLimits(fail_span=(0.0, 360.0)),
-    quantities.VISIBILITY: ChannelLimits(fail_span=(0.0, 80.0)),
-    quantities.SALINITY: ChannelLimits(fail_span=(0.0, 45.0), suspect_span=(28.0, 42.0), spike_suspect=2.0, spike_fail=5.0),
-    quantities.NITRATE_AND_NITRITE: ChannelLimits(fail_span=(0.0, 200.0), suspect_span=(0.0, 20.0)),
+    quantities.SEA_WATER_SPEED: QuantityLimits(
+        fail_span=(0.0, 5.0), suspect_span=(0.0, 2.5), spike_suspect=1.0, spike_fail=2.5
+    ),
+    quantities.SEA_WATER_TO_DIRECTION: QuantityLimits(fail_span=(0.0, 360.0)),
+    quantities.VISIBILITY: QuantityLimits(fail_span=(0.0, 80.0)),
+    quantities.SALINITY: QuantityLimits(fail_span=(0.0, 45.0), suspect_span=(28.0, 42.0), spike_suspect=2.0, spike_fail=5.0),
+    quantities.NITRATE_AND_NITRITE: QuantityLimits(fail_span=(0.0, 200.0), suspect_span=(0.0, 20.0)),
 }
 """Limits for every quantity of ``quantities.UNITS``."""

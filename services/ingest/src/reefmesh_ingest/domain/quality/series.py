@@ -1,4 +1,4 @@
-"""The recent points of one channel of one buoy, judged as they come."""
+"""The recent points of one quantity of one buoy, judged as they come."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -15,7 +15,7 @@ from reefmesh_ingest.domain.quality.judgement import (
     run_before,
     spike_digit,
 )
-from reefmesh_ingest.domain.quality.limits import ChannelLimits
+from reefmesh_ingest.domain.quality.limits import QuantityLimits
 from reefmesh_ingest.domain.quality.thresholds import MICROSECONDS_PER_HOUR, thresholds_of, ticks_of
 from reefmesh_ingest.domain.quality.verdicts import (
     MISSING,
@@ -47,7 +47,7 @@ class NotCovered(LookupError):
 
 
 class Series:
-    """A bounded tail of one channel of one buoy, with the verdict last given to each point.
+    """A bounded tail of one quantity of one buoy, with the verdict last given to each point.
 
     Bounded by time (``tail_us`` behind the newest point) and by count (twice ``flat_line_points_limit``), each plus at most
     8 points; 18 bytes a point. Only points with a value are held: a missing value is the absence of a point.
@@ -71,7 +71,7 @@ class Series:
         "limits",
     )
 
-    def __init__(self, limits: ChannelLimits) -> None:
+    def __init__(self, limits: QuantityLimits) -> None:
         """A new, empty series: nothing was ever observed."""
         self.limits = limits
         self._limits = thresholds_of(limits)
@@ -89,7 +89,7 @@ class Series:
         self._run_is_open = True
 
     @classmethod
-    def from_rows(cls, limits: ChannelLimits, rows: Iterable[SeriesRow], *, since_us: int | None) -> "Series":
+    def from_rows(cls, limits: QuantityLimits, rows: Iterable[SeriesRow], *, since_us: int | None) -> "Series":
         """Rebuild from stored rows, oldest first: all that are at or after ``since_us`` (None: all there are).
 
         Load at least ``tail_us(limits)`` before the newest row of the buoy. Missing values may be left out.
@@ -101,7 +101,7 @@ class Series:
         return series
 
     @classmethod
-    def from_state(cls, limits: ChannelLimits, state: State) -> "Series":
+    def from_state(cls, limits: QuantityLimits, state: State) -> "Series":
         """Resume exactly where ``state`` was taken."""
         series = cls(limits)
         series._since_us, time_us, steps, ticks, codes = state

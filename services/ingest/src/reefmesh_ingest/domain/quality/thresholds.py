@@ -1,6 +1,6 @@
 """Limits as integers, so that a threshold is met by the same values everywhere.
 
-One arithmetic for all tests: values and limits are rounded to *ticks* of 1e-4 of the channel's unit, times are microseconds,
+One arithmetic for all tests: values and limits are rounded to *ticks* of 1e-4 of the quantity's unit, times are microseconds,
 and every comparison multiplies instead of dividing. In binary floating point 32.01 - 31.01 is less than 1; in ticks it is
 10,000. Ticks hold every step of the sensors in use (0.1 and 0.01 degC, 0.01 pH, 1 uatm, 1 mm/s) and NOAA's four decimals
 exactly.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from reefmesh_ingest.domain.quality.limits import ChannelLimits
+from reefmesh_ingest.domain.quality.limits import QuantityLimits
 
 TICKS_PER_UNIT: Final = 10_000
 MICROSECONDS_PER_SECOND: Final = 1_000_000
@@ -36,7 +36,7 @@ def ticks_of(value: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """``ChannelLimits`` in ticks and microseconds.
+    """``QuantityLimits`` in ticks and microseconds.
 
     * A fail limit that is not set is unreachable, a suspect limit that is not set is the fail limit; ``has_...`` says whether a
       test is set at all.
@@ -71,7 +71,7 @@ _LATENESS_US: Final = 6 * MICROSECONDS_PER_HOUR
 
 
 @lru_cache(maxsize=1024)
-def thresholds_of(limits: ChannelLimits) -> Thresholds:
+def thresholds_of(limits: QuantityLimits) -> Thresholds:
     """Return the integers of ``limits``; equal limits share one object."""
     fail_lowest, fail_highest = (ticks_of(end) for end in limits.fail_span)
     lowest, highest = (ticks_of(end) for end in limits.suspect_span or limits.fail_span)

@@ -1,4 +1,4 @@
-"""What quality control says of one channel of one reading."""
+"""What quality control says of one quantity of one reading."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ class Verdict:
 
 
 MISSING: Final = Verdict(flag=Flag.MISSING, tests=str(int(Flag.MISSING)) * len(TESTS))
-"""The verdict of a channel without a value; it needs no neighbours and is nobody's neighbour."""
+"""The verdict of a quantity without a value; it needs no neighbours and is nobody's neighbour."""
 
 VerdictChange = tuple[int, Verdict | None, Verdict]
 """(time in UTC microseconds, verdict before or None for a new point, verdict now)."""

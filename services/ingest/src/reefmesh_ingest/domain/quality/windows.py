@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reefmesh_ingest.domain.quality.limits import ChannelLimits
+from reefmesh_ingest.domain.quality.limits import QuantityLimits
 from reefmesh_ingest.domain.quality.thresholds import thresholds_of
 
 
@@ -16,18 +16,18 @@ class LateWindow:
     times_us: tuple[int, ...]
 
 
-def dependency_range(limits: ChannelLimits, time_us: int) -> tuple[int, int]:
+def dependency_range(limits: QuantityLimits, time_us: int) -> tuple[int, int]:
     """Return the first and last instant, both inside, whose points decide what a change at ``time_us`` does to any verdict."""
     reach_us = thresholds_of(limits).reach_us
     return time_us - reach_us, time_us + reach_us
 
 
-def tail_us(limits: ChannelLimits) -> int:
+def tail_us(limits: QuantityLimits) -> int:
     """Return how far behind the newest point of a buoy rows must be loaded to rebuild a series."""
     return thresholds_of(limits).tail_us
 
 
-def windows(limits: Iterable[ChannelLimits], times_us: Iterable[int]) -> list[LateWindow]:
+def windows(limits: Iterable[QuantityLimits], times_us: Iterable[int]) -> list[LateWindow]:
     """Group late instants into disjoint windows that cover the ``dependency_range`` of each under all ``limits``.
 
     Instants of different windows are so far apart that they cannot alter the same verdict.
