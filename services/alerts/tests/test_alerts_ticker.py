@@ -174,7 +174,7 @@ async def test_contested_reef_does_not_keep_the_others_from_being_looked_at(
         )
         await contested.open()
         ticker = Ticker(
-            store=contested, broker=bench.broker, clock=bench.clock, handler=bench.handler, subscriptions=bench.subscriptions
+            store=contested, broker=bench.broker, clock=bench.clock, handler=bench.handler, recipients=bench.recipients
         )
         bench.clock.advance(2 * HOUR)
         assert 1 == await ticker.look_once()
