@@ -59,3 +59,29 @@ async def test_too_much_poison_stops_the_consumer_instead_of_parking_everything(
     async with running(bench.worker(Collector())):
         out = await bench.received(21)
     assert [message.body.decode() for message in out] == [f"a{number}" for number in range(9, 30)]
+
+
+class UnreadableState(Collector):
+    """A handler that cannot read the state of reef a."""
+
+    is_mended = False
+
+    async def load(self, reef_id: str, state: bytes | None) -> list[str]:
+        if reef_id == "a" and not self.is_mended:
+            raise ValueError("of the tests")
+        return await super().load(reef_id, state)
+
+
+async def test_parallel_reef_whose_state_cannot_be_read_waits_and_the_others_flow(bench: WorkerBench) -> None:
+    """Law 2: neither applying nor parking its message ends the process; mended, the message is parked with its hole."""
+    handler = UnreadableState()
+    await bench.send("a", "a0")
+    async with running(bench.worker(handler, fault_attempts_limit=1)):
+        await bench.metrics.until(table.RETRIES, INBOX, "TransientError", reaches=2)
+        await bench.send("b", "b0")
+        assert ["b"] == [message.reef_id for message in await bench.received(1)]
+        assert [] == await bench.parked()
+        handler.is_mended = True
+        await bench.until_parked(1)
+    assert [("a0", "handler-fault")] == await bench.parked()
+    assert {INBOX: (1,)} == (await bench.store.load("a")).cursor.missing

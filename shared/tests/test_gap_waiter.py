@@ -10,6 +10,7 @@ from reefmesh_components.worker_bench import (
     Collector,
     WorkerBench,
     elsewhere,
+    left_elsewhere,
     poisoned,
     running,
     telemetry,
@@ -103,3 +104,20 @@ async def test_message_that_follows_nothing_known_waits_once_and_its_reef_then_n
     assert waited == bench.metrics.value(table.RETRIES, INBOX, "EarlierMissing")
     assert 2 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)
     assert ["t0", "t1"] == await bench.state("a")
+
+
+async def test_gap_that_another_process_closes_meanwhile_is_not_counted(bench: WorkerBench) -> None:
+    """Figures are of what was committed: the missing message was applied between the decision and the commit."""
+    handler = Collector()
+
+    async def close_the_gap() -> None:
+        await bench.store.commit(left_elsewhere("a0"))
+
+    handler.act = lambda text, attempt: close_the_gap() if attempt == 1 else None
+    await bench.send("a", "a1", first_seq=2)
+    async with running(bench.worker(handler, gap_patience_seconds=0.0)):
+        out = await bench.received(2)
+    assert [(1, b"a0"), (2, b"a1")] == [(message.seq, message.body) for message in out]
+    assert ["a0", "a1"] == await bench.state("a")
+    assert 1 == bench.metrics.value(table.FENCE_REFUSALS, INBOX)
+    assert 0 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)

@@ -5,7 +5,12 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reefmesh.contracts import channels
+from reefmesh.observability import table
+from reefmesh.service.assembly import Blueprint, assemble
 from reefmesh.service.reef_cache import LOOKS_PER_MISS_LIMIT, ReefCache
+from reefmesh.settings import ServiceSettings
+from reefmesh_components.worker_bench import INBOX, Collector, open_worker_bench
 
 
 class CountingLock(asyncio.Lock):
@@ -81,3 +86,20 @@ def test_least_recently_used_reef_is_dropped_first(limit: int, used: list[int]) 
         if len(model) > limit:
             del model[next(iter(model))]
         assert len(model) == len(cache)
+
+
+async def test_operator_sets_how_many_reefs_a_service_keeps_in_memory() -> None:
+    settings = ServiceSettings.load(
+        environment={"REEFMESH_REEFS_CACHED_LIMIT": "3"}, overrides={"broker_url": "embedded://", "store_url": "sqlite://"}
+    )
+    scoring = Blueprint(name="scoring", subscription=channels.SCORING, migrations=(), handler=lambda _: Collector())
+    stop = asyncio.Event()
+    async with open_worker_bench() as bench, assemble(scoring, settings, broker=bench.broker, clock=bench.clock) as assembled:
+        service = asyncio.create_task(assembled.service.run(stop))
+        for number in range(10):
+            await bench.send(f"reef-{number}", "a")
+            await bench.received(1)
+        stop.set()
+        assert await service
+        await assembled.metrics.refresh()
+        assert 3 == assembled.metrics.value(table.REEFS_CACHED, INBOX)

@@ -1,1 +1,1 @@
-"""How a service lives: its lanes, its drain, its exit codes."""
+"""What every service is made of: a worker with its lanes, an outbox, a life from start to drain, exit codes."""

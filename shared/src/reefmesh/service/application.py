@@ -97,6 +97,7 @@ class Application(Generic[S]):
                 await self._store.forget_attempts(self._inbox, message.event_id)
             return None
         is_replayed = bool(message.headers.get(REPLAYED_HEADER))
+        in_hand.missing = 0  # what a refused try counted is not true any more
         if is_doubtful and not is_replayed:
             self._refuse_behind_parked(reef.cursor)
             in_hand.missing = await self._accept_missing(reef.cursor, message)

@@ -124,9 +124,17 @@ class Attempts:
                     raise TransientError(f"{type(error).__name__}: {error}") from error
                 await self._judge_poison(in_hand, PoisonMessage("handler-fault", f"{type(error).__name__}: {error}"[:500]))
         if in_hand.poison is not None:
-            await self._parking.park(in_hand, in_hand.poison)
+            await self._park(in_hand, in_hand.poison)
             return "parked"
         return await self._settle(in_hand)
+
+    async def _park(self, in_hand: MessageInHand, poison: PoisonMessage) -> None:
+        try:
+            await self._parking.park(in_hand, poison)
+        except TransientError:
+            raise
+        except Exception as error:  # a reef whose state cannot be read waits for a person; the lanes of the others go on
+            raise TransientError(f"not parked, {type(error).__name__}: {error}") from error
 
     async def _settle(self, in_hand: MessageInHand) -> Outcome:
         """Send the outputs together with the acknowledgement, then note that they are out."""

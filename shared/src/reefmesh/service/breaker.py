@@ -1,11 +1,11 @@
-"""When too much is poison, stop instead of parking everything: the fault is then ours or upstream's, not the message's."""
+"""The poison breaker: stops the consumer when too many messages are poison. Then the fault is ours or upstream's."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
 
 class TooMuchPoison(Exception):
-    """The consumer stopped; what it would have parked is given back unhandled."""
+    """The breaker opened and the consumer stopped; the messages in hand were released, not parked."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""From a service's end to the process's exit code: drain on the first signal, one line for an operator's mistake."""
+"""From the end of a service to the exit code of its process: drain on the first signal, one line for an operator's mistake."""
 
 import asyncio
 import signal
@@ -24,9 +24,9 @@ _log = structlog.get_logger(__name__)
 def run_to_exit(main: Callable[[asyncio.Event], Awaitable[None]], *, stderr: TextIO | None = None) -> int:
     """Run ``main(stop)`` in a new loop and return the exit code; ``stop`` is set by the first SIGTERM or SIGINT.
 
-    A second signal cancels ``main``: 130 after SIGINT, 143 after SIGTERM. Ends by itself or by drain: 0. A
-    ConfigurationError is one line on standard error and 78; TooMuchPoison one line and 65; a TransientError (no broker, no
-    database) one line and 75; anything else is a bug: logged with its traceback, and 70.
+    Returns 0 if ``main`` returns, by itself or after the drain. A second signal cancels ``main``: 130 after SIGINT, 143 after
+    SIGTERM. Errors: ConfigurationError is one line on standard error and 78; TooMuchPoison one line and 65; a TransientError
+    (no broker, no database) one line and 75; anything else is a bug: it is logged with its traceback, and 70.
     """
     look_rarely()
     try:
@@ -38,11 +38,11 @@ def run_to_exit(main: Callable[[asyncio.Event], Awaitable[None]], *, stderr: Tex
 
 
 def explain(error: BaseException, *, stderr: TextIO | None = None) -> int:
-    """Say what went wrong, in one line when it is not a bug, and return the exit code."""
+    """Print one line about the error, or log it with its traceback if it is a bug; return the exit code."""
     causes = _leaves(error)
     mistakes = [cause for cause in causes if isinstance(cause, ConfigurationError)]
     poison = [cause for cause in causes if isinstance(cause, TooMuchPoison)]
-    # A bug beside a lost connection is a bug: 75 is only for what starting again can mend.
+    # A bug beside a lost connection is a bug: 75 is only for faults that another start may mend.
     lost = causes if all(isinstance(cause, TransientError) for cause in causes) else []
     for expected, code in ((mistakes, EXIT_CONFIGURATION), (poison, EXIT_POISON), (lost, EXIT_UNAVAILABLE)):
         if expected:

@@ -1,4 +1,4 @@
-"""What a service must bring: one message in; new state, rows and messages out."""
+"""The port of a service's domain: one message in; new state, rows and messages out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A message to be: the worker gives it its envelope, with the reef's next number where the channel is numbered.
-    ``step`` makes its event id deterministic (unique per input)."""
+    """A message to publish. The worker makes its envelope, with the reef's next number if the channel is numbered.
+    ``step``, unique among the outputs of one input, makes its event id deterministic."""
 
     channel: Channel
     step: str
@@ -24,8 +24,8 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change(Generic[S]):
-    """What one message did to one reef. ``committed`` is called once it is safe in the store: for counting, which a repeated
-    attempt must not do twice."""
+    """What becomes of one reef. ``committed`` is called after the unit of work was committed, so that a refused or repeated
+    attempt counts nothing."""
 
     state: S
     writes: Sequence[Write] = ()
@@ -34,11 +34,15 @@ class Change(Generic[S]):
 
 
 class Handler(Protocol[S]):
-    """The domain's side of a worker. State is owned by the worker: after a failed commit it is loaded again, so a handler
-    may change it in place."""
+    """The domain's side of a worker. The worker owns the state and loads it again after a commit that failed, so a handler may
+    change it in place."""
 
     async def load(self, reef_id: str, state: bytes | None) -> S:
-        """Make the state of a reef from its row (None: a new reef), reading the service's own tables if need be."""
+        """Return the state of a reef from the bytes in its row (None: a new reef); may read the service's own tables.
+
+        Raises:
+            StoreUnavailable: try again later.
+        """
         ...
 
     def dump(self, state: S) -> bytes:
@@ -46,7 +50,7 @@ class Handler(Protocol[S]):
         ...
 
     async def handle(self, message: Envelope, state: S) -> Change[S]:
-        """Apply one message.
+        """Return what the message does to the reef. May wait for reads of the store, and writes nothing itself.
 
         Raises:
             PoisonMessage: it can never be handled.

@@ -1,4 +1,4 @@
-"""A service's life: start, work, drain, stop; each verb idempotent and safe before the one that should precede it."""
+"""A service's life: start, work, drain, stop. Each verb is idempotent, and safe before the verb that should precede it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -11,12 +11,12 @@ from reefmesh.service.worker import Worker
 log = structlog.get_logger()
 
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-"""Runs beside the lanes until the event is set."""
+"""A task beside the lanes; it returns soon after the event is set."""
 
 
 class Service:
-    """Workers and background tasks under one task group. It owns neither its broker nor its stores: whoever opened them
-    closes them after ``run`` returned."""
+    """Workers and background tasks under one task group. It does not own its broker and store: their opener closes them, after
+    ``run`` has returned."""
 
     def __init__(
         self,
@@ -34,8 +34,13 @@ class Service:
     async def run(self, stop: asyncio.Event) -> bool:
         """Work until ``stop``, then drain: take nothing new, finish and acknowledge what is in flight, unsubscribe.
 
-        Returns True after a clean drain; False when the drain time-out passed first, and what was still in hand was
-        left to redelivery. Raises what a worker raised (``TooMuchPoison``) after the others were drained.
+        The drain begins also when a worker or a background task ends by itself. Returns True after a clean drain, and False if
+        the drain time-out passed first: then the messages that were still in hand will be redelivered. Outputs that are in the
+        outbox by then are sent by another process, or by the next start.
+
+        Raises:
+            TooMuchPoison: a worker stopped itself; the other workers were drained.
+            BrokerUnavailable: a worker could not subscribe.
         """
         halt = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:

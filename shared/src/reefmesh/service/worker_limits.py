@@ -8,10 +8,10 @@ from reefmesh.backoff import Backoff
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLimits:
-    """``crash_limit``: a redelivered message is tried this often before it counts as one that kills its process.
-    ``fault_attempts_limit``: tries of a message on which the handler itself fails (a bug), before it is parked.
-    ``gap_patience_seconds``: how long a message waits for an earlier one of its reef that has not come; longer than an output
-    stays in an outbox that nobody sent (the relay's 30 s).
+    """``crash_limit``: a redelivered message is tried this often before it is parked as one that kills its process.
+    ``fault_attempts_limit``: attempts in which the handler itself fails (a bug) before the message is parked.
+    ``gap_patience_seconds``: how long a message waits for an earlier one of its reef that is missing; longer than the relay
+    leaves an output in the outbox (30 s). ``reefs_cached_limit``: reefs whose state is kept in memory.
     """
 
     lanes: int = 64

@@ -1,4 +1,4 @@
-"""From a URL to a store: the only place that names the databases."""
+"""From a URL to a store: the only module that names the databases."""
 
 import re
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 def open_store(url: str, *, migrations: Sequence[MigrationSet], clock: Clock | None = None) -> Store:
-    """Return the store of a URL, not yet open; nothing is connected here.
+    """Return the store of a URL; ``open`` connects it.
 
     ``sqlite:////absolute/path``, ``sqlite:///relative/path``, ``sqlite://`` (in memory, gone when closed), and
-    ``postgresql://user:password@host:port/database?schema=NAME`` (schema ``public`` when not given, made when it is missing;
-    further parameters are libpq's, as ``sslmode=require``). The store's own migrations go before ``migrations``.
+    ``postgresql://user:password@host:port/database?schema=NAME`` (the schema is ``public`` by default, and is created if it is
+    missing; further parameters are libpq's, such as ``sslmode=require``). The store's own migrations go before ``migrations``.
 
     Raises:
-        ConfigurationError: the URL cannot be understood, or its database needs a package that is not installed. The text
-            never holds a password.
+        ConfigurationError: the URL is wrong, or its database needs a package that is not installed. The text never holds a
+            password.
     """
     sets = (read_migrations("store", "reefmesh.store"), *migrations)
     clock = clock or SystemClock()
@@ -43,7 +43,7 @@ def open_store(url: str, *, migrations: Sequence[MigrationSet], clock: Clock | N
 
 
 async def inspect_store(url: str, *, migrations: Sequence[MigrationSet], clock: Clock | None = None) -> Inspection:
-    """Look at the database of a URL without changing it. Raises as opening it would."""
+    """Inspect the database of a URL without changing it. Raises as ``Store.open``."""
     sets = (read_migrations("store", "reefmesh.store"), *migrations)
     match _place(url):
         case Server() as server:
@@ -58,7 +58,7 @@ async def inspect_store(url: str, *, migrations: Sequence[MigrationSet], clock: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A PostgreSQL database; ``name`` is for people, without the password that ``dsn`` holds."""
+    """A PostgreSQL database. ``name`` is for people: it does not hold the password, which ``dsn`` does."""
 
     dsn: str
     schema: str
@@ -66,7 +66,7 @@ class Server:
 
 
 def _place(url: str) -> Server | Path | None:
-    """Return where the URL points; None: in memory."""
+    """Return the URL's server or file; None: in memory."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         raise ConfigurationError(f"the database's URL has no scheme: write {EXAMPLES}")

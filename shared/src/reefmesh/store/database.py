@@ -1,4 +1,4 @@
-"""The store on any SQL database: what is the same for all of them, over the few things that are not."""
+"""The store on any SQL database; ``Database`` is the port of what differs between them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -32,11 +32,11 @@ _FORGET_ATTEMPTS: Final = "DELETE FROM mesh_attempt WHERE inbox = ? AND event_id
 
 
 class Database(Protocol):
-    """One engine: connections, migrations, and one transaction for many units."""
+    """One database: connections, migrations, and one transaction for many units."""
 
     @property
     def name(self) -> str:
-        """What to call it before a person: where it is, never with a password."""
+        """Its name in errors and logs: where it is, never with a password."""
         ...
 
     async def open(self) -> None:
@@ -48,11 +48,11 @@ class Database(Protocol):
         ...
 
     async def write_batch(self, batch: Batch) -> BatchResult:
-        """Write a batch in one transaction, or nothing of it.
+        """Write a batch in one transaction, or nothing of it; returns when it is durable.
 
         Raises:
             WriteRefused: a statement is wrong.
-            StoreUnavailable: later it may work; the transaction may have been written where the connection was lost.
+            StoreUnavailable: later it may work. If the connection was lost at the commit, the batch may have been written.
         """
         ...
 

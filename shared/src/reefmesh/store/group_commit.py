@@ -1,8 +1,7 @@
 """Group commit: the units of many callers in one database transaction.
 
-While one transaction is being written the next callers gather, and all of them are in the next one. So the cost of a
-durable write (one flush of the disk, a few round trips) is shared exactly when there is much to write, and nobody waits
-for company when there is little.
+While one transaction is being written, the next callers queue, and all of them go into the next one. So a durable write (one
+flush of the disk, a few round trips) is shared when there is much to write, and nobody waits for others when there is little.
 """
 
 import asyncio
@@ -16,15 +15,16 @@ from reefmesh.store.port import CommitResult, StoreStatistics, StoreUnavailable,
 
 ITEMS_PER_TRANSACTION_LIMIT: Final = 256
 FORGOTTEN_LIMIT: Final = 100_000
-"""Outputs' causes waiting to be forgotten while the database is away; beyond it they are sent twice, which consumers skip."""
+"""Inputs whose outputs are out, to be deleted from the outbox while the database is away. Those of any further input are sent
+twice; consumers skip the repeat."""
 FORGET_DELAY_SECONDS: Final = 0.05
-"""How long a forgetting waits for a unit to ride with."""
+"""How long the deletion of sent outputs waits for a unit to share a transaction with."""
 FORGET_RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A try of a message, to be counted."""
+    """A try of a redelivered message, to be counted."""
 
     inbox: str
     event_id: str
@@ -32,9 +32,10 @@ class Try:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one transaction writes; at most one unit of each reef.
+    """The work of one transaction; at most one unit of each reef.
 
-    ``forgotten``: inputs whose outputs are out. ``now_us``: the instant of the outbox rows, in UTC microseconds.
+    ``forgotten``: inputs whose outputs are out and leave the outbox. ``now_us``: the instant of the new outbox rows, in UTC
+    microseconds.
     """
 
     units: Sequence[Unit]
@@ -46,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What became of each unit and the number of tries of each attempt, in the batch's order."""
+    """The result of each unit, and the number of tries after each attempt, in the batch's order."""
 
     units: Sequence[CommitResult]
     attempts: Sequence[int]
@@ -59,10 +60,10 @@ class _Queued:
 
 
 class GroupCommit:
-    """Gathers work and hands it, batch by batch, to ``write_batch``, which writes all of it durably or raises.
+    """Queues work and passes it, batch by batch, to ``write_batch``, which writes all of it durably or raises.
 
-    ``write_batch`` raises WriteRefused when a statement is wrong: then every item is tried alone, so only the wrong one
-    fails. Any other error is the answer to all items of the batch.
+    ``write_batch`` raises WriteRefused if a statement is wrong: then each item is written alone, so that only the wrong one
+    fails. Any other error is raised to all callers of the batch.
     """
 
     def __init__(self, write_batch: Callable[[Batch], Awaitable[BatchResult]], *, clock: Clock, database: str) -> None:
@@ -87,7 +88,7 @@ class GroupCommit:
         self._task = asyncio.create_task(self._run(), name=f"group-commit {self._database}")
 
     async def stop(self) -> None:
-        """Write what is waiting, then stop. Idempotent, safe before ``start``."""
+        """Write what is queued, then stop; takes as long as the database. Idempotent, safe before ``start``."""
         self._stopping = True
         self._wake.set()
         if self._task is not None:
@@ -107,7 +108,7 @@ class GroupCommit:
             await self._enqueue(tuple(writes))
 
     def forget(self, event_ids: Iterable[str]) -> None:
-        """Note that the outputs of these inputs are out; written with the next batch, or soon."""
+        """Delete the outputs of these inputs from the outbox with the next batch, or soon. Returns before that is durable."""
         if not self._forgotten:
             self._wake.set()
         for event_id in event_ids:
@@ -115,7 +116,7 @@ class GroupCommit:
                 self._forgotten[event_id] = None
 
     def has_forgotten(self, event_id: str) -> bool:
-        """Whether that input's outputs are out although the database may still hold them."""
+        """Return whether the outputs of that input are out although the database may still hold them."""
         return event_id in self._forgotten
 
     def statistics(self) -> StoreStatistics:
@@ -146,7 +147,7 @@ class GroupCommit:
                 _refuse(self._waiting.popleft(), StoreUnavailable(f"{self._database} was closed before the unit was written"))
 
     async def _work_arrives(self) -> bool:
-        """Wait for something to write; False when stopped and done."""
+        """Wait for something to write; return False when stopped and done."""
         while not self._waiting:
             if self._stopping:
                 return bool(self._forgotten) and self._forget_delay_seconds == FORGET_DELAY_SECONDS
@@ -159,7 +160,7 @@ class GroupCommit:
         return True
 
     def _take(self) -> list[_Queued]:
-        """Take the oldest work, one unit a reef: a second one is to see what became of the first."""
+        """Take the oldest work, one unit of each reef: a second unit is judged by the version that the first one leaves."""
         taken: list[_Queued] = []
         later: list[_Queued] = []
         reefs: set[str] = set()
@@ -201,7 +202,7 @@ class GroupCommit:
                 return
             for each in items:
                 _refuse(each, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it, and the next batch may work
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers get it, and the next batch may work
             self._failures += 1
             self._forget_delay_seconds = FORGET_RETRY_SECONDS
             for each in items:

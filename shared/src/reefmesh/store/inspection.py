@@ -1,4 +1,4 @@
-"""Looking at a database without changing it: is it there, what was applied to it, what time is it there."""
+"""Inspecting a database without changing it: is it there, which migrations were applied, what time is it there."""
 
 import asyncio
 import sqlite3
@@ -19,8 +19,8 @@ LOOK_TIMEOUT_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """``made``: a service has made its tables here. ``pending``: changes that the next start of a service makes.
-    ``clock_offset_seconds``: how far the database's clock is ahead of ours; None where it is the same clock."""
+    """``made``: a service has created its tables here. ``pending``: migrations that the next start of a service applies.
+    ``clock_offset_seconds``: how far the database's clock is ahead of ours; None if it is the same clock."""
 
     name: str
     made: bool
@@ -47,7 +47,7 @@ def _read_sqlite(path: Path, name: str) -> Records | None:
 
 async def inspect_postgresql(dsn: str, *, schema: str, name: str, sets: Sequence[MigrationSet], clock: Clock) -> Inspection:
     """Raises ConfigurationError or StoreUnavailable, as opening the store would."""
-    import asyncpg  # noqa: PLC0415 - an optional dependency; whoever calls has found it
+    import asyncpg  # noqa: PLC0415 - an optional dependency; the caller has checked that it is there
 
     from reefmesh.store.postgresql_errors import translated as translated_postgresql  # noqa: PLC0415 - needs the driver too
 
@@ -71,7 +71,7 @@ def _inspection(
     name: str, sets: Sequence[MigrationSet], applied: Records | None, clock_offset_seconds: float | None
 ) -> Inspection:
     if applied is not None:
-        next_migration(sets, applied, database=name)  # says what is wrong with what was applied
+        next_migration(sets, applied, database=name)  # raises if it cannot be used with what was applied
     pending = tuple(
         f"{each.name} {migration.version:04}"
         for each in sets

@@ -1,4 +1,4 @@
-"""How cursors and publications are written into the mesh's own tables, and read back."""
+"""Cursors and publications as rows of the mesh's own tables."""
 
 import json
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Unit
 
 INBOX_LENGTH: Final = 128
-"""Inputs remembered per reef and inbox. The sequence numbers in the cursor skip older repeats; raw telemetry, which has
-none, is repeated by brokers within far fewer messages of one reef than this."""
+"""Inputs remembered per reef and inbox. The cursor skips older repeats of numbered messages; raw telemetry has no numbers, and
+brokers repeat it within far fewer messages of one reef than this."""
 
 OutboxRow = tuple[str, str, str, int, int, str, str, bytes, int]
 """event_id, cause_event_id, reef_id, version, position, channel, headers_json, body, created_us."""
@@ -24,7 +24,7 @@ SELECT cause_event_id, channel, headers_json, body FROM mesh_outbox WHERE reef_i
 
 
 def cursor_to_json(cursor: Cursor) -> str:
-    """Write a cursor; empty parts are left out, since there is one in every row."""
+    """Return the JSON of a cursor without its empty parts, since there is one in every row."""
     parts: dict[str, Mapping[str, object]] = {"applied": cursor.applied, "published": cursor.published}
     if cursor.missing:
         parts["missing"] = cursor.missing
@@ -48,7 +48,7 @@ def cursor_from_json(text: str) -> Cursor:
 
 
 def outbox_rows(unit: Unit, *, version: int, created_us: int) -> list[OutboxRow]:
-    """Return the rows of a unit's outputs; ``version`` is the reef's version once the unit is in."""
+    """Return the outbox rows of a unit; ``version`` is the reef's version after the unit."""
     rows: list[OutboxRow] = []
     for position, output in enumerate(unit.outputs):
         message = output.message

@@ -1,7 +1,7 @@
 """Versioned schema changes, read from a package's data: ``NNNN_name.sql``, numbered from 1 without a gap.
 
-Each is applied in one transaction of its own and recorded with its checksum. An applied file is history: it is never
-edited, a further one is added.
+Each is applied in a transaction of its own and recorded with its checksum. A released file is never edited: a further one is
+added.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ INSERT_RECORD: Final = "INSERT INTO mesh_migration (set_name, version, name, che
 _FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
 
 Records = Mapping[tuple[str, int], str]
-"""What a database says was applied to it: (set, version) -> checksum."""
+"""The migrations that were applied to a database: (set, version) -> checksum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the script, whatever line ends a checkout gave it."""
+        """SHA-256 of the script, the same for all line ends."""
         return hashlib.sha256("\n".join(self.script.splitlines()).encode()).hexdigest()
 
     def statements(self) -> Iterator[str]:
@@ -58,7 +58,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationSet:
-    """All schema changes of one owner (the store itself, or a service), in order."""
+    """All migrations of one owner (the store itself, or a service), in order."""
 
     name: str
     migrations: tuple[Migration, ...]
@@ -70,10 +70,10 @@ class MigrationSet:
 
 
 def read_migrations(name: str, package: str, folder: str = "migrations") -> MigrationSet:
-    """Read a set from ``folder`` of an importable package.
+    """Return the set in ``folder`` of an importable package.
 
     Raises:
-        ValueError: a file is misnamed, or the numbers have a gap (mistakes of a developer, found by any start).
+        ValueError: a file has a wrong name, or the numbers have a gap (mistakes of a developer, found by any start).
     """
     migrations = []
     for entry in resources.files(package).joinpath(folder).iterdir():
@@ -87,13 +87,13 @@ def read_migrations(name: str, package: str, folder: str = "migrations") -> Migr
 
 
 def next_migration(sets: Sequence[MigrationSet], applied: Records, *, database: str) -> tuple[MigrationSet, Migration] | None:
-    """Return the first change that the database lacks, None when it is up to date.
+    """Return the first migration that the database lacks; None if it is up to date.
 
-    ``database`` names it for the person who reads the error, without a password.
+    ``database`` is its name in errors, without a password.
 
     Raises:
-        ConfigurationError: the database is newer than this program, belongs to another service, or was migrated with
-            a file that has been changed since.
+        ConfigurationError: the database is newer than this program, belongs to another service, or was migrated with another
+            version of a file.
     """
     known = {(each.name, migration.version): migration for each in sets for migration in each.migrations}
     for (name, version), checksum in sorted(applied.items()):

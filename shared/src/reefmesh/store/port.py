@@ -18,20 +18,20 @@ Row = Sequence[Any]
 
 
 class StoreUnavailable(TransientError):
-    """The database cannot be reached, is locked, or its disk is full; nothing of the unit was written."""
+    """The database cannot be reached, is locked, or its disk is full. ``Store.commit`` says what was written then."""
 
 
 class WriteRefused(Exception):
-    """The database refused a statement (constraint, type, syntax): a mistake in the service that no repeat mends. Nothing of
-    its unit was written; other units were not harmed."""
+    """The database refused a statement (constraint, type, syntax): a bug of the service, which a repeat does not mend.
+    Nothing of its unit was written; other units are not affected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """One statement (INSERT, UPDATE or DELETE) with one row of parameters.
 
-    A unit's statements are executed in its order. Between units of different reefs that share a transaction no order holds,
-    and equal texts are executed together: keep texts constant, and let no reef write another's rows.
+    The statements of one unit are executed in order. Units of different reefs that share a transaction have no order among each
+    other, and equal texts are executed together: keep texts constant, and let no reef write another reef's rows.
     """
 
     sql: str
@@ -40,8 +40,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReefRow:
-    """A reef's row: ``version`` 0 and no state when the service has not met the reef. ``has_outputs``: some of its outputs were
-    not known to be out."""
+    """A reef's row. ``version`` is 0 and ``state`` None if the service does not know the reef. ``has_outputs``: some of its
+    outputs are in the outbox."""
 
     reef_id: str
     version: int
@@ -52,10 +52,11 @@ class ReefRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """One unit of work: a reef's new state, the mark of its input, its rows and its outputs, written together or not at all.
+    """One unit of work: a reef's new state and cursor, the mark of its input, its rows and its outputs, written together or not
+    at all.
 
-    ``in_inbox``: whether the inbox is to remember the input; an input with a number is remembered by the cursor. ``tried``:
-    whether tries of the input may have been counted; they are forgotten with it.
+    ``in_inbox``: the inbox remembers the input (the cursor remembers an input with a number). ``tried``: tries of the input may
+    have been counted; they are deleted with it.
     """
 
     reef_id: str
@@ -82,7 +83,7 @@ class AlreadyApplied:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """Another process wrote this reef since it was loaded: the version fence refused the unit."""
+    """Another process wrote the reef after it was loaded; it is at ``version`` now. The version fence refused the unit."""
 
     version: int
 
@@ -103,10 +104,15 @@ class StoreStatistics:
 
 
 class Store(Protocol):
-    """One service's database. All calls are safe from concurrent tasks; commits of concurrent units share transactions."""
+    """One service's database, for concurrent tasks. Every call may wait for the database, and may raise StoreUnavailable."""
 
     async def open(self) -> None:
-        """Connect and migrate. Raises ConfigurationError (unreadable path, wrong password) or StoreUnavailable."""
+        """Connect and migrate; waits while another process migrates.
+
+        Raises:
+            ConfigurationError: a path that cannot be used, a wrong password, a database of another service.
+            StoreUnavailable: try again later.
+        """
         ...
 
     async def close(self) -> None:
@@ -116,53 +122,56 @@ class Store(Protocol):
     async def load(self, reef_id: str) -> ReefRow: ...
 
     async def commit(self, unit: Unit) -> CommitResult:
-        """Write one unit durably. Units of concurrent callers share one database transaction (group commit), and one
-        refused unit does not harm the others. The inbox is asked first, so a repeat of a written unit that is in it answers
-        ``AlreadyApplied`` whatever version it expects, and one that is not ``Stale``: the cursor of the row tells the same.
-        After either load the reef's row again.
+        """Write one unit; returns when it is durable. Units of concurrent callers share one database transaction (group
+        commit); a refused unit does not affect the others.
+
+        The inbox is asked first: a repeat of a written unit that it remembers gets ``AlreadyApplied``, whatever version it
+        expects. Any other repeat gets ``Stale``, and the cursor in the row tells that it was applied. After either, load the
+        reef's row again.
 
         Raises:
-            StoreUnavailable: nothing of it was written, or it was written in full and a repeat says so, as above.
+            StoreUnavailable: nothing of it was written, or all of it; a repeat finds out, as above.
             WriteRefused: one of its statements is wrong; nothing of it was written.
         """
         ...
 
     async def is_applied(self, reef_id: str, inbox: str, event_id: str) -> bool:
-        """Whether the inbox holds this event; it remembers the newest of each reef."""
+        """Return whether the inbox holds this event; it remembers the most recent of each reef."""
         ...
 
     async def unsent_outputs(self, reef_id: str) -> Sequence[tuple[str, Publication]]:
-        """(input's event id, output) of all outputs of a reef that are not known to be out, in order."""
+        """Return (input's event id, output) of all outputs of a reef that are not known to be out, in the order of commits."""
         ...
 
     async def outputs_sent(self, event_ids: Sequence[str]) -> None:
-        """Forget the outputs of these inputs (in all reefs): the broker has them. Cheap: it rides on the next commit, so a
-        crash may forget the forgetting, and consumers skip the repeat."""
+        """Delete the outputs of these inputs from the outbox: the broker has them. Returns at once; it becomes durable with the
+        next commit. After a crash before that they are sent again, and consumers skip the repeat."""
         ...
 
     async def overdue_outputs(self, older_than: timedelta, *, limit: int) -> Sequence[tuple[str, Publication]]:
-        """(input's event id, output) of outputs that nobody confirmed for that long, oldest first, in reef order."""
+        """Return (input's event id, output) of outputs that have been in the outbox for that long: the reef with the oldest
+        first, each reef's in the order of commits."""
         ...
 
     async def count_attempt(self, inbox: str, event_id: str) -> int:
-        """Note durably that a redelivered message is about to be tried; returns the number of tries so noted, this
-        one included. Forgotten when a unit with that event id commits."""
+        """Count durably that a redelivered message is about to be tried; return the count, this try included. A unit with
+        that event id deletes it if its ``tried`` says so."""
         ...
 
     async def attempts(self, inbox: str, event_id: str) -> int:
-        """How many tries are noted now, without noting another."""
+        """Return the count without changing it."""
         ...
 
     async def forget_attempts(self, inbox: str, event_id: str) -> None:
-        """Take back what ``count_attempt`` noted: the message was interrupted or parked, it killed nothing."""
+        """Delete the count: the message was interrupted or parked, and has killed nothing."""
         ...
 
     async def write(self, writes: Sequence[Write]) -> None:
-        """Execute statements outside any reef's unit, in one transaction, durably. Raises like ``commit``."""
+        """Execute statements outside any unit, in one transaction; returns when it is durable. Raises like ``commit``."""
         ...
 
     async def fetch(self, sql: str, parameters: Sequence[Value] = ()) -> Sequence[Row]:
-        """Read committed rows; ``WITH`` and ``SELECT`` only. Sums of integers are ``int``; cast averages."""
+        """Return committed rows; ``WITH`` and ``SELECT`` only. Sums of integers are ``int``; cast averages."""
         ...
 
     def statistics(self) -> StoreStatistics: ...

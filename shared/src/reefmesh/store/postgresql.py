@@ -25,19 +25,19 @@ CONNECT_TIMEOUT_SECONDS: Final = 10.0
 COMMAND_TIMEOUT_SECONDS: Final = 30.0
 CLOSE_TIMEOUT_SECONDS: Final = 10.0
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
-"""For one change of a large table, and for waiting while another process makes it."""
+"""For one migration of a large table, and for waiting while another process applies it."""
 
 SESSION: Final = {
     "application_name": "reefmesh",
-    # A process that stops in the middle of a transaction (a frozen machine) must not hold its reefs' rows for ever.
+    # A process that stops in the middle of a transaction (a frozen machine) must not lock its reefs' rows for ever.
     "idle_in_transaction_session_timeout": "30s",
     # Statements here take microseconds; compiling one takes longer than a thousand of them.
     "jit": "off",
 }
 
 WRITING: Final = {
-    # Everything that is written is found by its key. A young table has no statistics yet, and the planner would read all of
-    # it for every batch (measured: a tenth of the speed, until the first ANALYZE).
+    # Every row that is written is found by its key. A new table has no statistics yet, and the planner would scan all of it
+    # for every batch (measured: a tenth of the speed, until the first ANALYZE).
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
@@ -45,7 +45,7 @@ WRITING: Final = {
 """Settings of the connection that writes."""
 
 LOCK_SCHEMA: Final = "SELECT pg_advisory_xact_lock(1919247718, hashtext($1))"
-"""Held while migrating, one schema by one process at a time. The first number only sets reefmesh's locks apart."""
+"""Held while migrating: one process at a time migrates a schema. The first number is reefmesh's own."""
 HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
 
 
@@ -131,17 +131,16 @@ class PostgresqlDatabase:
                 try:
                     yield session
                 except asyncpg.InterfaceError as error:
-                    # The driver complains about a statement (how many parameters it takes) with the same class as about a
-                    # connection that is gone.
+                    # The driver raises the same class for a wrong number of parameters and for a connection that is gone.
                     if session.is_closed() or isinstance(error, ValueError):
                         raise
                     raise WriteRefused(f"{self._name} refused a statement: {error.args[0]}") from error
 
     async def _migrate_one(self, session: "PoolConnectionProxy[Record]") -> bool:
-        """Apply the next change that the database lacks; False when there is none."""
+        """Apply the next migration that the database lacks; return False if there is none."""
         async with session.transaction():
             await session.execute(LOCK_SCHEMA, self._schema, timeout=MIGRATION_TIMEOUT_SECONDS)
-            if not await session.fetch(HAS_SCHEMA, self._schema):  # asked first: who may not create it may still use it
+            if not await session.fetch(HAS_SCHEMA, self._schema):  # a user without the right to create it may use it
                 await session.execute(f'CREATE SCHEMA "{self._schema}"')
             await session.execute(RECORD_TABLE)
             applied = {(row[0], row[1]): row[2] for row in await session.fetch(SELECT_RECORDS)}
@@ -157,7 +156,7 @@ class PostgresqlDatabase:
 
 
 async def _read_sums_as_numbers(connection: "Connection[Record]") -> None:
-    """SUM of BIGINT is NUMERIC here and INTEGER in SQLite: let both be ``int`` (or ``float``) in Python."""
+    """SUM of BIGINT is NUMERIC here and INTEGER in SQLite: both become ``int`` (or ``float``) in Python."""
     await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number, format="text")
 
 
@@ -166,4 +165,4 @@ def _number(text: str) -> int | float:
 
 
 async def _keep(_: "Connection[Record]") -> None:
-    """Sessions change no setting, so there is nothing to reset, and a round trip to save at every commit."""
+    """Reset nothing: sessions change no setting, and a reset costs a round trip at every commit."""

@@ -1,4 +1,4 @@
-"""What one PostgreSQL transaction writes for many units: a handful of round trips, however many they are."""
+"""The writes of one PostgreSQL transaction for many units: a handful of round trips, however many units there are."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -27,8 +27,8 @@ LEFT JOIN mesh_reef AS r ON r.reef_id = u.reef_id
 LEFT JOIN mesh_inbox AS i ON i.reef_id = u.reef_id AND i.inbox = u.inbox AND i.event_id = u.event_id
 ORDER BY u.position
 """
-# The fence. What was judged may have changed since; here the reef's row is locked, and taken only at the version expected.
-# Rows come in the order of the reefs' names, so that two processes (one of them a zombie) never wait for each other in a ring.
+# The version fence. The row may have changed since JUDGE; this statement locks it, and writes it only at the expected version.
+# The rows are sorted by reef id, so that two processes (one of them a zombie) never deadlock.
 UPSERT_REEFS: Final = """
 INSERT INTO mesh_reef (reef_id, version, cursor_json, state)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[])
@@ -40,7 +40,7 @@ INSERT_INBOX: Final = """
 INSERT INTO mesh_inbox (reef_id, inbox, event_id, version)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
 """
-# MATERIALIZED: otherwise the age is looked up again for every row that is looked at.
+# MATERIALIZED: otherwise the subquery is executed again for every row of the join.
 PRUNE_INBOX: Final = """
 WITH outdated AS MATERIALIZED (
   SELECT u.reef_id, u.inbox, (
@@ -72,8 +72,8 @@ WHERE a.inbox = u.inbox AND a.event_id = u.event_id
 
 
 async def write_batch(session: "Session", batch: Batch) -> BatchResult:
-    """Write a batch in one transaction (READ COMMITTED). Whatever is raised, nothing of it was written, unless the
-    connection was lost at the commit."""
+    """Write a batch in one transaction (READ COMMITTED). After an error nothing of it was written, unless the connection
+    was lost at the commit."""
     async with session.transaction():
         if batch.forgotten:
             await session.execute(DELETE_OUTPUTS, batch.forgotten)
@@ -105,7 +105,7 @@ async def _write_units(session: "Session", units: Sequence[Unit], now_us: int) -
 
 
 async def _judge(session: "Session", units: Sequence[Unit]) -> list[CommitResult]:
-    """Say what is to become of each unit as things are committed now; a statement sees what others committed before it."""
+    """Return the result of each unit by what is committed now; a statement sees what others committed before it."""
     columns = [unit.reef_id for unit in units], [unit.inbox for unit in units], [unit.event_id for unit in units]
     results: list[CommitResult] = []
     for unit, (version, is_applied) in zip(units, await session.fetch(JUDGE, *columns), strict=True):
@@ -119,7 +119,7 @@ async def _judge(session: "Session", units: Sequence[Unit]) -> list[CommitResult
 
 
 async def _advance(session: "Session", units: Sequence[Unit]) -> set[str]:
-    """Write the reefs' rows where the version is still the expected one; returns the reefs so written."""
+    """Write the reefs' rows that are still at the expected version; return the ids of those reefs."""
     rows = await session.fetch(
         UPSERT_REEFS,
         [unit.reef_id for unit in units],

@@ -1,4 +1,4 @@
-"""What PostgreSQL's failures mean to a service: wait and try again, mend a setting, or mend the program."""
+"""PostgreSQL's errors as the port's: try again later, correct a setting, or correct the program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +19,20 @@ WAIT_CLASSES: Final = {
     "58",  # the server's own I/O
     "XX",  # the server's own faults
 }
-"""The first two characters of the SQLSTATE of what may work later."""
+"""The first two characters of the SQLSTATEs of errors after which a later try may work."""
 SETTINGS: Final = {
     "28": "check the user and the password in the URL",
     "3D": "create the database, or name another one",
     "42501": "give this user the right to create the schema and to use its tables",
 }
-"""SQLSTATEs and classes that an operator mends."""
+"""SQLSTATEs, or their first two characters, of errors that an operator corrects, and how."""
 
 
 @contextmanager
 def translated(database: str, *, opening: bool = False) -> Iterator[None]:
-    """Turn the driver's errors into the port's. ``database`` names it for a person.
+    """Turn the driver's errors into the port's. ``database`` is its name in errors.
 
-    While ``opening``, refused credentials are an operator's mistake; later they are taken to be mended in a while.
+    While ``opening``, refused credentials are an operator's mistake; later they are assumed to be corrected soon.
 
     Raises:
         StoreUnavailable: later it may work.

@@ -19,7 +19,7 @@ from reefmesh.store.sqlite_connection import ConnectionThread, connect_reader, c
 from reefmesh.store.sqlite_errors import translated
 
 BUSY_TIMEOUT_SECONDS: Final = 5.0
-"""How long a write waits for another process that holds the file before the store is called unavailable."""
+"""How long a write waits for another process that has locked the file; then it raises StoreUnavailable."""
 
 
 class SqliteDatabase:
@@ -82,5 +82,5 @@ def _fetch(connection: sqlite3.Connection, sql: str, parameters: Sequence[Value]
 def _is_missing(folder: Path) -> bool:
     try:
         return not folder.is_dir()
-    except OSError:  # it may be there, out of our reach: opening the file tells
+    except OSError:  # it may be there, without the right to see it: opening the file tells
         return False

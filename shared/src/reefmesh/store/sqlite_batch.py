@@ -1,4 +1,4 @@
-"""What one SQLite transaction writes for many units."""
+"""The writes of one SQLite transaction for many units."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ DELETE_ATTEMPT: Final = "DELETE FROM mesh_attempt WHERE inbox = ? AND event_id =
 
 
 def write_batch(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
-    """Write a batch in one transaction. Whatever is raised, nothing of it was written."""
+    """Write a batch in one transaction. After an error nothing of it was written."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         result = write_statements(connection, batch)
@@ -57,7 +57,7 @@ def write_batch(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
 
 
 def write_statements(connection: sqlite3.Connection, batch: Batch) -> BatchResult:
-    """Write a batch inside a transaction that was begun for writing: nobody else writes, so what is read here stays true."""
+    """Write a batch inside a transaction that was begun for writing: no other process writes meanwhile."""
     if batch.forgotten:
         connection.executemany(DELETE_OUTPUTS, [(event_id,) for event_id in batch.forgotten])
     results = [_judge(connection, unit) for unit in batch.units]
@@ -82,7 +82,7 @@ def _judge(connection: sqlite3.Connection, unit: Unit) -> CommitResult:
 
 
 def _standing(connection: sqlite3.Connection, unit: Unit) -> tuple[int, bool]:
-    """Return the reef's version, 0 of one without a row, and whether the inbox holds the unit's input."""
+    """Return the reef's version (0 without a row) and whether the inbox holds the unit's input."""
     if not unit.in_inbox:
         row = connection.execute(SELECT_VERSION, (unit.reef_id,)).fetchone()
         return (0 if row is None else row[0]), False

@@ -1,4 +1,4 @@
-"""Opening SQLite files, bringing them up to date, and the one thread that uses each connection."""
+"""SQLite connections: opening them, migrating their file, and the one thread that uses each."""
 
 import asyncio
 import sqlite3
@@ -16,9 +16,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 JOURNAL_BYTES_LIMIT: Final = 64 * 1024 * 1024
-"""What the write-ahead file is cut back to after a checkpoint."""
+"""Size of the write-ahead file after a checkpoint, at most."""
 STATEMENTS_CACHED: Final = 512
-LOOK_AGAIN_SECONDS: Final = 0.01
+LOCK_POLL_SECONDS: Final = 0.01
 
 
 class ConnectionThread:
@@ -39,7 +39,7 @@ class ConnectionThread:
         self._opened = connection, executor
 
     async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work`` in the thread, after what was asked before.
+        """Run ``work`` in the thread, after all earlier calls; return its result.
 
         Raises:
             StoreUnavailable: it is not open.
@@ -50,11 +50,11 @@ class ConnectionThread:
         return await asyncio.get_running_loop().run_in_executor(executor, lambda: work(connection, *args, **kwargs))
 
     async def transact(self, work: Callable[[sqlite3.Connection], T], *, busy_timeout_seconds: float) -> T:
-        """Run ``work`` in a transaction, and return once that is durable; whatever is raised, nothing was written.
+        """Run ``work`` in a transaction; return its result when that is durable. After an error nothing was written.
 
-        The statements run here, on the event loop: each hands the interpreter over twice, and to a second thread that wants
-        to compute that costs more than the statement (one of them may wait 5 ms for the other). The thread does what blocks:
-        the flush of the commit, and waiting for another process's transaction.
+        The statements run on the event loop. In the thread, each would hand over the interpreter twice, which costs more than
+        the statement while the event loop computes (a handover may take 5 ms). The thread does what blocks: the flush at the
+        commit, and waiting for another process's transaction.
 
         Raises:
             StoreUnavailable: it is not open.
@@ -74,7 +74,7 @@ class ConnectionThread:
         return result
 
     async def close(self) -> None:
-        """Finish what was asked, then close. Idempotent, safe before ``open``."""
+        """Finish all earlier calls, then close. Idempotent, safe before ``open``."""
         if self._opened is not None:
             (connection, executor), self._opened = self._opened, None
             await asyncio.get_running_loop().run_in_executor(executor, connection.close)
@@ -82,7 +82,7 @@ class ConnectionThread:
 
 
 def _begin_at_once(connection: sqlite3.Connection) -> bool:
-    """Begin to write; False when another process is writing just now."""
+    """Begin a transaction for writing; return False if another process has one open."""
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -111,7 +111,7 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def connect_writer(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
-    """Connect for writing: write-ahead journal, a flush of the disk at every commit, foreign keys as PostgreSQL has them."""
+    """Connect for writing: write-ahead journal, a flush of the disk at every commit, foreign keys enforced as in PostgreSQL."""
     connection = _connect(path, busy_timeout_seconds)
     try:
         _write_ahead(connection, busy_timeout_seconds)
@@ -125,7 +125,8 @@ def connect_writer(path: str, busy_timeout_seconds: float) -> sqlite3.Connection
 
 
 def _write_ahead(connection: sqlite3.Connection, busy_timeout_seconds: float) -> None:
-    """Several that open a new file together: all but one are refused at once, whatever time-out SQLite was given."""
+    """Switch to the write-ahead journal. Of several processes that open a new file at once, SQLite refuses all but one without
+    waiting for its busy time-out: so this waits."""
     deadline = time.monotonic() + busy_timeout_seconds
     while True:
         try:
@@ -133,7 +134,7 @@ def _write_ahead(connection: sqlite3.Connection, busy_timeout_seconds: float) ->
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & PRIMARY_CODE_MASK != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(LOCK_POLL_SECONDS)
         else:
             return
 
@@ -145,14 +146,14 @@ def connect_reader(path: str, busy_timeout_seconds: float) -> sqlite3.Connection
 
 
 def migrate(connection: sqlite3.Connection, sets: Sequence[MigrationSet], *, database: str, clock: Clock) -> None:
-    """Apply what the database lacks, each change in a transaction of its own, alone among all processes.
+    """Apply the migrations that the database lacks, each in a transaction of its own, one process at a time.
 
     Raises:
         ConfigurationError: as ``next_migration``.
-        sqlite3.Error: the place cannot be written, or a script is wrong.
+        sqlite3.Error: the file cannot be written, or a script is wrong.
     """
     while True:
-        connection.execute("BEGIN IMMEDIATE")  # processes that start together take turns, and look again when it is theirs
+        connection.execute("BEGIN IMMEDIATE")  # processes that start together take turns, and each reads the records again
         try:
             connection.execute(RECORD_TABLE)
             applied = {(name, version): checksum for name, version, checksum in connection.execute(SELECT_RECORDS)}

@@ -1,4 +1,4 @@
-"""What SQLite's failures mean to a service: wait and try again, mend a setting, or mend the program."""
+"""SQLite's errors as the port's: try again later, correct a setting, or correct the program."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ DAMAGED: Final = {
 
 @contextmanager
 def translated(database: str, *, opening: bool = False) -> Iterator[None]:
-    """Turn SQLite's errors into the port's. ``database`` names the file for a person.
+    """Turn SQLite's errors into the port's. ``database`` is its name in errors.
 
-    While ``opening``, a place that cannot be used is an operator's mistake; later it is taken to come back.
+    While ``opening``, a file that cannot be used is an operator's mistake; later it is assumed to come back.
 
     Raises:
         StoreUnavailable: later it may work.
@@ -54,5 +54,5 @@ def translated(database: str, *, opening: bool = False) -> Iterator[None]:
         if code in DAMAGED:
             raise ConfigurationError(f"{database} {DAMAGED[code]} ({error})") from error
         raise WriteRefused(f"{database} refused a statement: {error}") from error
-    except (OverflowError, UnicodeEncodeError) as error:  # of a parameter: an integer beyond 64 bits, half a surrogate pair
+    except (OverflowError, UnicodeEncodeError) as error:  # a parameter: an integer beyond 64 bits, half a surrogate pair
         raise WriteRefused(f"{database} refused a parameter: {error}") from error

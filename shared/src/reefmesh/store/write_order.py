@@ -1,7 +1,7 @@
-"""In which order the statements of many units are executed together.
+"""The order in which the statements of many units are executed together.
 
-A statement is prepared and sent once for many rows, which is where the speed is; but a unit's own statements must keep
-their order. So the units' lists are merged: at every step, the text that most units have next is executed for all of them.
+Executing a statement once for many rows is fast; but the statements of one unit must keep their order. So the units' lists are
+merged: at every step, the text that is next in most units is executed for all of these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from reefmesh.store.port import Value, Write
 
 
 def merged(units: Sequence[Sequence[Write]]) -> Iterator[tuple[str, list[tuple[Value, ...]]]]:
-    """Yield (text, rows of parameters) so that each unit's statements come in its own order; rows in the units' order."""
+    """Yield (text, rows of parameters): each unit's statements in its own order, the rows of a text in the units' order."""
     waiting: dict[str, list[tuple[int, int]]] = {}  # text -> (unit, position of its next statement)
     for unit, writes in enumerate(units):
         if writes:
