@@ -1,4 +1,4 @@
-"""What an operator sets for the ingest service."""
+"""The settings of the ingest service."""
 
 from typing import Annotated, ClassVar
 
