@@ -33,8 +33,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accounting:
-    """``stored_readings`` and ``readings_in_open_quarantine`` come from other tables than the tallies; ``discrepancies`` names
-    each disagreement (empty: all is explained). ``channels_quarantined`` counts the single values of open entries."""
+    """``stored_readings`` and ``readings_in_open_quarantine`` come from other tables than the tallies. ``discrepancies`` names
+    each sum that does not agree (empty: all is explained). ``channels_quarantined`` counts single values of open entries.
+    """
 
     messages: Tally
     readings: Tally

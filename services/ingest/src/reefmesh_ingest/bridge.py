@@ -1,4 +1,4 @@
-"""The bridge: what devices sent over MQTT becomes telemetry of the mesh, in order, in one broker transaction a batch.
+"""The bridge: MQTT messages of devices become telemetry of the mesh, in order, in one broker transaction a batch.
 
 Every ingest process has one. The broker gives messages to one of them at a time; the others stand by.
 """
@@ -27,8 +27,8 @@ from reefmesh_ingest.domain.device_message import device_of, telemetry_of
 from reefmesh_ingest.register.table import Register
 
 TAKEOVER_SECONDS: Final = 2.0
-"""How long a bridge that becomes active waits before it moves anything. A broker that is being stopped gives it what comes
-after the messages that another bridge has in hand; its own connection ends a moment later, and then they come in order."""
+"""A bridge that becomes active waits this long before it moves anything. A stopping broker may deliver messages to it while
+another bridge still holds earlier ones; its own connection ends a moment later, and then all are redelivered in order."""
 
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
 
@@ -56,14 +56,14 @@ class Bridge:
         self._takeover_seconds = takeover_seconds
         self._random = Random()  # noqa: S311 - jitter, nothing secret
         self._producer = Producer()
-        self._told: Role = "away"
+        self._logged_role: Role = "away"
         self._moved = 0
         self._failures = 0
         self._losses = 0
         self._failing = ""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Move messages until ``stop``; what is in hand then is finished first, and what is not is given to another bridge.
+        """Move messages until ``stop``: the batch in hand is finished, the others are left to another bridge.
 
         Raises:
             ConfigurationError: this user may not read the queue of devices.
@@ -81,7 +81,7 @@ class Bridge:
         log.info("mqtt bridge stopped", moved=self._moved)
 
     async def check(self) -> Check:
-        """Whether messages of devices can be moved, and whether it is this process that moves them."""
+        """Report whether device messages can be moved, and whether this process moves them."""
         role = self._queue.role
         facts: dict[str, str | int | float | None] = {"role": role, "moved": self._moved, "failures": self._failures}
         if self._failing:
@@ -111,14 +111,14 @@ class Bridge:
                 return
 
     async def _move(self, batch: Sequence[DeviceMessage], stop: asyncio.Event) -> None:
-        """Move a batch, however long it takes: what comes after it would overtake it."""
+        """Move a batch, however long it takes: later messages must not overtake it."""
         attempt = 0
         while not stop.is_set() or attempt == 0:
             try:
                 moves = await self._moves_of(batch)
                 await self._queue.settle(moves)
-            except LaneLost as lost:  # it comes again, here or elsewhere; not at once, should the broker be refusing it
-                self._told = "away"
+            except LaneLost as lost:  # it is redelivered, here or elsewhere; wait first, in case the broker refuses it
+                self._logged_role = "away"
                 self._losses += 1
                 await self._wait(self._losses, lost, stop)
                 return
@@ -134,7 +134,7 @@ class Bridge:
         """Raises StoreUnavailable."""
         devices = [device_of(message.topic) for message in batch]
         if self._register.is_due() or any(device and self._register.buoy(device) is None for device in devices):
-            await self._register.refresh()  # who was registered a moment ago must be known by now
+            await self._register.refresh()  # a device that was registered a moment ago must be found
         now = self._clock.now()
         envelopes = []
         for message, device in zip(batch, devices, strict=True):
@@ -163,9 +163,9 @@ class Bridge:
         await is_set_within(stop, self._backoff.delay_seconds(attempt, self._random))
 
     def _becomes_active(self) -> bool:
-        if (role := self._queue.role) == self._told:
+        if (role := self._queue.role) == self._logged_role:
             return False
-        self._told = role
+        self._logged_role = role
         log.info(f"mqtt bridge {role}")
         return role == "active"
 

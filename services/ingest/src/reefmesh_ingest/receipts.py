@@ -1,4 +1,4 @@
-"""What became of every telemetry message: one receipt each. ``accounting`` adds them up."""
+"""One receipt for every telemetry message: its outcome, and the counts of its readings. ``accounting`` adds them up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _WITHDRAW: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """``device`` is the name that the message came under, ``buoy_id`` the registered buoy; ``digest`` is set where equal
+    """``device`` is the name under which the message came, ``buoy_id`` the registered buoy; ``digest`` is set where equal
     payloads are duplicates (no time stamps, or a broken clock). ``reason`` is that of a message quarantined whole."""
 
     event_id: str
@@ -88,9 +88,9 @@ def withdraw(origin: str) -> Write:
 
 
 async def receipts_of(store: Store, event_ids: Sequence[str]) -> dict[str, Receipt]:
-    """Return what became of messages, by the event id asked for; one that was not handled yet is not in it.
+    """Return the receipts of messages, by event id; a message that was not handled yet has none.
 
-    Of a message that was replayed since it is the newest receipt.
+    A message that was replayed since has the receipt of its newest replay.
     """
     found: dict[str, Receipt] = {}
     for places, some in in_lists(event_ids):
@@ -104,7 +104,7 @@ async def receipts_of(store: Store, event_ids: Sequence[str]) -> dict[str, Recei
 
 
 async def receipt_of(store: Store, event_id: str) -> Receipt | None:
-    """Return what became of one message, as ``receipts_of``; None when it was not handled yet."""
+    """Return the receipt of one message, as ``receipts_of``; None when it was not handled yet."""
     return (await receipts_of(store, [event_id])).get(event_id)
 
 

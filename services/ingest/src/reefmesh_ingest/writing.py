@@ -26,7 +26,7 @@ READINGS_BODY_CHARACTERS_LIMIT: Final = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What one message leaves; ``receipt`` and ``refused`` are in the ``writes`` already, and here to be counted."""
+    """Everything that one message leaves. ``writes`` contain ``receipt`` and ``refused``; both are here too, to be counted."""
 
     writes: list[Write]
     outputs: list[Output]

@@ -1,4 +1,4 @@
-"""Arrival, the first step: what the envelope and its headers say of a message, before its body is opened."""
+"""Arrival, the first step: the headers of a message are read, before its body is opened."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,7 @@
 """Assign, the fifth step: which quantity each sensor measures, by the register, else by what is known of the devices.
 
-What is understood and feeds nothing (a second probe, a sensor that reefmesh does not score, one that the operator set to
-``ignored``) stays with the reading as text; what cannot be decided, or cannot be right, is refused quantity by quantity.
+A known sensor without a quantity (a second probe, a sensor that reefmesh does not score, one that the operator set to
+``ignored``) stays with the reading as text. A value of an ambiguous quantity, or in an impossible unit, is refused alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ _NEVER_A_QUANTITY: Final = frozenset({"WAVE_HEIGHT"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What the register says of one buoy's sensors. ``quantities``: source, or the device's word -> quantity, or None to
+    """The register's entries for one buoy's sensors. ``quantities``: source, or the device's word -> quantity, or None to
     ignore it; ``units``: source -> unit instead of the stated one; ``corrections``: quantity -> factor."""
 
     quantities: Mapping[str, str | None] = field(default_factory=dict)
@@ -120,7 +120,7 @@ def _quantity_of(sample: SensorSample, assignment: Assignment) -> str | Reason |
 
 
 def _factor_of(quantity: str, sample: SensorSample, assignment: Assignment) -> float | None:
-    """What turns the sample's raw number into the quantity's unit, corrected; None when the unit cannot be right."""
+    """Return the factor from the sample's raw number to the quantity's unit, corrected; None when the unit cannot be right."""
     unit = assignment.units.get(sample.source, assignment.units.get(sample.hint, sample.unit))
     factor = factor_of(quantity, unit)
     correction = assignment.corrections.get(quantity, sample.factor)

@@ -1,4 +1,4 @@
-"""A device's MQTT message as telemetry of the mesh: whose it is, where it goes, when it came."""
+"""A device's MQTT message as telemetry of the mesh: its device, its reef, its time of reception."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -34,11 +34,12 @@ def received_at(stamp: datetime | None, now: datetime) -> datetime:
 def telemetry_of(
     *, message_id: str, topic: str | None, body: bytes, stamp: datetime | None, reef_id: str | None, now: datetime
 ) -> Envelope:
-    """Return the message for ``reef.telemetry``. Whatever it is, it can be published: what is wrong with it is for ingest to
-    judge. A repeat of the same ``message_id`` has the same event id. ``reef_id`` None: the register does not know the device.
+    """Return the message for ``reef.telemetry``; any body can be published, because ingest checks it later.
 
-    A body above what the mesh carries is cut to the limit: it is far above what ingest takes, and the header ``body-bytes``
-    says how long it was.
+    A repeat of the same ``message_id`` has the same event id. ``reef_id`` None: the register does not know the device.
+
+    A body above what the mesh carries is cut to the limit: ingest takes far less, and the header ``body-bytes``
+    states its length.
     """
     at = received_at(stamp, now)
     headers = {"received-at": at.isoformat()}

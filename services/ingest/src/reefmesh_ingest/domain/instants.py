@@ -1,4 +1,4 @@
-"""When was it observed? The device's clock where it is possible, else the time of reception."""
+"""The instant of each observation: by the device's clock where that can be right, else by the time of reception."""
 
 from collections.abc import Sequence
 from typing import Final, Literal

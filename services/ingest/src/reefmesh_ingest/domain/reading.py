@@ -5,8 +5,8 @@ the set of reports and not of their order:
 
 * a quantity that only one of them has is added;
 * a value beats a missing one;
-* two different raw values for one instant cannot both be right: the lower one is kept, the quantity's fault says so, and its
-  flag is at least suspect, so that it is shown and not scored;
+* two different raw values for one instant cannot both be right: the lower one is kept, the quantity's fault names the conflict,
+  and its flag is at least suspect, so that it is shown and not scored;
 * positions and statuses are completed field by field; where both differ, the lower one (as text) is kept.
 
 One exception: reports with the same raw value and another factor keep the factor that came first; that takes a change of the
@@ -27,7 +27,7 @@ TIME_SOURCE_RANKS: Final[dict[TimeSource, int]] = {"device": 0, "received": 1, "
 
 
 class Content(NamedTuple):
-    """What was reported of one quantity: ``value = raw * factor`` in the quantity's unit; both None when missing."""
+    """The reported content of one quantity: ``value = raw * factor`` in the quantity's unit; both None when missing."""
 
     raw: float | None
     value: float | None
@@ -36,7 +36,7 @@ class Content(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where the buoy said it was; degrees, and metres from the mooring."""
+    """The reported position in degrees, and its distance from the mooring in metres."""
 
     latitude_degrees: float
     longitude_degrees: float

@@ -31,13 +31,15 @@ def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> st
         raw, value, factor, fault = content
         verdict = verdicts[name]
         reported = repr(raw)
-        said = reported if value is raw else repr(value)
+        number = reported if value is raw else repr(value)
         # A quantity's name needs no escaping: it is one of a closed list.
-        text = f'"{name}":{{"value":{said},"raw":{reported},{_VERDICTS.get(verdict.tests) or _verdict_text(verdict)}'
+        text = f'"{name}":{{"value":{number},"raw":{reported},{_VERDICTS.get(verdict.tests) or _verdict_text(verdict)}'
         if raw is None:
             text = f'"{name}":{{"value":null,"raw":null,"flag":9,"tests":"99999"'
         elif fault == CONFLICT:
-            text = f'"{name}":{{"value":{said},"raw":{reported},"flag":{flag_of(content, verdict):d},"tests":"{verdict.tests}"'
+            text = (
+                f'"{name}":{{"value":{number},"raw":{reported},"flag":{flag_of(content, verdict):d},"tests":"{verdict.tests}"'
+            )
         if factor != 1.0:
             text += f',"factor":{factor!r}'
         if fault is not None:

@@ -1,4 +1,4 @@
-"""What quality control's verdicts make of readings: their next revision."""
+"""Readings in their next revision, with the verdicts of quality control."""
 
 from collections.abc import Mapping
 

@@ -41,7 +41,7 @@ class Replayed:
 
 
 class ReplayPublisher(Protocol):
-    """What quarantine needs of a broker."""
+    """The part of a broker that quarantine needs."""
 
     async def publish(self, publications: Sequence[Publication]) -> None:
         """Publish, confirmed on return. Raises TransientError."""
@@ -79,9 +79,9 @@ class Quarantine:
         return Shown(entry=entry, headers=message.headers, payload=message.payload)
 
     async def replay(self, quarantine_ids: Sequence[str]) -> Replayed:
-        """Publish the messages of these entries again, oldest first; entries that are not open are passed over.
+        """Publish the messages of these entries again, oldest first; entries that are not open are left out.
 
-        On return the broker holds them; the receipt of each says what became of it. After a crash in between, or a second call,
+        On return the broker holds them; each gets a receipt when it is handled. After a crash in between, or a second call,
         a message may be published twice; the second one counts nothing. Raises TransientError.
         """
         found = [await stored.fetch_entry(self._store, quarantine_id) for quarantine_id in quarantine_ids]

@@ -1,4 +1,4 @@
-"""What operators state of a reef and of a buoy; the same fields in the file (TOML) and in the table (JSON)."""
+"""The entries of the register, a reef or a buoy each; the file (TOML) and the table (JSON) have the same fields."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
@@ -14,7 +14,7 @@ from reefmesh_ingest.domain.units import FACTORS, factor_of
 from reefmesh_ingest.register.limits import LimitsEntry
 
 IGNORED: Final = "ignored"
-"""In place of a quantity: the sensor's values are kept as text beside the reading and feed nothing."""
+"""In place of a quantity: the sensor's values are kept as text beside the reading, and no quantity gets them."""
 
 OLD_QUANTITY_KEY: Final = "channel"
 
@@ -59,7 +59,7 @@ class ReefEntry(Contract):
         return {**DEFAULT_LIMITS, **stated} if stated else DEFAULT_LIMITS
 
     def facts(self) -> ReefFacts:
-        """What travels with the readings."""
+        """The facts that travel with the readings."""
         offset = self.mmm_offset_celsius
         mmm = None if self.mmm_celsius is None else round(self.mmm_celsius + (offset or 0.0), 4)
         return ReefFacts(
@@ -92,7 +92,7 @@ class SensorEntry(Contract):
             return stated
         rest = {name: value for name, value in stated.items() if name != OLD_QUANTITY_KEY}
         if rest.setdefault("quantity", stated[OLD_QUANTITY_KEY]) != stated[OLD_QUANTITY_KEY]:
-            raise ValueError(f"state quantity alone: {OLD_QUANTITY_KEY} is its old name, and says otherwise")
+            raise ValueError(f"state quantity alone: {OLD_QUANTITY_KEY} is its old name, with another value")
         return rest
 
     @model_validator(mode="after")
@@ -147,7 +147,7 @@ class BuoyEntry(Contract):
         return self
 
     def assignment(self) -> Assignment:
-        """What the sensors feed; one shared object for all buoys of which nothing is stated."""
+        """The quantities of the sensors; all buoys without stated sensors and corrections share one object."""
         if not self.sensor and not self.corrections:
             return _NOTHING_STATED
         return Assignment(
@@ -164,7 +164,7 @@ class BuoyEntry(Contract):
         return fields
 
     def facts(self) -> BuoyFacts:
-        """What travels with the readings."""
+        """The facts that travel with the readings."""
         return BuoyFacts(buoy_id=self.id, **{name: getattr(self, name) for name in _SHARED_FIELDS})
 
 

@@ -20,7 +20,7 @@ _FIELDS_OF: Final[dict[Test, tuple[str, ...]]] = {
 
 
 class LimitsEntry(Contract):
-    """What is stated replaces the default, the rest stays; ``without`` names tests that shall not be evaluated.
+    """A stated limit replaces the default, the others stay; ``without`` names the QARTOD tests that are switched off.
 
     The fields are those of ``domain.quality.limits.QuantityLimits``, with its units. Whether they make sense together
     with the defaults is checked where a reef's limits are stated.

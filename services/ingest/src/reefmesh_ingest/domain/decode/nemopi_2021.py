@@ -1,8 +1,8 @@
 """The 2021 Nemo-Pi generation (``nemopi-2021/1``): one JSON document per report, UTF-8 or UTF-16 with a mark.
 
 Measurements carry their own times, a few seconds apart: those within ``REPORT_SPAN_MICROSECONDS`` of a group's first one
-are one reading at that first instant. Measurements without a time go with the first group. What the document says of the
-device itself (battery, signal, position) belongs to the newest group.
+are one reading at that first instant. Measurements without a time go with the first group. The device's own status
+(battery, signal, position) belongs to the newest group.
 """
 
 from dataclasses import dataclass
@@ -83,8 +83,8 @@ def _groups(measurements: list[Any], refused: RefusedParts) -> list[_Measurement
         elif measurement.get("datetime") is None:
             untimed.append(measurement)
         elif (at := instant_us_of(measurement["datetime"])) is None:
-            said = clean_text(measurement["datetime"], 100)
-            refused.add(_trouble(_source(measurement), Reason.BAD_TIME, f"datetime is {said}", measurement))
+            stated = clean_text(measurement["datetime"], 100)
+            refused.add(_trouble(_source(measurement), Reason.BAD_TIME, f"datetime is {stated}", measurement))
         else:
             timed.append((at, place, measurement))
     timed.sort(key=lambda entry: entry[:2])
@@ -120,8 +120,8 @@ def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: Refuse
             group.detail[f"{source} fault"] = fault
         return
     if source in AUXILIARY:
-        said = clean_text(value, _TEXT_CHARACTERS)
-        group.detail[clean_text(f"{source} {name}", 100)] = clean_text(f"{said} {_unit_text(unit)}".strip(), _TEXT_CHARACTERS)
+        stated = clean_text(value, _TEXT_CHARACTERS)
+        group.detail[clean_text(f"{source} {name}", 100)] = clean_text(f"{stated} {_unit_text(unit)}".strip(), _TEXT_CHARACTERS)
         if number_of(value) is None and fault is None:
             return
     number = number_of(value)
@@ -132,8 +132,8 @@ def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: Refuse
     correction = sensor.get("correction_value")
     factor = number_of(correction)
     if correction is not None and (factor is None or not CORRECTION_LIMITS[0] <= factor <= CORRECTION_LIMITS[1]):
-        said = clean_text(correction, 100)
-        refused.add(_trouble(source, Reason.BAD_CORRECTION, f"correction_value is {said}", measurement))
+        stated = clean_text(correction, 100)
+        refused.add(_trouble(source, Reason.BAD_CORRECTION, f"correction_value is {stated}", measurement))
         return
     group.samples.append(
         SensorSample(
@@ -149,9 +149,9 @@ def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: Refuse
 
 def _fault(measurement: dict[str, Any]) -> str | None:
     """The device's own words: ``error_text``, or the sentence that stands where a number should."""
-    said = measurement.get("error_text")
-    if isinstance(said, str) and said.strip():
-        return clean_text(said, _TEXT_CHARACTERS)
+    stated = measurement.get("error_text")
+    if isinstance(stated, str) and stated.strip():
+        return clean_text(stated, _TEXT_CHARACTERS)
     value = measurement.get("value")
     if isinstance(value, str) and any(letter.isalpha() for letter in value) and not looks_numeric(value):
         return clean_text(value, _TEXT_CHARACTERS)
@@ -170,7 +170,7 @@ def _own_position(document: dict[str, Any], refused: RefusedParts) -> tuple[floa
 
 
 def _status(document: dict[str, Any], auxiliary: dict[str, str]) -> DeviceStatus:
-    """Battery and signal as numbers where they are numbers; what is not stays readable in ``detail``."""
+    """Return battery and signal as numbers where they are numbers, else as text in ``detail``."""
     battery, signal = number_of(document.get("battery_level")), number_of(document.get("gsm_strength"))
     names = ["ip_address", "solar_voltage", "solar_amperage"]
     names += ["battery_level"] if battery is None else []

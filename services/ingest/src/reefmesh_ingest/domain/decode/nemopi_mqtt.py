@@ -1,4 +1,4 @@
-"""Current Nemo-Pi firmware over MQTT (``nemopi-mqtt/1``): messages told apart by ``msg_type``.
+"""Current Nemo-Pi firmware over MQTT (``nemopi-mqtt/1``): ``msg_type`` names the kind of message.
 
 They hold no time, no number and no identity: the reading's instant is when the broker received it. ``connect``, ``detect``,
 ``diagnosis`` and ``response`` become readings with a status and no quantities.
@@ -136,8 +136,8 @@ def _sample(sensor: str, model: str, channel: object) -> SensorSample | RefusedP
             example=example_of(channel),
         )
     source = f"{sensor}/{clean_text(channel.get('channel', '?'), 20)}"
-    value, said = channel["value"], channel.get("fault")
-    fault = clean_text(said, _DETAIL_CHARACTERS) if said not in (None, "") else None
+    value, stated = channel["value"], channel.get("fault")
+    fault = clean_text(stated, _DETAIL_CHARACTERS) if stated not in (None, "") else None
     number = number_of(value)
     if number is None and value is not None:
         reason = Reason.NUMBER_OUT_OF_RANGE if looks_numeric(value) else Reason.NOT_A_NUMBER

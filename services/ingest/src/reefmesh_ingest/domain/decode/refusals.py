@@ -13,7 +13,7 @@ Scope = Literal["message", "reading", "channel"]
 
 
 class Reason(StrEnum):
-    """The slug of a refusal; ``sentence`` says it to a person."""
+    """The slug of a refusal; ``sentence`` explains it to a person."""
 
     EMPTY = "empty"
     TOO_LARGE = "too-large"

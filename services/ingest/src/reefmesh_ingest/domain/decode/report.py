@@ -1,4 +1,4 @@
-"""What a decoder makes of a payload: one report of one device, before the register has been asked anything."""
+"""The result of every decoder: one report of one device, in the device's own words; the register comes later."""
 
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A decoded message. ``device`` is what the body says of its sender, ``sent_us`` the device's time of sending."""
+    """A decoded message. ``device`` is the sender as the body names it, ``sent_us`` the device's time of sending."""
 
     device: str | None
     observations: tuple[Observation, ...]

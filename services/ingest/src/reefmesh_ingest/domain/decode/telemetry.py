@@ -157,10 +157,10 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
     observed_us = instant_us_of(reading.get("observed_at"))
     if observed_us is None:
         return f"observed_at must be an instant with its offset, not {clean_text(reading.get('observed_at'), 100)}"
-    channels, said, place = reading.get("channels"), reading.get("faults", {}), reading.get("position")
-    if not isinstance(channels, dict) or not isinstance(said, dict):
+    channels, stated, place = reading.get("channels"), reading.get("faults", {}), reading.get("position")
+    if not isinstance(channels, dict) or not isinstance(stated, dict):
         return "channels and faults must be objects"
-    if max(len(channels), len(said)) > QUANTITIES_PER_READING_LIMIT:
+    if max(len(channels), len(stated)) > QUANTITIES_PER_READING_LIMIT:
         return f"more than {QUANTITIES_PER_READING_LIMIT} channels"
     position = None
     if place is not None:
@@ -176,7 +176,7 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
         else:
             meant = isinstance(value, int | float) and not isinstance(value, bool)
             refused.add(_quantity_trouble(name, Reason.NUMBER_OUT_OF_RANGE if meant else Reason.NOT_A_NUMBER, value))
-    faults = {name: clean_text(words, FAULT_CHARACTERS_LIMIT) for name, words in _known(said, refused).items()}
+    faults = {name: clean_text(words, FAULT_CHARACTERS_LIMIT) for name, words in _known(stated, refused).items()}
     return Observation(
         observed_us=observed_us,
         values={**dict.fromkeys(faults), **values},

@@ -6,8 +6,8 @@ The verdict of a point is a function of the *set* of points of its quantity, nev
     for time_us, before, now in series.put(observed_us, 28.4):     # the point itself, and earlier ones that changed
         ...                                                        # before is None for a new point; now.flag, now.tests
 
-Points older than the tail that a series holds (``covers`` says no) are judged among rows of the caller's table. Of one message
-take those first and all at once, then the others in ascending order, because rows and series must not be behind each other:
+Points older than the tail that a series holds (``covers`` returns False) are judged among rows of the caller's table. Take
+those of one message first and all at once, then the others in ascending order: rows and series must not be behind each other.
 
     late = [time_us for time_us in values if not series.covers(time_us)]
     for window in windows([limits], late):
@@ -19,9 +19,11 @@ take those first and all at once, then the others in ascending order, because ro
 
 from reefmesh_ingest.domain.quality.judgement import evaluate
 from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, QuantityLimits, Span
+from reefmesh_ingest.domain.quality.points import NotCovered, SeriesRow
 from reefmesh_ingest.domain.quality.position import distance_metres, judge_position
-from reefmesh_ingest.domain.quality.series import NotCovered, Series, SeriesRow, State
+from reefmesh_ingest.domain.quality.series import Series
 from reefmesh_ingest.domain.quality.verdicts import MISSING, Verdict, VerdictChange
+from reefmesh_ingest.domain.quality.window_series import WindowSeries
 from reefmesh_ingest.domain.quality.windows import LateWindow, dependency_range, tail_us, windows
 
 __all__ = [
@@ -33,9 +35,9 @@ __all__ = [
     "Series",
     "SeriesRow",
     "Span",
-    "State",
     "Verdict",
     "VerdictChange",
+    "WindowSeries",
     "dependency_range",
     "distance_metres",
     "evaluate",

@@ -167,7 +167,7 @@ def rate_digit(change: int, step_us: int, limits: Thresholds) -> int:
 
 
 def flat_line_digit(elapsed_us: int, is_open: bool, limits: Thresholds) -> int:
-    """How long the run has lasted; one that is short only because there is nothing before it says nothing."""
+    """Return the digit of a run by its duration; a run that is short only because no point is before it is not evaluated."""
     if elapsed_us >= limits.flat_line_fail_us:
         return FAIL_DIGIT
     if elapsed_us >= limits.flat_line_suspect_us:

@@ -1,4 +1,4 @@
-"""What is plausible, quantity by quantity: the defaults of reefmesh, and the form in which operators override them per reef.
+"""The limits of the QARTOD tests, one set for each quantity: the defaults; the register overrides them for single reefs.
 
 Temperature, pH, pCO2, current, visibility: the ranges, the spike and the rate are the project's documented defaults. The
 other numbers are defaults of this module, chosen wide enough that water does not reach them but broken sensors do:

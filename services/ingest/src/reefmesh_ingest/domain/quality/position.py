@@ -1,4 +1,4 @@
-"""Is a buoy where it was moored?"""
+"""The QARTOD location test: the distance of a buoy from its mooring."""
 
 from math import asin, cos, radians, sin, sqrt
 from typing import Final
@@ -39,7 +39,7 @@ def judge_position(
     """Return the flag of a position and its distance from the mooring (latitude, longitude) in metres, when there is one.
 
     No position is ``MISSING``; half a position, one outside the globe, or exactly 0,0 (what receivers without a lock send) is
-    ``FAIL`` without a distance. Without a mooring nothing can be said of the rest: ``NOT_EVALUATED``. ``suspect_metres`` is the
+    ``FAIL`` without a distance. Without a mooring every other position is ``NOT_EVALUATED``. ``suspect_metres`` is the
     buoy's drift limit; a drift limit beyond ``fail_metres`` leaves no suspect zone, only that limit.
     """
     if latitude_degrees is None and longitude_degrees is None:

@@ -1,73 +1,47 @@
-"""The recent points of one quantity of one buoy, judged as they come."""
+"""The recent points of one quantity of one buoy, judged as they come: the hot path is the append of a newer point."""
 
-from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable
-from itertools import pairwise
-from typing import Any, Final, cast
+from typing import Final
 
 from reefmesh_ingest.domain.quality.judgement import (
     NOT_EVALUATED_DIGIT,
     flat_line_digit,
-    judge,
     judge_alone,
     rate_digit,
     run_before,
     spike_digit,
 )
 from reefmesh_ingest.domain.quality.limits import QuantityLimits
+from reefmesh_ingest.domain.quality.points import JudgedPoints, NotCovered, SeriesRow
 from reefmesh_ingest.domain.quality.thresholds import MICROSECONDS_PER_HOUR, thresholds_of, ticks_of
-from reefmesh_ingest.domain.quality.verdicts import (
-    MISSING,
-    RATE_OF_CHANGE,
-    SPIKE,
-    VERDICTS,
-    Verdict,
-    VerdictChange,
-    code_of,
-)
+from reefmesh_ingest.domain.quality.verdicts import RATE_OF_CHANGE, SPIKE, VERDICTS, VerdictChange
+from reefmesh_ingest.domain.quality.window_series import WindowSeries
 from reefmesh_ingest.domain.quality.windows import LateWindow
-
-SeriesRow = tuple[int, float | None, str]
-"""(time in UTC microseconds, value or None when missing, its digits ``tests`` as last published)."""
-
-State = list[Any]
-"""JSON numbers: [first instant that is complete or null, first time, [steps between times], [values in ticks], [codes]]."""
 
 _TRIM_EVERY_POINTS: Final = 8
 _NEVER: Final = 2**62
-
-
-class NotCovered(LookupError):
-    """A point is older than what the series can judge: load ``windows`` and use ``Series.window``."""
-
-    def __init__(self, time_us: int) -> None:
-        super().__init__(f"the point at {time_us} us is older than what this series can judge alone")
-        self.time_us = time_us
 
 
 class Series:
     """A bounded tail of one quantity of one buoy, with the verdict last given to each point.
 
     Bounded by time (``tail_us`` behind the newest point) and by count (twice ``flat_line_points_limit``), each plus at most
-    8 points; 18 bytes a point. Only points with a value are held: a missing value is the absence of a point.
+    8 points.
     Not safe for concurrent use: a reef is in the hands of one lane at a time.
     """
 
     __slots__ = (
         "_append_after_us",
-        "_codes",
         "_limits",
+        "_points",
         "_run_highest",
         "_run_is_open",
         "_run_lowest",
         "_run_points",
         "_run_start_us",
         "_since_us",
-        "_ticks",
-        "_times",
         "_trim_at_points",
-        "_until_us",
         "limits",
     )
 
@@ -75,12 +49,9 @@ class Series:
         """A new, empty series: nothing was ever observed."""
         self.limits = limits
         self._limits = thresholds_of(limits)
-        self._times = array("q")
-        self._ticks = array("q")
-        self._codes = array("H")
+        self._points = JudgedPoints()
         self._since_us: int | None = None  # every point at or after this instant is held; None: every point there is
-        self._until_us: int | None = None  # ... and at or before this one
-        self._append_after_us = _NEVER  # later points are appended; earlier ones take the way for any place
+        self._append_after_us = _NEVER  # later points are appended; earlier ones are put anywhere
         self._trim_at_points = 0
         # The flat-line run that ends in the newest point, see ``judgement.Run``.
         self._run_start_us = 0
@@ -95,48 +66,25 @@ class Series:
         Load at least ``tail_us(limits)`` before the newest row of the buoy. Missing values may be left out.
         """
         series = cls(limits)
-        series._load(rows)
+        series._points.load(rows)
         series._since_us = since_us
         series._settle()
         return series
 
-    @classmethod
-    def from_state(cls, limits: QuantityLimits, state: State) -> "Series":
-        """Resume exactly where ``state`` was taken."""
-        series = cls(limits)
-        series._since_us, time_us, steps, ticks, codes = state
-        if ticks:
-            series._times.append(time_us)
-        for step in steps:
-            time_us += step
-            series._times.append(time_us)
-        series._ticks.extend(ticks)
-        series._codes.extend(codes)
-        series._settle()
-        return series
-
-    def state(self) -> State:
-        """Return a compact list of JSON numbers."""
-        times = self._times
-        steps = [after - before for before, after in pairwise(times)]
-        return [self._since_us, times[0] if times else 0, steps, self._ticks.tolist(), self._codes.tolist()]
-
     def __len__(self) -> int:
         """How many points are held."""
-        return len(self._times)
+        return len(self._points)
 
     def covers(self, time_us: int) -> bool:
-        """Say whether ``put`` and ``remove`` at this instant are exact with what is held.
+        """Tell whether ``put`` and ``remove`` at this instant are exact with what is held.
 
-        They are for every point newer than the newest, unless many of the newest were just withdrawn.
+        True for every point newer than the newest, unless many of the newest were just withdrawn.
         """
         limits = self._limits
-        if self._until_us is not None and time_us + limits.reach_us > self._until_us:
-            return False
         if self._since_us is None or time_us - limits.reach_us >= self._since_us:
             return True
         # No test looks back over more points than a flat line may have, the one that ends it, and one neighbour.
-        return bisect_left(self._times, time_us) > limits.flat_line_points + 1
+        return bisect_left(self._points.times, time_us) > limits.flat_line_points + 1
 
     def put(self, time_us: int, value: float | None) -> list[VerdictChange]:
         """Add a point, or replace the value of the one at that instant; None is a missing value.
@@ -145,7 +93,7 @@ class Series:
         for a point that was not held: a new one, or one whose value was missing. Microseconds in time order.
 
         Raises:
-            NotCovered: ``covers`` says no; nothing was changed.
+            NotCovered: ``covers`` is False for this instant; nothing was changed.
         """
         return self.put_all([(time_us, value)])
 
@@ -157,7 +105,8 @@ class Series:
         Raises:
             NotCovered: as ``put``; the points before that one are in.
         """
-        limits, times, ticks, codes = self._limits, self._times, self._ticks, self._codes
+        limits, points_held = self._limits, self._points
+        times, ticks, codes = points_held.times, points_held.ticks, points_held.codes
         gap_us = limits.neighbour_gap_us
         changes: list[VerdictChange] = []
         for time_us, value in points:
@@ -178,7 +127,7 @@ class Series:
                 else:
                     code += NOT_EVALUATED_DIGIT << RATE_OF_CHANGE
                 if limits.has_spike and len(times) > 1 and previous_us - times[-2] <= gap_us:
-                    # Until now the previous point had no next neighbour, and its spike digit said so.
+                    # Until now the previous point had no next neighbour, and its spike digit was "not evaluated".
                     before = codes[-1]
                     now = before - (NOT_EVALUATED_DIGIT << SPIKE) + (spike_digit(ticks[-2], previous, tick, limits) << SPIKE)
                     codes[-1] = now
@@ -222,104 +171,44 @@ class Series:
     def release(self) -> None:
         """Forget what no appended point, and hardly a late one, can need."""
         self._trim_at_points = 0
-        if self._times:
+        if len(self._points):
             self._trim()
 
     def remove(self, time_us: int) -> list[VerdictChange]:
         """Withdraw a point: the same as putting a missing value there."""
         return self.put(time_us, None)
 
-    def window(self, rows: Iterable[SeriesRow], window: LateWindow) -> "Series":
-        """Return a series of the stored ``rows`` of ``window``, oldest first, in which its late points can be put.
+    def window(self, rows: Iterable[SeriesRow], window: LateWindow) -> WindowSeries:
+        """Return the stored ``rows`` of ``window``, oldest first, as points among which its late points can be put.
 
         Where this series holds points itself, its own are used, because rows may be behind within one message.
         """
         held_since_us = window.low_us if self._since_us is None else max(window.low_us, self._since_us)
-        among = Series(self.limits)
-        among._since_us, among._until_us = window.low_us, window.high_us
-        among._load(row for row in rows if window.low_us <= row[0] < held_since_us and row[0] <= window.high_us)
-        start, after = bisect_left(self._times, held_since_us), bisect_right(self._times, window.high_us)
-        among._times.extend(self._times[start:after])
-        among._ticks.extend(self._ticks[start:after])
-        among._codes.extend(self._codes[start:after])
-        among._settle()
-        return among
+        points = JudgedPoints()
+        points.load(row for row in rows if window.low_us <= row[0] < held_since_us and row[0] <= window.high_us)
+        points.extend(self._points, held_since_us, window.high_us)
+        return WindowSeries(self._limits, window, points)
 
-    def adopt(self, window: "Series") -> None:
-        """Take over what was put into a ``window`` of this series, as far as it reaches into what is held."""
-        low_us, high_us = cast("int", window._since_us), cast("int", window._until_us)
+    def adopt(self, among: WindowSeries) -> None:
+        """Take over what was put into a window of this series, as far as the window reaches into what is held."""
+        low_us, high_us = among.window.low_us, among.window.high_us
         if self._since_us is not None:
             low_us = max(low_us, self._since_us)
-        start, after = bisect_left(self._times, low_us), bisect_right(self._times, high_us)
-        its_start = bisect_left(window._times, low_us)
-        self._times[start:after] = window._times[its_start:]
-        self._ticks[start:after] = window._ticks[its_start:]
-        self._codes[start:after] = window._codes[its_start:]
+        self._points.replace(among.points, low_us, high_us)
         self._settle()
 
     def _put_anywhere(self, time_us: int, value: float | None) -> list[VerdictChange]:
-        """Put a point where others may be newer, and judge again those that can see it."""
         if not self.covers(time_us):
             raise NotCovered(time_us)
-        times, ticks, codes = self._times, self._ticks, self._codes
-        index = bisect_left(times, time_us)
-        is_held = index < len(times) and times[index] == time_us
-        before = VERDICTS[codes[index]] if is_held else None
-        if value is None:
-            if not is_held:
-                return [(time_us, None, MISSING)]
-            del times[index], ticks[index], codes[index]
-            after = index
-        else:
-            tick = ticks_of(value)
-            if is_held:
-                ticks[index] = tick
-            else:
-                times.insert(index, time_us)
-                ticks.insert(index, tick)
-                codes.insert(index, 0)
-            after = index + 1
-        changes = self._judge_around(time_us, before, index, after)
+        changes = self._points.put(time_us, value, self._limits)
         self._settle()
         return changes
 
-    def _judge_around(self, time_us: int, before: Verdict | None, index: int, after: int) -> list[VerdictChange]:
-        """Judge again what a change at ``index`` can alter; ``after`` is the index of the first point later than it."""
-        limits, times, codes = self._limits, self._times, self._codes
-        gap_us = limits.neighbour_gap_us
-        changes: list[VerdictChange] = []
-        if after == index:
-            changes.append((time_us, before, MISSING))
-        first = index - 1 if index > 0 and time_us - times[index - 1] <= gap_us else index
-        altered_until_us = time_us + limits.flat_line_window_us + gap_us
-        # Points later than the change see it through a chain of neighbours only.
-        last = after if after < len(times) and times[after] - time_us <= gap_us else after - 1
-        for at, (code, run_start) in enumerate(judge(times, self._ticks, limits, first), first):
-            if at > last and (last < after or run_start > after or times[at] > altered_until_us):
-                # The run of this point, and therefore that of every later one, was ended by a point later than the change,
-                # or lasts a whole window without it.
-                break
-            if times[at] == time_us:
-                changes.append((time_us, before, VERDICTS[code]))
-            elif code != codes[at]:
-                changes.append((times[at], VERDICTS[codes[at]], VERDICTS[code]))
-            codes[at] = code
-        changes.sort(key=_time_of)
-        return changes
-
-    def _load(self, rows: Iterable[SeriesRow]) -> None:
-        for time_us, value, tests in rows:
-            if value is not None:
-                self._times.append(time_us)
-                self._ticks.append(ticks_of(value))
-                self._codes.append(code_of(tests))
-
     def _settle(self) -> None:
         """Derive what appending needs from the points held."""
-        times, limits = self._times, self._limits
-        if self._until_us is not None or not times:
-            # A window ends before newer points; an empty series has no previous point: nothing is appended there.
-            self._append_after_us = _NEVER
+        times, limits = self._points.times, self._limits
+        if not times:
+            self._append_after_us = _NEVER  # without a previous point the first one is put, not appended
             return
         self._seek_run()
         if len(times) >= self._trim_at_points:
@@ -331,22 +220,19 @@ class Series:
 
     def _seek_run(self) -> None:
         """Find the flat-line run that ends in the newest point."""
-        last = len(self._times) - 1
-        run = run_before(self._times, self._ticks, self._limits, last)
-        self._run_start_us = self._times[run.start]
+        times, ticks = self._points.times, self._points.ticks
+        last = len(times) - 1
+        run = run_before(times, ticks, self._limits, last)
+        self._run_start_us = times[run.start]
         self._run_points = last - run.start + 1
         self._run_lowest, self._run_highest, self._run_is_open = run.lowest, run.highest, run.is_open
 
     def _trim(self) -> None:
         """Forget points that no appended point and hardly a late one can need."""
-        times = self._times
+        times = self._points.times
         keep_from = bisect_left(times, times[-1] - self._limits.tail_us)
         keep_from = max(keep_from, len(times) - 2 * self._limits.flat_line_points)
         if keep_from > 0:
             self._since_us = times[keep_from - 1] + 1
-            del times[:keep_from], self._ticks[:keep_from], self._codes[:keep_from]
+            self._points.forget(keep_from)
         self._trim_at_points = len(times) + _TRIM_EVERY_POINTS
-
-
-def _time_of(change: VerdictChange) -> int:
-    return change[0]

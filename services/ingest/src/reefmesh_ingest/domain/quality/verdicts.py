@@ -1,4 +1,4 @@
-"""What quality control says of one quantity of one reading."""
+"""The result of quality control for one quantity of one reading: an aggregate flag and the digits of five QARTOD tests."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""Which points must be loaded to judge a late one."""
+"""The stretches of stored points that must be loaded to judge late ones."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

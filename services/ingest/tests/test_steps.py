@@ -1,0 +1,121 @@
+"""The steps of a message, each by its own: values in, values out."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reefmesh.contracts.envelope import Envelope
+from reefmesh_ingest.admission import admit
+from reefmesh_ingest.domain.arrival import Reception, reception_of
+from reefmesh_ingest.domain.assignment import AssignedReport
+from reefmesh_ingest.domain.decode import Observation, Reason, Refusal, Report
+from reefmesh_ingest.domain.deployment import Deployment
+from reefmesh_ingest.domain.join import join
+from reefmesh_ingest.domain.quality import MISSING
+from reefmesh_ingest.domain.reading import Content, StoredReading
+from reefmesh_ingest.domain.revision import revised
+from reefmesh_ingest.domain.timing import time_report
+from reefmesh_ingest.identity import Identity, identify
+from reefmesh_ingest.register.entries import EARLIEST, BuoyEntry, ReefEntry
+from reefmesh_ingest.register.known import KnownBuoy, KnownReef
+
+RECEIVED = EARLIEST + timedelta(days=3000)
+RECEIVED_US = 946_684_800_000_000 + 3000 * 86_400_000_000
+REEF = KnownReef(ReefEntry(id="r1", name="R", latitude_degrees=1, longitude_degrees=2))
+T = "sea_water_temperature"
+
+
+def message(reef: str = "r1", **headers: str) -> Envelope:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Envelope(event_id="e1", reef_id=reef, schema_id="telemetry/1", produced_at=RECEIVED, body=b"x", headers=named)
+
+
+def reading(instant: int, celsius: float | None, *, origin: str = "e0", revision: int = 1) -> StoredReading:
+    return StoredReading(instant, 0, "device", revision, False, origin, {T: Content(celsius, celsius)}, {}, None, None)
+
+
+def timed(received_us: int = RECEIVED_US, *observed: int | None) -> Any:
+    observations = tuple(Observation(observed_us=each, values={T: 28.0}) for each in observed)
+    report = AssignedReport(observations=observations, sent_us=None, refused=())
+    deployment = Deployment(earliest_us=0, mooring=None, drift_limit_metres=25.0, report_interval_us=1_800_000_000)
+    reception = Reception(message=message(), origin="e1", replay_of=None, received_us=received_us, transport_device=None)
+    return time_report(report, deployment, reception)
+
+
+@pytest.mark.parametrize("stamp", ["", "yesterday", "2024-01-01T00:00:00", "9999-99-99", "1950-01-01T00:00:00+00:00"])
+def test_arrival_with_an_impossible_stamp_takes_the_envelopes_time(stamp: str) -> None:
+    assert reception_of(message(received_at=stamp)).received_us == RECEIVED_US
+
+
+def test_arrival_of_a_replay_keeps_the_first_messages_origin() -> None:
+    reception = reception_of(message(replay_of="e0", device="buoy"))
+    assert (reception.origin, reception.replay_of, reception.transport_device) == ("e0", "e0", "buoy")
+    assert reception_of(message()).origin == "e1"
+
+
+async def test_identify_takes_the_transports_name_before_the_bodys(ingest: Any) -> None:
+    await ingest.register.upsert(buoys=[BuoyEntry(id="b1", reef="menjangan", aliases=["sim-1"])])
+    reception = reception_of(message(device="sim-1"))
+    found = identify(ingest.register, reception, Report(device="b1", observations=()))
+    assert isinstance(found, Identity)
+    assert (found.device, found.buoy.entry.id, found.reef.entry.id) == ("sim-1", "b1", "menjangan")
+    found = identify(ingest.register, reception, Report(device="agent-1", observations=()))
+    assert isinstance(found, Refusal)
+    assert found.reason is Reason.DEVICE_MISMATCH
+
+
+@pytest.mark.parametrize(
+    ("deployed", "reef", "reason"),
+    [(False, "r1", Reason.NOT_DEPLOYED), (True, "r2", Reason.WRONG_REEF), (True, "unregistered", Reason.UNKNOWN_DEVICE)],
+)
+def test_admit_refuses_a_buoy_that_may_not_count(deployed: bool, reef: str, reason: Reason) -> None:
+    identity = Identity(device="b1", buoy=KnownBuoy(BuoyEntry(id="b1", reef="r1", deployed=deployed)), reef=REEF)
+    refusal = admit(identity, reception_of(message(reef)))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is reason
+
+
+def test_admit_passes_a_deployed_buoy_and_an_earlier_refusal() -> None:
+    identity = Identity(device="b1", buoy=KnownBuoy(BuoyEntry(id="b1", reef="r1")), reef=REEF)
+    assert admit(identity, reception_of(message())) is identity
+    refusal = Refusal(reason=Reason.NO_DEVICE)
+    assert admit(refusal, reception_of(message())) is refusal
+
+
+def test_time_is_certain_only_where_the_device_dates_every_reading() -> None:
+    assert timed(RECEIVED_US, RECEIVED_US - 1).is_certain
+    mixed = timed(RECEIVED_US, RECEIVED_US - 1, None)
+    assert not mixed.is_certain
+    assert [each.observed_us for each in mixed.readings] == [RECEIVED_US - 1, RECEIVED_US]
+    assert [each.observed_us for each in mixed.readings_at(RECEIVED_US + 5)] == [RECEIVED_US - 1, RECEIVED_US + 5]
+
+
+def test_join_counts_new_merged_and_duplicate_readings() -> None:
+    stored = {1: reading(1, 28.0), 2: reading(2, None)}
+    joined = join([reading(3, 29.0), reading(2, 28.5), reading(1, 28.0)], stored, origin="e1")
+    assert (joined.new, joined.merged, joined.duplicates) == (1, 1, 1)
+    assert joined.changed.keys() == {2, 3}
+    assert joined.values == {T: {2: 28.5, 3: 29.0}}
+
+
+def test_join_withdraws_what_a_later_copy_reported() -> None:
+    stored = {5: reading(5, 28.0, origin="later")}
+    joined = join([reading(1, 28.0)], stored, origin="e1", withdrawn=[reading(5, 28.0)], digest="d")
+    assert joined.withdrawn_origins == ("later",)
+    assert joined.changed[5].withdrawn
+    assert joined.values == {T: {5: None, 1: 28.0}}
+    assert joined.digest == "d"
+
+
+def test_join_leaves_the_stored_readings_as_they_were() -> None:
+    stored = {1: reading(1, 28.0)}
+    join([reading(1, 27.0)], stored, origin="e1")
+    assert stored == {1: reading(1, 28.0)}
+
+
+def test_revision_of_a_missing_value_needs_no_verdict_and_neighbours_are_revised_too() -> None:
+    missing, neighbour = reading(2, None, revision=0), reading(1, 28.0, revision=3)
+    found = revised({2: missing}, {1: {T: MISSING}}, {1: neighbour})
+    assert [(each.observed_us, each.revision) for each in found] == [(1, 4), (2, 1)]
+    assert found[1].verdicts == {T: MISSING}
