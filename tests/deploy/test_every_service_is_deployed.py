@@ -77,9 +77,12 @@ def lacks_in_the_workspace(entry: ServiceEntry) -> list[str]:
 def lacks_in_its_image(entry: ServiceEntry) -> list[str]:
     ignored = read(".dockerignore").splitlines()
     whole_mesh = read("deploy/docker/reefmesh.Dockerfile")
+    dockerfile = DEPLOY / "docker" / f"{entry}.Dockerfile"
+    own = dockerfile.read_text(encoding="utf-8") if dockerfile.is_file() else ""
     return absent(
         {
-            f"deploy/docker/{entry}.Dockerfile": (DEPLOY / "docker" / f"{entry}.Dockerfile").is_file(),
+            f"{dockerfile.name}, and in it the port of its pages": f"EXPOSE {entry.pages_port}\n" in own
+            and f"REEFMESH_HTTP_PORT={entry.pages_port} " in own,
             ".dockerignore": {f"!services/{entry}/pyproject.toml", f"!services/{entry}/src"} <= set(ignored),
             "deploy/docker/reefmesh.Dockerfile": f"COPY services/{entry}/src services/{entry}/src" in whole_mesh,
         }
@@ -103,7 +106,7 @@ def lacks_in_compose(entry: ServiceEntry) -> list[str]:
             "its password in .env.example": f"{password}=" in read(".env.example").splitlines(),
             "its database schema": not entry.has_database or environment["REEFMESH_STORE_URL"].endswith(f"?schema={entry}"),
             "its health check": service["healthcheck"]["test"] == ["CMD", f"reefmesh-{entry}", "--check-health=ready"],
-            "the port of its pages": entry.pages_port is None or str(entry.pages_port) in ports,
+            "the port of its pages": str(entry.pages_port) in ports,
         }
     )
 
@@ -161,8 +164,6 @@ def lacks_at_amazon_mq(entry: ServiceEntry) -> list[str]:
 
 
 def lacks_in_prometheus(entry: ServiceEntry) -> list[str]:
-    if entry.pages_port is None:
-        return []
     jobs = {each["job_name"]: each for each in load("deploy/prometheus/prometheus.yml")["scrape_configs"]}
     found = jobs.get(entry.name, {}).get("dns_sd_configs", [{}])[0]
     (ecs,) = [each for each in load("deploy/prometheus/prometheus.ecs.yml")["scrape_configs"] if "aws_sd_configs" in each]

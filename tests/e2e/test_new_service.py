@@ -48,6 +48,7 @@ from reefmesh.settings import ServiceSettings
 class TideSettings(ServiceSettings):
     SECTION: ClassVar[str] = "tide"
 
+    store_url: str = Field(default="sqlite://", description="a database's address; unset: in memory, for one run")
     greeting: str = Field(default="hello", description="a word")
 """,
     "handler.py": """
@@ -185,6 +186,17 @@ def test_section_of_a_new_service_is_accepted_in_the_one_file_and_a_misspelt_one
             tide.load(environment={}, config=settings_file(tmp_path, text), overrides=given, services=WITH_TIDE)
     with pytest.raises(ConfigurationError, match="unknown setting tide"):
         IngestSettings.load(environment={}, config=right, overrides=given)
+
+
+async def test_new_service_without_a_database_of_its_own_leaves_nothing_behind(tmp_path: Path) -> None:
+    home, storeless, stop = Home(path=tmp_path / "home"), replace(TIDE, has_database=False), asyncio.Event()
+    async with open_mesh(home, clock=SystemClock(), services=(*SERVICES, storeless)) as mesh:
+        running = asyncio.create_task(mesh.run(stop))
+        assert await mesh.until_idle(stop=stop, ended=asyncio.Event())
+        stop.set()
+        await running
+        assert set(SERVICES) == set(mesh.stores)
+    assert {f"{each}.db" for each in SERVICES} == {file.name for file in home.path.glob("*.db")} - {"journal.db"}
 
 
 async def test_service_whose_package_is_not_installed_is_an_operators_mistake_in_one_line(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the device said to one command: ``status`` is ``ok``, ``failed`` or its own word."""
+    """A device's answer to one command: ``status`` is ``ok``, ``failed`` or its own word."""
 
     operation_id: str
     status: str

@@ -1,5 +1,5 @@
-"""Tells when the mesh is done with what was sent. It reads the services' own tables, so it works on every engine and from any
-process."""
+"""Finds out when the mesh is done with a set of messages. It reads the services' own tables, so it works on every engine and
+from any process."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -50,7 +50,7 @@ class Follower:
         ended: asyncio.Event | None = None,
         look_every_seconds: float = LOOK_EVERY_SECONDS,
     ) -> bool:
-        """Look until done, telling ``report`` how many receipts there are; False when ``stop`` came first, or the mesh
+        """Look until done and pass the number of receipts to ``report`` each time; False when ``stop`` came first, or the mesh
         that runs in this process ``ended``."""
         while True:
             done = await self.look()

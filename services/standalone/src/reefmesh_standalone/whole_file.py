@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files that exist complete or not at all."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ from reefmesh.errors import ConfigurationError
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Say before the work what would fail after it.
+    """Refuse before the work a file that could not be written after it.
 
     Raises:
         ConfigurationError: the folder is missing or closed, or the path is a folder.

@@ -19,8 +19,8 @@ class ServiceEntry:
     Prometheus and, after ``reefmesh-``, its command; ``package`` has a module ``bootstrap`` with its ``PROGRAM``.
 
     ``consumes``: it has one durable subscription on each of these channels; ``publishes``: its broker user may write to these.
-    ``pages_port``: where its health, metrics and own pages are in a container (None: it has none). A service without a
-    database of its own (``has_database``) gives its setting ``store_url`` the default ``sqlite://``: in memory, for one run.
+    ``pages_port``: the port of its health, its metrics and its own pages in a container. A service without a database of its
+    own (``has_database``) gives its setting ``store_url`` the default ``sqlite://``: in memory, for one run.
     """
 
     name: str
@@ -28,7 +28,7 @@ class ServiceEntry:
     description: str
     consumes: tuple[Channel, ...] = ()
     publishes: tuple[Channel, ...] = ()
-    pages_port: int | None = 8080
+    pages_port: int = 8080
     has_database: bool = True
 
     @property

@@ -1,4 +1,4 @@
-"""What every archive reader yields."""
+"""The values that every archive reader yields."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ class RecordedReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A whole file: its readings in order of time, and what its header says of the place."""
+    """A whole file: its readings in order of time, and the facts about the place in its header."""
 
     readings: list[RecordedReading]
     mmm_celsius: float | None = None

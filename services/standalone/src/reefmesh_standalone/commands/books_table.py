@@ -1,4 +1,4 @@
-"""The accounting as a table, and what stands in quarantine beside it."""
+"""The accounting as a table, with the number of open quarantine entries."""
 
 from rich.table import Table
 

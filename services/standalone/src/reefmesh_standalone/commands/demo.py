@@ -1,4 +1,4 @@
-"""``reefmesh demo``: a simulated fleet through the whole mesh, and what came of it."""
+"""``reefmesh demo``: sends a simulated fleet's telemetry through the whole mesh and shows the results."""
 
 import asyncio
 from bisect import bisect_right
@@ -46,11 +46,12 @@ from reefmesh_standalone.simulator.late_clock import LateClock
 from reefmesh_standalone.simulator.registering import register_sites
 
 HEARD_WITHIN: Final = timedelta(minutes=1)
-"""The last words of a buoy are at the broker by then."""
+"""The last report of a buoy is at the broker by then."""
 STEP: Final = timedelta(hours=3)
 """How often an agent sends."""
 UNDER_WAY: Final = 1_000
-"""Messages in the mesh at a time. ActiveMQ looks at all that wait for each that it hands out, which nine reefs would feel."""
+"""Messages in the mesh at a time. For each message that it dispatches, ActiveMQ goes through all that wait: a longer
+queue of only nine reefs would be slow."""
 NO_LOOK_SECONDS: Final = 86_400.0
 """The demonstration checks deadlines itself, once all earlier telemetry is through the mesh."""
 
@@ -137,10 +138,10 @@ async def _demonstrate(
 
 
 def _in_steps(arrivals: Sequence[Arrival], fleet: Fleet) -> Iterator[tuple[slice, datetime]]:
-    """Yield spans of the arrivals, in order, and when the mesh is to hear each.
+    """Yield spans of the arrivals, in order, and the time at which the mesh receives each.
 
-    All that is older than the last two days is a replay: it says nothing of what is silent or stale today. Those two days
-    the mesh lives through step by step, with its clock at each, so that alerts come as they would in the field.
+    All before the last two days is a replay: it does not show what is silent or stale today. Through those two days
+    the mesh lives step by step, with its clock at each, so that alerts come as they would in the field.
     """
     received = [arrival.received_at for arrival in arrivals]
     heard_at = fleet.silence_at + HEARD_WITHIN

@@ -1,4 +1,4 @@
-"""What the demonstration shows: the fleet and its troubles, then reefs, alerts and the accounting."""
+"""The output of the demonstration: the fleet and its troubles, then reefs, alerts and the accounting."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ SHOWN_OF_EACH_KIND: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What came of the fleet's telemetry, ``at`` the end."""
+    """The results of the fleet's telemetry, ``at`` the end."""
 
     scores: Sequence[ReefScore]
     alerts: Sequence[Alert]

@@ -77,7 +77,7 @@ def reboot(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a device start anew.
+    """Make a device restart.
 
     It answers before it does so. Exit codes as of 'reefmesh buoys ping'.
 

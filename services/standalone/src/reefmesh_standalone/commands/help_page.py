@@ -22,11 +22,11 @@ class Command(TyperCommand):
     def format_help(self, ctx: Context, formatter: Any) -> None:  # type: ignore[override]  # typer's own context
         super().format_help(ctx, formatter)
         if self._examples:
-            # Unwrapped, whatever the width: what is copied from here must run.
+            # Not wrapped, whatever the width: a copied example must run.
             lines = "\n".join(f"   {line}" if line else "" for line in self._examples.splitlines())
             Console(highlight=False, soft_wrap=True).print(Text(f" {HEADING}\n{lines}\n"))
 
 
 def _flowing(text: str) -> str:
-    """Join the lines of each paragraph; where they break is for the terminal to say."""
+    """Join the lines of each paragraph; the terminal wraps them."""
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))

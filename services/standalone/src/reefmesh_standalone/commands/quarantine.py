@@ -48,7 +48,7 @@ def list_entries(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what could not be understood, the oldest first.
+    """List telemetry that could not be understood, the oldest first.
 
     Examples:
       reefmesh quarantine list --reason unknown-device
@@ -145,7 +145,7 @@ def replay(
 
 
 async def _refuse_unknown(quarantine: Quarantine, quarantine_ids: Sequence[str]) -> None:
-    """Send none if one of them cannot be: ids are copied, and a slip would go unnoticed."""
+    """Send none if one of them cannot be sent: a mistake in a copied id must not go unnoticed."""
     for quarantine_id in quarantine_ids:
         shown = await quarantine.show(quarantine_id)
         if shown is None:
@@ -155,7 +155,7 @@ async def _refuse_unknown(quarantine: Quarantine, quarantine_ids: Sequence[str])
 
 
 def _show_entry(entry: StoredEntry) -> None:
-    """Two lines and a sentence: an id must be whole to be copied, and a reason whole to be understood."""
+    """Print lines instead of a table: a wrapped id cannot be copied, and a cut reason is hard to understand."""
     out = results()
     received = f"{instant_of(entry.received_us):%Y-%m-%d %H:%M}"
     about = f"value of {entry.channel}" if entry.channel else entry.scope

@@ -12,7 +12,7 @@ from reefmesh.contracts.scores import HeatStatus, Level, ReefScore
 
 UNKNOWN: Final = "unknown"
 ROOMY_COLUMNS: Final = 100
-"""From this width on, lists show what is nice to know."""
+"""From this width on, lists have their optional columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Column:
 
 
 def table_of(title: str, *columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
-    """Return an empty table in the one look of all commands; ``numbers`` are set right, ``whole`` columns never broken."""
+    """Return an empty table in the style of all commands; ``numbers`` are right-aligned, ``whole`` columns never wrapped."""
     table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: Literal["right", "left"] = "right" if column in numbers else "left"

@@ -1,4 +1,4 @@
-"""What ``reefs`` and ``buoys`` share: opening the register, and changing an entry field by field."""
+"""Shared by ``reefs`` and ``buoys``: opens the register, and changes an entry field by field."""
 
 import json
 from collections.abc import AsyncIterator, Sequence

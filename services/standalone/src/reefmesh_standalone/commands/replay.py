@@ -60,7 +60,7 @@ ARCHIVE_BEGINS_AT: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 class ArchiveFormat(StrEnum):
-    """What ``--format`` takes."""
+    """The values of ``--format``."""
 
     NOAA_STATION = "noaa-station"
     CSV = "csv"
@@ -87,7 +87,7 @@ def replay(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a file's days through the whole mesh and write what it makes of them.
+    """Send a file's days through the whole mesh and write the scores.
 
     Without --home (or REEFMESH_HOME) the mesh lives in a folder that is removed afterwards. With a home in which
     'reefmesh up' is running, the telemetry goes there; a replay that was interrupted is continued by repeating it.
@@ -140,7 +140,7 @@ def _say(summary: dict[str, Any], days: Sequence[DayScore], alerts: Path | None)
 
 
 async def _entries(archive: Archive, reef_id: str, place: Home) -> tuple[ReefEntry, BuoyEntry]:
-    """Return the reef and the buoy that stands for the archive; what the file and the options say wins over the register.
+    """Return the reef and the buoy that stands for the archive; facts of the file and the options win over the register.
 
     Raises:
         ConfigurationError: no reef can be so.
@@ -190,7 +190,7 @@ async def _send(
 
 
 def _write(out: Path, days: Sequence[DayScore], alerts: Path | None, raised: Sequence[Alert]) -> None:
-    """Write both files whole before either takes its name."""
+    """Write both files completely before either takes its name."""
     with ExitStack() as files:
         scores = files.enter_context(replacing(out))
         ledger = None if alerts is None else files.enter_context(replacing(alerts))

@@ -1,4 +1,4 @@
-"""Quarantined telemetry as commands see it: looking at it, sending it again, and what became of it then."""
+"""Shared by the commands that read quarantined telemetry, send it again and report the outcome."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ from reefmesh_standalone.session import mesh_session
 
 
 class _Unpublished:
-    """In place of a broker, for those who only look."""
+    """In place of a broker, for commands that only read."""
 
     async def publish(self, publications: Sequence[Publication]) -> None:
         raise NotImplementedError(f"{len(publications)} messages to publish, and nothing to publish them to")
@@ -28,7 +28,7 @@ class _Unpublished:
 
 @asynccontextmanager
 async def open_quarantine(place: Home) -> AsyncIterator[Quarantine]:
-    """Open the quarantine of a home to look at it, beside a mesh that is up or without one.
+    """Open the quarantine of a home for reading, beside a mesh that is up or without one.
 
     Raises:
         ConfigurationError: no mesh has run there.
@@ -66,7 +66,7 @@ async def send_again(
 
 
 async def send_again_registered(place: Home, config: Path | None, devices: Sequence[str], stop: asyncio.Event) -> None:
-    """Send again what was quarantined because the register did not know these devices; tell what else is open of them."""
+    """Send again the telemetry of devices that the register did not know before; report their other open entries."""
     async with open_quarantine(place) as quarantine:
         mended = [
             entry.device

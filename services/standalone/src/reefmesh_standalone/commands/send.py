@@ -1,4 +1,4 @@
-"""``reefmesh send``: raw payloads as they are, and what became of each."""
+"""``reefmesh send``: sends raw payloads unchanged and reports the outcome of each."""
 
 import asyncio
 import sys
@@ -44,7 +44,7 @@ from reefmesh_standalone.session import mesh_session
 
 
 class PayloadFormat(StrEnum):
-    """What ``--format`` takes."""
+    """The values of ``--format``."""
 
     NEMOPI_MQTT = "nemopi-mqtt"
     NEMOPI_2021 = "nemopi-2021"
@@ -69,7 +69,7 @@ def send(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send raw payloads to the mesh and report what became of each.
+    """Send raw payloads to the mesh and report the outcome of each.
 
     They go to the mesh that is up in the home (or behind --broker); without one, the mesh runs for as long as it takes.
     Exit code 0: all became readings or duplicates; 1: something was quarantined.
@@ -107,7 +107,7 @@ def send(
 
 
 def _read_all(files: Sequence[str], *, lines: bool) -> list[tuple[str, bytes]]:
-    """Read before the event loop runs: a terminal or pipe that says nothing must not keep Ctrl-C from working."""
+    """Read before the event loop runs, so that Ctrl-C works while a terminal or pipe sends nothing."""
     try:
         payloads = [part for file in files for part in _read(file, lines=lines)]
     except ConfigurationError as error:
@@ -118,7 +118,7 @@ def _read_all(files: Sequence[str], *, lines: bool) -> list[tuple[str, bytes]]:
 
 
 def _read(file: str, *, lines: bool) -> list[tuple[str, bytes]]:
-    """Return (what to call it, payload) of one argument; bounded by what a broker carries."""
+    """Return (its name, payload) of one argument, limited to the size that a broker carries."""
     at_most = -1 if lines else BODY_BYTES_LIMIT + 1
     try:
         if file == "-":

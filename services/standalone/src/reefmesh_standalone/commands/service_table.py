@@ -1,4 +1,4 @@
-"""What the database of each service says of the service itself, as a table."""
+"""The services as a table, from the database of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

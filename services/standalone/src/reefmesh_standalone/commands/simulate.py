@@ -107,7 +107,7 @@ def simulate(
 
 
 class SaidUntil:
-    """How far a simulation came, kept in the home; for another fleet it begins anew."""
+    """How far a simulation came, kept in the home; another fleet starts from the beginning."""
 
     def __init__(self, home: Home, *, key: str) -> None:
         self._file, self._key = home.path / PLACE_FILE, key
@@ -136,7 +136,7 @@ class SaidUntil:
 
 
 class SimulatedFleet:
-    """Publishes what is said when its time has come. ``confirmed``: messages that the broker has on its disk."""
+    """Publishes each report at its time. ``confirmed``: messages that the broker has on its disk."""
 
     def __init__(self, broker: Broker, *, clock: Clock, pace: Pace, said_until: SaidUntil) -> None:
         self._broker, self._clock, self._pace, self._said_until = broker, clock, pace, said_until
@@ -146,7 +146,7 @@ class SimulatedFleet:
         self.confirmed = 0
 
     async def send(self, said: Iterator[Arrival], *, stop: asyncio.Event) -> None:
-        """Send until ``stop``; what the broker does not take is tried again, in order, until it does."""
+        """Send until ``stop``; a report that the broker refuses is sent again, in order, until the broker takes it."""
         following = next(said)
         last: Arrival | None = None
         while not stop.is_set():

@@ -1,1 +1,1 @@
-"""Checks of a live installation by what it does, not by what its configuration says."""
+"""Checks a live installation by its behaviour, not by its configuration."""

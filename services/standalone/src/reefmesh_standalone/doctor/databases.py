@@ -19,7 +19,7 @@ INBOX: Final = "doctor"
 
 
 async def examine_database(service: str, url: str, migrations: Sequence[MigrationSet], clock: Clock) -> list[Finding]:
-    """Look first, without changing anything; write (and take back) only where the tables are this program's."""
+    """Read first and change nothing; write (and undo that) only where the tables are those of this program."""
     check = f"store: {service}"
     seen = await inspect_store(url, migrations=migrations, clock=clock)
     offset = seen.clock_offset_seconds

@@ -1,4 +1,4 @@
-"""What reaches the broker, in the order in which it gets there: reports, and the sea's own disorder."""
+"""The reports that reach the broker, in the order of their arrival, with the disorder of life at sea."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Troubles:
-    """What goes wrong with one device. Shares are of its reports, drawn from the seed."""
+    """The troubles of one device. A share is a part of its reports, drawn from the seed."""
 
     offline: tuple[Span, ...] = ()  # an agent keeps its reports and sends them after; other generations lose them
     dead_probe: tuple[Span, ...] = ()
@@ -99,7 +99,7 @@ def _mqtt_bodies(
 def _agent_bodies(
     device: Device, troubles: Troubles, begins_at: datetime, ends_at: datetime
 ) -> Iterator[tuple[datetime, bytes]]:
-    """Six readings a message; what an outage held back comes in large messages as soon as the link is there."""
+    """Six readings a message; after an outage the backlog comes in large messages as soon as the link is back."""
     seq = 0
     waiting: list[datetime] = []
     instants = list(_instants(device, begins_at, ends_at))

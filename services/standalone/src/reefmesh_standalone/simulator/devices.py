@@ -1,4 +1,4 @@
-"""The simulated devices: what each generation would put on the wire, byte for byte as its format goes."""
+"""The simulated devices: each generation writes its own format, byte for byte."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A fleet without an end: heat waves that come back, probes that fail now and then, and what every device says, for ever.
+"""A fleet without an end: heat waves that return, probes that fail now and then, and the reports of every device, for ever.
 
 What is said at an instant depends on the seed and the instant alone: a simulation that is started again says the same, under
 the same event ids.
@@ -28,7 +28,7 @@ PROBE_FAILS_FOR: Final = timedelta(days=1)
 DIAGNOSIS_EVERY: Final = 8
 DUPLICATE_EVERY: Final = 50
 CONFIRMATION_LOST: Final = timedelta(seconds=5)
-"""After this long a device that heard no confirmation sends again."""
+"""A device sends again when no confirmation came for this long."""
 
 _GENERATIONS: Final = (Generation.AGENT, Generation.NEMOPI_MQTT, Generation.AGENT, Generation.NEMOPI_2021)
 
@@ -39,7 +39,7 @@ def endless_sites(number: int, *, report_interval: timedelta, seed: str) -> Sequ
 
 
 def said_after(sites: Sequence[Site], instant: datetime) -> Iterator[Arrival]:
-    """Yield what all devices say after ``instant``, in order, without an end; nothing twice but what a device repeats."""
+    """Yield the reports of all devices after ``instant``, in order, without an end; only a device repeats a report."""
     each = (_said_by(site.device, index / len(sites), instant) for index, site in enumerate(sites))
     return heapq.merge(*each, key=lambda arrival: arrival.received_at)
 

@@ -14,7 +14,7 @@ DAYS = 126
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One reef of the demonstration and the device on it; ``story`` says what happens there."""
+    """One reef of the demonstration and its device; ``story`` describes the events there."""
 
     reef_id: str
     name: str
@@ -30,7 +30,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Sites over one span of time. From ``silence_at`` on one of them says nothing more."""
+    """Sites over one span of time. From ``silence_at`` on one of them is silent."""
 
     sites: Sequence[Site]
     begins_at: datetime
@@ -39,7 +39,7 @@ class Fleet:
     seed: str
 
     def arrivals(self) -> list[Arrival]:
-        """Return what the whole fleet gets through, in order of arrival."""
+        """Return all reports of the fleet that arrive, in order of arrival."""
         each = (
             arrivals_of(site.device, site.troubles, begins_at=self.begins_at, ends_at=self.ends_at, seed=self.seed)
             for site in self.sites

@@ -8,7 +8,7 @@ from reefmesh_standalone.whole_file import replacing
 
 
 class LateClock:
-    """Runs as ``clock`` does, and as late as it was told last; ``told`` is a file through which others are told too."""
+    """Runs like ``clock``, later by what ``go_to`` set last; the file ``told`` passes that on to other processes."""
 
     def __init__(self, clock: Clock, *, told: Path | None = None) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class LateClock:
 
 
 class ToldClock:
-    """As late as the file says at the moment: the same simulation's clock in another process."""
+    """The clock of the same simulation in another process: as late as the file states now."""
 
     def __init__(self, clock: Clock, file: Path) -> None:
         self._clock = clock
