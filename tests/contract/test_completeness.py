@@ -105,8 +105,10 @@ def test_every_quantity_stands_in_the_documented_limits() -> None:
 
 
 def kinds_table(page: str) -> dict[str, str]:
-    """The rows of a page whose first cell is one word in code marks: word -> the rest of the row."""
-    return dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE))
+    """The table of a page whose first column is ``kind``: kind -> the rest of its row."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    (rows,) = re.findall(r"^\| kind \|.*\n(?:\|-+)+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", rows, re.MULTILINE))
 
 
 def test_every_alert_kind_is_documented() -> None:
