@@ -36,7 +36,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
     SECTION: ClassVar[str] = ""
-    ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home"})
+    ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home", "visibility_timeout_seconds"})
     """What may stand at the top of the file for others: the file is one for all that run on a machine."""
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     """How the command line calls a setting, where that is not ``--`` and its name."""

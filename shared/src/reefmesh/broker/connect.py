@@ -12,7 +12,7 @@ def open_broker(url: str, *, clock: Clock) -> Broker:
     """Return a client for this URL, not yet connected. An engine is imported only when its URL is given.
 
     ``embedded://`` is in memory and this client's alone; ``embedded:///path/journal.db`` is durable (``?role=publisher``
-    beside the process that consumes; further parameters in ``reefmesh.broker.embedded.url``).
+    beside the process that consumes; further parameters in docs/architecture.md).
     ``stomp://`` and ``stomp+ssl://user@host-1:61614,host-2:61614`` is ActiveMQ.
 
     Raises:
