@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from reefmesh.broker.embedded.fifo import DEDUP_WINDOW_SECONDS, Entry, Fifo, Held
+from reefmesh.broker.embedded.fifo import DEDUP_WINDOW_SECONDS, Fifo, Held, QueuedMessage
 
 
 class Clock:
@@ -17,11 +17,11 @@ class Clock:
         return self.seconds
 
 
-def fifo_of(groups: str, *, visibility_seconds: float | None = None, now: Clock | None = None) -> Fifo[str]:
+def fifo_of(groups: str, *, visibility_timeout_seconds: float | None = None, now: Clock | None = None) -> Fifo[str]:
     """Return a queue holding one message for each letter, in order, its group."""
-    fifo: Fifo[str] = Fifo(now=now or Clock(), visibility_seconds=visibility_seconds)
+    fifo: Fifo[str] = Fifo(now=now or Clock(), visibility_timeout_seconds=visibility_timeout_seconds)
     for position, group in enumerate(groups):
-        assert fifo.put(Entry(position, group, f"id-{position}", 0, f"{group}{position}"))
+        assert fifo.put(QueuedMessage(position, group, f"id-{position}", 0, f"{group}{position}"))
     return fifo
 
 
@@ -82,7 +82,7 @@ def test_released_out_of_order_comes_back_in_order_flagged() -> None:
 
 def test_visibility_time_out_passes_message_returns_and_the_old_receipt_is_void() -> None:
     now = Clock()
-    fifo = fifo_of("AAB", visibility_seconds=30, now=now)
+    fifo = fifo_of("AAB", visibility_timeout_seconds=30, now=now)
     (held,) = fifo.receive(1)
     now.seconds += 10
     (other,) = fifo.receive(1)
@@ -99,7 +99,7 @@ def test_visibility_time_out_passes_message_returns_and_the_old_receipt_is_void(
 
 def test_visibility_time_out_passes_while_pinned_message_stays_in_flight() -> None:
     now = Clock()
-    fifo = fifo_of("A", visibility_seconds=30, now=now)
+    fifo = fifo_of("A", visibility_timeout_seconds=30, now=now)
     (held,) = fifo.receive(1)
     held.pinned = True
     now.seconds += 60
@@ -110,19 +110,19 @@ def test_visibility_time_out_passes_while_pinned_message_stays_in_flight() -> No
 def test_same_event_id_within_the_window_is_a_duplicate_and_after_it_is_not() -> None:
     fifo: Fifo[str] = Fifo(now=Clock())
     window_us = int(DEDUP_WINDOW_SECONDS * 1_000_000)
-    assert fifo.put(Entry(1, "A", "x", 0, "first"))
+    assert fifo.put(QueuedMessage(1, "A", "x", 0, "first"))
     fifo.acknowledge(fifo.receive(1)[0])
-    assert not fifo.put(Entry(2, "A", "x", window_us, "repeat"))
-    assert fifo.put(Entry(3, "A", "x", window_us + 1, "later"))
-    assert not fifo.put(Entry(4, "B", "x", window_us + 2, "repeat of the later one"))
+    assert not fifo.put(QueuedMessage(2, "A", "x", window_us, "repeat"))
+    assert fifo.put(QueuedMessage(3, "A", "x", window_us + 1, "later"))
+    assert not fifo.put(QueuedMessage(4, "B", "x", window_us + 2, "repeat of the later one"))
     assert fifo.duplicates == 2
     assert names(fifo.receive(10)) == ["later"]
 
 
 def test_empty_event_id_is_never_a_duplicate() -> None:
     fifo: Fifo[str] = Fifo(now=Clock())
-    assert fifo.put(Entry(1, "A", "", 0, "a"))
-    assert fifo.put(Entry(2, "A", "", 0, "b"))
+    assert fifo.put(QueuedMessage(1, "A", "", 0, "a"))
+    assert fifo.put(QueuedMessage(2, "A", "", 0, "b"))
 
 
 class NaiveQueue(RuleBasedStateMachine):
@@ -133,7 +133,7 @@ class NaiveQueue(RuleBasedStateMachine):
     @initialize(visibility=st.sampled_from([None, 20.0]))
     def start(self, visibility: float | None) -> None:
         self.now = Clock()
-        self.fifo: Fifo[int] = Fifo(now=self.now, visibility_seconds=visibility, dedup_window_seconds=50)
+        self.fifo: Fifo[int] = Fifo(now=self.now, visibility_timeout_seconds=visibility, dedup_window_seconds=50)
         self.visibility = visibility
         self.positions = count()
         self.waiting: list[tuple[int, str, bool]] = []  # position, group, redelivered; sorted
@@ -145,7 +145,7 @@ class NaiveQueue(RuleBasedStateMachine):
     def put(self, group: str, event: int) -> None:
         event_id, position = f"e{event}", next(self.positions)
         duplicate = any(known == event_id and self.now.seconds - at <= 50 for known, at in self.published)
-        entry = Entry(position, group, event_id, int(self.now.seconds * 1_000_000), position)
+        entry = QueuedMessage(position, group, event_id, int(self.now.seconds * 1_000_000), position)
         assert self.fifo.put(entry) == (not duplicate)
         if not duplicate:
             self.published.append((event_id, self.now.seconds))

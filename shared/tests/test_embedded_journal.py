@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from reefmesh.broker.connect import open_broker
-from reefmesh.broker.embedded.address import Address
-from reefmesh.broker.embedded.client import EmbeddedBroker
+from reefmesh.broker.embedded.engine import EmbeddedBroker
+from reefmesh.broker.embedded.url import EmbeddedAddress
 from reefmesh.broker.port import Broker, BrokerUnavailable, Delivery, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import ManualClock, SystemClock
 from reefmesh.contracts.channels import Channel, Subscription
@@ -249,7 +249,7 @@ async def test_body_larger_than_the_window_goes_through(tmp_path: Path) -> None:
 
 
 async def test_visibility_time_out_passes_settle_finds_the_lane_lost_and_the_message_comes_again(tmp_path: Path) -> None:
-    async with opened(f"embedded://{tmp_path}/journal.db?visibility_seconds=1") as broker:
+    async with opened(f"embedded://{tmp_path}/journal.db?visibility_timeout_seconds=1") as broker:
         await broker.publish([publication("reef-a", 0)])
         consumer = broker.consumer(INBOUND, lanes=2)
         await consumer.start()
@@ -399,10 +399,10 @@ def test_wrong_url_one_line_that_says_what_to_write(url: str, hint: str) -> None
 
 
 def test_url_read_in_full() -> None:
-    url = "embedded:///var/lib/my%20mesh/j.db?role=publisher&limit_bytes=5&window_slots=6&visibility_seconds=7"
+    url = "embedded:///var/lib/my%20mesh/j.db?role=publisher&limit_bytes=5&window_slots=6&visibility_timeout_seconds=7"
     path = Path("/var/lib/my mesh/j.db")
-    expected = Address(path=path, role="publisher", limit_bytes=5, window_slots=6, visibility_seconds=7)
-    assert Address.parse(url) == expected
+    expected = EmbeddedAddress(path=path, role="publisher", limit_bytes=5, window_slots=6, visibility_timeout_seconds=7)
+    assert EmbeddedAddress.parse(url) == expected
 
 
 async def test_closed_engine_every_call_says_so(tmp_path: Path) -> None:

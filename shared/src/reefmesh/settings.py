@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
     SECTION: ClassVar[str] = ""
-    ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home"})
+    ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home", "visibility_timeout_seconds"})
     """Settings of other programs that may stand at the top of the file: all programs of a machine share one file."""
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     """Setting -> its option on the command line, where that is not ``--`` and its name."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from reefmesh.broker.embedded.address import Address
-from reefmesh.broker.embedded.client import EmbeddedBroker
+from reefmesh.broker.embedded.engine import EmbeddedBroker
 from reefmesh.broker.embedded.ownership import Ownership
+from reefmesh.broker.embedded.url import EmbeddedAddress
 from reefmesh.broker.port import Broker
 from reefmesh.clock import SystemClock
 from reefmesh_conformance import BrokerConformance, BrokerUnderTest, Capabilities
@@ -17,7 +17,7 @@ from reefmesh_conformance import BrokerConformance, BrokerUnderTest, Capabilitie
 class EmbeddedUnderTest:
     """Clients of one engine, as they live in one process. With a file, the engine closes with the last client."""
 
-    def __init__(self, address: Address, *, backlog_messages: int = 3000) -> None:
+    def __init__(self, address: EmbeddedAddress, *, backlog_messages: int = 3000) -> None:
         durable = address.path is not None
         self.capabilities = Capabilities(
             loses_clients=durable,  # what is in memory is lost with its process: there is nothing that another could find
@@ -75,7 +75,7 @@ def kill(client: EmbeddedBroker, journal: Path) -> None:
 class TestEmbeddedFile(BrokerConformance):
     @pytest.fixture
     async def broker_under_test(self, tmp_path: Path) -> BrokerUnderTest:
-        return EmbeddedUnderTest(Address(path=tmp_path / "journal.db"))
+        return EmbeddedUnderTest(EmbeddedAddress(path=tmp_path / "journal.db"))
 
 
 class TestEmbeddedFileWithASmallWindow(BrokerConformance):
@@ -83,7 +83,7 @@ class TestEmbeddedFileWithASmallWindow(BrokerConformance):
 
     @pytest.fixture
     async def broker_under_test(self, tmp_path: Path) -> BrokerUnderTest:
-        return EmbeddedUnderTest(Address(path=tmp_path / "journal.db", window_slots=12), backlog_messages=1000)
+        return EmbeddedUnderTest(EmbeddedAddress(path=tmp_path / "journal.db", window_slots=12), backlog_messages=1000)
 
 
 class TestEmbeddedMemory(BrokerConformance):
@@ -91,7 +91,7 @@ class TestEmbeddedMemory(BrokerConformance):
 
     @pytest.fixture
     async def broker_under_test(self) -> AsyncIterator[BrokerUnderTest]:
-        under_test = EmbeddedUnderTest(Address())
+        under_test = EmbeddedUnderTest(EmbeddedAddress())
         await under_test.keep()
         yield under_test
         await under_test.close()

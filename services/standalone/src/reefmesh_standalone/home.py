@@ -14,13 +14,14 @@ class Home:
     """The addresses of journal and databases of a mesh on this machine; ``broker_url`` and ``store_url``, if set, name a broker
     and a database server elsewhere.
 
-    A ``temporary`` home is deleted when its command ends.
+    A ``temporary`` home is deleted when its command ends. ``visibility_timeout_seconds`` is the embedded broker's.
     """
 
     path: Path
     broker_url: str | None = None
     store_url: str | None = None
     temporary: bool = False
+    visibility_timeout_seconds: int | None = None
 
     @classmethod
     def of(cls, settings: StandaloneSettings) -> "Home":
@@ -32,7 +33,12 @@ class Home:
         path = settings.home.expanduser().absolute()
         if "?" in str(path):  # it would begin the parameters of the databases' addresses
             raise ConfigurationError(f"cannot use {path} as home: its name has a question mark; give another with --home")
-        return cls(path=path, broker_url=settings.broker_address(), store_url=settings.store_address())
+        return cls(
+            path=path,
+            broker_url=settings.broker_address(),
+            store_url=settings.store_address(),
+            visibility_timeout_seconds=settings.visibility_timeout_seconds,
+        )
 
     @property
     def embedded(self) -> bool:
@@ -71,7 +77,12 @@ class Home:
     def broker_address(self, *, publisher_only: bool = False) -> str:
         if self.broker_url is not None:
             return self.broker_url
-        return f"embedded://{quote(str(self.path / 'journal.db'))}" + ("?role=publisher" if publisher_only else "")
+        journal = f"embedded://{quote(str(self.path / 'journal.db'))}"
+        if publisher_only:
+            return f"{journal}?role=publisher"
+        if self.visibility_timeout_seconds is None:
+            return journal
+        return f"{journal}?visibility_timeout_seconds={self.visibility_timeout_seconds}"
 
     def store_address(self, service: str) -> str:
         """Return the address of one service's database: a schema of ``store_url``, or a SQLite file."""

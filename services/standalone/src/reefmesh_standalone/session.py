@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reefmesh.broker.connect import open_broker
-from reefmesh.broker.embedded.ownership import JournalOwned
+from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts.services import SERVICES, ServiceEntry, subscriptions_of

@@ -36,6 +36,11 @@ class StandaloneSettings(Settings):
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
+    visibility_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
+        default=None,
+        description="seconds from 1 to 86400: how long a lane may hold a message of the embedded broker before another lane "
+        "gets it; unset: without limit",
+    )
     store_url: str | None = Field(
         default=None,
         pattern=r"^postgresql://",

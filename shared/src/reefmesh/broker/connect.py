@@ -45,7 +45,7 @@ def open_broker(url: str, *, clock: Clock) -> Broker:
     """Return a client for this URL, not yet connected.
 
     ``embedded://`` is in memory and this client's alone; ``embedded:///path/journal.db`` is durable (``?role=publisher``
-    beside the process that consumes; further parameters in ``reefmesh.broker.embedded.address``).
+    beside the process that consumes; further parameters in docs/architecture.md).
     ``stomp://`` and ``stomp+ssl://user@host-1:61614,host-2:61614`` is ActiveMQ.
 
     Raises:
@@ -65,10 +65,10 @@ def open_probe(url: str) -> Probe | None:
 
 
 def _open_embedded(url: str, clock: Clock) -> Broker:
-    from reefmesh.broker.embedded.address import Address  # noqa: PLC0415 - engines are imported when named
-    from reefmesh.broker.embedded.client import EmbeddedBroker  # noqa: PLC0415 - engines are imported when named
+    from reefmesh.broker.embedded.engine import EmbeddedBroker  # noqa: PLC0415 - engines are imported when named
+    from reefmesh.broker.embedded.url import EmbeddedAddress  # noqa: PLC0415 - engines are imported when named
 
-    return EmbeddedBroker(Address.parse(url), clock=clock)
+    return EmbeddedBroker(EmbeddedAddress.parse(url), clock=clock)
 
 
 def _open_activemq(url: str, clock: Clock) -> Broker:

@@ -1,7 +1,7 @@
-"""What some engines offer beside the port: devices that speak to the broker themselves, over MQTT, without an envelope.
+"""An addition to the port that some engines offer: devices connect to the broker themselves, over MQTT, without an envelope.
 
-What they send waits in one durable queue until it is moved into the mesh; what they are told is told over topics, now or
-never. Topics are named as MQTT names them: levels with ``/``.
+Their messages wait in one durable queue until they are moved into the mesh. Commands go to them over topics, which keep
+nothing: a device that is not subscribed at that moment misses them. Topics are named as in MQTT: levels with ``/``.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,14 +13,15 @@ from typing import Literal, Protocol, runtime_checkable
 from reefmesh.broker.port import Publication
 
 Role = Literal["active", "standby", "away"]
-"""Of one consumer of the device queue. ``active``: it was given messages since it subscribed; ``standby``: it is subscribed and
-was given none yet (another one is active, or nothing has come); ``away``: it is not subscribed."""
+"""Of one consumer of the device queue. ``active``: it has received messages since it subscribed; ``standby``: it is subscribed
+and has received none yet (another one is active, or nothing has come); ``away``: it is not subscribed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceMessage:
-    """What a device sent. ``message_id`` is the broker's and stays over redelivery and restarts; ``topic`` is where it was sent
-    to, ``received_at`` when the broker took it by its own clock (None: the broker does not say). ``token`` is the engine's."""
+    """One message of a device. ``message_id`` is the broker's and the same after redelivery and restarts. ``topic`` is its
+    destination; ``received_at`` the instant at which the broker took it, by the broker's clock; None where the broker gives
+    none. Only the engine reads ``token``."""
 
     message_id: str
     topic: str | None
@@ -32,15 +33,15 @@ class DeviceMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A message of a device, and what it becomes in the mesh."""
+    """A message of a device, and the messages that replace it in the mesh."""
 
     message: DeviceMessage
     outputs: Sequence[Publication]
 
 
 class DeviceQueue(Protocol):
-    """Consumes the one queue of devices, in order; at most one consumer of all processes is given messages at a time, and the
-    broker chooses another one as soon as it is gone."""
+    """A consumer of the one queue of devices, in order. Of the consumers in all processes one receives messages; when it is
+    gone the broker chooses another one."""
 
     @property
     def role(self) -> Role: ...
@@ -55,19 +56,21 @@ class DeviceQueue(Protocol):
         ...
 
     async def receive(self) -> Sequence[DeviceMessage]:
-        """Wait for messages and return those that are there, oldest first, within a bound; none once stopped. Survives
-        reconnection by itself. What was returned before and not settled is not returned again while the subscription lasts.
+        """Wait for messages and return those that have arrived, oldest first, within a bound; none once stopped. Reconnection
+        needs no call. While the subscription lasts, a message is returned once, settled or not.
         """
         ...
 
     async def settle(self, moves: Sequence[Move]) -> None:
-        """Publish the outputs of all moves in this order and acknowledge their messages: all of it in one broker transaction.
-        They are the oldest of those that were received and are not settled, in that order, none left out.
+        """Publish the outputs of all moves in this order and acknowledge their messages, in one broker transaction. An engine
+        without transactions publishes first, waits for every confirmation, and then acknowledges.
+
+        The moves must be of the oldest messages that were received and are not settled, in order, without a gap.
 
         Raises:
             LaneLost: the connection is lost, or the broker refused (its store is full, for instance): the messages are no
-                longer ours. They come again, unless all of it was done.
-            PublishRefused: nothing was published or acknowledged; the messages are still ours.
+                longer ours. They come again, unless the settlement was complete.
+            PublishRefused: nothing was acknowledged; the messages are still ours.
         """
         ...
 
@@ -81,26 +84,26 @@ class DeviceQueue(Protocol):
 
 
 class DeviceTopics(Protocol):
-    """Talking with devices that listen now."""
+    """Messages to and from devices that are subscribed at this moment."""
 
     async def tell(self, topic: str, body: bytes) -> None:
-        """Publish to whoever is subscribed at this moment; on return the broker has passed it on.
+        """Publish to every client that is subscribed at this moment; on return the broker has passed it on.
 
         Raises:
             BrokerUnavailable: no confirmation came.
-            ConfigurationError: this user may not.
+            ConfigurationError: this user has no permission.
         """
         ...
 
     def hear(self, topic: str, on_message: Callable[[bytes], None]) -> AbstractAsyncContextManager[None]:
-        """Give every body that is published to ``topic`` from now on to ``on_message``, as long as the context lasts. Once
-        it is entered nothing is missed but what comes while the connection is lost. Raises like ``tell``."""
+        """While the context lasts, call ``on_message`` with every body that is published to ``topic``; bodies that are
+        published while the connection is lost are missed. Raises like ``tell``."""
         ...
 
 
 @runtime_checkable
 class DeviceBroker(Protocol):
-    """A broker client whose broker devices speak to."""
+    """A client of a broker to which devices connect too."""
 
     def device_queue(self) -> DeviceQueue: ...
 

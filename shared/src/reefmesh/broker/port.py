@@ -1,8 +1,14 @@
-"""The port: what services need of a broker, and nothing else.
+"""The port: the operations that services need of a broker, and nothing else.
 
-A *channel* fans out to *subscriptions*; inside a subscription the messages of one group (= reef id) are handled one at a
-time, in publishing order, by one *lane* of one process; different reefs run in parallel. Every engine holds these laws;
-``reefmesh_conformance`` is their one test.
+A *channel* fans out to *subscriptions*. Inside a subscription the messages of one group (= reef id) are handled one at a time,
+in publishing order, by one *lane* of one process; different reefs run in parallel. Every engine holds these laws;
+``reefmesh_conformance`` tests them on each engine, on plain and on numbered channels.
+
+What order rests on: a group belongs to one lane at a time, in all processes. On a plain channel that is all: an engine takes
+the next message of a reef from the broker only after the one before it is settled. On a numbered channel an engine may take
+several messages of a reef in advance, and then order rests on the numbers (``seq``) too. After a loss a message may come before
+its turn, and a settled message may come again. So a consumer of a numbered channel skips a message whose number it has applied,
+and gives back (``Lane.release``) a message whose predecessor is missing until that has come.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +21,15 @@ from reefmesh.errors import TransientError
 
 
 class BrokerUnavailable(TransientError):
-    """There is no connection, or it was lost before the broker answered: what was asked may or may not have happened."""
+    """There is no connection, or it was lost before the broker answered: the request may or may not have been carried out."""
 
 
 class PublishRefused(TransientError):
-    """The broker answered, and did not take the message (store full, permission, size)."""
+    """The broker answered and refused the message (store full, permission, size)."""
 
 
 class LaneLost(TransientError):
-    """The delivery is no longer this lane's (connection lost, group moved, time-out): it will be delivered again."""
+    """The delivery is no longer this lane's (connection lost, group moved, visibility time-out): it is delivered again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +42,9 @@ class Publication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One message in the hands of one lane until it is settled, parked or released.
+    """One message that one lane holds until it is settled, parked or released.
 
-    ``redelivered`` says that it may have been delivered before (never that it was handled). ``token`` is the engine's.
+    ``redelivered``: it may have been delivered before, which does not mean that it was handled. ``token`` is for the engine.
     """
 
     message: Envelope
@@ -59,21 +65,29 @@ class Lane(Protocol):
         ...
 
     async def settle(self, delivery: Delivery, outputs: Sequence[Publication]) -> None:
-        """Publish ``outputs`` and acknowledge, in one broker transaction where the engine has them; confirmed on return. The
-        broker may hear of the acknowledgement later, with that of messages that were delivered before and are still open.
+        """Publish ``outputs`` and acknowledge the delivery. On return the broker has confirmed the outputs.
+
+        With broker transactions both happen, or neither. An engine without them publishes first, waits until every output is
+        confirmed, and then acknowledges; when it fails in between, the message is delivered again and its outputs are sent
+        again. The outbox knows that they are due, and their numbers and deterministic ids give a second copy no effect.
+
+        On a numbered channel the engine may send the acknowledgement later, with that of an earlier message that is still open.
 
         Raises:
-            LaneLost: the delivery is no longer ours; outputs may or may not be out (deterministic ids heal that).
-            PublishRefused: nothing was published and nothing acknowledged; the delivery is still ours.
+            LaneLost: the delivery is no longer ours; its outputs may or may not be out.
+            PublishRefused: the delivery is still ours and not acknowledged. With broker transactions nothing was published;
+                without, outputs before the refused one may be out.
         """
         ...
 
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
-        """Move the message to the subscription's parking, with its reason, and acknowledge it; raises like ``settle``."""
+        """Move the message to the subscription's parking (its dead-letter queue), with its reason, and acknowledge it; raises
+        like ``settle``."""
         ...
 
     async def release(self, delivery: Delivery) -> None:
-        """Give the message back unhandled (an interruption): it is delivered again, before any later one of its reef."""
+        """Give the message back unhandled (an interruption, or a missing predecessor). It is delivered again before any later
+        message of its reef. A delivery that was lost meanwhile is given back already: that is no error."""
         ...
 
 
@@ -88,19 +102,23 @@ class Consumer(Protocol):
         ...
 
     async def drain(self) -> None:
-        """Take nothing new from the broker: every ``receive`` returns None as soon as nothing is left of what had arrived
-        before; returns when all deliveries are settled and the subscription is given up at the broker. So go on receiving
-        until None: what nobody receives is given back. Idempotent. Bound it from outside: it waits for the handlers."""
+        """Take nothing new from the broker, finish, and give the subscription up.
+
+        Lanes go on receiving until ``receive`` returns None: first they get the messages that had arrived before the drain.
+        ``drain`` returns when every delivery is settled, parked or released, every acknowledgement is sent, and the broker has
+        ended the subscription. Messages that arrived and that no lane received go back to the broker. No message that a lane
+        settled is delivered again. Idempotent, safe before ``start``. Bound it from outside: it waits for the handlers.
+        """
         ...
 
     async def close(self) -> None:
-        """Give up at once; what is unsettled is delivered again, here or elsewhere. Idempotent, safe before ``start``."""
+        """Give up at once. Unsettled messages are delivered again, here or elsewhere. Idempotent, safe before ``start``."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMessage:
-    """A message that was set aside, as a person sees it; ``parking_id`` names it for ``show`` and ``replay``."""
+    """A message in the parking, as a person sees it; ``parking_id`` names it for ``replay`` and ``discard``."""
 
     parking_id: str
     subscription: Subscription
@@ -112,25 +130,29 @@ class ParkedMessage:
 
 
 class Parking(Protocol):
-    """The messages of one subscription that were set aside; order is the order of parking."""
+    """The messages of one subscription that were parked; order is the order of parking."""
 
     async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]: ...
 
     async def replay(self, parking_ids: Sequence[str]) -> int:
         """Send the named messages to their subscription again (to it alone, not to the channel), oldest first, under
-        their own event ids with the header ``replayed: true``; each leaves the parking in the same transaction.
-        Returns how many were found."""
+        their own event ids with the header ``replayed: true``. Each leaves the parking in the same transaction, or, on an
+        engine without transactions, after the confirmation of its copy. Returns how many were found."""
         ...
 
-    async def discard(self, parking_ids: Sequence[str]) -> int: ...
+    async def discard(self, parking_ids: Sequence[str]) -> int:
+        """Delete the named messages for good; returns how many were found."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionStatistics:
-    """A point in time of one subscription, as far as this engine can see it (None: it cannot).
+    """One subscription at one instant; None where this engine cannot see it.
 
-    ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine that cannot look into
-    the broker's queue tells it of the messages it holds: those are the oldest of their reefs, and of the queue while it moves.
+    ``in_flight_messages``: taken from the broker by this client and not acknowledged; on a numbered channel that may be more
+    than there are lanes. ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine
+    that cannot look into the broker's queue reports the oldest message that its lanes hold: the oldest of its reef, and of the
+    queue while that moves.
     """
 
     waiting_messages: int | None
@@ -142,7 +164,7 @@ class SubscriptionStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerStatistics:
-    """What a broker client knows of itself."""
+    """One broker client at one instant. ``last_heard_seconds``: since the broker sent anything; None: never connected."""
 
     connected: bool
     last_heard_seconds: float | None
@@ -153,7 +175,12 @@ class BrokerStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEvent:
-    """``connected``, ``lost``, ``consumers_changed``, ``groups_released`` or ``reef_isolated``, with facts for the log."""
+    """A change that a client reports, with facts for the log.
+
+    ``connected`` and ``lost``: its connection. ``consumers_changed``: a consumer joined or left one of its subscriptions.
+    ``groups_released``: this process gave groups back because another consumer joined. ``reef_isolated``: a stuck or hot reef
+    got a subscription of its own, so that it delays only itself.
+    """
 
     name: str
     facts: dict[str, str | int | float]
@@ -163,8 +190,12 @@ class Broker(Protocol):
     """One client of one broker."""
 
     async def connect(self) -> None:
-        """Connect, trying every endpoint. Raises BrokerUnavailable, or ConfigurationError for what no retry can mend
-        (wrong password, unknown CA, wrong host name, no permission)."""
+        """Connect; every endpoint is tried.
+
+        Raises:
+            BrokerUnavailable: no endpoint answers.
+            ConfigurationError: no retry can help (wrong password, unknown CA, wrong host name, no permission).
+        """
         ...
 
     async def close(self) -> None:
@@ -172,7 +203,7 @@ class Broker(Protocol):
         ...
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
-        """Make these durable subscriptions exist, so that what is published from now on waits for them."""
+        """Create these durable subscriptions unless they exist: messages published from now on wait for their consumers."""
         ...
 
     async def publish(self, publications: Sequence[Publication]) -> None:
@@ -182,7 +213,7 @@ class Broker(Protocol):
 
         Raises:
             BrokerUnavailable: no confirmation came; any of them may be out.
-            PublishRefused: the broker said no.
+            PublishRefused: with transactions none is out; without, those before the refused one may be.
         """
         ...
 

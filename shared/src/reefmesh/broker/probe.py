@@ -1,4 +1,4 @@
-"""What one may ask a broker without leaving a trace: for ``reefmesh doctor``."""
+"""Questions to a broker that change nothing there: for ``reefmesh doctor``."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from reefmesh.contracts.channels import Subscription
 
 
 class Probe(Protocol):
-    """One login. The ``may_...`` return None for yes, or the broker's own words for no; nothing is sent and nothing taken."""
+    """One login. Each ``may_...`` returns None when it is allowed, else the broker's reason; no message is sent or taken."""
 
     async def connect(self) -> None:
         """Raises as ``Broker.connect``."""
@@ -21,6 +21,6 @@ class Probe(Protocol):
     async def may_park(self, subscription: Subscription) -> str | None: ...
 
     async def clock_offset_seconds(self, subscription: Subscription) -> float:
-        """How far the broker's clock is ahead of ours, as told by a message through this subscription, which must be the
-        asker's own and empty."""
+        """Return how far the broker's clock is ahead of ours. One message is sent through this subscription, which must be
+        empty and used by nobody else."""
         ...

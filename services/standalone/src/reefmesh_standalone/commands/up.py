@@ -9,7 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from reefmesh.broker.embedded.ownership import JournalOwned
+from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.clock import SystemClock
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.http import pages, serve

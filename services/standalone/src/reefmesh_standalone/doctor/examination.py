@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from reefmesh.broker.connect import open_broker, open_probe
-from reefmesh.broker.embedded.ownership import JournalOwned
+from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.broker.port import Broker, BrokerUnavailable
 from reefmesh.broker.probe import Probe
 from reefmesh.clock import Clock

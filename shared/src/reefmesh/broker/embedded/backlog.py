@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from reefmesh.broker.embedded.fifo import Entry, Fifo, Held
+from reefmesh.broker.embedded.fifo import Fifo, Held, QueuedMessage
 from reefmesh.broker.embedded.journal import Journal
 from reefmesh.broker.embedded.record import Record, envelope_of
 from reefmesh.contracts.channels import Subscription
@@ -37,10 +37,10 @@ class Backlog:
         fifo: Fifo[Envelope],
         window_slots: int,
         inherited_to: int,
-        forget: Callable[[Entry[Envelope]], None],
+        forget: Callable[[QueuedMessage[Envelope]], None],
     ) -> None:
         """``inherited_to``: what is at or before that position may have been delivered by a process before this one.
-        ``forget`` is told of duplicates, whose rows must leave the journal."""
+        ``forget`` is called with each duplicate, whose row must leave the journal."""
         self.subscription = subscription
         self.fifo = fifo
         self._window_slots = window_slots
@@ -86,7 +86,7 @@ class Backlog:
         return True
 
     def wants_reading(self) -> bool:
-        """Whether ``read`` would get on."""
+        """Return whether ``read`` would make progress."""
         if self._free_slots <= 0:
             return False
         if self._hungry:
@@ -144,7 +144,7 @@ class Backlog:
         if message.headers and message.headers.get(REPLAYED) == "true":
             event_id = ""
         slots = 1 + len(message.body) // SLOT_BYTES
-        entry = Entry(position, reef_id, event_id, published_us, message, position <= self._inherited_to, slots)
+        entry = QueuedMessage(position, reef_id, event_id, published_us, message, position <= self._inherited_to, slots)
         if self.fifo.put(entry):
             self._slots[reef_id] = self._slots.get(reef_id, 0) + slots
             self._free_slots -= slots
@@ -153,7 +153,7 @@ class Backlog:
 
 
 def _page(cursor: sqlite3.Cursor) -> tuple[list[Record], bool]:
-    """Read a page's worth; whether that was all."""
+    """Read one page; return it, and whether it was the last."""
     records: list[Record] = []
     slots = 0
     try:

@@ -1,270 +1,110 @@
-"""The embedded broker itself: one journal, its backlogs in memory, and the clients that share it."""
+"""The embedded engine as the port's ``Broker``."""
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
 
-from reefmesh.broker.embedded.address import Address
-from reefmesh.broker.embedded.backlog import Backlog
-from reefmesh.broker.embedded.desk import Desk
-from reefmesh.broker.embedded.fifo import Fifo, Held
-from reefmesh.broker.embedded.job import Job
-from reefmesh.broker.embedded.journal import Journal
-from reefmesh.broker.embedded.ownership import Ownership
-from reefmesh.broker.embedded.record import Record, check_size, microseconds
-from reefmesh.broker.embedded.writer import Writer
-from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Publication, SubscriptionStatistics
+from reefmesh.broker.embedded.consumer import EmbeddedConsumer
+from reefmesh.broker.embedded.parking import EmbeddedParking
+from reefmesh.broker.embedded.session import JournalSession
+from reefmesh.broker.embedded.url import EmbeddedAddress
+from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.envelope import Envelope
-from reefmesh.errors import ConfigurationError
-
-T = TypeVar("T")
 
 
-class Engine:
-    """Opened by the first client that connects, closed by the last one that leaves; then a journal in memory is gone."""
+class EmbeddedBroker:
+    """One client. Clients made by ``another_client`` share its open journal, as processes share a broker."""
 
-    def __init__(self, address: Address, *, clock: Clock) -> None:
-        self.address = address
-        self._clock = clock
-        self._clients: list[object] = []
+    def __init__(self, address: EmbeddedAddress, *, clock: Clock) -> None:
+        self._start(JournalSession(address, clock=clock))
+
+    def another_client(self) -> "EmbeddedBroker":
+        other = EmbeddedBroker.__new__(EmbeddedBroker)
+        other._start(self._session)
+        return other
+
+    def _start(self, session: JournalSession) -> None:
+        self._session = session
+        self._connected = False
+        self._publishes = 0
+        self._consumers: list[EmbeddedConsumer] = []
         self._listeners: list[Callable[[BrokerEvent], None]] = []
-        self._opening = asyncio.Lock()
-        self._ownership: Ownership | None = None
-        self._journal: Journal | None = None
-        self._writer: Writer | None = None
-        self._desks: dict[int, Desk] = {}
-        self._inherited_to = 0
-        self._consumers: Counter[Subscription] = Counter()
-
-    # clients
-
-    async def join(self, client: object) -> None:
-        async with self._opening:
-            if self._writer is None:
-                await self._open()
-            self._clients.append(client)
-
-    async def leave(self, client: object) -> None:
-        async with self._opening:
-            if client in self._clients:
-                self._clients.remove(client)
-                if not self._clients:
-                    await self._close()
-
-    def abort(self) -> None:
-        """Close the journal at once, for all clients: nothing that waits is written, an open transaction is undone."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.abort()
-        self._clients.clear()
-        self._release_files()
-
-    def listen(self, listener: Callable[[BrokerEvent], None]) -> None:
-        self._listeners.append(listener)
-
-    def silence(self, listener: Callable[[BrokerEvent], None]) -> None:
-        self._listeners.remove(listener)
-
-    # messages
-
-    async def publish(self, publications: Sequence[Publication]) -> None:
-        for publication in publications:
-            check_size(publication.message)
-        await self._working().submit(Job(publications))
-
-    async def settle(self, desk: Desk, held: Held[Envelope], outputs: Sequence[Publication]) -> None:
-        for publication in outputs:
-            check_size(publication.message)
-        await self._submit_settlement(Job(outputs, desk=desk, held=held))
-
-    async def park(self, desk: Desk, held: Held[Envelope], action: Callable[[Journal], None]) -> None:
-        await self._submit_settlement(Job(desk=desk, held=held, action=action))
-
-    async def transact(self, action: Callable[[Journal], T]) -> T:
-        """Run ``action`` in a transaction; returns its result once that is durable."""
-        return cast(T, await self._working().submit(Job(action=action)))
-
-    async def declare(self, subscriptions: Sequence[Subscription]) -> None:
-        await self.transact(lambda journal: journal.declare(subscriptions))
-
-    def now_us(self) -> int:
-        return microseconds(self._clock.now())
-
-    # consumers
-
-    async def attach(self, subscription: Subscription, lanes: int) -> Desk:
-        """Return the subscription's desk, with so many more lanes at it."""
-        if self.address.role != "owner":
-            raise ConfigurationError("this process opened the journal as a publisher: open it without ?role= to consume")
-        await self.declare([subscription])
-        journal = self._journal
-        number = journal.subscription_id(subscription) if journal is not None else None
-        if number is None:
-            raise BrokerUnavailable("the embedded broker is closed")
-        desk = self._desks.get(number)
-        if desk is None:
-            desk = self._desks[number] = self._desk(number, subscription)
-        desk.lanes += lanes
-        self._consumers[subscription] += 1
-        self._working().wake()
-        self._tell(subscription)
-        return desk
-
-    def detach(self, desk: Desk, lanes: int) -> None:
-        desk.lanes -= lanes
-        self._consumers[desk.subscription] -= 1
-        self._tell(desk.subscription)
-
-    # what the writer calls
-
-    def noticed(self, after: int) -> None:
-        for desk in self._desks.values():
-            desk.backlog.notice(after=after)
-
-    def committed(self, jobs: Iterable[Job], offers: list[tuple[Record, Envelope]]) -> None:
-        journal = self._journal
-        if journal is None:
-            return
-        touched: dict[int, Desk] = {}
-        for job in jobs:
-            if job.desk is not None and job.held is not None:
-                touched[job.desk.number] = job.desk
-                job.desk.acknowledge(job.held)
-                journal.waiting_messages[job.desk.number] -= 1
-        for record, message in offers:
-            for number in journal.subscription_ids(record[1]):
-                journal.count(number, 1)
-                if (desk := self._desks.get(number)) is not None:
-                    desk.backlog.offer(record[0], message, record[9])
-                    touched[number] = desk
-        for desk in touched.values():
-            desk.dispatch()
-
-    def read(self) -> bool:
-        more = False
-        for desk in self._desks.values():
-            if self._journal is not None and desk.wants_reading():
-                desk.backlog.read(self._journal)
-                desk.dispatch()
-                more = more or desk.wants_reading()
-        return more
-
-    def is_waited_at(self) -> bool:
-        return any(desk.is_waited_at() for desk in self._desks.values())
-
-    # what is known
-
-    async def statistics(self) -> dict[Subscription, SubscriptionStatistics]:
-        return await self.transact(self._statistics)
 
     @property
     def unrouted_messages(self) -> int:
         """Messages published since the start to channels without a subscription."""
-        return self._writer.unrouted_messages if self._writer is not None else 0
-
-    @property
-    def commits(self) -> int:
-        return self._writer.commits if self._writer is not None else 0
+        return self._session.unrouted_messages
 
     def in_memory_slots(self, subscription: Subscription) -> int:
-        return sum(desk.backlog.in_memory_slots for desk in self._desks.values() if desk.subscription == subscription)
+        """How much of the subscription's window is in use: a slot for each message, and one for each KiB of body."""
+        return self._session.in_memory_slots(subscription)
 
-    def _statistics(self, journal: Journal) -> dict[Subscription, SubscriptionStatistics]:
-        counts = journal.waiting_messages if self.address.role == "owner" else journal.count_waiting()
-        now_us = self.now_us()
-        statistics = {}
-        for subscription, number in journal.subscriptions().items():
-            desk = self._desks.get(number)
-            in_flight = desk.fifo.in_flight_messages if desk is not None else 0
-            unsettled = counts.get(number, 0)
-            oldest_us = None
-            if unsettled:
-                oldest_us = desk.fifo.oldest_us() if desk is not None else None
-                if oldest_us is None:
-                    oldest_us = journal.oldest_published_us(number)
-            statistics[subscription] = SubscriptionStatistics(
-                waiting_messages=max(0, unsettled - in_flight),
-                in_flight_messages=in_flight,
-                oldest_age_seconds=None if oldest_us is None else max(0.0, (now_us - oldest_us) / 1_000_000),
-                lanes=desk.lanes if desk is not None else 0,
-                lanes_busy=in_flight,
-            )
-        return statistics
+    async def connect(self) -> None:
+        if self._connected:
+            return
+        await self._session.join(self)
+        self._connected = True
+        self._session.listen(self._notify)
+        self._notify(BrokerEvent(name="connected", facts={"journal": str(self._session.address.path or "memory")}))
 
-    # opening and closing
+    async def close(self) -> None:
+        if not self._connected:
+            return
+        self._connected = False
+        for consumer in self._consumers:
+            await consumer.close()
+        self._consumers.clear()
+        self._session.unlisten(self._notify)
+        await self._session.leave(self)
 
-    async def _open(self) -> None:
-        address = self.address
-        owner = address.role == "owner"
-        with ThreadPoolExecutor(1) as thread:  # a log left behind by a crash may take a while to recover
-            loop = asyncio.get_running_loop()
-            if owner and address.path is not None:
-                self._ownership = await loop.run_in_executor(thread, Ownership, address.path)
-            try:
-                self._journal = await loop.run_in_executor(thread, lambda: Journal(address.path, owner=owner))
-            except BaseException:
-                self._give_up_ownership()
-                raise
-        self._inherited_to = self._journal.last_position
-        self._writer = Writer(
-            self._journal, self, clock=self._clock, limit_bytes=address.limit_bytes, polls=owner and address.path is not None
-        )
+    def abort(self) -> None:
+        """Vanish without a farewell, as a killed process does, and with it all clients of this journal: for tests."""
+        self._connected = False
+        self._session.abort()
 
-    async def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.stop()
-        self._release_files()
+    async def declare(self, subscriptions: Sequence[Subscription]) -> None:
+        self._require_connection()
+        await self._session.declare(subscriptions)
 
-    def _release_files(self) -> None:
-        for desk in self._desks.values():
-            desk.close()
-        self._desks.clear()
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
-        self._give_up_ownership()
-
-    def _give_up_ownership(self) -> None:
-        if self._ownership is not None:
-            self._ownership.release()
-            self._ownership = None
-
-    def _working(self) -> Writer:
-        if self._writer is None:
-            raise BrokerUnavailable("the embedded broker is closed")
-        return self._writer
-
-    async def _submit_settlement(self, job: Job) -> None:
-        if job.held is not None:
-            job.held.pinned = True
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        self._require_connection()
+        if not publications:
+            return
+        self._publishes += 1
         try:
-            await self._working().submit(job)
-        except BrokerUnavailable:
-            if job.held is not None and not job.future.done():  # it was not even taken
-                job.held.pinned = False
-            raise
+            await self._session.publish(publications)
+        finally:
+            self._publishes -= 1
 
-    def _desk(self, number: int, subscription: Subscription) -> Desk:
-        writer = self._working()
-        fifo: Fifo[Envelope] = Fifo(now=asyncio.get_running_loop().time, visibility_seconds=self.address.visibility_seconds)
-        backlog = Backlog(
-            subscription,
-            fifo=fifo,
-            window_slots=self.address.window_slots,
-            inherited_to=self._inherited_to,
-            forget=lambda entry: writer.forget(number, entry),
-        )
-        return Desk(number, backlog, freed=writer.wake)
+    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
+        consumer = EmbeddedConsumer(self._session, subscription, lanes)
+        self._consumers = [known for known in self._consumers if not known.is_closed]
+        self._consumers.append(consumer)
+        return consumer
 
-    def _tell(self, subscription: Subscription) -> None:
-        event = BrokerEvent(
-            name="consumers_changed",
-            facts={"subscription": str(subscription), "consumers": self._consumers[subscription]},
+    def parking(self, subscription: Subscription) -> Parking:
+        return EmbeddedParking(self._session, subscription)
+
+    def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
+        self._listeners.append(listener)
+
+    async def statistics(self) -> BrokerStatistics:
+        return BrokerStatistics(
+            connected=self._connected,
+            last_heard_seconds=0.0 if self._connected else None,
+            publishes_in_flight=self._publishes,
+            reconnects=0,
+            subscriptions=await self._session.statistics() if self._connected else {},
         )
+
+    def _notify(self, event: BrokerEvent) -> None:
         for listener in tuple(self._listeners):
             listener(event)
+
+    def _require_connection(self) -> None:
+        if not self._connected:
+            raise BrokerUnavailable("the embedded broker is not connected")
+
+
+def conforms(broker: EmbeddedBroker) -> Broker:
+    """The type checker's proof that this is a broker of the port."""
+    return broker

@@ -22,7 +22,7 @@ DEDUP_IDS_LIMIT: Final = 100_000
 _position = attrgetter("position")
 
 
-class Entry(Generic[P]):
+class QueuedMessage(Generic[P]):
     """A message in the queue. ``position`` orders; an empty ``event_id`` exempts from deduplication (replays).
 
     Plain and slotted instead of a dataclass: one is made per message and subscription.
@@ -50,23 +50,23 @@ class Entry(Generic[P]):
 
 
 class Held(Generic[P]):
-    """A receipt: ``entry`` is in flight as long as ``live``; ``pinned`` keeps it from timing out (its end is being written).
-    ``holder`` is the caller's."""
+    """One message in flight, as long as ``live``. ``pinned``: it does not time out, because its settlement is being written.
+    ``holder`` belongs to the caller."""
 
     __slots__ = ("entry", "holder", "live", "pinned")
 
-    def __init__(self, entry: Entry[P]) -> None:
+    def __init__(self, entry: QueuedMessage[P]) -> None:
         self.entry = entry
         self.holder: Any = None
         self.live = True
         self.pinned = False
 
 
-class _Group(Generic[P]):
+class _GroupQueue(Generic[P]):
     __slots__ = ("entries", "in_flight", "taken_us")
 
     def __init__(self) -> None:
-        self.entries: deque[Entry[P]] = deque()
+        self.entries: deque[QueuedMessage[P]] = deque()
         self.in_flight = 0
         self.taken_us = 0  # when the first of those in flight was published
 
@@ -78,14 +78,14 @@ class Fifo(Generic[P]):
         self,
         *,
         now: Callable[[], float],
-        visibility_seconds: float | None = None,
+        visibility_timeout_seconds: float | None = None,
         dedup_window_seconds: float = DEDUP_WINDOW_SECONDS,
     ) -> None:
         """``now`` counts seconds, monotonic; it is asked only when there is a visibility time-out."""
         self._now = now
-        self._visibility_seconds = visibility_seconds
+        self._visibility_timeout_seconds = visibility_timeout_seconds
         self._window_us = int(dedup_window_seconds * 1_000_000)
-        self._groups: dict[str, _Group[P]] = {}
+        self._groups: dict[str, _GroupQueue[P]] = {}
         self._ready: list[tuple[int, str]] = []  # heap of (position of the head, group): nothing in flight, not empty
         self._published: dict[str, int] = {}  # event id -> when; in the order of publishing
         self._deadlines: list[tuple[float, int, Held[P]]] = []
@@ -99,7 +99,7 @@ class Fifo(Generic[P]):
         """How many groups a receive could take from."""
         return len(self._ready)
 
-    def put(self, entry: Entry[P]) -> bool:
+    def put(self, entry: QueuedMessage[P]) -> bool:
         """Append a message, positions rising within its group; False for a duplicate, which is not taken."""
         event_id = entry.event_id
         if event_id and self._is_duplicate(event_id, entry.published_us):
@@ -107,7 +107,7 @@ class Fifo(Generic[P]):
             return False
         group = self._groups.get(entry.group)
         if group is None:
-            group = self._groups[entry.group] = _Group()
+            group = self._groups[entry.group] = _GroupQueue()
         if not group.entries and not group.in_flight:
             heapq.heappush(self._ready, (entry.position, entry.group))
         group.entries.append(entry)
@@ -125,8 +125,8 @@ class Fifo(Generic[P]):
             group.in_flight += batch
         self.waiting_messages -= len(taken)
         self.in_flight_messages += len(taken)
-        if self._visibility_seconds is not None and taken:
-            deadline = self._now() + self._visibility_seconds
+        if self._visibility_timeout_seconds is not None and taken:
+            deadline = self._now() + self._visibility_timeout_seconds
             for held in taken:
                 heapq.heappush(self._deadlines, (deadline, next(self._ticket), held))
         return taken
@@ -135,7 +135,7 @@ class Fifo(Generic[P]):
         """``receive`` of one message."""
         if not self._ready:
             return None
-        if self._visibility_seconds is not None:
+        if self._visibility_timeout_seconds is not None:
             return self.receive(1)[0]
         group = self._groups[heapq.heappop(self._ready)[1]]
         group.in_flight += 1

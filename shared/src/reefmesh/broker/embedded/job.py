@@ -1,10 +1,10 @@
-"""What waits for the journal's next transaction."""
+"""One caller's part of the journal's next transaction."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reefmesh.broker.embedded.desk import Desk
+from reefmesh.broker.embedded.dispatcher import Dispatcher
 from reefmesh.broker.embedded.fifo import Held
 from reefmesh.broker.embedded.journal import Journal
 from reefmesh.broker.port import Publication
@@ -17,19 +17,19 @@ class Job:
     ``future`` gets the action's result (or None) once the transaction is durable, or the failure.
     """
 
-    __slots__ = ("_ended", "action", "desk", "future", "held", "publications", "size_bytes")
+    __slots__ = ("_ended", "action", "dispatcher", "future", "held", "publications", "size_bytes")
 
     def __init__(
         self,
         publications: Sequence[Publication] = (),
         *,
-        desk: Desk | None = None,
+        dispatcher: Dispatcher | None = None,
         held: Held[Envelope] | None = None,
         action: Callable[[Journal], Any] | None = None,
     ) -> None:
         self.publications = publications
         self.size_bytes = sum([len(publication.message.body) for publication in publications])
-        self.desk = desk
+        self.dispatcher = dispatcher
         self.held = held
         self.action = action
         self._ended = False
@@ -45,7 +45,7 @@ class Job:
         if self._ended:
             return
         self._ended = True
-        if self.held is not None and self.desk is not None:
-            self.desk.keep(self.held)
+        if self.held is not None and self.dispatcher is not None:
+            self.dispatcher.keep(self.held)
         if not self.future.done():
             self.future.set_exception(error)

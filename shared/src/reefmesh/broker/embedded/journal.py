@@ -1,7 +1,7 @@
-"""The journal: messages, who still waits for them, and what was parked, in SQLite with one writer at a time.
+"""The journal: messages, the subscriptions that have not settled them, and parked messages. SQLite, one writer at a time.
 
 Its owner and any number of publishers (other processes) share the file. Positions rise in the order of commits, because
-they are given inside the write transaction. Nothing here is asynchronous; ``writer`` decides what runs where.
+they are given inside the write transaction. Nothing here is asynchronous; ``writer`` decides what runs on which thread.
 """
 
 import sqlite3
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from reefmesh.broker.embedded import tables
+from reefmesh.broker.embedded.errors import opening_failure
 from reefmesh.broker.embedded.record import COLUMNS, Record
-from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.contracts.channels import Subscription, channel_named
-from reefmesh.errors import ConfigurationError, TransientError
+from reefmesh.errors import ConfigurationError
 
 BUSY_SECONDS: Final = 10.0
-"""How long a transaction waits for another process's: theirs are short, so longer means that someone is stuck."""
+"""How long a transaction waits for another process's: theirs are short, so a longer one is stuck."""
 _BUSY_STEP_SECONDS: Final = 0.0005
 _CHECKPOINT_PAGES: Final = 4000  # 16 MiB of log between checkpoints: each costs two more fsyncs
 _BUSY_CODES: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -54,9 +54,9 @@ _COUNT_NEW: Final = """
 class Journal:
     """One connection to one journal.
 
-    ``last_position`` is the newest position this connection knows of, in a transaction the newest it has
-    given. ``waiting_messages`` counts unsettled messages per
-    subscription id as of the last commit or notice; a publisher does not keep it.
+    ``last_position`` is the newest position that this connection knows, in a transaction the newest that it has given.
+    ``waiting_messages`` counts unsettled messages per subscription id as of the last commit or notice; a publisher does not
+    keep it.
     """
 
     def __init__(self, path: Path | None, *, owner: bool) -> None:
@@ -102,7 +102,7 @@ class Journal:
     # transactions
 
     def begin(self) -> bool:
-        """Begin to write; False when another process is writing just now."""
+        """Begin a write transaction; False when another process is in one."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -112,7 +112,8 @@ class Journal:
         return True
 
     def begin_patiently(self) -> bool:
-        """Begin to write, waiting for other processes; blocks, so it has a thread of its own. False: in vain.
+        """Begin a write transaction and wait for other processes' to end; False when the wait was too long. Blocks, so it runs
+        on the writer's thread.
 
         Tries more often than SQLite's own busy handler: a busy owner leaves the lock free only for moments.
         """
@@ -138,7 +139,7 @@ class Journal:
             self._load_subscriptions()
 
     def changed_elsewhere(self) -> bool:
-        """Whether another connection committed since this was asked last; cheap."""
+        """Return whether another connection has committed since the last call; cheap."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
             return False
@@ -146,7 +147,7 @@ class Journal:
         return True
 
     def notice(self) -> bool:
-        """Take in what others committed: subscriptions and positions. Whether there are messages of theirs."""
+        """Read subscriptions and positions that other processes committed. Return whether there are messages of theirs."""
         self._load_subscriptions()
         before = self.last_position
         self.last_position = max(before, self._newest_position())
@@ -189,7 +190,7 @@ class Journal:
         self._added_for.clear()
 
     def settle(self, settlements: Sequence[tuple[int, str, int]], *, shared: bool) -> None:
-        """Forget that a subscription waits for (subscription, reef, position); messages nobody waits for go.
+        """Delete these (subscription, reef, position) from ``waiting``, and messages for which no subscription waits.
 
         ``shared``: the messages' channels have several subscriptions.
         """
@@ -229,7 +230,7 @@ class Journal:
         ).fetchone()
         return int(row[0]) if row else None
 
-    # anything else, inside a transaction
+    # any other statement, inside a transaction
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         return self._connection.execute(sql, parameters)
@@ -254,7 +255,7 @@ class Journal:
         try:
             self._patiently(self._configure)
         except sqlite3.DatabaseError as error:
-            raise self._opening_failure(error) from None
+            raise opening_failure(self._name, error) from None
         self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
         self.changed_elsewhere()
         self._load_subscriptions()
@@ -301,19 +302,6 @@ class Journal:
                     raise
             time.sleep(_BUSY_STEP_SECONDS)
 
-    def _opening_failure(self, error: sqlite3.DatabaseError) -> Exception:
-        match error.sqlite_errorcode & 0xFF:
-            case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
-                return ConfigurationError(f"{self._name} is not a journal ({error}); choose another path, or restore the file")
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return ConfigurationError(f"the journal {self._name} is locked by another program; stop it, then try again")
-            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-                return ConfigurationError(f"the journal {self._name} cannot be written; give this user the right to write it")
-            case sqlite3.SQLITE_FULL:
-                return ConfigurationError(f"no space for the journal {self._name}; free some space, or choose another disk")
-            case _:
-                return ConfigurationError(f"cannot open the journal {self._name}: {error}; check the folder and its rights")
-
     def _load_subscriptions(self) -> None:
         by_channel: dict[str, tuple[int, ...]] = {}
         ids: dict[Subscription, int] = {}
@@ -321,15 +309,3 @@ class Journal:
             ids[Subscription(service, channel_named(channel))] = number
             by_channel[channel] = (*by_channel.get(channel, ()), number)
         self._ids, self._by_channel = ids, by_channel
-
-
-def failure_of(error: Exception) -> TransientError | None:
-    """What a failed transaction means to those who waited for it; None: one of them brought something unwritable."""
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, (sqlite3.DataError, sqlite3.ProgrammingError)):
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_TOOBIG:
-            return None
-        if code == sqlite3.SQLITE_FULL:
-            return PublishRefused("the journal's disk is full: nothing was written; free some space")
-        return BrokerUnavailable(f"the journal cannot be written: {error}")
-    return None

@@ -1,22 +1,15 @@
-"""One process at a time consumes from a journal: an advisory lock beside the file says which."""
+"""One process at a time consumes from a journal: it holds an advisory lock on a file beside it."""
 
 import fcntl
 import os
 from pathlib import Path
 
+from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.errors import ConfigurationError
 
 
-class JournalOwned(ConfigurationError):
-    """Another process consumes from this journal; it can still be opened as a publisher. ``pid`` is what it wrote of itself."""
-
-    def __init__(self, message: str, *, pid: str) -> None:
-        super().__init__(message)
-        self.pid = pid
-
-
 class Ownership:
-    """The lock is the kernel's, so it ends with the process however that ends; the file only tells people the pid."""
+    """The kernel releases the lock when the process ends, however it ends; the file shows people the process id."""
 
     def __init__(self, journal: Path) -> None:
         """Take the lock.

@@ -56,7 +56,7 @@ def envelope_of(record: Any) -> Envelope:
 
 
 def check_size(message: Envelope) -> None:
-    """Refuse what no engine carries.
+    """Check the limits that hold on every engine.
 
     Raises:
         PublishRefused: the body or the headers are above their limit.

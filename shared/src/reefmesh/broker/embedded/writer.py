@@ -1,7 +1,7 @@
-"""Group commit: everything that waits is written in one transaction, and the journal is read when nothing waits.
+"""Shared transactions: all jobs that wait are written in one, and the journal is read when no job waits.
 
-All of it runs on the event loop except what blocks: the fsync of COMMIT, and waiting for another process's transaction.
-Statements run on the loop because a second busy thread would cost more in hand-overs of the interpreter than they take.
+All of it runs on the event loop except the two calls that block: the fsync of COMMIT, and the wait for another process's
+transaction. Statements run on the loop because switching to a second busy thread would cost more than they take.
 """
 
 import asyncio
@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar
 
-from reefmesh.broker.embedded.fifo import Entry
+from reefmesh.broker.embedded.errors import failure_of
+from reefmesh.broker.embedded.fifo import QueuedMessage
 from reefmesh.broker.embedded.job import Job
-from reefmesh.broker.embedded.journal import Journal, failure_of
+from reefmesh.broker.embedded.journal import Journal
 from reefmesh.broker.embedded.record import Record, microseconds, record_of
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.clock import Clock
@@ -25,14 +26,14 @@ T = TypeVar("T")
 TRANSACTION_JOBS: Final = 1000
 TRANSACTION_BYTES: Final = 16 * 1024 * 1024
 POLL_SECONDS: Final = 0.02
-"""How often an owner whose lanes wait looks for other processes' messages: one pragma of some microseconds."""
+"""How often an owner whose lanes wait polls for other processes' messages: one pragma of some microseconds."""
 RETRY_SECONDS: Final = 1.0
 _ROW_BYTES: Final = 400  # what a message takes besides its body, about
 _SETTLE_RESERVE: Final = 8  # the last eighth of the limit is for settlements, so that a full journal can drain
 
 
-class Fed(Protocol):
-    """Whoever keeps the backlogs in memory."""
+class BacklogKeeper(Protocol):
+    """The part of the session that the writer uses: it keeps the backlogs in memory."""
 
     def noticed(self, after: int) -> None:
         """There are messages behind position ``after`` that will not be committed through ``committed``."""
@@ -43,26 +44,28 @@ class Fed(Protocol):
         ...
 
     def read(self) -> bool:
-        """Read a page of the journal where one is wanted; whether more is."""
+        """Read a page of the journal for each backlog that has room; return whether one has room for more."""
         ...
 
-    def is_waited_at(self) -> bool: ...
+    def has_waiters(self) -> bool:
+        """Return whether a lane waits for a message."""
+        ...
 
 
 class Writer:
     """The only user of the journal once it is started."""
 
-    def __init__(self, journal: Journal, fed: Fed, *, clock: Clock, limit_bytes: int, polls: bool) -> None:
+    def __init__(self, journal: Journal, keeper: BacklogKeeper, *, clock: Clock, limit_bytes: int, polls: bool) -> None:
         self.commits = 0
         self.unrouted_messages = 0
         self._journal = journal
-        self._fed = fed
+        self._keeper = keeper
         self._clock = clock
         self._limit_bytes = limit_bytes
         self._polls = polls
         self._jobs: deque[Job] = deque()
         self._writing: list[Job] = []
-        self._duplicates: list[tuple[int, Entry[Envelope]]] = []
+        self._duplicates: list[tuple[int, QueuedMessage[Envelope]]] = []
         self._wake = asyncio.Event()
         self._stopping = False
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -75,7 +78,7 @@ class Writer:
         return len(self._jobs)
 
     async def submit(self, job: Job) -> object:
-        """Have it written; returns when it is durable.
+        """Write the job with the next transaction; returns when it is durable.
 
         Raises:
             PublishRefused: the journal is full; nothing of the job was written.
@@ -87,13 +90,13 @@ class Writer:
         self._wake.set()
         return await job.future
 
-    def forget(self, subscription: int, entry: Entry[Envelope]) -> None:
+    def forget(self, subscription: int, entry: QueuedMessage[Envelope]) -> None:
         """Delete a duplicate's row with one of the next transactions."""
         self._duplicates.append((subscription, entry))
         self._wake.set()
 
     def wake(self) -> None:
-        """There may be something to read, or someone to poll for."""
+        """Look again: there may be something to read, or a lane that waits for other processes' messages."""
         self._wake.set()
 
     async def stop(self) -> None:
@@ -118,14 +121,14 @@ class Writer:
                 try:
                     if self._polls and self._journal.changed_elsewhere():
                         self._notice()
-                    more = self._fed.read()
+                    more = self._keeper.read()
                 except sqlite3.Error:  # a read failed; what waits for it stays in the journal
                     self._look_again(RETRY_SECONDS)
                     more = False
                 if self._jobs or more:
-                    await asyncio.sleep(0)  # whoever was just served may bring the next job for the same transaction
+                    await asyncio.sleep(0)  # callers that were just served may submit their next job for the same transaction
                     continue
-                if self._polls and self._fed.is_waited_at():
+                if self._polls and self._keeper.has_waiters():
                     self._look_again(POLL_SECONDS)
                 if not self._stopping:
                     await self._wake.wait()
@@ -145,7 +148,7 @@ class Writer:
     def _notice(self) -> None:
         before = self._journal.last_position
         if self._journal.notice():
-            self._fed.noticed(before)
+            self._keeper.noticed(before)
 
     def _next_jobs(self) -> list[Job]:
         jobs: list[Job] = []
@@ -186,7 +189,7 @@ class Writer:
                 await self._off_the_loop(journal.commit)
             else:
                 journal.commit()
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may be left waiting
+        except Exception as error:  # noqa: BLE001 - whatever it was, no caller may be left waiting
             journal.rollback(to=before)
             self._duplicates = duplicates + self._duplicates
             return error
@@ -196,14 +199,14 @@ class Writer:
         for number, _ in duplicates:
             journal.count(number, -1)
         if journal.last_position != before + len(offers):
-            self._fed.noticed(before)  # an action gave positions too: read all of them back in order
-        self._fed.committed(done, offers)
+            self._keeper.noticed(before)  # an action gave positions too: read all of them back in order
+        self._keeper.committed(done, offers)
         for job, result in results:
             job.succeed(result)
         return None
 
     def _apply(
-        self, jobs: list[Job], duplicates: list[tuple[int, Entry[Envelope]]]
+        self, jobs: list[Job], duplicates: list[tuple[int, QueuedMessage[Envelope]]]
     ) -> tuple[list[tuple[Job, object]], list[tuple[Record, Envelope]]]:
         """Write the jobs into the open transaction; those refused for want of room fail here and are left out."""
         journal = self._journal
@@ -218,7 +221,7 @@ class Writer:
         if duplicates:
             alone, shared = [], alone
         for job in jobs:
-            desk, held = job.desk, job.held
+            dispatcher, held = job.dispatcher, job.held
             if job.publications:
                 need_bytes = job.size_bytes + _ROW_BYTES * len(job.publications)
                 if need_bytes > (room_bytes if held is not None else room_bytes - reserve_bytes):
@@ -234,9 +237,11 @@ class Writer:
                     else:
                         self.unrouted_messages += 1
             result = job.action(journal) if job.action is not None else None
-            if held is not None and desk is not None:
-                settlement = (desk.number, held.entry.group, held.entry.position)
-                (alone if len(journal.subscription_ids(desk.subscription.channel.name)) == 1 else shared).append(settlement)
+            if held is not None and dispatcher is not None:
+                settlement = (dispatcher.number, held.entry.group, held.entry.position)
+                (alone if len(journal.subscription_ids(dispatcher.subscription.channel.name)) == 1 else shared).append(
+                    settlement
+                )
             results.append((job, result))
         if records:
             journal.add(records)
@@ -251,7 +256,7 @@ class Writer:
 
 
 def _refusal(failure: Exception) -> Exception:
-    """What the one job that cannot be written is told: values SQLite cannot take are refused, the rest is a bug of ours."""
+    """Return the error for the one job that cannot be written: a value that SQLite cannot take is refused, else it is a bug."""
     if isinstance(failure, (UnicodeError, OverflowError, sqlite3.Error)):
         return PublishRefused(f"the journal cannot take the message: {failure}")
     return failure

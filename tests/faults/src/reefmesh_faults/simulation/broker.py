@@ -1,12 +1,17 @@
 """A model of ActiveMQ Classic as the mesh uses it over STOMP, frame by frame, in memory.
 
-What it does is what was measured or read in ActiveMQ's code (the numbers are rows of the project's notes on brokers):
-a group belongs to one consumer until that consumer goes (3), the map of groups may be of limited size (1), a consumer has at
-most its prefetch unacknowledged (7), an acknowledgement after UNSUBSCRIBE is unknown (16), what a lost consumer held is put
-behind what other lost consumers held (7), BEGIN/SEND/ACK/COMMIT is one transaction (14), neither the group nor a count
-of deliveries is told (6), "redelivered" is forgotten when the broker restarts, and a broker that is being stopped closes its
-connections one after another and goes on with those that are left, but queues nothing again (``Queue.removeSubscription``).
-A consumer may ask for one group alone, and of those that are free the one with the highest priority gets a group.
+The numbers are rows of docs/brokers.md; ``test_broker_conversations.py`` checks them against the real broker.
+
+- A group belongs to one consumer until that consumer goes (3); the map of groups may be of limited size (1).
+- A consumer has at most its prefetch unacknowledged (7), and one acknowledgement covers all before it (18).
+- An acknowledgement after UNSUBSCRIBE is confirmed and lost, an unknown one is refused at once (16).
+- What a lost consumer held is put behind what other lost consumers held (7).
+- BEGIN/SEND/ACK/COMMIT is one transaction (14). It cannot be committed once a SEND in it without a receipt was refused (19).
+- Frames carry neither the group nor a count of deliveries (6).
+- A consumer may ask for one group alone; of those that have room the one with the highest priority gets a group (20).
+- Consumers that join or leave are announced (21), and a channel's message is copied into each subscription's queue (22).
+- A broker that restarts forgets "redelivered". One that is being stopped closes its connections one after another: it goes on
+  with those that are left, and queues nothing again (23).
 """
 
 import json
@@ -35,10 +40,12 @@ class BrokerRules:
     """What an operator's configuration, or a client's subscription, makes different.
 
     ``groups_limit``: how many groups the map remembers; None: all. ``prefetch``: in place of what the client asks for.
+    ``refused``: destinations that nobody may send to.
     """
 
     groups_limit: int | None = None
     prefetch: int | None = None
+    refused: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +80,18 @@ class Subscriber:
         while next(iter(self.held)) != ack_id:
             del self.held[next(iter(self.held))]
         del self.held[ack_id]
+
+
+class Refused(Exception):
+    """The broker does not do what a frame asks for."""
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """``is_doomed``: a SEND in it that asked for no receipt was refused, so it can only be aborted."""
+
+    frames: list[Frame] = field(default_factory=list)
+    is_doomed: bool = False
 
 
 class Queue:
@@ -265,7 +284,8 @@ class BrokerSession:
         self._broker = broker
         self._parser = FrameParser(body_bytes_limit=BODY_BYTES_LIMIT, commands=CLIENT_COMMANDS)
         self._subscribers: dict[str, Subscriber] = {}
-        self._transactions: dict[str, list[Frame]] = {}
+        self._transactions: dict[str, Transaction] = {}
+        self._given_up: set[str] = set()  # what was held through subscriptions that this session ended
 
     def receive(self, data: bytes) -> None:
         for frame in self._parser.feed(data):
@@ -288,6 +308,18 @@ class BrokerSession:
         self.connection.send(encode("MESSAGE", headers, message.body))
 
     def _take(self, frame: Frame) -> None:
+        """Do what a frame asks for, and answer it when it wants a receipt."""
+        receipt = frame.headers.get("receipt")
+        try:
+            self._do(frame)
+        except Refused as refusal:
+            answer = [("message", str(refusal))] if receipt is None else [("receipt-id", receipt), ("message", str(refusal))]
+            self.connection.send(encode("ERROR", answer, b""))
+        else:
+            if receipt is not None:
+                self.connection.send(encode("RECEIPT", [("receipt-id", receipt)]))
+
+    def _do(self, frame: Frame) -> None:
         headers = frame.headers
         transaction = headers.get("transaction", "")
         match frame.command:
@@ -295,15 +327,17 @@ class BrokerSession:
                 answer = [("version", "1.2"), ("session", self.name), ("heart-beat", "0,0")]
                 self.connection.send(encode("CONNECTED", answer))
             case "BEGIN":
-                self._transactions[transaction] = []
-            case "SEND" | "ACK" if transaction:
-                if frame.command == "SEND":
-                    tuple(self._broker.route(frame))  # a queue is made by whoever names it, committed or not
-                self._transactions[transaction].append(frame)
+                self._transactions[transaction] = Transaction()
             case "SEND" | "ACK":
-                self._apply([frame])
+                self._check(frame)
+                if transaction:
+                    self._transactions[transaction].frames.append(frame)
+                else:
+                    self._apply([frame])
             case "COMMIT":
-                self._apply(self._transactions.pop(transaction))
+                if self._transactions[transaction].is_doomed:
+                    raise Refused("the transaction can only be rolled back")
+                self._apply(self._transactions.pop(transaction).frames)
             case "ABORT":
                 self._transactions.pop(transaction, None)
             case "SUBSCRIBE":
@@ -312,8 +346,21 @@ class BrokerSession:
                 self._unsubscribe(headers.get("id", ""))
             case "DISCONNECT":
                 self._leave_all(how="farewell")
-        if (receipt := headers.get("receipt")) is not None:
-            self.connection.send(encode("RECEIPT", [("receipt-id", receipt)]))
+
+    def _check(self, frame: Frame) -> None:
+        """Refuse a message that may not be sent, or an acknowledgement of what this session does not hold."""
+        headers = frame.headers
+        if frame.command == "ACK":
+            ack_id = headers.get("id", "")
+            if self._holder(ack_id) is None and ack_id not in self._given_up:
+                raise Refused(f"Unexpected ACK received for message-id [{ack_id}]")
+        elif headers.get("destination") in self._broker.rules.refused:
+            transaction = self._transactions.get(headers.get("transaction", ""))
+            if transaction is not None and "receipt" not in headers:
+                transaction.is_doomed = True
+            raise Refused(f"not allowed to write to {headers.get('destination')}")
+        else:
+            tuple(self._broker.route(frame))  # a queue is made by whoever names it, committed or not
 
     def _apply(self, frames: Iterable[Frame]) -> None:
         touched: dict[str, Queue] = {}
@@ -322,10 +369,7 @@ class BrokerSession:
                 for queue in self._broker.route(frame):
                     queue.put(frame.headers, frame.body)
                     touched[queue.name] = queue
-            elif (subscriber := self._holder(frame.headers.get("id", ""))) is None:
-                unknown = f"Unexpected ACK received for message-id [{frame.headers.get('id')}]"
-                self.connection.send(encode("ERROR", [("message", unknown)], b""))
-            else:
+            elif (subscriber := self._holder(frame.headers.get("id", ""))) is not None:  # else given up since its ACK
                 subscriber.settle(frame.headers["id"])
                 touched[subscriber.queue.name] = subscriber.queue
         for queue in touched.values():
@@ -356,6 +400,7 @@ class BrokerSession:
         if subscriber is None:
             self._broker.forget_listener(self, name)
             return
+        self._given_up |= subscriber.held.keys()
         subscriber.queue.leave(subscriber, how="unsubscribe")
         subscriber.queue.dispatch()
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
-from reefmesh.broker.embedded.address import Address
-from reefmesh.broker.embedded.client import EmbeddedBroker
+from reefmesh.broker.embedded.engine import EmbeddedBroker
+from reefmesh.broker.embedded.url import EmbeddedAddress
 from reefmesh_faults.simulation.history import Queued
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import VirtualLoop
@@ -48,7 +48,7 @@ class Together(World):
     def __init__(self, loop: VirtualLoop, seed: int, composition: Composition) -> None:
         super().__init__(loop, seed, composition)
         self._folder = Path(tempfile.mkdtemp(prefix="reefmesh-", dir=MEMORY if MEMORY.is_dir() else None))
-        self._address = Address(path=self._folder / "journal.db")
+        self._address = EmbeddedAddress(path=self._folder / "journal.db")
         self._brokers: dict[str, EmbeddedBroker] = {}
         self._look: sqlite3.Connection | None = None
 
@@ -95,13 +95,8 @@ class Together(World):
     def _released(self, born: MeshProcess) -> None:
         """Its files are closed, and with them goes the lock and whatever transaction was open."""
         broker = self._brokers.pop(born.process.name, None)
-        if broker is None:
-            return
-        engine = broker._engine
-        journal, engine._journal = engine._journal, None
-        if journal is not None:
-            journal.close()
-        engine._give_up_ownership()
+        if broker is not None:
+            broker.abort()
 
     def _unsettled_messages(self, service: str) -> int:
         if self._look is None:

@@ -1,4 +1,4 @@
-"""Where one subscription's backlog meets the lanes that wait for work."""
+"""Gives the messages of one subscription's backlog to the lanes that wait for work."""
 
 import asyncio
 from collections import deque
@@ -13,8 +13,8 @@ from reefmesh.contracts.envelope import Envelope
 _PAST_DEADLINE_SECONDS: Final = 0.001
 
 
-class Hand(Protocol):
-    """What a desk needs of a lane."""
+class Waiter(Protocol):
+    """A lane that waits for a message, or holds one: the part that the dispatcher uses."""
 
     def give(self, held: Held[Envelope]) -> bool:
         """Take this message; False when the lane has stopped waiting."""
@@ -29,12 +29,12 @@ class Hand(Protocol):
         ...
 
     def lost(self, held: Held[Envelope]) -> None:
-        """It timed out."""
+        """Its visibility time-out has passed: another lane may get it."""
         ...
 
 
-class Desk:
-    """Gives the oldest takeable message to the lane that has waited longest, whosever lane that is."""
+class Dispatcher:
+    """Gives the oldest message that may be taken to the lane that has waited longest, of whichever client."""
 
     def __init__(self, number: int, backlog: Backlog, *, freed: Callable[[], None]) -> None:
         """``number`` is the subscription's in the journal; ``freed`` is called when there may be room to read on."""
@@ -42,7 +42,7 @@ class Desk:
         self.backlog = backlog
         self.fifo = backlog.fifo
         self.lanes = 0
-        self._idle: deque[Hand] = deque()
+        self._idle: deque[Waiter] = deque()
         self._freed = freed
         self._timer: asyncio.TimerHandle | None = None
 
@@ -53,35 +53,35 @@ class Desk:
     def wants_reading(self) -> bool:
         return self.lanes > 0 and self.backlog.wants_reading()
 
-    def is_waited_at(self) -> bool:
+    def has_waiters(self) -> bool:
         return bool(self._idle)
 
-    def take(self, hand: Hand) -> Held[Envelope] | None:
-        """Return a message at once, or None: then ``hand`` is given one later."""
+    def take(self, waiter: Waiter) -> Held[Envelope] | None:
+        """Return a message at once, or None: then ``waiter`` is given one later."""
         held = self.fifo.take()
         if held is None:
-            self._idle.append(hand)
+            self._idle.append(waiter)
             self._freed()
             return None
-        held.holder = hand
+        held.holder = waiter
         self._watch()
         return held
 
-    def leave(self, hand: Hand) -> None:
+    def leave(self, waiter: Waiter) -> None:
         """Forget that this lane waits."""
-        if hand in self._idle:
-            self._idle.remove(hand)
+        if waiter in self._idle:
+            self._idle.remove(waiter)
 
     def dispatch(self) -> None:
-        """Hand out what can be handed out."""
+        """Give messages to waiting lanes as long as there are both."""
         idle, fifo = self._idle, self.fifo
         while idle and fifo.ready_groups:
             held = fifo.take()
             if held is None:
                 return
-            hand = idle.popleft()
-            held.holder = hand
-            if not hand.give(held):
+            waiter = idle.popleft()
+            held.holder = waiter
+            if not waiter.give(held):
                 fifo.release(held)
         self._watch()
 
@@ -110,7 +110,7 @@ class Desk:
             self._timer = None
 
     def _watch(self) -> None:
-        """Look again when the next visibility time-out passes."""
+        """Set the timer for the next visibility time-out."""
         if self._timer is None and (deadline := self.fifo.next_deadline()) is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline + _PAST_DEADLINE_SECONDS, self._expire)
 

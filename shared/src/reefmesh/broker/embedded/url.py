@@ -1,4 +1,4 @@
-"""The embedded engine's URL."""
+"""The URL of an embedded broker."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +13,26 @@ LIMIT_BYTES: Final = 64 * 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class EmbeddedAddress:
     """Where the journal is and how to open it.
 
     ``path`` None keeps the journal in memory. An ``owner`` consumes, one process at a time; a ``publisher`` publishes,
     and tends the parking, beside an owner or without one. ``limit_bytes`` bounds what the journal holds.
     ``window_slots`` bounds what one subscription keeps in memory (a message takes one slot and one for each KiB of body).
-    ``visibility_seconds`` None: a delivery belongs to its lane until settled, since the lanes live in this process.
+    ``visibility_timeout_seconds``: how long a lane may hold a message before another lane gets it; None: without limit,
+    because the lanes live in this process and end with it.
     """
 
     path: Path | None = None
     role: str = "owner"
     limit_bytes: int = LIMIT_BYTES
     window_slots: int = WINDOW_SLOTS
-    visibility_seconds: float | None = None
+    visibility_timeout_seconds: float | None = None
 
     @classmethod
-    def parse(cls, url: str) -> "Address":
+    def parse(cls, url: str) -> "EmbeddedAddress":
         """Read ``embedded://`` (memory) or ``embedded:///absolute/path.db`` with ``?role=``, ``limit_bytes=``,
-        ``window_slots=``, ``visibility_seconds=``.
+        ``window_slots=``, ``visibility_timeout_seconds=``.
 
         Raises:
             ConfigurationError: it is none.
@@ -48,16 +49,16 @@ class Address:
             raise ConfigurationError(f"broker URL {url!r}: a publisher needs the path of the owner's journal")
         limit_bytes = _positive(url, given, "limit_bytes", LIMIT_BYTES)
         window_slots = _positive(url, given, "window_slots", WINDOW_SLOTS)
-        visibility_seconds = _positive(url, given, "visibility_seconds", 0) or None
+        visibility_timeout_seconds = _positive(url, given, "visibility_timeout_seconds", 0) or None
         if given:
-            known = "role, limit_bytes, window_slots, visibility_seconds"
+            known = "role, limit_bytes, window_slots, visibility_timeout_seconds"
             raise ConfigurationError(f"broker URL {url!r}: unknown parameter {min(given)!r}; there are {known}")
         return cls(
             path=path,
             role=role,
             limit_bytes=limit_bytes,
             window_slots=window_slots,
-            visibility_seconds=visibility_seconds,
+            visibility_timeout_seconds=visibility_timeout_seconds,
         )
 
 

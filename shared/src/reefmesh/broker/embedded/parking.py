@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from reefmesh.broker.embedded.backlog import REPLAYED
-from reefmesh.broker.embedded.engine import Engine
 from reefmesh.broker.embedded.journal import Journal
 from reefmesh.broker.embedded.record import COLUMNS, envelope_of
+from reefmesh.broker.embedded.session import JournalSession
 from reefmesh.broker.port import ParkedMessage
 from reefmesh.contracts.channels import Subscription
 
@@ -17,7 +17,7 @@ _FACTS = COLUMNS.partition(", ")[2]  # all columns of a message but its position
 def park_action(
     subscription: int, position: int, *, reason: str, detail: str, attempts: int, now_us: int
 ) -> Callable[[Journal], None]:
-    """Return what copies a message into the parking, before its settlement deletes it."""
+    """Return the action that copies a message into the parking, before its settlement deletes it."""
 
     def park(journal: Journal) -> None:
         journal.execute(
@@ -30,10 +30,10 @@ def park_action(
 
 
 class EmbeddedParking:
-    """See the port."""
+    """Parked messages keep the order of parking by their rows' ids."""
 
-    def __init__(self, engine: Engine, subscription: Subscription) -> None:
-        self._engine = engine
+    def __init__(self, session: JournalSession, subscription: Subscription) -> None:
+        self._session = session
         self._subscription = subscription
 
     async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]:
@@ -45,7 +45,7 @@ class EmbeddedParking:
             )
             return [self._entry(row[:4], row[4:]) for row in rows]
 
-        return await self._engine.transact(read)
+        return await self._session.transact(read)
 
     async def replay(self, parking_ids: Sequence[str]) -> int:
         def replay(journal: Journal) -> int:
@@ -65,7 +65,7 @@ class EmbeddedParking:
                     replayed += 1
             return replayed
 
-        return await self._engine.transact(replay)
+        return await self._session.transact(replay)
 
     async def discard(self, parking_ids: Sequence[str]) -> int:
         def discard(journal: Journal) -> int:
@@ -75,7 +75,7 @@ class EmbeddedParking:
                 for parking_id in _numbers(parking_ids)
             )
 
-        return await self._engine.transact(discard)
+        return await self._session.transact(discard)
 
     def _entry(self, parking: Sequence[object], record: Sequence[object]) -> ParkedMessage:
         reason, detail, attempts, parked_us = parking
@@ -92,11 +92,11 @@ class EmbeddedParking:
 
 
 def _numbers(parking_ids: Sequence[str]) -> Sequence[int]:
-    """The rows these name, oldest first; what names none is left out."""
+    """The row ids among these names, oldest first; other names are left out."""
     numbers = {int(text) for text in parking_ids if text.isascii() and text.isdecimal() and len(text) < 19}
     return sorted(numbers)
 
 
 def _storable(text: str) -> str:
-    """Text for a person, whatever the failing input put into it."""
+    """Return the text without surrogates, which SQLite cannot store; an input that failed may hold some."""
     return text.encode("utf-8", "backslashreplace").decode()
