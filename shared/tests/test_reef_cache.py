@@ -92,7 +92,7 @@ async def test_operator_sets_how_many_reefs_a_service_keeps_in_memory() -> None:
     settings = ServiceSettings.load(
         environment={"REEFMESH_REEFS_CACHED_LIMIT": "3"}, overrides={"broker_url": "embedded://", "store_url": "sqlite://"}
     )
-    scoring = Blueprint(name="scoring", subscription=channels.SCORING, migrations=(), handler=lambda _: Collector())
+    scoring = Blueprint(name="scoring", handlers={channels.SCORING: lambda _: Collector()})
     stop = asyncio.Event()
     async with open_worker_bench() as bench, assemble(scoring, settings, broker=bench.broker, clock=bench.clock) as assembled:
         service = asyncio.create_task(assembled.service.run(stop))

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from reefmesh.broker.activemq.frames import Frame, FrameParser, encode
-from reefmesh.broker.activemq.url import Address
+from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_faults.simulation.broker import BrokerRules, ModelBroker
 from reefmesh_faults.simulation.history import History
@@ -170,7 +170,7 @@ class ActivemqSide:
         self._wires: list[SocketWire] = []
 
     async def caller(self, user: str = USER) -> Caller:
-        address = Address.parse(self._process.url(user))
+        address = ActiveMQAddress.parse(self._process.url(user))
         (endpoint,) = address.endpoints
         wire = SocketWire(*await asyncio.open_connection(endpoint.host, endpoint.port))
         self._wires.append(wire)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reefmesh_alerts import queries
-from reefmesh_alerts.delivery.dispatcher import Dispatcher
+from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.recipients.entries import Digest, RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.targets.entries import ConsoleEntry
 from reefmesh_alerts.targets.port import Notice, SendResult, Sent
@@ -63,8 +63,8 @@ async def test_alerts_from_score_to_people(any_bench: AlertsBench, samples: type
     await bench.send(samples.score(days=[samples.day(1, 1)], reef_id="reef-00"))
     await bench.send(samples.score(days=[samples.day(1, 0)], reef_id="reef-01"))
 
-    def dispatcher() -> Dispatcher:
-        return Dispatcher(
+    def dispatcher() -> DeliveryDispatcher:
+        return DeliveryDispatcher(
             store=bench.store,
             clock=bench.clock,
             recipients=bench.recipients,
@@ -108,7 +108,7 @@ async def test_what_nobody_takes_expires_once(any_bench: AlertsBench, samples: t
     bench = any_bench
     await bench.send(samples.score(days=[samples.day(-1, 0), samples.day(0, 3)]))
     bench.clock.advance(timedelta(days=9))
-    dispatcher = Dispatcher(
+    dispatcher = DeliveryDispatcher(
         store=bench.store,
         clock=bench.clock,
         recipients=bench.recipients,

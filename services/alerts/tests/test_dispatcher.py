@@ -16,7 +16,7 @@ from reefmesh.backoff import Backoff
 from reefmesh.observability import table
 from reefmesh.store.port import StoreUnavailable, Write
 from reefmesh_alerts import queries
-from reefmesh_alerts.delivery.dispatcher import Dispatcher
+from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.delivery.lane import BEGIN_WITHIN, LEASE_MARGIN, DeliveryLimits
 from reefmesh_alerts.recipients.entries import Digest, QuietHours, RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.targets.entries import ConsoleEntry, TargetEntry, WebhookEntry
@@ -76,7 +76,7 @@ class Post:
         self.opened: list[TargetEntry] = []
         self.dispatcher = self.another()
 
-    def another(self, **changes: Any) -> Dispatcher:
+    def another(self, **changes: Any) -> DeliveryDispatcher:
         """A dispatcher as in another process."""
         parts: dict[str, Any] = {
             "store": self.bench.store,
@@ -88,7 +88,7 @@ class Post:
             "limits": LIMITS,
             "poll_seconds": 0.001,
         }
-        return Dispatcher(**(parts | changes))
+        return DeliveryDispatcher(**(parts | changes))
 
     def __getitem__(self, name: str) -> Recorder:
         return self.targets.setdefault(name, Recorder())

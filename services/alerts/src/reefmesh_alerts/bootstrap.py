@@ -11,7 +11,7 @@ from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.lifecycle import Background
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import MigrationSet, read_migrations
-from reefmesh_alerts.delivery.dispatcher import Dispatcher
+from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.delivery.lane import DeliveryLimits
 from reefmesh_alerts.handler import AlertsHandler
 from reefmesh_alerts.recipients.watching import Recipients
@@ -64,14 +64,14 @@ def lone_ticker(settings: AlertsSettings, parts: Parts) -> Ticker:
     return make_ticker(settings, parts, handler, recipients)
 
 
-def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipients) -> Dispatcher:
+def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipients) -> DeliveryDispatcher:
     backoff = Backoff(first_seconds=settings.delivery_backoff_first_seconds, max_seconds=settings.delivery_backoff_max_seconds)
     limits = DeliveryLimits(
         attempts=settings.delivery_attempts_limit,
         backoff=backoff,
         expires_after=timedelta(hours=settings.delivery_expires_hours),
     )
-    return Dispatcher(
+    return DeliveryDispatcher(
         store=parts.store,
         clock=parts.clock,
         recipients=recipients,

@@ -28,7 +28,7 @@ OUTCOMES: Final = table.DELIVERIES.labels[1].values
 OVERDUE_AFTER: Final = timedelta(seconds=table.DELIVERED_WITHIN_SECONDS)
 
 
-class Dispatcher:
+class DeliveryDispatcher:
     """Sends the due deliveries. Any number of processes may do so at once: people are notified at least once, nearly always
     exactly once, and a repeat has the idempotency key of the first. One process settles each row."""
 

@@ -26,7 +26,7 @@ from reefmesh.store.database import DatabaseStore
 from reefmesh.store.port import Store
 from reefmesh_alerts.bootstrap import blueprint as alerts_blueprint
 from reefmesh_alerts.bootstrap import make_ticker
-from reefmesh_alerts.delivery.dispatcher import Dispatcher
+from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.handler import AlertsHandler
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.settings import AlertsSettings
@@ -167,7 +167,7 @@ def _parts(service: str, within: MeshProcess, parts: Parts, around: Surroundings
             settings, recipients = alerts_settings(), Recipients(None)
             ticker_handler = AlertsHandler(clock=parts.clock, recipients=recipients)
             ticker = make_ticker(settings, parts, ticker_handler, recipients)
-            dispatcher = Dispatcher(
+            dispatcher = DeliveryDispatcher(
                 store=parts.store,
                 clock=parts.clock,
                 recipients=recipients,
