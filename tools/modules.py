@@ -77,7 +77,7 @@ def drawing_of(modules: Mapping[str, Module]) -> str:
                 arrows[module.package, modules[imported].package] += 1
     drawn = ["flowchart TD"]
     for root in sorted({package.split(".")[0] for package in lines}):
-        drawn.append(f"  subgraph {root}_ [{root}]")
+        drawn.append(f"  subgraph All{_node(root)} [{root}]")
         inside = [each for each in sorted(lines) if each.split(".")[0] == root]
         drawn += [f'    {_node(each)}["{each}<br/>{lines[each]} lines"]' for each in inside]
         drawn.append("  end")
@@ -134,7 +134,7 @@ def _lines_below(modules: Mapping[str, Module], package: str) -> int:
 
 
 def _node(package: str) -> str:
-    return package.replace(".", "_") + "__"
+    return package.replace("_", ".").title().replace(".", "")
 
 
 def _dotted(path: Path) -> str:
