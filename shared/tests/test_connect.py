@@ -2,7 +2,7 @@
 
 import pytest
 
-from reefmesh.broker.connect import ENGINES, Engine, engine_of, open_broker, open_probe
+from reefmesh.broker.connect import ENGINES, EngineEntry, engine_of, open_broker, open_probe
 from reefmesh.broker.devices import DeviceBroker
 from reefmesh.clock import SystemClock
 from reefmesh.errors import ConfigurationError
@@ -11,7 +11,7 @@ ADDRESSES = {"embedded": "embedded://", "stomp": "stomp://host:61613", "stomp+ss
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.system)
-def test_engine_is_what_its_entry_says(engine: Engine) -> None:
+def test_engine_is_what_its_entry_says(engine: EngineEntry) -> None:
     for scheme in engine.schemes:
         url = ADDRESSES[scheme]
         assert engine is engine_of(url)

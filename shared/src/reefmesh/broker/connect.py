@@ -11,7 +11,7 @@ from reefmesh.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class EngineEntry:
     """One kind of broker. The functions import their engine when they are called: a service loads only the one that it uses.
 
     ``system``: its name in traces (``messaging.system``). ``example``: an address, for the help.
@@ -27,7 +27,7 @@ class Engine:
     reaches_devices: bool = False
 
 
-def engine_of(url: str) -> Engine:
+def engine_of(url: str) -> EngineEntry:
     """Return the engine that this URL names.
 
     Raises:
@@ -84,8 +84,8 @@ def _open_activemq_probe(url: str) -> Probe:
 
 
 ENGINES: Final = (
-    Engine(schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded),
-    Engine(
+    EngineEntry(schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded),
+    EngineEntry(
         schemes=("stomp", "stomp+ssl"),
         system="activemq",
         example="stomp+ssl://host-1:61614,host-2:61614",
