@@ -2,11 +2,14 @@
 
 import pytest
 
+from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
-from reefmesh_components.worker_bench import INBOX, Collector, WorkerBench, running
+from reefmesh.store.database import DatabaseStore
+from reefmesh.store.port import StoreUnavailable
+from reefmesh_components.worker_bench import INBOX, START, Collector, WorkerBench, memory_database, open_worker_bench, running
 
 
 async def test_transient_fault_holds_its_reef_and_no_other(bench: WorkerBench) -> None:
@@ -85,3 +88,28 @@ async def test_parallel_reef_whose_state_cannot_be_read_waits_and_the_others_flo
         await bench.until_parked(1)
     assert [("a0", "handler-fault")] == await bench.parked()
     assert {INBOX: (1,)} == (await bench.store.load("a")).cursor.missing
+
+
+class ForgetfulLater(DatabaseStore):
+    """A store that is away the first time that tries are to be forgotten."""
+
+    was_away = False
+
+    async def forget_attempts(self, inbox: str, event_id: str) -> None:
+        if not self.was_away:
+            self.was_away = True
+            raise StoreUnavailable("away")
+        await super().forget_attempts(inbox, event_id)
+
+
+async def test_nothing_lost_message_is_released_although_its_tries_cannot_be_forgotten() -> None:
+    """Law 3: its lane goes on. Found by a schedule of the simulation, in which the store refused a write just then."""
+    clock = ManualClock(START)
+    store = ForgetfulLater(memory_database(clock), clock=clock)
+    async with open_worker_bench(store) as bench:
+        await bench.send("a", "a1", first_seq=2)
+        await bench.lose_in_hand()
+        async with running(bench.worker(Collector(), lanes=1, gap_patience_seconds=0.05)):
+            (out,) = await bench.received(1)
+    assert b"a1" == out.body
+    assert store.was_away

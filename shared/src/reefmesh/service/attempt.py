@@ -176,9 +176,13 @@ class Attempts:
         return not await is_set_within(self._draining, delay_seconds)
 
     async def _release(self, in_hand: MessageInHand) -> None:
-        try:
-            if in_hand.delivery.redelivered:
+        """Give the message back to the broker, whether or not its tries can be forgotten: the lane must have empty hands."""
+        if in_hand.delivery.redelivered:
+            try:
                 await self._store.forget_attempts(self._inbox, in_hand.message.event_id)
+            except TransientError as error:
+                log.warning("tries not forgotten, this attempt counts as one", reason=str(error))
+        try:
             await in_hand.lane.release(in_hand.delivery)
         except TransientError as error:
             # The broker is away: it redelivers by itself what was never acknowledged.
