@@ -76,7 +76,7 @@ def status(
         _show_reefs(list(lines.values()), now)
         if reef is not None:
             for score in (line.score for line in lines.values() if line.score is not None):
-                _show_channels(score, now)
+                _show_quantities(score, now)
                 _show_buoys(score, now)
         _show_episodes(episodes)
         if reef is None:
@@ -94,7 +94,7 @@ def _show_reefs(lines: Sequence[ReefLine], now: datetime) -> None:
     out.print(reef_table(lines, now=now, width=out.width))
 
 
-def _show_channels(score: ReefScore, now: datetime) -> None:
+def _show_quantities(score: ReefScore, now: datetime) -> None:
     out = results()
     spread = ("5 min: min / mean / max",) if out.width >= ROOMY_COLUMNS else ()
     table = table_of(score.reef_name, "channel", "value", "flag", "age", "buoy", *spread, numbers=("value", "age"))
