@@ -1,4 +1,4 @@
-"""Messages that take long move to a subscription of their own, on a real broker."""
+"""Stuck and hot reefs are isolated, on a real broker."""
 
 import asyncio
 from typing import Final
@@ -7,9 +7,8 @@ import pytest
 
 from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.isolation import IsolationLimits
-from reefmesh.broker.activemq.lane import Hold
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
+from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerEvent, Lane
@@ -23,14 +22,14 @@ BACKLOG_SECONDS: Final = 100.0
 """To work it off, one message after the other, on a machine that does other things too; alone it takes 13."""
 
 
-async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(activemq_process: ActivemqProcess) -> None:
-    subscription = Subscription("alpha", Channel("siding", numbered=False))
+async def test_message_settled_while_it_is_carried_over_does_not_come_again(activemq_process: ActivemqProcess) -> None:
+    subscription = Subscription("alpha", Channel("isolated", numbered=False))
     async with client(activemq_process.url()) as broker:
         events = Events(broker)
         await broker.declare([subscription])
         consumer = broker.consumer(subscription, lanes=2)
         await consumer.start()
-        await broker.publish([publication("siding", number) for number in (1, 2)])
+        await broker.publish([publication("isolated", number) for number in (1, 2)])
         slow, idle = await one_busy_one_idle(consumer)
         settling: list[asyncio.Task[None]] = []
 
@@ -44,15 +43,13 @@ async def test_message_settled_while_it_moves_to_a_siding_does_not_come_again(ac
         following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
         assert following is not None
         assert (1, 2) == (slow.message.seq, following.message.seq)
-        assert isinstance(following.token, Hold)
-        assert not following.token.mail.slot.leave_when_free, "the siding has ended: this came through one of the lasting slots"
         await consumer.lanes[following.lane].settle(following, ())
         await consumer.drain()
 
 
 async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_process: ActivemqProcess) -> None:
-    """Nothing is to be gained for it, and nothing is lost: it comes back through another slot, and the siding is given up."""
-    subscription = Subscription("alpha", Channel("siding-ungrouped", numbered=False))
+    """It comes back through a shared subscription: nothing is gained and nothing lost, and the dedicated one ends."""
+    subscription = Subscription("alpha", Channel("isolated-ungrouped", numbered=False))
     async with client(activemq_process.url()) as broker:
         events = Events(broker)
         await broker.declare([subscription])
@@ -60,29 +57,29 @@ async def test_message_in_no_group_that_takes_long_stays_in_its_hands(activemq_p
         await consumer.start()
         address = ActiveMQAddress.parse(activemq_process.url())
         session = await Session.open(address, address.endpoints[0], None)
-        headers = [each for each in to_frame(publication("siding-ungrouped").message) if each[0] != GROUP]
+        headers = [each for each in to_frame(publication("isolated-ungrouped").message) if each[0] != GROUP]
         await session.request("SEND", (("destination", subscription_queue(subscription)), *headers), b"{}")
         counts: list[int] = []
-        siding_ended = asyncio.Event()
+        dedicated_ended = asyncio.Event()
 
         def count(advisory: Frame) -> None:
             counts.append(int(advisory.headers["consumerCount"]))
-            if counts[-4:] == [3, 2, 3, 2]:  # the siding began, its slot ended and began again, the siding ended
-                siding_ended.set()
+            if counts[-4:] == [3, 2, 3, 2]:  # dedicated one begins, shared one is renewed, dedicated one ends
+                dedicated_ended.set()
 
         await session.subscribe("watcher", consumer_advisories(subscription), (("ack", "auto"),), count)
         slow, idle = await one_busy_one_idle(consumer)
         await events.until("reef_isolated")
-        await asyncio.wait_for(siding_ended.wait(), PATIENCE_SECONDS)
+        await asyncio.wait_for(dedicated_ended.wait(), PATIENCE_SECONDS)
         await session.close()
         await consumer.lanes[slow.lane].settle(slow, ())
-        await broker.publish([publication("siding-ungrouped", 2)])
+        await broker.publish([publication("isolated-ungrouped", 2)])
         following = await asyncio.wait_for(idle, PATIENCE_SECONDS)
         assert following is not None
         assert 2 == following.message.seq
         await consumer.lanes[following.lane].settle(following, ())
         await consumer.drain()
-        await broker.publish([publication("siding-ungrouped", 3)])
+        await broker.publish([publication("isolated-ungrouped", 3)])
         assert 3 == (await receive(broker, subscription)).message.seq
 
 
@@ -94,7 +91,7 @@ async def test_hot_reef_with_a_backlog_holds_up_no_other(activemq_process: Activ
     url = activemq_process.url(parameters=f"subscriptions={subscriptions}")
     async with (
         client(activemq_process.url()) as publisher,
-        client(url, isolation=IsolationLimits(patience_seconds=0.1)) as broker,
+        client(url, limits=IsolationLimits(patience_seconds=0.1)) as broker,
     ):
         events, seen = Events(broker), list[tuple[str, int | None]]()
         await publisher.declare([subscription])
@@ -138,7 +135,7 @@ async def test_drain_while_a_hot_reef_has_a_subscription_of_its_own_leaves_its_b
     async with client(activemq_process.url()) as publisher:
         await publisher.declare([subscription])
         seen: list[int | None] = []
-        async with client(url, isolation=IsolationLimits(patience_seconds=0.1)) as broker:
+        async with client(url, limits=IsolationLimits(patience_seconds=0.1)) as broker:
             events = Events(broker)
             consumer = broker.consumer(subscription, lanes=LANES)
             await consumer.start()

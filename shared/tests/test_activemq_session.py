@@ -177,7 +177,7 @@ async def _after_login(script: Callable[[Client], None]) -> tuple[Session, Conne
         with pytest.raises(ConnectionLost):
             await receipt
         with pytest.raises(ConnectionLost):
-            session.tell("SEND", (("destination", "/queue/a"),), b"")
+            session.send("SEND", (("destination", "/queue/a"),), b"")
     return session, reason
 
 
@@ -239,7 +239,7 @@ async def test_peer_that_stalls_its_reads_blocks_the_writer_then_is_given_up() -
         async def flood() -> None:
             nonlocal sent
             while True:
-                session.tell("SEND", (("destination", "/queue/a"),), b"x" * 65536)
+                session.send("SEND", (("destination", "/queue/a"),), b"x" * 65536)
                 sent += 65536
                 await session.drain()
 

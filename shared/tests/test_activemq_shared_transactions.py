@@ -25,7 +25,7 @@ class Session:
         assert prefix == "t"
         return next(self._transactions)
 
-    def tell(self, command: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None) -> None:
+    def send(self, command: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None) -> None:
         named = dict(headers)
         what = body.decode() if body is not None else named.get("id", "")
         self.told.append(f"{command} {what} {named.get('transaction', '-')}".replace("  ", " "))
@@ -33,7 +33,7 @@ class Session:
             self.while_sending()
 
     def request(self, command: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None) -> "asyncio.Future[None]":
-        self.tell(command, headers, body)
+        self.send(command, headers, body)
         future = asyncio.get_running_loop().create_future()
         future.set_result(None)
         return future

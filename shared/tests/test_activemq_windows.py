@@ -5,12 +5,9 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
-
-from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.lane import Hold
-from reefmesh.broker.activemq.subscription import InboundMessage
+from reefmesh.broker.activemq.hold import Hold
+from reefmesh.broker.activemq.subscription import BrokerSubscription
 from reefmesh.broker.port import Consumer, Delivery, Publication
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication
@@ -126,7 +123,9 @@ async def test_stuck_reef_with_its_own_messages_ahead_holds_up_no_other(activemq
             await consumer.lanes[1].settle(delivery, ())
         assert 1 == events.count("reef_isolated")
         assert isinstance(stuck.token, Hold)
-        assert 3 == stuck.token.mail.slot.prefetch, "what was ahead of the reef must go over in its order"
+        dedicated = stuck.token.message.source
+        assert isinstance(dedicated, BrokerSubscription)
+        assert 3 == dedicated.prefetch, "what was ahead of the reef must go over in its order"
         await consumer.lanes[0].settle(stuck, ())
         assert name_of(stuck) == ("reef-a", 1)
         for number in (2, 3, 4):
@@ -189,30 +188,3 @@ async def test_given_up_while_the_broker_may_still_send_it_stays_here(activemq_p
         assert (name_of(again), again.redelivered) == (("reef-a", 1), True)
         await consumer.lanes[1].settle(other, ())  # it is still ours: nothing went back to the broker
         await consumer.lanes[0].settle(again, ())
-
-
-async def test_message_whose_lane_is_cancelled_as_it_comes_goes_to_another(
-    activemq_process: ActivemqProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The lane was woken for it and has not taken it yet."""
-    waiting: list[asyncio.Task[Delivery | None]] = []
-    arrive = ActiveMQConsumer._on_mail
-
-    def arrive_and_cancel(consumer: ActiveMQConsumer, mail: InboundMessage) -> None:
-        arrive(consumer, mail)
-        waiting[0].cancel()
-
-    monkeypatch.setattr(ActiveMQConsumer, "_on_mail", arrive_and_cancel)
-    async with (
-        subscribed(activemq_process) as (subscription, publisher),
-        consuming(activemq_process, subscription, lanes=2) as consumer,
-    ):
-        for lane in consumer.lanes:
-            waiting.append(asyncio.create_task(lane.receive()))
-            await asyncio.sleep(0)  # one turn of the loop: it waits, behind the one before
-        await publisher.publish(of_reef("reef-a", 1))
-        delivery = await asyncio.wait_for(waiting[1], PATIENCE_SECONDS)
-        assert delivery is not None
-        assert waiting[0].cancelled()
-        assert name_of(delivery) == ("reef-a", 1)
-        await consumer.lanes[1].settle(delivery, ())

@@ -33,7 +33,7 @@ async def run(url: str, messages: int, *, fill: bool) -> tuple[float, float]:
 
     def take(frame: Frame) -> None:
         nonlocal taken
-        session.tell("ACK", (("id", frame.headers["ack"]),))
+        session.send("ACK", (("id", frame.headers["ack"]),))
         taken += 1
         if taken == messages:
             all_taken.set()

@@ -101,6 +101,21 @@ class Consumer(Protocol):
         """Subscribe. Raises BrokerUnavailable when the broker cannot be reached within the connection time-out."""
         ...
 
+    async def isolate(self, reef_id: str) -> None:
+        """Give this reef a dedicated subscription, so that the reefs beside it do not wait for it.
+
+        Pauses handing out from the shared subscription that the reef belongs to, opens the dedicated one, and goes on. Order
+        holds: the reef's messages come in publishing order, one at a time. A message that is in a lane's hands stays there
+        and can be settled as before. The dedicated subscription ends by itself when the reef has no messages any more.
+
+        Returns at once where there is nothing to do: this consumer knows no message of the reef, the reef is isolated already,
+        the consumer drains or is closed, or the engine's reefs share nothing.
+
+        Raises:
+            BrokerUnavailable: the connection was lost; the reef belongs to no subscription then.
+        """
+        ...
+
     async def drain(self) -> None:
         """Take nothing new from the broker, finish, and give the subscription up.
 
@@ -152,7 +167,7 @@ class SubscriptionStatistics:
     ``in_flight_messages``: taken from the broker by this client and not acknowledged; on a numbered channel that may be more
     than there are lanes. ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine
     that cannot look into the broker's queue reports the oldest message that its lanes hold: the oldest of its reef, and of the
-    queue while that moves.
+    queue while that moves. ``isolated_reefs``: the reefs that have a dedicated subscription now; a few for each lane at most.
     """
 
     waiting_messages: int | None
@@ -160,6 +175,7 @@ class SubscriptionStatistics:
     oldest_age_seconds: float | None
     lanes: int
     lanes_busy: int
+    isolated_reefs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

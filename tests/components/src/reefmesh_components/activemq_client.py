@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.isolation import IsolationLimits
+from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh.broker.port import BrokerEvent, Consumer, Delivery, Publication
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription
@@ -51,8 +51,8 @@ class Events:
 
 
 @asynccontextmanager
-async def client(url: str, *, isolation: IsolationLimits | None = None) -> AsyncIterator[ActiveMQBroker]:
-    broker = ActiveMQBroker(url, clock=SystemClock(), isolation=isolation)
+async def client(url: str, *, limits: IsolationLimits | None = None) -> AsyncIterator[ActiveMQBroker]:
+    broker = ActiveMQBroker(url, clock=SystemClock(), limits=limits)
     await broker.connect()
     try:
         yield broker

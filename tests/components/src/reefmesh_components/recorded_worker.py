@@ -125,6 +125,9 @@ class RecordedConsumer:
         await self._consumer.start()
         self._recording.note("subscribed")
 
+    async def isolate(self, reef_id: str) -> None:
+        await self._consumer.isolate(reef_id)
+
     async def drain(self) -> None:
         await self._consumer.drain()
         self._recording.note("drained")

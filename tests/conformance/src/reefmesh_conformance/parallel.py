@@ -75,3 +75,48 @@ class ParallelLaw(Law):
                 others = await stage.publish(free, {f"reef-{index}": 5 for index in range(4)})
                 await stage.settled(ledger, sum(others.values()))
                 ledger.assert_complete(others)
+
+    async def test_isolated_while_in_hand_its_order_holds_and_others_flow(self, stage: Stage) -> None:
+        """What is in hand settles as before, the reef's next messages follow in order, and no other reef waits for it."""
+        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
+        client = await stage.client(subscription)
+
+        async def handle(delivery: Delivery) -> Sequence[Publication]:
+            if (delivery.message.reef_id, number_of(delivery.message)) == ("slow", 1):
+                await gate.wait()
+            return ()
+
+        async with stage.crew(client, subscription, ledger, lanes=3, handle=handle) as crew:
+            counts = await stage.publish(client, {"slow": 1, **{f"reef-{index}": 1 for index in range(8)}})
+            await stage.settled(ledger, len(counts))
+            await stage.publish(client, dict.fromkeys(counts, 9), first=1)
+            await ledger.until(
+                lambda: ledger.holds("slow"), within_seconds=stage.patience_seconds, what="the slow reef is in hand"
+            )
+            await crew.consumer.isolate("slow")
+            await stage.settled(ledger, 10 * len(counts) - 9)
+            assert ledger.holds("slow")
+            gate.set()
+            await stage.settled(ledger, 10 * len(counts))
+        ledger.assert_complete(dict.fromkeys(counts, 10))
+
+    async def test_isolated_within_its_backlog_order_holds(self, stage: Stage) -> None:
+        """A reef of which many messages wait, and have been sent ahead, is isolated again and again as it is worked off."""
+        subscription, ledger = stage.subscription(), Ledger()
+        client = await stage.client(subscription)
+        async with stage.crew(client, subscription, ledger, lanes=3) as crew:
+            counts = await stage.publish(client, {"hot": 200, "reef-1": 5, "reef-2": 5})
+            for settled in (10, 60, 110):
+                await stage.settled(ledger, settled)
+                await crew.consumer.isolate("hot")
+            await stage.settled(ledger, sum(counts.values()))
+        ledger.assert_complete(counts)
+
+    async def test_isolated_without_messages_or_after_the_end_nothing_happens(self, stage: Stage) -> None:
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        async with stage.consuming(client, subscription) as consumer:
+            await consumer.isolate("reef-nobody")
+            assert (await client.statistics()).subscriptions[subscription].isolated_reefs == ()
+            await consumer.drain()
+            await consumer.isolate("reef-nobody")

@@ -1,7 +1,10 @@
 """The engine for ActiveMQ Classic and Amazon MQ for ActiveMQ, over STOMP 1.2.
 
-``engine`` is the port's face. Below it, from the wire up: ``frames`` (bytes and frames), ``transport`` (one connection),
-``session`` (one login: receipts, transactions, subscriptions), ``link`` (a session that is kept up, over all endpoints).
-Beside them: ``publisher`` and ``group_commit``; ``consumer`` with its ``slot``s, its ``mailbox`` and its ``lane``s, with
-``siding`` and ``handover``; ``parking``; ``device_queue`` and ``device_topics``.
+``engine`` implements the port. Below it, from the wire up: ``frames`` (bytes and frames), ``transport`` (one connection),
+``session`` (one login: receipts, subscriptions), ``reconnecting_session`` (all endpoints, again after every loss).
+
+To send: ``outbound_message``, ``transaction``, ``shared_transactions``, ``publisher``. To receive: ``consumer`` with its
+``lane``s, each with a ``hold`` on an ``inbound_message`` from the ``ready_queue``; a shared or dedicated ``subscription``;
+``reef_watch`` decides which reef is isolated and ``isolation`` does it; ``handover`` and ``redelivery``. Beside them:
+``parking``, ``probe``, ``device_queue``, ``device_topics``; ``url``, ``errors``, ``destinations``, ``message_headers``.
 """

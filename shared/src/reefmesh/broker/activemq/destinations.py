@@ -24,7 +24,7 @@ def parking_queue(subscription: Subscription) -> str:
 
 
 def consumer_advisories(subscription: Subscription) -> str:
-    """The topic on which the broker tells of consumers that join and leave the subscription's queue."""
+    """The topic on which the broker announces consumers that join and leave the subscription's queue."""
     return f"/topic/ActiveMQ.Advisory.Consumer.Queue.{_queue(subscription)}"
 
 
@@ -38,6 +38,6 @@ def device_topic(topic: str) -> str:
 
 
 def mqtt_topic(destination: str) -> str | None:
-    """Return the MQTT topic of a destination; None for what is no topic."""
+    """Return the MQTT topic of a destination; None if it is not a topic."""
     name = destination.removeprefix("/topic/")
     return None if name == destination else name.translate(_SWAPPED)

@@ -1,4 +1,4 @@
-"""Talking with devices over MQTT: a command to a topic, and what comes back on another one."""
+"""Exchange with devices over MQTT: a command to a topic, and the answers on another topic."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -10,13 +10,13 @@ from reefmesh.broker.activemq.session import Session
 
 
 class ActiveMQDeviceTopics:
-    def __init__(self, *, telling: ReconnectingSession, hearing: ReconnectingSession) -> None:
-        self._telling = telling
-        self._hearing = hearing
+    def __init__(self, *, publishing: ReconnectingSession, consuming: ReconnectingSession) -> None:
+        self._publishing = publishing
+        self._consuming = consuming
 
     async def tell(self, topic: str, body: bytes) -> None:
-        session = self._telling.session()
-        # Not persistent: a command is for whoever listens now, never for a device that comes back next week.
+        session = self._publishing.session()
+        # not persistent: a command is for a device that is connected now, never for one that comes back next week
         try:
             await session.request("SEND", (("destination", device_topic(topic)), ("persistent", "false")), body)
         except BrokerRefusal as refusal:
@@ -24,18 +24,18 @@ class ActiveMQDeviceTopics:
 
     @asynccontextmanager
     async def hear(self, topic: str, on_message: Callable[[bytes], None]) -> AsyncIterator[None]:
-        ear = _Ear(device_topic(topic), on_message)
-        await ear.attach(self._hearing.session())
-        self._hearing.add(ear)
+        subscription = _TopicSubscription(device_topic(topic), on_message)
+        await subscription.attach(self._consuming.session())
+        self._consuming.add(subscription)
         try:
             yield
         finally:
-            self._hearing.remove(ear)
-            await ear.leave()
+            self._consuming.remove(subscription)
+            await subscription.leave()
 
 
-class _Ear:
-    """A subscription to a topic, on every session of the link while it lasts."""
+class _TopicSubscription:
+    """Renewed on every new session while it lasts."""
 
     def __init__(self, destination: str, on_message: Callable[[bytes], None]) -> None:
         self._destination = destination

@@ -1,4 +1,4 @@
-"""The port's face of the ActiveMQ engine."""
+"""The ActiveMQ engine as a broker of the port."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -6,10 +6,10 @@ from random import Random
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.device_queue import ActiveMQDeviceQueue
 from reefmesh.broker.activemq.device_topics import ActiveMQDeviceTopics
-from reefmesh.broker.activemq.isolation import IsolationLimits
 from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.publisher import ActiveMQPublisher
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
+from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
@@ -23,20 +23,18 @@ from reefmesh.contracts.channels import Subscription
 class ActiveMQBroker:
     """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish.
 
-    ``random`` draws the jitter of reconnecting and handing over: a simulation gives its own, so that a run can be repeated.
-    ``isolation``: when a stuck or hot reef no longer holds up those beside it; None: as ``IsolationLimits`` says.
+    ``random`` draws the jitter of reconnecting and handing over; a simulation passes its own, so that a run can be repeated.
+    ``limits``: when a stuck or hot reef is isolated; None: the defaults.
     """
 
-    def __init__(
-        self, url: str, *, clock: Clock, random: Random | None = None, isolation: IsolationLimits | None = None
-    ) -> None:
+    def __init__(self, url: str, *, clock: Clock, random: Random | None = None, limits: IsolationLimits | None = None) -> None:
         self._clock = clock
-        self._relief = isolation or IsolationLimits()
+        self._limits = limits or IsolationLimits()
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
         address = ActiveMQAddress.parse(url)
-        self._slots_limit = address.subscriptions
-        self._consuming = ReconnectingSession(address, purpose="consume", on_event=self._hear, random=self._random)
-        self._publishing = ReconnectingSession(address, purpose="publish", on_event=self._hear, random=self._random)
+        self._subscriptions_limit = address.subscriptions
+        self._consuming = ReconnectingSession(address, purpose="consume", on_event=self._emit, random=self._random)
+        self._publishing = ReconnectingSession(address, purpose="publish", on_event=self._emit, random=self._random)
         self._publisher = ActiveMQPublisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
@@ -64,7 +62,7 @@ class ActiveMQBroker:
         await self._publishing.close()
 
     def abort(self) -> None:
-        """Vanish without a farewell, as a killed process does: for tests of what the others do then."""
+        """Vanish without logging out, as a killed process does: for tests of the other clients."""
         self._closed = True
         self._consuming.abort()
         self._publishing.abort()
@@ -82,10 +80,10 @@ class ActiveMQBroker:
             lanes=lanes,
             clock=self._clock,
             transactions=self._transactions_of,
-            on_event=self._hear,
+            on_event=self._emit,
             random=self._random,
-            isolation=self._relief,
-            slots_limit=self._slots_limit,
+            limits=self._limits,
+            subscriptions_limit=self._subscriptions_limit,
         )
         self._consumers = [known for known in self._consumers if not known.is_closed]
         self._consumers.append(consumer)
@@ -98,13 +96,13 @@ class ActiveMQBroker:
         return ActiveMQDeviceQueue(self._consuming, self._receipts)
 
     def device_topics(self) -> DeviceTopics:
-        return ActiveMQDeviceTopics(telling=self._publishing, hearing=self._consuming)
+        return ActiveMQDeviceTopics(publishing=self._publishing, consuming=self._consuming)
 
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
 
     async def statistics(self) -> BrokerStatistics:
-        heard = [seconds for link in (self._consuming, self._publishing) if (seconds := link.heard_seconds_ago) is not None]
+        heard = [seconds for each in (self._consuming, self._publishing) if (seconds := each.heard_seconds_ago) is not None]
         return BrokerStatistics(
             connected=self._consuming.is_up and self._publishing.is_up,
             last_heard_seconds=max(heard) if heard else None,
@@ -114,12 +112,12 @@ class ActiveMQBroker:
         )
 
     def _transactions_of(self, session: Session) -> SharedTransactions:
-        """The lanes of all consumers share the transactions of the session."""
+        """The lanes of all consumers share the session's transactions."""
         if self._transactions is None or self._transactions[0] is not session:
             self._transactions = (session, SharedTransactions(session, self._receipts))
         return self._transactions[1]
 
-    def _hear(self, event: BrokerEvent) -> None:
+    def _emit(self, event: BrokerEvent) -> None:
         for listener in tuple(self._listeners):
             listener(event)
 
@@ -130,5 +128,5 @@ def conforms(broker: ActiveMQBroker) -> Broker:
 
 
 def speaks_to_devices(broker: ActiveMQBroker) -> DeviceBroker:
-    """The type checker's proof that devices may speak to this broker."""
+    """The type checker's proof that devices can use this broker."""
     return broker

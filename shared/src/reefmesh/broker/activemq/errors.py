@@ -1,4 +1,4 @@
-"""What goes wrong between us and the broker, told apart by what a caller can do about it."""
+"""Failures between client and broker, by the way in which a caller can react."""
 
 import socket
 import ssl
@@ -8,15 +8,15 @@ from reefmesh.errors import ConfigurationError
 
 
 class ConnectionLost(BrokerUnavailable):
-    """The connection is gone; what was on its way may or may not have arrived."""
+    """The connection is gone; the last commands were executed or not."""
 
 
 class ProtocolViolation(ConnectionLost):
-    """The peer sent what is not STOMP, or not what STOMP allows here: the connection is given up."""
+    """The peer broke the STOMP protocol: the connection is dropped."""
 
 
 class BrokerRefusal(Exception):
-    """An ERROR frame: the broker's own words for what it did not do."""
+    """An ERROR frame, with the broker's own reason."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class BrokerRefusal(Exception):
         return PublishRefused(f"the broker refused: {self.message}")
 
     def as_failure(self) -> Exception:
-        """Return the error for whoever wanted something other than to publish."""
+        """Return the error for any command but publishing."""
         if self.is_permission:
             return ConfigurationError(
                 f"the broker refused: {self.message}; give this user that right in the broker's configuration"
@@ -47,7 +47,7 @@ def login_failure(message: str, *, user: str, address: str) -> Exception:
 
 
 def connect_failure(error: Exception, *, address: str, ca_file: str | None) -> Exception:
-    """Return the error for a connection that did not come about: ConfigurationError for what no retry mends."""
+    """Return the error for a connection that could not be opened: ConfigurationError where no retry helps."""
     match error:
         case ssl.SSLCertVerificationError():
             return ConfigurationError(_certificate_failure(error, address=address, ca_file=ca_file))

@@ -1,7 +1,7 @@
 """STOMP 1.2 on the wire: bytes to frames and back.
 
-Written for what a consumer of telemetry does all day: hundreds of small frames in one read, each found with ``bytes.find``.
-Frames may be split anywhere between reads. What is not STOMP is refused as soon as it can be told, not when a buffer is full.
+Optimised for hundreds of small frames in one read, each found with ``bytes.find``. Frames may be split anywhere between reads.
+Input that is not STOMP is refused as soon as it can be recognised, not when a buffer is full.
 """
 
 import re

@@ -1,10 +1,9 @@
 """An envelope as headers of a frame, and back.
 
-The envelope's own facts and a few that devices' agents set themselves travel under their plain names. Every other fact
-gets a prefix: so no name can collide with one that STOMP or the broker gives a meaning to, and what a broker adds to a
-message is never taken for a fact of the envelope. Text that the broker does not keep as it is travels percent-encoded,
-under a prefix that says so: ActiveMQ writes characters beyond U+FFFF to its store in a way that it cannot read again, and NUL
-ends a frame.
+The envelope's own facts, and a few that the agents of devices set, have their plain names as header names. Every other fact
+gets a prefix: so no name collides with a header of STOMP or the broker, and no header that the broker adds is taken for a fact
+of the envelope. Text that the broker would change is percent-encoded, under a prefix of its own: ActiveMQ cannot read back
+characters beyond U+FFFF from its store, and NUL ends a frame.
 """
 
 from collections.abc import Mapping
@@ -44,7 +43,7 @@ def to_frame(message: Envelope) -> list[tuple[str, str]]:
 
 
 def carried(name: str, value: str) -> tuple[str, str]:
-    """Return a header that arrives with this text, whatever the text is."""
+    """Return a header that arrives with exactly this text."""
     if (value.isascii() or max(value) <= "\uffff") and "\0" not in value:
         return name, value
     return ENCODED_PREFIX + name, quote(value)
@@ -58,7 +57,7 @@ def text_of(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def is_fact(name: str) -> bool:
-    """Whether a header of a frame carries a fact of an envelope, in whatever way."""
+    """Whether a header of a frame carries a fact of an envelope, plain, prefixed or encoded."""
     name = name.removeprefix(ENCODED_PREFIX)
     return name in PLAIN or name.startswith(PREFIX)
 
@@ -79,7 +78,7 @@ def facts_of(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def broker_instant(headers: Mapping[str, str]) -> datetime | None:
-    """Return when the broker took a message, by its own clock; None when it does not say."""
+    """Return when the broker took a message, by its own clock; None if it set no timestamp."""
     milliseconds = headers.get("timestamp", "")
     is_number = milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) <= INSTANT_DIGITS_LIMIT
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if is_number else None

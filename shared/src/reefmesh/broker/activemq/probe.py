@@ -65,7 +65,7 @@ class ActiveMQProbe:
         name, mark = session.new_name("c"), uuid4().hex
 
         def read(frame: Frame) -> None:
-            session.tell("ACK", (("id", frame.headers.get("ack", "")),))
+            session.send("ACK", (("id", frame.headers.get("ack", "")),))
             if frame.headers.get(MARK) == mark and not arrived.done():
                 arrived.set_result(frame.headers.get("timestamp", ""))
 

@@ -1,78 +1,88 @@
-"""What has arrived for the lanes of a consumer and is in nobody's hands yet.
+"""The messages that have arrived for a consumer's lanes and that no lane has in hand.
 
-It is in the order of arrival, which is each reef's order, but for what is delivered again: of consumers that died one after
-the other the broker hands out the last one's messages behind those of the first. So messages that come again are put before
-those here that they belong before, as far as the messages themselves tell.
+They are in the order of arrival, which is each reef's order, except after redelivery: when consumers die one after the other,
+the broker delivers the messages of the last one behind those of the first. So a redelivered message is inserted before those
+messages of its reef that it provably precedes.
 """
 
 from collections import deque
 from collections.abc import Container
 
-from reefmesh.broker.activemq.subscription import InboundMessage
+from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
 from reefmesh.contracts.envelope import FOLLOWS
 
 
 class ReadyQueue:
-    """``by_number``: whether a reef's messages have numbers by which they follow each other; those of telemetry are their
-    senders' own."""
+    """``by_number``: whether ``seq`` orders a reef's messages. In telemetry it does not: there each sender counts by itself."""
 
     def __init__(self, *, by_number: bool = True) -> None:
-        self._mail: deque[InboundMessage] = deque()
+        self._messages: deque[InboundMessage] = deque()
+        self._paused: set[MessageSource] = set()
         self._by_number = by_number
 
     def __bool__(self) -> bool:
-        return bool(self._mail)
+        return bool(self._messages)
 
     @property
     def open_messages(self) -> int:
-        """How many the broker still counts as ours; the others it has taken back."""
-        return sum(mail.is_current for mail in self._mail)
+        """Without those that the broker has taken back."""
+        return sum(message.is_open for message in self._messages)
 
-    def add(self, mail: InboundMessage) -> None:
+    def add(self, message: InboundMessage) -> None:
         place = None
-        if mail.frame.headers.get("redelivered") == "true":
+        if message.frame.headers.get("redelivered") == "true":
             later = (
                 index
-                for index, other in enumerate(self._mail)
-                if other.reef_id == mail.reef_id and comes_before(mail, other, by_number=self._by_number)
+                for index, other in enumerate(self._messages)
+                if other.reef_id == message.reef_id and comes_before(message, other, by_number=self._by_number)
             )
             place = next(later, None)
         if place is None:
-            self._mail.append(mail)
+            self._messages.append(message)
         else:
-            self._mail.insert(place, mail)
+            self._messages.insert(place, message)
 
     def take(self, in_hand: Container[str]) -> InboundMessage | None:
-        """Return the first message of a reef that is in nobody's hands; what the broker took back meanwhile is dropped."""
-        while self._mail and not self._mail[0].is_current:
-            self._mail.popleft()
-        for index, mail in enumerate(self._mail):
-            if mail.is_current and mail.slot.hands_out and mail.reef_id not in in_hand:
-                del self._mail[index]
-                return mail
+        """Return the first message whose reef is not in hand and whose subscription is not paused; drop returned messages."""
+        while self._messages and not self._messages[0].is_open:
+            self._messages.popleft()
+        for index, message in enumerate(self._messages):
+            if message.is_open and message.source not in self._paused and message.reef_id not in in_hand:
+                del self._messages[index]
+                return message
         return None
 
-    def put_first(self, mail: InboundMessage) -> None:
-        self._mail.appendleft(mail)
+    def put_first(self, message: InboundMessage) -> None:
+        self._messages.appendleft(message)
 
-    def put_behind_earlier(self, mail: InboundMessage) -> bool:
-        """Put a message that was taken too early behind those here that belong before it; False: there are none."""
+    def put_behind_earlier(self, message: InboundMessage) -> bool:
+        """Insert a message behind those of its reef that provably precede it; False: there are none."""
         earlier = [
             other
-            for other in self._mail
-            if other.is_current and other.reef_id == mail.reef_id and comes_before(other, mail, by_number=self._by_number)
+            for other in self._messages
+            if other.is_open and other.reef_id == message.reef_id and comes_before(other, message, by_number=self._by_number)
         ]
         if earlier:
-            self._mail.insert(self._mail.index(earlier[-1]) + 1, mail)
+            self._messages.insert(self._messages.index(earlier[-1]) + 1, message)
         return bool(earlier)
 
+    def pause(self, source: MessageSource) -> None:
+        """Hand out no message of this subscription until ``resume``."""
+        self._paused.add(source)
+
+    def resume(self, source: MessageSource) -> None:
+        self._paused.discard(source)
+
+    def resume_all(self) -> None:
+        self._paused.clear()
+
     def clear(self) -> None:
-        self._mail.clear()
+        self._messages.clear()
 
 
 def comes_before(one: InboundMessage, other: InboundMessage, *, by_number: bool = True) -> bool:
-    """Whether it is certain that ``one`` was published before ``other`` of the same reef: the reef's numbers say so, or the
-    broker's, of messages that came over one connection, or ``other`` says that it follows ``one``."""
+    """Whether ``one`` provably was published before ``other`` of the same reef: by the reef's numbers, or by the broker's
+    numbers of messages that came over one connection, or because ``other`` names ``one`` as the message that it follows."""
     ours, theirs = one.frame.headers, other.frame.headers
     if by_number and (seq := _number(ours.get("seq"))) is not None and (other_seq := _number(theirs.get("seq"))) is not None:
         return seq < other_seq

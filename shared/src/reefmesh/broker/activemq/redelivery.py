@@ -1,8 +1,8 @@
 """Whether a message may have been delivered before.
 
-The broker remembers that only until it restarts: writing it down would cost a write to disk for every delivery. But the names
-it gives to sessions, and to the messages that came in through them, begin with the name of its own run, and a message of an
-earlier run may have been delivered in that run.
+The broker remembers deliveries only until it restarts: to keep them would cost a write to disk for each. But the ids of its
+sessions, and of the messages that came in through them, begin with an id of the broker's run, and a message of an earlier run
+may have been delivered in that run.
 """
 
 import re
@@ -15,7 +15,7 @@ _RUN: Final = re.compile(r"ID:.+?-\d+-\d{10,}-")
 
 
 def is_redelivered(headers: Mapping[str, str], session_name: str) -> bool:
-    """``session_name`` is what the broker called our session."""
+    """``session_name``: the id that the broker gave our session."""
     if headers.get("redelivered") == "true":
         return True
     ours, message_id = _run_of(session_name), headers.get("message-id", "")
@@ -27,6 +27,6 @@ def is_redelivered(headers: Mapping[str, str], session_name: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _run_of(session_name: str) -> str:
-    """Return what the names of that run begin with; empty where the broker names its sessions in another way."""
+    """Return the prefix of all ids of that run; empty where the broker's session ids have another form."""
     ours = _RUN.match(session_name)
     return "" if ours is None else ours[0]

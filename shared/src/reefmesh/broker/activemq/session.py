@@ -1,4 +1,4 @@
-"""One login at one broker: subscriptions, and receipts that confirm what was asked."""
+"""One login at one broker: subscriptions, and receipts that confirm commands."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ Headers = Iterable[tuple[str, str]]
 OnMessage = Callable[[Frame], None]
 
 HEARD_WITHIN_HEARTBEATS: Final = 1.75
-"""The broker is asked to send every half heart-beat and may be late by one more half: beyond this it is gone."""
+"""The broker is asked to send every half heart-beat and may be late by one more half; after that it counts as gone."""
 CHECKS_PER_CONFIRM_TIMEOUT: Final = 8
 FAREWELL_SECONDS: Final = 5.0
 EXPLANATION_SECONDS: Final = 0.5
@@ -24,7 +24,8 @@ EXPLANATION_SECONDS: Final = 0.5
 
 
 class Session:
-    """Made by ``open``. ``request`` confirms; ``tell`` does not. Everything raises ConnectionLost once it is lost."""
+    """Made by ``open``. ``request`` asks for a receipt, ``send`` does not. Every method raises ConnectionLost once it is
+    lost."""
 
     def __init__(self, address: ActiveMQAddress) -> None:
         self.address = address
@@ -39,7 +40,7 @@ class Session:
         self._unexplained: deque[asyncio.Future[None]] = deque()
         self._check: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[ConnectionLost] = self._loop.create_future()
-        """Done with the reason once the session has ended, in whatever way."""
+        """Done with the reason once the session has ended, cleanly or not."""
 
     @classmethod
     async def open(cls, address: ActiveMQAddress, endpoint: Endpoint, context: ssl.SSLContext | None) -> "Session":
@@ -82,13 +83,13 @@ class Session:
         """Return a name that this session has not used: for transactions and subscriptions."""
         return f"{kind}{next(self._numbers)}"
 
-    def tell(self, command: str, headers: Headers, body: bytes | None = None) -> None:
+    def send(self, command: str, headers: Headers, body: bytes | None = None) -> None:
         self._write(encode(command, headers, body))
 
     def request(self, command: str, headers: Headers, body: bytes | None = None) -> "asyncio.Future[None]":
         """Send with a receipt; the future is done when the broker has confirmed.
 
-        It fails with BrokerRefusal (the broker said no) or ConnectionLost (nobody knows).
+        It fails with BrokerRefusal (an ERROR frame) or ConnectionLost (the command was executed or not).
         """
         receipt = str(next(self._numbers))
         self._write(encode(command, (*headers, ("receipt", receipt)), body))
@@ -112,12 +113,12 @@ class Session:
             raise
 
     def unsubscribe(self, name: str) -> "asyncio.Future[None]":
-        """What still arrives for this subscription is dropped: the broker gives it to somebody else."""
+        """Messages that still arrive for this subscription are dropped: the broker delivers them to another one."""
         self._subscriptions.pop(name, None)
         return self.request("UNSUBSCRIBE", (("id", name),))
 
     async def close(self) -> None:
-        """Log out: the broker confirms that it has done all we asked. Idempotent; never raises for a lost connection."""
+        """Log out: the broker confirms that it has executed all commands. Idempotent; never raises for a lost connection."""
         if not self.is_lost and self._connection is not None:
             try:
                 async with asyncio.timeout(FAREWELL_SECONDS):
@@ -128,7 +129,7 @@ class Session:
         self.lose(ConnectionLost("closed"))
 
     def lose(self, reason: ConnectionLost) -> None:
-        """Give the session up without a farewell."""
+        """Drop the connection without logging out."""
         if self._connection is not None:
             self._connection.lose(reason)
         self._on_lost(reason)
@@ -138,7 +139,7 @@ class Session:
         self._connection = connection = await Connection.open(
             address, endpoint, context, on_frame=self._on_frame, on_lost=self._on_lost
         )
-        if self.is_lost:  # it broke before we knew of it
+        if self.is_lost:  # it broke before `open` returned
             raise self.lost.result()
         heartbeat_ms = round(address.heartbeat_seconds * 1000)
         headers = [
@@ -192,9 +193,10 @@ class Session:
             self.lose(ProtocolViolation(f"{self.peer}: {command} in the middle of a session"))
 
     def _on_error(self, frame: Frame) -> None:
-        """Give an ERROR to whoever asked. One that answers nobody is about a message sent in a transaction: the broker then
-        refuses to commit, and this is the reason to tell, which may come before the refusal or after it. An unknown
-        acknowledgement, though, is not refused later: the session does not know any more what it holds."""
+        """Fail the request that an ERROR answers. An ERROR without a receipt id is about a message in a transaction: the
+        broker refuses the COMMIT too, before or after it, and this ERROR is the reason to report. The exception is an unknown
+        acknowledgement, which no later refusal follows: client and broker disagree on the open messages, so the session
+        ends."""
         message = _message(frame)
         receipt = frame.headers.get("receipt-id")
         entry = self._receipts.pop(receipt, None) if receipt is not None else None
@@ -227,7 +229,7 @@ class Session:
             self._check.cancel()
         if not self._login.done():
             self._login.set_exception(reason)
-            self._login.exception()  # whoever waits hears of it; nobody has to
+            self._login.exception()  # asyncio must not log it as lost when no caller waits
         receipts, self._receipts = self._receipts, {}
         for future in (*(future for future, _ in receipts.values()), *self._unexplained):
             if not future.done():
@@ -256,6 +258,6 @@ def _refuse(future: "asyncio.Future[None]", message: str) -> None:
 
 
 def _retrieve(future: "asyncio.Future[None]") -> None:
-    """Nobody need wait for a receipt; asyncio would complain of an error that nobody looked at."""
+    """A caller need not wait for a receipt; asyncio would log an error that no caller retrieved."""
     if not future.cancelled():
         future.exception()

@@ -1,223 +1,238 @@
-"""One subscription at the broker, and the messages that are in our hands through it: its window.
+"""One subscription at the broker, and its *window*: the messages that came through it and are not acknowledged yet.
 
-A reef belongs to the slot that the broker gave it to, until the slot is given up. Giving a slot up and taking it again
-(``renew``) hands its reefs, and what is unsettled, back to the broker.
+A consumer has a few *shared* subscriptions. The broker gives each reef (message group) to one of them and never takes it away
+while that subscription lasts. To *renew* a subscription (UNSUBSCRIBE, then SUBSCRIBE) returns its reefs and its open messages
+to the broker. A *dedicated* subscription (``isolation``) takes one reef only.
 
-Lanes settle a window's messages in any order, but the broker is told only of those before which nothing is open: one
-acknowledgement covers all up to its message. What was settled and is not acknowledged yet, when we die, is delivered again; the
-inbox knows it.
+Lanes settle the messages of a window in any order. A message is acknowledged when nothing before it is open; one
+acknowledgement covers all messages up to its own. After a crash the broker delivers again what was settled and not yet
+acknowledged; the inbox recognises it.
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
+from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.session import Session
 
 ACK: Final = ("ack", "client")
 """``client`` acknowledges everything up to a message. With ``client-individual`` ActiveMQ keeps each message that was
-acknowledged in a transaction until the subscription ends, and looks through them at each commit.
-"""
+acknowledged in a transaction until the subscription ends, and searches all of them at each commit."""
 
-UNSAID_PREFETCH: Final = 1000
-"""ActiveMQ takes this number for "nothing said", and takes its policy's."""
+DEFAULT_PREFETCH: Final = 1000
+"""ActiveMQ takes this number for "not set", and uses the prefetch of its policy."""
+
+
+class Plan(Enum):
+    """What follows once every message of the window is settled."""
+
+    KEEP = "keep"
+    RENEW = "renew"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Not subscribed: not yet, or the session was lost."""
 
 
 @dataclass(slots=True, eq=False)
-class InboundMessage:
-    """A message on its way to a lane, and the ``Acknowledgement`` of its settlement.
+class Subscribed:
+    """``arrivals``: messages of each reef since the last count. ``awaiting_first``: callers of ``until_first``."""
 
-    ``window``: that of its slot when it came. ``came_back``: a lane has given it up. ``first``: done when no message before it
-    in the window is open, or it is ours no longer; None: nobody waits for that.
-    """
-
-    slot: "BrokerSubscription"
-    window: "deque[InboundMessage]"
-    frame: Frame
-    is_settled: bool = False
-    came_back: bool = False
-    first: asyncio.Future[None] | None = None
+    session: Session
+    subscription_id: str
+    plan: Plan = Plan.KEEP
+    window: deque[InboundMessage] = field(default_factory=deque)
+    arrivals: dict[str, int] = field(default_factory=dict)
+    awaiting_first: dict[InboundMessage, asyncio.Future[None]] = field(default_factory=dict)
 
     @property
-    def is_current(self) -> bool:
-        """Whether the broker still counts this message as ours, and it is open."""
-        return not self.is_void and not self.is_settled
+    def first_open(self) -> InboundMessage | None:
+        return next((message for message in self.window if message.is_open), None)
 
-    @property
-    def is_void(self) -> bool:
-        """Whether the broker has taken it back."""
-        return self.window is not self.slot.window
+    def take_settled(self) -> str | None:
+        """Take the settled messages before the first open one out of the window; return the last one's acknowledgement."""
+        last = None
+        while self.window and self.window[0].state is MessageState.SETTLED:
+            last = self.window.popleft()
+        return None if last is None else last.ack_id
 
-    @property
-    def reef_id(self) -> str:
-        return self.frame.headers.get("reef-id", "")
+    def wake_first(self) -> None:
+        first = self.first_open
+        if first is not None and (waiting := self.awaiting_first.pop(first, None)) is not None:
+            waiting.set_result(None)
 
-    @property
-    def ack_id(self) -> str:
-        return self.frame.headers.get("ack", "")
+    def end(self) -> None:
+        """The broker takes back what is left in the window."""
+        for message in self.window:
+            message.state = MessageState.RETURNED
+        self.window.clear()
+        for waiting in self.awaiting_first.values():
+            waiting.set_result(None)
+        self.awaiting_first.clear()
 
-    async def until_first(self) -> None:
-        """Wait until its settlement can be acknowledged together with it, because nothing before it is open, or until it is
-        ours no longer."""
-        if self.is_current and self.slot.first_open is not self:
-            self.first = self.first or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self.first)
 
-    def settle(self) -> None:
-        self.is_settled = True
+@dataclass(frozen=True, slots=True)
+class Left:
+    """UNSUBSCRIBE is written; ``confirmed`` is done when the broker has confirmed it."""
 
-    def take_ack_id(self) -> str | None:
-        return self.slot.take_ack_id()
+    confirmed: "asyncio.Future[None]"
 
-    def written(self) -> None:
-        self.slot.acknowledged()
+
+AWAY: Final = Away()
 
 
 class BrokerSubscription:
-    """``prefetch``: how many messages the broker may have in our hands through it; ``headers``: of its SUBSCRIBE besides.
-
-    ``hands_out``: whether what waits in its window may be taken in hand now. ``heard``: how many messages of each of its reefs
-    have come since somebody looked last.
-    """
+    """``prefetch``: how many unacknowledged messages the broker may send; ``headers``: of SUBSCRIBE, beside the usual ones."""
 
     def __init__(
         self,
         queue: str,
-        on_mail: Callable[[InboundMessage], None],
+        on_message: Callable[[InboundMessage], None],
         *,
         prefetch: int = 1,
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        self.window: deque[InboundMessage] = deque()
-        self.renew_when_free = False
-        self.leave_when_free = False
-        self.hands_out = True
-        self.heard: dict[str, int] = {}
-        self.prefetch = prefetch if prefetch != UNSAID_PREFETCH else prefetch - 1
+        self.prefetch = prefetch if prefetch != DEFAULT_PREFETCH else prefetch - 1
         self._queue = queue
         self._headers = (ACK, ("activemq.prefetchSize", str(self.prefetch)), *headers)
-        self._on_mail = on_mail
-        self._session: Session | None = None
-        self._subscription_id: str | None = None
-        self._left: asyncio.Future[None] | None = None
-
-    @property
-    def is_subscribed(self) -> bool:
-        return self._subscription_id is not None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether nothing is in our hands through it."""
-        return not self.window
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the broker sends nothing more through it."""
-        return len(self.window) >= self.prefetch
-
-    @property
-    def is_half_full(self) -> bool:
-        return 2 * len(self.window) >= self.prefetch
-
-    @property
-    def first_open(self) -> InboundMessage | None:
-        return next((mail for mail in self.window if not mail.is_settled), None)
+        self._on_message = on_message
+        self._state: Away | Subscribed | Left = AWAY
 
     @property
     def session(self) -> Session | None:
-        return self._session
+        """The session on which it is subscribed."""
+        return self._state.session if isinstance(self._state, Subscribed) else None
+
+    @property
+    def is_subscribed(self) -> bool:
+        return isinstance(self._state, Subscribed)
+
+    @property
+    def unacknowledged_messages(self) -> int:
+        return len(self._state.window) if isinstance(self._state, Subscribed) else 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.unacknowledged_messages >= self.prefetch
+
+    @property
+    def arrivals(self) -> Mapping[str, int]:
+        """The reefs whose messages came through it since it was subscribed, with their number since the last count."""
+        return self._state.arrivals if isinstance(self._state, Subscribed) else {}
+
+    def count_arrivals(self) -> Mapping[str, int]:
+        """Return ``arrivals`` and count from 0 again."""
+        if not isinstance(self._state, Subscribed):
+            return {}
+        counted, self._state.arrivals = self._state.arrivals, dict.fromkeys(self._state.arrivals, 0)
+        return counted
 
     async def subscribe(self, session: Session) -> None:
         """Raises BrokerRefusal or ConnectionLost."""
-        await self._begin(session)
+        await self._subscribe(session)
 
     def lost(self) -> None:
-        """The session is gone, and with it what came through it."""
-        self._forget_window()
-        self._session = self._subscription_id = self._left = None
-        self.renew_when_free = False
+        """The session is lost, and its messages with it."""
+        if isinstance(self._state, Subscribed):
+            self._state.end()
+        self._state = AWAY
 
     async def renew(self) -> None:
-        """Give the reefs back, with whatever is unsettled, and be open for others. In one write, so that the other
-        consumers do not get everything in between."""
-        if (session := self._session) is None or self._subscription_id is None:
-            return
-        left = self._leave(session)
-        begun = self._begin(session)
-        await left
-        await begun
+        """Return reefs and open messages to the broker, and take new ones. Both commands leave in one write: otherwise the
+        other consumers would get all reefs in between."""
+        if isinstance(state := self._state, Subscribed):
+            left = self._unsubscribe(state)
+            subscribed = self._subscribe(state.session)
+            await left
+            await subscribed
 
     async def leave(self) -> None:
-        """Give the reefs back and take nothing new; returns when the broker knows, whoever began it."""
-        if (session := self._session) is not None and self._subscription_id is not None:
-            self._leave(session)
-        if self._left is not None:
-            await self._left
+        """Return reefs and open messages to the broker; wait for its confirmation, also of an UNSUBSCRIBE written before."""
+        if isinstance(state := self._state, Subscribed):
+            self._unsubscribe(state)
+        if isinstance(left := self._state, Left):
+            await left.confirmed
 
-    def leave_once_free(self) -> None:
-        """Give the slot up as soon as all that is in our hands through it is settled, which may be now."""
-        self.leave_when_free = True
-        self.acknowledged()
+    async def give_back(self) -> None:
+        with contextlib.suppress(BrokerRefusal, ConnectionLost):
+            if isinstance(self._state, Subscribed) and self._state.plan is Plan.LEAVE:
+                await self.leave()
+            else:
+                await self.renew()
 
-    def renew_once_free(self) -> None:
-        """Give the reefs back, and be open for others, as soon as all that is in our hands is settled, which may be now."""
-        self.renew_when_free = True
-        self.acknowledged()
+    def leave_once_settled(self, *, even_if_empty: bool = True) -> None:
+        """Leave as soon as every message of the window is settled; an empty window is settled, unless a message must come first
+        (``even_if_empty=False``)."""
+        self._follow(Plan.LEAVE, even_if_empty=even_if_empty)
+
+    def renew_once_settled(self) -> None:
+        """Renew as soon as every message of the window is settled, which may be now."""
+        if isinstance(self._state, Subscribed) and self._state.plan is Plan.KEEP:
+            self._follow(Plan.RENEW)
 
     def take_ack_id(self) -> str | None:
-        """Return what is to be acknowledged, and take it out of the window; None: nothing now.
+        """Return what to acknowledge now, and take it out of the window; None: nothing now.
 
-        A slot that is to be given up acknowledges nothing until all is settled: the broker would go on filling the window.
+        A subscription that is to be renewed or left acknowledges nothing before all is settled: otherwise the broker would
+        fill the window again.
         """
-        if (self.leave_when_free or self.renew_when_free) and self.first_open is not None:
+        state = self._state
+        if not isinstance(state, Subscribed) or (state.plan is not Plan.KEEP and state.first_open is not None):
             return None
-        return self._take_settled()
+        return state.take_settled()
 
     def acknowledged(self) -> None:
-        """What was to be acknowledged has been written: what is to happen with the slot goes right behind it."""
-        if (mail := self.first_open) is not None and mail.first is not None and not mail.first.done():
-            mail.first.set_result(None)
-        if self.window or self._session is None or self._subscription_id is None:
+        """The acknowledgement is written: write UNSUBSCRIBE and SUBSCRIBE directly behind it if they are planned."""
+        state = self._state
+        if not isinstance(state, Subscribed):
             return
-        if self.leave_when_free:
-            self._leave(self._session)
-        elif self.renew_when_free:
-            self._leave(self._session)
-            self._begin(self._session)
+        if state.awaiting_first:
+            state.wake_first()
+        if state.plan is Plan.KEEP or state.window:
+            return
+        self._unsubscribe(state)
+        if state.plan is Plan.RENEW:
+            self._subscribe(state.session)
 
-    def _begin(self, session: Session) -> "asyncio.Future[None]":
-        self._forget_window()  # of a session, it may be, that was lost while it was set up
-        name, window = session.new_name("s"), self.window
-        self._session, self._subscription_id = session, name
-        self.heard = {}
-        self.renew_when_free = False
-        return session.subscribe(name, self._queue, self._headers, lambda frame: self._receive(window, frame))
+    async def until_first(self, message: InboundMessage) -> None:
+        state = self._state
+        if isinstance(state, Subscribed) and message.is_open and state.first_open is not message:
+            waiting = state.awaiting_first.setdefault(message, asyncio.get_running_loop().create_future())
+            await asyncio.shield(waiting)
 
-    def _leave(self, session: Session) -> "asyncio.Future[None]":
-        name, self._subscription_id = self._subscription_id, None
-        if (ack_id := self._take_settled()) is not None:
-            session.tell("ACK", (("id", ack_id),))
-        self._forget_window()
-        self._left = session.unsubscribe(name or "")
-        return self._left
+    def _follow(self, plan: Plan, *, even_if_empty: bool = True) -> None:
+        if isinstance(self._state, Subscribed):
+            self._state.plan = plan
+            if even_if_empty:
+                self.acknowledged()
 
-    def _take_settled(self) -> str | None:
-        last = None
-        while self.window and self.window[0].is_settled:
-            last = self.window.popleft()
-        return None if last is None else last.ack_id
+    def _subscribe(self, session: Session) -> "asyncio.Future[None]":
+        self.lost()  # the session before may have been lost while the consumer was being attached to it
+        self._state = state = Subscribed(session, session.new_name("s"))
+        return session.subscribe(state.subscription_id, self._queue, self._headers, lambda frame: self._receive(state, frame))
 
-    def _forget_window(self) -> None:
-        gone, self.window = self.window, deque()
-        for mail in gone:
-            if mail.first is not None and not mail.first.done():
-                mail.first.set_result(None)
+    def _unsubscribe(self, state: Subscribed) -> "asyncio.Future[None]":
+        self._state = AWAY  # also when the session turns out to be lost
+        ack_id = state.take_settled()
+        state.end()
+        if ack_id is not None:
+            state.session.send("ACK", (("id", ack_id),))
+        confirmed = state.session.unsubscribe(state.subscription_id)
+        self._state = Left(confirmed)
+        return confirmed
 
-    def _receive(self, window: deque[InboundMessage], frame: Frame) -> None:
-        mail = InboundMessage(self, window, frame)
-        window.append(mail)
-        self.heard[mail.reef_id] = self.heard.get(mail.reef_id, 0) + 1
-        self._on_mail(mail)
+    def _receive(self, state: Subscribed, frame: Frame) -> None:
+        message = InboundMessage(self, state.session, frame)
+        state.window.append(message)
+        reef_id = message.reef_id
+        state.arrivals[reef_id] = state.arrivals.get(reef_id, 0) + 1
+        self._on_message(message)

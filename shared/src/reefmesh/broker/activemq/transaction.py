@@ -48,18 +48,18 @@ class Transaction:
         self._is_open = False
 
     def __enter__(self) -> Self:
-        self._session.tell("BEGIN", (self._header,))
+        self._session.send("BEGIN", (self._header,))
         self._is_open = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._is_open and not self._session.is_lost:
-            self._session.tell("ABORT", (self._header,))
+            self._session.send("ABORT", (self._header,))
 
     async def send(self, messages: Iterable[OutboundMessage]) -> None:
         """Send without receipts: when the broker refuses a message, it refuses the COMMIT."""
         for message in messages:
-            self._session.tell("SEND", self._headers(message), message.body)
+            self._session.send("SEND", self._headers(message), message.body)
             await self._session.drain()
 
     async def send_confirmed(self, messages: Iterable[OutboundMessage]) -> None:
@@ -73,7 +73,7 @@ class Transaction:
                 raise outcome
 
     def acknowledge(self, ack_id: str) -> None:
-        self._session.tell("ACK", (("id", ack_id), self._header))
+        self._session.send("ACK", (("id", ack_id), self._header))
 
     def commit(self) -> "asyncio.Future[None]":
         """Return a future that is done when the broker has committed. It fails with BrokerRefusal (drop the connection then)

@@ -1,4 +1,4 @@
-"""One connection: bytes out and frames in, TLS, heart-beats both ways, a watchdog on silence, and bounds on what waits."""
+"""One connection: bytes out, frames in, TLS, heart-beats both ways, a watchdog on silence, bounds on its buffers."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
 
 WRITE_BUFFER_BYTES: Final = 256 * 1024
-"""Above this, ``drain`` waits. What is written between two drains comes on top: callers drain after every message."""
+"""Above this, ``drain`` waits. Writes between two drains come on top: callers drain after every message."""
 BODY_ALLOWANCE_BYTES: Final = 64 * 1024
 """What a broker may add to a body (the text of an ERROR frame, for instance)."""
 TICKS_PER_HEARTBEAT: Final = 4
@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         on_frame: Callable[[Frame], None],
         on_lost: Callable[[ConnectionLost], None],
     ) -> "Connection":
-        """Connect, with TLS where the address says so; bound it from outside.
+        """Connect, with TLS if the address asks for it; the caller bounds the time.
 
         Raises:
             ConfigurationError: the certificate is not trusted or for another name, or TLS meets a plain port.
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         return self._loop.time() - self._heard_at
 
     def write(self, data: bytes) -> None:
-        """Send soon: what is written within one turn of the event loop goes out together. Raises ConnectionLost."""
+        """Send soon: all writes of one turn of the event loop go out together. Raises ConnectionLost."""
         if self._lost is not None:
             raise ConnectionLost(str(self._lost))
         if not self._unsent:
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
             self._flush()
 
     async def drain(self) -> None:
-        """Wait until the peer has taken enough that more may be written. Raises ConnectionLost."""
+        """Wait until the peer has taken enough of what was written. Raises ConnectionLost."""
         if not self._flow.is_set():
             await self._flow.wait()
         if self._lost is not None:
@@ -107,13 +107,13 @@ class Connection(asyncio.Protocol):
             self._tick = self._loop.call_later(self._tick_seconds, self._beat)
 
     def lose(self, reason: ConnectionLost) -> None:
-        """Give the connection up at once."""
+        """Drop the connection at once."""
         if self._transport is not None:
             self._transport.abort()
         self._end(reason)
 
     async def close(self) -> None:
-        """Close after what is written has gone out, without waiting for a peer that does not take it."""
+        """Close after all writes have gone out, but wait one second at most for a peer that does not read."""
         if self._transport is None or self._lost is not None:
             return
         self._flush()
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
                 await self._ended.wait()
         self.lose(ConnectionLost("closed"))
 
-    # what asyncio calls
+    # called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a stream connection, by create_connection's contract
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._flow.set()
         self._blocked_since = None
 
-    # what goes on by itself
+    # internal
 
     def _flush(self) -> None:
         if not self._unsent:

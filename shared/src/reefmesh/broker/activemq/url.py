@@ -1,4 +1,4 @@
-"""The address of a broker: its endpoints, who we are there, and the few settings of the connection."""
+"""The broker URL of this engine: endpoints, user, and the settings of the connection."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -23,14 +23,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveMQAddress:
-    """``stomp+ssl://user:password@host-1:61614,host-2:61614?ca=FILE&heartbeat_ms=10000`` and its kin.
+    """``stomp+ssl://user:password@host-1:61614,host-2:61614?ca=FILE&heartbeat_ms=10000`` and the like.
 
     Endpoints are tried in turn (of an active/standby pair only one listens). Parameters:
     ``ca`` a PEM file of authorities instead of the system's; ``server_name`` the name the certificate must have, when it is not
     the host's; ``heartbeat_ms`` silence is noticed within two of these; ``connect_timeout_ms`` for one endpoint, TLS and login
     included; ``confirm_timeout_ms`` how long the broker may take to confirm anything; ``host`` the virtual host;
-    ``subscriptions`` of a consumer of numbered messages at most: its lanes share them, and with one for each lane nothing is
-    sent ahead.
+    ``subscriptions`` how many shared subscriptions a consumer of numbered messages has at most: with fewer than lanes, each
+    has several messages sent ahead.
     """
 
     endpoints: tuple[Endpoint, ...]

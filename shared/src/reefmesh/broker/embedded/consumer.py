@@ -33,6 +33,9 @@ class EmbeddedConsumer:
             raise RuntimeError("a consumer is started once")
         self.dispatcher = await self.session.attach(self._subscription, len(self._lanes))
 
+    async def isolate(self, reef_id: str) -> None:
+        """Nothing to do: a lane takes any message whose reef is free, so no reef waits for another one."""
+
     async def drain(self) -> None:
         self._stop_waiting()
         while any(lane.is_busy for lane in self._lanes):

@@ -5,7 +5,7 @@ from random import Random
 from typing import ClassVar, Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.isolation import IsolationLimits
+from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh_faults.simulation.broker import ModelBroker
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import Process, VirtualLoop
@@ -17,7 +17,7 @@ from reefmesh_faults.simulation.world import World
 URL: Final = "stomp://broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
 SENDER: Final = "sender"
 BROKER_STOPS_SECONDS: Final = 0.3
-ISOLATION: Final = IsolationLimits(patience_seconds=0.02, hot_messages=1)
+ISOLATION_LIMITS: Final = IsolationLimits(patience_seconds=0.02, hot_messages=1)
 """Short, because a message seldom takes a second of this world's time: this way some change their slot in every schedule."""
 
 
@@ -62,7 +62,7 @@ class Apart(World):
 
     async def _work(self, born: MeshProcess) -> bool:
         broker = self._around.broker(
-            ActiveMQBroker(self._url, clock=born.clock, random=self._around.random, isolation=ISOLATION)
+            ActiveMQBroker(self._url, clock=born.clock, random=self._around.random, limits=ISOLATION_LIMITS)
         )
         await broker.connect()
         try:

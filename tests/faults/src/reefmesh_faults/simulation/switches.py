@@ -117,6 +117,9 @@ class _Hasty:
     async def start(self) -> None:
         await self._consumer.start()
 
+    async def isolate(self, reef_id: str) -> None:
+        await self._consumer.isolate(reef_id)
+
     async def drain(self) -> None:
         await self._consumer.close()
 

@@ -1,0 +1,78 @@
+"""The consumer and its lanes, without a broker."""
+
+import asyncio
+from random import Random
+from typing import cast
+
+from reefmesh.broker.activemq.consumer import ActiveMQConsumer
+from reefmesh.broker.activemq.message_headers import to_frame
+from reefmesh.broker.activemq.reconnecting_session import Attachment, ReconnectingSession
+from reefmesh.broker.activemq.reef_watch import IsolationLimits
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.shared_transactions import SharedTransactions
+from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.clock import SystemClock
+from reefmesh.contracts.channels import QUARANTINE, Subscription
+from reefmesh_components.activemq_client import publication
+from reefmesh_components.spying_session import SpyingSession
+
+
+class OneSession:
+    """Stands for a session that is never lost."""
+
+    def __init__(self) -> None:
+        self.spy = SpyingSession()
+        self.attachments: list[Attachment] = []
+
+    def session(self) -> Session:
+        return self.spy.as_session()
+
+    def add(self, attachment: Attachment) -> None:
+        self.attachments.append(attachment)
+
+    def remove(self, attachment: Attachment) -> None:
+        self.attachments.remove(attachment)
+
+
+def consumer_on(sessions: OneSession, *, lanes: int) -> ActiveMQConsumer:
+    return ActiveMQConsumer(
+        cast(ReconnectingSession, sessions),
+        Subscription("alpha", QUARANTINE),
+        lanes=lanes,
+        subscriptions_limit=1,
+        clock=SystemClock(),
+        transactions=lambda session: SharedTransactions(session, ReceiptPolicy()),
+        on_event=lambda event: None,
+        random=Random(1),
+        limits=IsolationLimits(),
+    )
+
+
+async def test_message_whose_lane_is_cancelled_as_it_comes_goes_to_another() -> None:
+    """The lane was woken for it and has not taken it yet."""
+    sessions = OneSession()
+    consumer = consumer_on(sessions, lanes=2)
+    await consumer.start()
+    waiting = [asyncio.create_task(lane.receive()) for lane in consumer.lanes]
+    await asyncio.sleep(0)  # one turn of the loop: both wait
+    message = publication(QUARANTINE.name, 1).message
+    sessions.spy.deliver(ack="a1", **{name.replace("-", "_"): value for name, value in to_frame(message)})
+    waiting[0].cancel()
+    delivery = await asyncio.wait_for(waiting[1], 1)
+    assert waiting[0].cancelled()
+    assert delivery is not None
+    assert message.event_id == delivery.message.event_id
+    await consumer.close()
+    assert [] == sessions.attachments
+
+
+async def test_isolating_a_reef_without_messages_here_writes_nothing() -> None:
+    sessions = OneSession()
+    consumer = consumer_on(sessions, lanes=2)
+    await consumer.start()
+    written = list(sessions.spy.commands)
+    await consumer.isolate("reef-unknown")
+    await consumer.close()
+    await consumer.isolate("reef-unknown")
+    assert written == sessions.spy.commands[: len(written)]
+    assert () == consumer.statistics().isolated_reefs

@@ -1,0 +1,185 @@
+"""Which reefs are stuck or hot, and what is written when one is isolated, without a broker."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+import pytest
+
+from reefmesh.broker.activemq.hold import Hold, HoldPhase
+from reefmesh.broker.activemq.inbound_message import InboundMessage
+from reefmesh.broker.activemq.isolation import Isolation
+from reefmesh.broker.activemq.ready_queue import ReadyQueue
+from reefmesh.broker.activemq.reef_watch import HotReefs, IsolationLimits, ReefToIsolate, StuckReefs
+from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh_components.spying_session import SpyingSession, settle
+
+LIMITS: Final = IsolationLimits()
+WIDTH: Final = 4
+
+
+class Bench:
+    """One shared subscription of a consumer, and what its parts did."""
+
+    def __init__(self) -> None:
+        self.session = SpyingSession()
+        self.arrived: list[InboundMessage] = []
+        self.in_hand: dict[str, Hold] = {}
+        self.isolated: list[str] = []
+        self.ready = ReadyQueue()
+        self.shared = BrokerSubscription("queue", self._arrive, prefetch=WIDTH)
+        self.isolation = Isolation(
+            "queue",
+            self.in_hand,
+            self.ready,
+            patience_seconds=LIMITS.patience_seconds,
+            dedicated_limit=2,
+            on_message=self._arrive,
+            on_isolated=self.isolated.append,
+            on_resumed=lambda: None,
+        )
+
+    @classmethod
+    async def subscribed(cls) -> "Bench":
+        bench = cls()
+        await bench.shared.subscribe(bench.session.as_session())
+        bench.session.commands.clear()
+        return bench
+
+    def hold(self, reef_id: str, *, for_seconds: float = 0.0) -> Hold:
+        """Deliver a message of this reef through the shared subscription, and take it in hand."""
+        self.session.deliver(ack=f"ack-{reef_id}", reef_id=reef_id, message_id=f"id-{reef_id}")
+        self.in_hand[reef_id] = Hold(self.arrived[-1], asyncio.get_running_loop().time() - for_seconds)
+        return self.in_hand[reef_id]
+
+    def let_go(self, reef_id: str) -> None:
+        settle(self.in_hand.pop(reef_id).message)
+        self.isolation.notice_let_go()
+
+    def _arrive(self, message: InboundMessage) -> None:
+        self.arrived.append(message)
+        hold = self.in_hand.get(message.reef_id)
+        if hold is None or not hold.take_over(message):
+            self.ready.add(message)
+
+
+@pytest.mark.parametrize(("seconds", "is_found"), [((2.0, 1.5), True), ((2.0, 0.5), False)])
+async def test_reef_is_stuck_when_nothing_of_its_subscription_was_taken_in_hand_lately(
+    seconds: tuple[float, float], is_found: bool
+) -> None:
+    bench = await Bench.subscribed()
+    for reef_id, each in zip("ab", seconds, strict=True):
+        bench.hold(reef_id, for_seconds=each)
+    found = StuckReefs([bench.shared], bench.in_hand, LIMITS).find(asyncio.get_running_loop().time())
+    assert ([ReefToIsolate(shared=bench.shared, reef_id="a")] if is_found else []) == found
+
+
+@pytest.mark.parametrize(
+    ("looks", "left_open", "is_hot"),
+    [
+        pytest.param([{"a": 9, "b": 1}, {"a": 8, "b": 8}], 2, True, id="half of all"),
+        pytest.param([{"a": 9, "b": 1}, {"a": 8, "b": 9}], 2, False, id="less than half"),
+        pytest.param([{"a": 9, "b": 1}, {"a": 7}], 2, False, id="few"),
+        pytest.param([{"a": 9, "b": 1}, {"b": 9}], 2, False, id="another"),
+        pytest.param([{"a": 9}, {"a": 9}], 2, False, id="alone in its subscription"),
+        pytest.param([{"b": 1}, {"a": 9}], 2, False, id="at one look"),
+        pytest.param([{"a": 9, "b": 1}, {"a": 9}], 1, False, id="subscription not half full"),
+    ],
+)
+async def test_reef_is_hot_that_keeps_its_subscription_busy_at_two_looks(
+    looks: list[Mapping[str, int]], left_open: int, is_hot: bool
+) -> None:
+    session, arrived = SpyingSession(), deque[InboundMessage]()
+    shared = BrokerSubscription("queue", arrived.append, prefetch=WIDTH)
+    await shared.subscribe(session.as_session())
+    hot_reefs, found = HotReefs([shared], LIMITS), None
+    for messages in looks:
+        for reef_id, count in messages.items():
+            for _ in range(count):
+                session.deliver(ack="a", reef_id=reef_id)
+        while len(arrived) > left_open:
+            settle(arrived.popleft())
+        found = hot_reefs.find()
+    assert ([ReefToIsolate(shared=shared, reef_id="a")] if is_hot else []) == found
+
+
+async def test_isolated_reef_keeps_its_subscription_until_the_consumer_drains() -> None:
+    bench = await Bench.subscribed()
+    await bench.isolation.isolate(bench.shared, "a")
+    assert ["SUBSCRIBE s2 queue 4", "UNSUBSCRIBE s1", "SUBSCRIBE s3 queue 4"] == bench.session.commands
+    bench.session.deliver_to("s2", ack="a1", reef_id="a")
+    assert ["a1"] == settle(bench.arrived.pop())
+    assert ["a"] == list(bench.isolation.dedicated) == bench.isolated
+    bench.isolation.end()
+    assert "UNSUBSCRIBE s2" == bench.session.commands[-1]
+
+
+async def test_dedicated_subscription_ends_when_it_was_empty_at_two_looks() -> None:
+    bench = await Bench.subscribed()
+    await bench.isolation.isolate(bench.shared, "a")
+    bench.session.deliver_to("s2", ack="a1", reef_id="a")
+    settle(bench.arrived.pop())
+    for expected in (["a"], ["a"], []):
+        await bench.isolation.end_unused()
+        assert expected == list(bench.isolation.dedicated)
+    assert "UNSUBSCRIBE s2" == bench.session.commands[-1]
+
+
+async def test_reef_is_isolated_once_messages_that_were_just_taken_in_hand_are_settled() -> None:
+    bench = await Bench.subscribed()
+    bench.hold("b")
+    isolating = asyncio.create_task(bench.isolation.isolate(bench.shared, "a"))
+    await asyncio.sleep(0)  # one turn of the loop: it has begun
+    bench.session.deliver(ack="ack-c", reef_id="c")
+    assert bench.ready.take(()) is None, "nothing is handed out meanwhile"
+    assert [] == bench.session.commands
+    bench.let_go("b")
+    await isolating
+    assert ["SUBSCRIBE s2 queue 4", "UNSUBSCRIBE s1", "SUBSCRIBE s3 queue 4"] == bench.session.commands
+    bench.session.deliver_to("s3", ack="ack-c", reef_id="c")
+    assert bench.ready.take(()) is bench.arrived[-1]
+
+
+async def test_stuck_messages_are_carried_over_each_to_its_own_dedicated_subscription() -> None:
+    bench = await Bench.subscribed()
+    holds = {reef_id: bench.hold(reef_id, for_seconds=2.0) for reef_id in "ab"}
+    await bench.isolation.isolate(bench.shared, "a")
+    assert ["a", "b"] == bench.isolated
+    for reef_id, name in (("a", "s2"), ("b", "s3")):
+        assert holds[reef_id].phase is HoldPhase.CARRYING_OVER
+        bench.session.deliver_to(name, ack=f"again-{reef_id}", reef_id=reef_id, message_id=f"id-{reef_id}")
+        assert holds[reef_id].phase is HoldPhase.CARRIED_OVER
+        assert holds[reef_id].message.source is bench.isolation.dedicated[reef_id]
+        assert [f"again-{reef_id}"] == settle(holds[reef_id].message)
+
+
+async def test_dedicated_subscription_is_not_left_before_the_message_carried_over_has_come() -> None:
+    """A clean stop in between must not send the message elsewhere: its handler is about to settle it."""
+    bench = await Bench.subscribed()
+    hold = bench.hold("a", for_seconds=2.0)
+    await bench.isolation.isolate(bench.shared, "a")
+    bench.isolation.end()
+    assert "UNSUBSCRIBE s2" not in bench.session.commands
+    bench.session.deliver_to("s2", ack="again", reef_id="a", message_id="id-a")
+    await hold.begin_settling()
+    assert ["again"] == settle(hold.message)
+    assert "UNSUBSCRIBE s2" == bench.session.commands[-1]
+
+
+async def test_settlement_that_waits_for_a_message_carried_over_ends_when_the_session_is_lost() -> None:
+    bench = await Bench.subscribed()
+    hold = bench.hold("a", for_seconds=2.0)
+    await bench.isolation.isolate(bench.shared, "a")
+    settling = asyncio.create_task(hold.begin_settling())
+    await asyncio.sleep(0)  # one turn of the loop: it waits
+    bench.isolation.lost()
+    await asyncio.wait_for(settling, 1)
+    assert not hold.message.is_open
+
+
+async def test_at_the_limit_no_further_reef_is_isolated() -> None:
+    bench = await Bench.subscribed()
+    for reef_id in ("a", "b", "c"):
+        await bench.isolation.isolate(bench.shared, reef_id)
+    assert ["a", "b"] == bench.isolated
