@@ -125,7 +125,8 @@ class LosingBroker:
 class LosingConsumer:
     def __init__(self, consumer: Consumer, *, losses: int) -> None:
         self.lanes: Sequence[Lane] = [LosingLane(lane, losses) for lane in consumer.lanes]
-        self.start, self.drain, self.close = consumer.start, consumer.drain, consumer.close
+        self.start, self.isolate = consumer.start, consumer.isolate
+        self.drain, self.close = consumer.drain, consumer.close
 
 
 class LosingLane:

@@ -78,7 +78,7 @@ class ParallelLaw(Law):
 
     async def test_isolated_while_in_hand_its_order_holds_and_others_flow(self, stage: Stage) -> None:
         """What is in hand settles as before, the reef's next messages follow in order, and no other reef waits for it."""
-        subscription, ledger, gate = stage.subscription(), Ledger(), asyncio.Event()
+        subscription, ledger, gate = stage.subscription(), stage.ledger(), asyncio.Event()
         client = await stage.client(subscription)
 
         async def handle(delivery: Delivery) -> Sequence[Publication]:
@@ -102,7 +102,7 @@ class ParallelLaw(Law):
 
     async def test_isolated_within_its_backlog_order_holds(self, stage: Stage) -> None:
         """A reef of which many messages wait, and have been sent ahead, is isolated again and again as it is worked off."""
-        subscription, ledger = stage.subscription(), Ledger()
+        subscription, ledger = stage.subscription(), stage.ledger()
         client = await stage.client(subscription)
         async with stage.crew(client, subscription, ledger, lanes=3) as crew:
             counts = await stage.publish(client, {"hot": 200, "reef-1": 5, "reef-2": 5})

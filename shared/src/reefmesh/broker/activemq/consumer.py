@@ -19,10 +19,10 @@ from reefmesh.broker.activemq.handover import Membership
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.isolation import Isolation
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits, IsolationWatch
 from reefmesh.broker.activemq.lane import ActiveMQLane, OwningConsumer
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.reef_watch import IsolationLimits, ReefWatch
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.subscription import BrokerSubscription
@@ -80,7 +80,7 @@ class ActiveMQConsumer:
             on_isolated=self._on_isolated,
             on_resumed=self._wake_all,
         )
-        self._watch = ReefWatch(
+        self._watch = IsolationWatch(
             self._shared,
             self._in_hand,
             self._isolation,

@@ -88,7 +88,7 @@ class HotReefs:
         return reef_id if is_hot else None
 
 
-class ReefWatch:
+class IsolationWatch:
     """Of one consumer: finds stuck and hot reefs while messages are in hand, and isolates them.
 
     ``hot_limit``: with so many dedicated subscriptions no hot reef gets one; stuck reefs need what is left.
