@@ -5,9 +5,9 @@ from random import Random
 from typing import cast
 
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.message_headers import to_frame
 from reefmesh.broker.activemq.reconnecting_session import Attachment, ReconnectingSession
-from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.transaction import ReceiptPolicy

@@ -7,8 +7,8 @@ import pytest
 
 from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.message_headers import GROUP, to_frame
-from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.port import BrokerEvent, Lane

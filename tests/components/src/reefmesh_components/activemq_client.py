@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.reef_watch import IsolationLimits
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.port import BrokerEvent, Consumer, Delivery, Publication
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription

@@ -6,10 +6,10 @@ from random import Random
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.device_queue import ActiveMQDeviceQueue
 from reefmesh.broker.activemq.device_topics import ActiveMQDeviceTopics
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.publisher import ActiveMQPublisher
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.reef_watch import IsolationLimits
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.transaction import ReceiptPolicy

@@ -5,7 +5,7 @@ from random import Random
 from typing import ClassVar, Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.reef_watch import IsolationLimits
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh_faults.simulation.broker import ModelBroker
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import Process, VirtualLoop

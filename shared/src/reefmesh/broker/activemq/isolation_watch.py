@@ -88,7 +88,7 @@ class HotReefs:
         return reef_id if is_hot else None
 
 
-class ReefWatch:
+class IsolationWatch:
     """Of one consumer: finds stuck and hot reefs while messages are in hand, and isolates them.
 
     ``hot_limit``: with so many dedicated subscriptions no hot reef gets one; stuck reefs need what is left.
@@ -116,7 +116,7 @@ class ReefWatch:
         self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._checking = asyncio.create_task(self._check(), name="reef watch")
+        self._checking = asyncio.create_task(self._check(), name="isolation watch")
 
     def notice(self) -> None:
         """There is something to watch: a message in hand, or a dedicated subscription."""

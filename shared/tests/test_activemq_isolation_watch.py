@@ -10,8 +10,8 @@ import pytest
 from reefmesh.broker.activemq.hold import Hold, HoldPhase
 from reefmesh.broker.activemq.inbound_message import InboundMessage
 from reefmesh.broker.activemq.isolation import Isolation
+from reefmesh.broker.activemq.isolation_watch import HotReefs, IsolationLimits, ReefToIsolate, StuckReefs
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
-from reefmesh.broker.activemq.reef_watch import HotReefs, IsolationLimits, ReefToIsolate, StuckReefs
 from reefmesh.broker.activemq.subscription import BrokerSubscription
 from reefmesh_components.spying_session import SpyingSession, settle
 
