@@ -183,7 +183,7 @@ async def test_stuck_reef_with_a_backlog_delays_only_itself(
 
 @pytest.mark.timeout(300)
 async def test_stuck_reef_among_known_reefs_delays_only_itself(broker: ActivemqProcess, publisher: Any, tmp_path: Path) -> None:
-    """Every reef belongs to some slot already; those that share the stuck one's go on."""
+    """Every reef belongs to a subscription already; those that share the stuck one's go on."""
     with Crew(tmp_path, broker_url=broker.url()) as crew:
         await declared(crew, publisher)
         hands = await in_thread(crew.join, 2)

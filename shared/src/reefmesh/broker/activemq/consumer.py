@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Final
 
-from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
+from reefmesh.broker.activemq.destinations import subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.handover import Membership
+from reefmesh.broker.activemq.handover import HandOver
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.isolation import Isolation
@@ -30,10 +29,6 @@ from reefmesh.broker.port import BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 
-JOIN_JITTER_SECONDS: Final = 0.3
-"""How long members wait, at most, before they hand reefs over to one that joined: not all at the same instant."""
-RENEWAL_JITTER_SECONDS: Final = 0.02
-"""Between the renewals of two subscriptions."""
 COME_BACK_SECONDS: Final = 0.1
 """How long a draining consumer waits for a lane to receive again, while messages are ready."""
 DEDICATED_PER_LANE: Final = 2
@@ -62,7 +57,6 @@ class ActiveMQConsumer:
         self._sessions = sessions
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
-        self._random = random
         self._lanes = tuple(ActiveMQLane(self, index) for index in range(lanes))
         self._ready = ReadyQueue(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -88,12 +82,10 @@ class ActiveMQConsumer:
             has_idle_lane=lambda: bool(self._waiters),
             hot_limit=lanes,
         )
+        self._hand_over = HandOver(subscription, self._shared, on_event=on_event, random=random)
         self._idle = asyncio.Event()
         self._idle.set()
         self._started = self._draining = self._closed = False
-        self._membership = Membership("")
-        self._handing_over: asyncio.Task[None] | None = None
-        self._advisories: tuple[Session, str] | None = None
 
     # the port
 
@@ -113,7 +105,7 @@ class ActiveMQConsumer:
             await self.attach(session)
         except BaseException:
             await self._leave(self._shared)
-            self._unsubscribe_advisories()
+            self._hand_over.unsubscribe()
             raise
         self._started = True
         self._watch.start()
@@ -140,7 +132,7 @@ class ActiveMQConsumer:
         self._wake_all()
         self._idle.clear()
         self._check_idle_soon()
-        await self._stop_handing_over()
+        await self._hand_over.stop()
         await self._watch.stop()
         await self._isolation.until_carried_over()
         await self._idle.wait()
@@ -151,7 +143,7 @@ class ActiveMQConsumer:
         if self._closed:
             return
         self._closed = True
-        await self._stop_handing_over()
+        await self._hand_over.stop()
         await self._watch.stop()
         self._ready.clear()
         with contextlib.suppress(ConnectionLost):
@@ -181,15 +173,8 @@ class ActiveMQConsumer:
         """Subscribe. Raises ConfigurationError without permission, BrokerUnavailable otherwise."""
         if self._draining or self._closed:
             return  # nothing new is taken, and nothing is left to settle on a new session
-        self._membership = Membership(session.name)
         try:
-            self._advisories = session, session.new_name("a")
-            advisories = session.subscribe(
-                self._advisories[1],
-                consumer_advisories(self.subscription),
-                (("ack", "auto"), ("transformation", "jms-advisory-json")),
-                self._on_advisory,
-            )
+            advisories = self._hand_over.subscribe(session)
             await asyncio.gather(advisories, *(shared.subscribe(session) for shared in self._shared))
         except BrokerRefusal as refusal:
             raise refusal.as_failure() from refusal
@@ -300,46 +285,8 @@ class ActiveMQConsumer:
         self._closed = True
         self._idle.set()
         self._sessions.remove(self)
-        self._unsubscribe_advisories()
+        self._hand_over.unsubscribe()
         self._wake_all()
-
-    def _unsubscribe_advisories(self) -> None:
-        """The confirmation matters to nobody."""
-        if self._advisories is not None and not self._advisories[0].is_lost:
-            self._advisories[0].unsubscribe(self._advisories[1])
-        self._advisories = None
-
-    def _on_advisory(self, frame: Frame) -> None:
-        change = self._membership.update(frame.headers, frame.body, now_seconds=self._loop.time())
-        if not (change.joined or change.left):
-            return
-        facts: dict[str, str | int | float] = {
-            "subscription": str(self.subscription),
-            "other_members": self._membership.others,
-            "consumers": change.consumers,
-        }
-        self._on_event(BrokerEvent(name="consumers_changed", facts=facts))
-        if change.joined and not (self._draining or self._closed):
-            if self._handing_over is not None:
-                self._handing_over.cancel()  # a further member joined: begin again, for all of them
-            self._handing_over = asyncio.create_task(self._hand_over(), name=f"hand-over {self.subscription}")
-
-    async def _hand_over(self) -> None:
-        await asyncio.sleep(JOIN_JITTER_SECONDS * self._random.random())
-        subscriptions = list(self._shared)
-        self._random.shuffle(subscriptions)
-        for shared in subscriptions:
-            with contextlib.suppress(ConnectionLost):
-                shared.renew_once_settled()
-            await asyncio.sleep(RENEWAL_JITTER_SECONDS * self._random.random())
-        facts: dict[str, str | int | float] = {"subscription": str(self.subscription), "lanes": len(subscriptions)}
-        self._on_event(BrokerEvent(name="groups_released", facts=facts))
-
-    async def _stop_handing_over(self) -> None:
-        task, self._handing_over = self._handing_over, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
 
 def serves_lanes(consumer: ActiveMQConsumer) -> OwningConsumer:

@@ -38,7 +38,7 @@ _HEADERS: Final = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Arrival:
+class _QueuedMessage:
     """``number``: from 1, of the messages that came through this subscription; ``ack_id`` acknowledges it."""
 
     session: Session
@@ -81,17 +81,17 @@ class ActiveMQDeviceQueue:
         return ()
 
     async def settle(self, moves: Sequence[Move]) -> None:
-        arrivals = [_arrival(move.message) for move in moves]
-        if not arrivals:
+        queued = [_queued(move.message) for move in moves]
+        if not queued:
             return
-        if not all(self._is_current(arrival) for arrival in arrivals):
+        if not all(self._is_current(each) for each in queued):
             raise LaneLost("the broker took the messages back")
         first = self._settled_messages + 1
-        if [arrival.number for arrival in arrivals] != list(range(first, first + len(arrivals))):
+        if [each.number for each in queued] != list(range(first, first + len(queued))):
             raise ValueError("only the oldest messages can be settled, in their order")
         messages = [OutboundMessage.of(output) for move in moves for output in move.outputs]
-        await self._commit(arrivals[-1], messages)
-        self._settled_messages = arrivals[-1].number
+        await self._commit(queued[-1], messages)
+        self._settled_messages = queued[-1].number
 
     def stop(self) -> None:
         self._stopped = True
@@ -134,7 +134,7 @@ class ActiveMQDeviceQueue:
         self._arrived_messages = self._settled_messages = 0
         return session.subscribe(self._subscription_id, DEVICE_QUEUE, _HEADERS, self._on_message)
 
-    async def _commit(self, last: _Arrival, messages: Sequence[OutboundMessage]) -> None:
+    async def _commit(self, last: _QueuedMessage, messages: Sequence[OutboundMessage]) -> None:
         """Raises PublishRefused after an abort, with nothing acknowledged; LaneLost when the connection is gone."""
         asks_receipts = self._receipts.asks_receipts(self._loop.time())
         try:
@@ -173,7 +173,7 @@ class ActiveMQDeviceQueue:
                 received_at=broker_instant(headers),
                 body=frame.body,
                 redelivered=is_redelivered(headers, session.name),
-                token=_Arrival(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
+                token=_QueuedMessage(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
             )
         )
         self._awake.set()
@@ -188,14 +188,10 @@ class ActiveMQDeviceQueue:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _is_current(self, arrival: _Arrival) -> bool:
-        return (
-            arrival.session is self._session
-            and arrival.subscription_id == self._subscription_id
-            and not arrival.session.is_lost
-        )
+    def _is_current(self, each: _QueuedMessage) -> bool:
+        return each.session is self._session and each.subscription_id == self._subscription_id and not each.session.is_lost
 
 
-def _arrival(message: DeviceMessage) -> _Arrival:
-    assert isinstance(message.token, _Arrival)  # noqa: S101 - this engine's messages carry its tokens
+def _queued(message: DeviceMessage) -> _QueuedMessage:
+    assert isinstance(message.token, _QueuedMessage)  # noqa: S101 - this engine's messages carry its tokens
     return message.token

@@ -6,11 +6,26 @@ its messages are settled, after a moment of jitter. Members are told apart by th
 subscription stays the same member. When a member leaves, the broker spreads its reefs over the others.
 """
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any, Final
 
+from reefmesh.broker.activemq.destinations import consumer_advisories
+from reefmesh.broker.activemq.errors import ConnectionLost
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.port import BrokerEvent
+from reefmesh.contracts.channels import Subscription
+
+JOIN_JITTER_SECONDS: Final = 0.3
+"""How long members wait, at most, before they hand reefs over to one that joined: not all at the same instant."""
+RENEWAL_JITTER_SECONDS: Final = 0.02
+"""Between the renewals of two subscriptions."""
 FORGET_SECONDS: Final = 3.0
 """A member without a subscription stays a member for so long: it may be renewing its only one."""
 
@@ -73,6 +88,73 @@ class Membership:
         for connection, since in tuple(self._empty_since.items()):
             if now_seconds - since > FORGET_SECONDS:
                 del self._empty_since[connection], self._subscriptions[connection]
+
+
+class HandOver:
+    """Of one consumer: follows the advisories of its queue, and hands reefs over when a member joins."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        shared: Sequence[BrokerSubscription],
+        *,
+        on_event: Callable[[BrokerEvent], None],
+        random: Random,
+    ) -> None:
+        self._subscription = subscription
+        self._shared = shared
+        self._on_event = on_event
+        self._random = random
+        self._loop = asyncio.get_running_loop()
+        self._membership = Membership("")
+        self._advisories: tuple[Session, str] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def subscribe(self, session: Session) -> "asyncio.Future[None]":
+        """Subscribe to the advisories on a new session."""
+        self._membership = Membership(session.name)
+        name = session.new_name("a")
+        self._advisories = session, name
+        headers = (("ack", "auto"), ("transformation", "jms-advisory-json"))
+        return session.subscribe(name, consumer_advisories(self._subscription), headers, self._on_advisory)
+
+    def unsubscribe(self) -> None:
+        """End the advisories without waiting for the broker's confirmation, which nobody needs."""
+        if self._advisories is not None and not self._advisories[0].is_lost:
+            self._advisories[0].unsubscribe(self._advisories[1])
+        self._advisories = None
+
+    async def stop(self) -> None:
+        """Hand nothing over any more. Idempotent."""
+        self._stopped = True
+        renewing, self._renewing = self._renewing, None
+        if renewing is not None:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    def _on_advisory(self, frame: Frame) -> None:
+        change = self._membership.update(frame.headers, frame.body, now_seconds=self._loop.time())
+        if not (change.joined or change.left):
+            return
+        self._emit("consumers_changed", other_members=self._membership.others, consumers=change.consumers)
+        if change.joined and not self._stopped:
+            if self._renewing is not None:
+                self._renewing.cancel()  # a further member joined: begin again, for all of them
+            self._renewing = asyncio.create_task(self._renew_all(), name=f"hand-over {self._subscription}")
+
+    async def _renew_all(self) -> None:
+        await asyncio.sleep(JOIN_JITTER_SECONDS * self._random.random())
+        subscriptions = list(self._shared)
+        self._random.shuffle(subscriptions)
+        for shared in subscriptions:
+            with contextlib.suppress(ConnectionLost):
+                shared.renew_once_settled()
+            await asyncio.sleep(RENEWAL_JITTER_SECONDS * self._random.random())
+        self._emit("groups_released", lanes=len(subscriptions))
+
+    def _emit(self, name: str, **facts: int) -> None:
+        self._on_event(BrokerEvent(name=name, facts={"subscription": str(self._subscription), **facts}))
 
 
 def _facts(body: bytes) -> dict[str, Any]:

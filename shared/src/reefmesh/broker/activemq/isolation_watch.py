@@ -116,7 +116,7 @@ class IsolationWatch:
         self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._checking = asyncio.create_task(self._check(), name="reef watch")
+        self._checking = asyncio.create_task(self._check(), name="isolation watch")
 
     def notice(self) -> None:
         """There is something to watch: a message in hand, or a dedicated subscription."""
