@@ -128,7 +128,7 @@ class ActiveMQConsumer:
         with contextlib.suppress(ConnectionLost):
             for shared in self._shared:
                 shared.leave_once_settled()
-            self._isolation.end()
+        self._isolation.end()
         self._wake_all()
         self._idle.clear()
         self._check_idle_soon()
@@ -146,8 +146,7 @@ class ActiveMQConsumer:
         await self._hand_over.stop()
         await self._watch.stop()
         self._ready.clear()
-        with contextlib.suppress(ConnectionLost):
-            self._isolation.end()
+        self._isolation.end()
         await self._leave([*self._shared, *self._isolation.dedicated.values()])
         self._isolation.lost()  # a settlement that waits for a message being carried over ends now
         self._finish()

@@ -110,7 +110,8 @@ class Isolation:
         for reef_id, dedicated in self.dedicated.items():
             hold = self._in_hand.get(reef_id)
             is_awaited = hold is not None and hold.phase is HoldPhase.CARRYING_OVER
-            dedicated.leave_once_settled(even_if_empty=not is_awaited)
+            with contextlib.suppress(ConnectionLost):
+                dedicated.leave_once_settled(even_if_empty=not is_awaited)
 
     async def until_carried_over(self) -> None:
         """Wait for the messages that are being carried over, ``CARRY_OVER_SECONDS`` at most."""
