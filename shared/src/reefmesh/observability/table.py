@@ -85,7 +85,7 @@ SCORED_WITHIN_SECONDS: Final = 60.0
 BACKLOG_AFTER_SECONDS: Final = 86_400.0
 """Telemetry that was received longer ago is no news: a replay from quarantine, a simulated past. It is counted apart."""
 DELIVERED_WITHIN_SECONDS: Final = 120.0
-"""The objective of alerts: 99.9 % of alerts are with their channel so soon after they are due."""
+"""The objective of alerts: 99.9 % of alerts are with their target so soon after they are due."""
 
 HANDLED_OUTCOMES: Final = ("handled", "duplicate", "parked", "released")
 
@@ -265,7 +265,7 @@ QUARANTINED: Final = Counter(
     name="reefmesh_quarantined_total",
     unit="events",
     labels=(REASON,),
-    help="Quarantine entries: messages, readings or single channels that could not be understood.",
+    help="Quarantine entries: messages, readings or single values that could not be understood.",
 )
 READING_LAG_SECONDS: Final = Gauge(
     name="reefmesh_reading_lag_seconds",
@@ -336,13 +336,13 @@ DELIVERIES: Final = Counter(
     name="reefmesh_deliveries_total",
     unit="messages",
     labels=(CHANNEL, Label("outcome", values=("delivered", "retrying", "failed", "expired", "suppressed"))),
-    help="Alerts given to a channel to people, by outcome; failed was given up, expired was not told in time.",
+    help="Alerts given to a target, by outcome; failed was given up, expired could not be sent in time.",
 )
 DELIVERIES_OVERDUE: Final = Gauge(
     name="reefmesh_deliveries_overdue",
     unit="messages",
     labels=(CHANNEL,),
-    help="Alerts that are due for over 120 s on a channel and neither delivered nor given up.",
+    help="Alerts that are due for over 120 s at a target and neither delivered nor given up.",
 )
 ALERT_LATENCY_SECONDS: Final = Histogram(
     name="reefmesh_alert_latency_seconds",
