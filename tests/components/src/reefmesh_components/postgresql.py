@@ -94,6 +94,21 @@ def _installation() -> Path | None:
     return max((each.parent for each in debian), key=lambda path: float(path.parent.name), default=None)
 
 
+def psql_program() -> Path:
+    """Return PostgreSQL's client for scripts.
+
+    Raises:
+        ComponentMissing: it is not installed.
+    """
+    programs = _installation()
+    found = shutil.which("psql") or (programs and shutil.which("psql", path=programs))
+    if not found:
+        raise ComponentMissing(
+            COMPONENT, why="no psql on PATH or in /usr/lib/postgresql", command="apt-get install postgresql-client"
+        )
+    return Path(found)
+
+
 @contextmanager
 def local_postgresql() -> Iterator["PostgresqlProcess"]:
     """Start a server of this run's own, which it may kill and start again.
@@ -176,6 +191,9 @@ class PostgresqlProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
     def restart(self) -> None:
         self.stop(signal.SIGINT)  # the "fast" shutdown: connections are cut
         self._start()
@@ -232,7 +250,7 @@ class PostgresqlProcess:
 
         def check() -> None:
             if process.poll() is not None:
-                raise ServerEnded((self._folder / "log").read_text(errors="replace")[-2000:])
+                raise ServerEnded(self.log()[-2000:])
 
         _wait_until_it_answers("127.0.0.1", self.port, check)
 
