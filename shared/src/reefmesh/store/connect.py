@@ -17,7 +17,7 @@ from reefmesh.store.port import Store
 from reefmesh.store.postgresql_tls import check_tls_parameters
 from reefmesh.store.sqlite import SqliteDatabase
 
-EXAMPLES: Final = "sqlite:////var/lib/reefmesh/ingest.db or postgresql://user:password@host/database?schema=ingest"
+EXAMPLES: Final = "sqlite:////var/lib/reefmesh/ingest.db or postgresql://user@host/database?schema=ingest"
 DEFAULT_SCHEMA: Final = "public"
 
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
