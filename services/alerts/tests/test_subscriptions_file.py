@@ -110,6 +110,14 @@ def test_file_with_everything_is_understood_and_hides_its_secrets() -> None:
         ('"env:HOOK_SECRET"', '"env:MAIL_PASSWORD"\nurl2 = 1', "target 3 (hook), url2: there is no such field"),
         ("https://example.org/hook", "http://example.org/hook", "target 3 (hook): url: must be https"),
         ("https://example.org/hook", "https://u:p@example.org/", "target 3 (hook): url: leave user name and password out"),
+        (
+            "https://example.org/hook",
+            "https://127.0.0.1/",
+            "url: 127.0.0.1 is no public address; set allow_private",
+        ),
+        ("https://example.org/hook", "https://[::1]/", "target 3 (hook): url: ::1 is no public address"),
+        ("https://example.org/hook", "https://LocalHost/", "target 3 (hook): url: localhost is no public address"),
+        ("https://example.org/hook", "https://169.254.169.254/", "target 3 (hook): url: 169.254.169.254 is no public address"),
         ("https://example.org/hook", "file:///etc/passwd", "target 3 (hook): url: write an address like https://"),
         (
             'sender = "reefs@example.org"',
@@ -134,8 +142,8 @@ def test_mistake_is_one_line_that_names_its_place(old: str, new: str, line: str)
 
 
 def test_plain_http_is_for_this_machine_or_must_be_allowed() -> None:
-    parse(GOOD.replace("https://example.org/hook", "http://127.0.0.1:8000/hook"))
-    parse(GOOD.replace("https://example.org/hook", "http://[::1]/hook"))
+    for url in ("http://127.0.0.1:8000/hook", "http://[::1]/hook", "http://localhost/hook"):
+        parse(GOOD.replace('url = "https://example.org/hook"', f'url = "{url}"\nallow_private = true'))
     parse(GOOD.replace('url = "https://example.org/hook"', 'url = "http://example.org/hook"\nallow_plain_http = true'))
 
 
