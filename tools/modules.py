@@ -1,4 +1,4 @@
-"""The product's modules as they are: a drawing of the packages and their imports, and the figures of the house.
+"""The product's modules as they are: a drawing of the packages and their imports, and figures.
 
 ``make docs`` writes ``docs/modules.md`` with it; ``python tools/modules.py --root DIR`` reads another checkout.
 Imports are read from the source, those for the type checker alone included; nothing is executed.
@@ -7,7 +7,7 @@ Imports are read from the source, those for the type checker alone included; not
 import argparse
 import ast
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,37 +67,39 @@ def repeated_classes(modules: Mapping[str, Module]) -> dict[str, list[str]]:
 
 
 def drawing_of(modules: Mapping[str, Module]) -> str:
-    """Return the packages and their imports as a Mermaid flowchart."""
-    lines = Counter[str]()
-    arrows = Counter[tuple[str, str]]()
-    for module in modules.values():
-        lines[module.package] += module.lines
-        for imported in module.imports:
-            if modules[imported].package != module.package:
-                arrows[module.package, modules[imported].package] += 1
+    """Return the packages and their imports as a Mermaid flowchart; it changes only when the structure does."""
+    packages = sorted({module.package for module in modules.values()})
+    arrows = {
+        (module.package, modules[imported].package)
+        for module in modules.values()
+        for imported in module.imports
+        if modules[imported].package != module.package
+    }
     drawn = ["flowchart TD"]
-    for root in sorted({package.split(".")[0] for package in lines}):
-        drawn.append(f"  subgraph All{_node(root)} [{root}]")
-        inside = [each for each in sorted(lines) if each.split(".")[0] == root]
-        drawn += [f'    {_node(each)}["{each}<br/>{lines[each]} lines"]' for each in inside]
-        drawn.append("  end")
-    drawn += [f"  {_node(start)} -->|{count}| {_node(end)}" for (start, end), count in sorted(arrows.items())]
+    for root in sorted({package.split(".")[0] for package in packages}):
+        inside = [package for package in packages if package.split(".")[0] == root]
+        drawn += [f"  subgraph All{_node(root)} [{root}]", *(f'    {_node(each)}["{each}"]' for each in inside), "  end"]
+    drawn += [f"  {_node(start)} --> {_node(end)}" for start, end in sorted(arrows)]
     return "\n".join(drawn)
 
 
 def page_of(modules: Mapping[str, Module]) -> str:
     """Return ``docs/modules.md``."""
+    return f"""# Packages and imports
+
+Written by `make docs` from the source. `python tools/modules.py --figures` counts lines, circles and repeated names.
+
+```mermaid
+{drawing_of(modules)}
+```
+"""
+
+
+def figures_of(modules: Mapping[str, Module]) -> str:
+    """Return the figures of the house as Markdown."""
     longest = sorted(modules.values(), key=lambda module: (-module.lines, module.name))[:LONGEST]
     circles, repeated = circles_of(modules), repeated_classes(modules)
-    page = [
-        "# Modules and imports",
-        "",
-        "Written by `make docs` from the source; a number on an arrow says how many imports it stands for.",
-        "",
-        "```mermaid",
-        drawing_of(modules),
-        "```",
-        "",
+    lines = [
         "| figure | value |",
         "|---|---|",
         f"| modules | {len(modules)} |",
@@ -105,18 +107,11 @@ def page_of(modules: Mapping[str, Module]) -> str:
         *(f"| lines of `{package}` | {_lines_below(modules, package)} |" for package in MEASURED),
         f"| circles of imports | {len(circles)} |",
         f"| class names that are defined twice | {len(repeated)} |",
-        "",
-        "The longest modules:",
-        "",
-        "| module | lines |",
-        "|---|---|",
-        *(f"| `{module.name}` | {module.lines} |" for module in longest),
+        *(f"| longest: `{module.name}` | {module.lines} |" for module in longest),
     ]
-    for circle in circles:
-        page += ["", f"Circle: {', '.join(sorted(circle))}"]
-    for name, places in repeated.items():
-        page += ["", f"Class `{name}` twice: {', '.join(places)}"]
-    return "\n".join(page) + "\n"
+    lines += [f"\nCircle: {', '.join(sorted(circle))}" for circle in circles]
+    lines += [f"\nClass `{name}` twice: {', '.join(places)}" for name, places in repeated.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _reached_from(start: str, modules: Mapping[str, Module]) -> set[str]:
@@ -167,14 +162,16 @@ def _imports(tree: ast.Module, files: Mapping[str, Path]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the page."""
+    """Print the page, or the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="the checkout to read (this one)")
-    modules = read_modules(parser.parse_args().root)
+    parser.add_argument("--figures", action="store_true", help="print lines, circles and names that stand twice instead")
+    options = parser.parse_args()
+    modules = read_modules(options.root)
     if not modules:
         sys.stderr.write("no modules found; name the root of a checkout with --root\n")
         return 2
-    sys.stdout.write(page_of(modules))
+    sys.stdout.write(figures_of(modules) if options.figures else page_of(modules))
     return 0
 
 

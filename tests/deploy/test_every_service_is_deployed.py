@@ -94,6 +94,7 @@ def lacks_in_compose(entry: ServiceEntry) -> list[str]:
     service, password = everything.get(entry.name), f"BROKER_PASSWORD_{entry.name.upper()}"
     if service is None:
         return [f"the service {entry}"]
+    stored = f"STORE_PASSWORD_{entry.name.upper()}"
     environment, given = service["environment"], f"${{{password}:?no password; run deploy/docker/new-env}}"
     ports = [port.rpartition(":")[2] for port in service.get("ports", [])]
     return absent(
@@ -104,7 +105,13 @@ def lacks_in_compose(entry: ServiceEntry) -> list[str]:
             "its broker password": environment["REEFMESH_BROKER_PASSWORD"] == given,
             "its password at the broker": everything["activemq"]["environment"].get(password) == given,
             "its password in .env.example": f"{password}=" in read(".env.example").splitlines(),
-            "its database schema": not entry.has_database or environment["REEFMESH_STORE_URL"].endswith(f"?schema={entry}"),
+            "its database role and schema": not entry.has_database
+            or environment["REEFMESH_STORE_URL"] == f"postgresql://{entry}@postgresql/reefmesh?schema={entry}",
+            "its database password": not entry.has_database
+            or {environment["REEFMESH_STORE_PASSWORD"], everything["database-roles"]["environment"].get(stored)}
+            == {f"${{{stored}:?no password; run deploy/docker/new-env}}"},
+            "its role in deploy/postgresql/roles.sql": not entry.has_database
+            or f"\\set role {entry}\n\\unset password\n\\getenv password {stored}\n" in read("deploy/postgresql/roles.sql"),
             "its health check": service["healthcheck"]["test"] == ["CMD", f"reefmesh-{entry}", "--check-health=ready"],
             "the port of its pages": str(entry.pages_port) in ports,
         }

@@ -172,9 +172,10 @@ def test_compose_service_has_longer_to_stop_than_it_takes_to_drain(name: str) ->
 def test_compose_service_waits_for_what_it_needs_to_be_healthy(name: str) -> None:
     """A dependency that merely runs cannot be used yet, and one without a health check never becomes healthy."""
     everything = dict(services())
-    needed = everything[name]["depends_on"]
-    assert {"service_healthy"} == {each["condition"] for each in needed.values()}
-    assert all("test" in everything[each]["healthcheck"] for each in needed)
+    needed = {each: how["condition"] for each, how in everything[name]["depends_on"].items()}
+    ends = {each for each in needed if everything[each]["restart"] == "no"}  # what runs once has to have succeeded
+    assert needed == {each: "service_completed_successfully" if each in ends else "service_healthy" for each in needed}
+    assert all("test" in everything[each]["healthcheck"] for each in needed if each not in ends)
 
 
 def test_compose_file_holds_no_secret_and_says_so_when_one_is_missing() -> None:
@@ -212,6 +213,22 @@ def test_new_env_when_run_fills_every_password_and_overwrites_nothing(tmp_path: 
     assert len(set(passwords)) == len([name for name in example() if "PASSWORD" in name])
     assert written == (tmp_path / ".env").read_text(encoding="utf-8")
     assert 0o600 == (tmp_path / ".env").stat().st_mode & 0o777
+
+
+def test_new_env_when_asked_to_add_appends_what_is_missing_and_changes_nothing(tmp_path: Path) -> None:
+    """After an upgrade the file has the new passwords, and the database keeps the one that it was made with."""
+    (tmp_path / "deploy" / "docker").mkdir(parents=True)
+    script = shutil.copy(DOCKER / "new-env", tmp_path / "deploy" / "docker" / "new-env")
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    old = "STORE_PASSWORD=kept\nMAIL_PORT=9"
+    (tmp_path / ".env").write_text(old, encoding="utf-8")
+    runs = [subprocess.run([script, "--add"], text=True, capture_output=True, check=False) for _ in range(2)]
+    written = (tmp_path / ".env").read_text(encoding="utf-8")
+    names = re.findall(r"^(\w+)=", written, re.MULTILINE)
+    assert ([0, 0], True) == ([each.returncode for each in runs], written.startswith(f"{old}\n"))
+    assert sorted(names) == sorted(example())
+    assert re.search(r"^STORE_PASSWORD_SCORING=[0-9a-f]{48}$", written, re.MULTILINE)
+    assert "nothing was missing" in runs[1].stderr
 
 
 @pytest.mark.parametrize(("name", "service"), services())

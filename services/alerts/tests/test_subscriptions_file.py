@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.recipients.file import parse_subscriptions
 from reefmesh_alerts.recipients.watching import Recipients
+from reefmesh_alerts.targets.entries import WebhookEntry
 from reefmesh_alerts.targets.opening import open_target
 
 GOOD = """
@@ -109,6 +110,14 @@ def test_file_with_everything_is_understood_and_hides_its_secrets() -> None:
         ('"env:HOOK_SECRET"', '"env:MAIL_PASSWORD"\nurl2 = 1', "target 3 (hook), url2: there is no such field"),
         ("https://example.org/hook", "http://example.org/hook", "target 3 (hook): url: must be https"),
         ("https://example.org/hook", "https://u:p@example.org/", "target 3 (hook): url: leave user name and password out"),
+        (
+            "https://example.org/hook",
+            "https://127.0.0.1/",
+            "url: 127.0.0.1 is no public address; set allow_private",
+        ),
+        ("https://example.org/hook", "https://[::1]/", "target 3 (hook): url: ::1 is no public address"),
+        ("https://example.org/hook", "https://LocalHost/", "target 3 (hook): url: localhost is no public address"),
+        ("https://example.org/hook", "https://169.254.169.254/", "target 3 (hook): url: 169.254.169.254 is no public address"),
         ("https://example.org/hook", "file:///etc/passwd", "target 3 (hook): url: write an address like https://"),
         (
             'sender = "reefs@example.org"',
@@ -133,8 +142,8 @@ def test_mistake_is_one_line_that_names_its_place(old: str, new: str, line: str)
 
 
 def test_plain_http_is_for_this_machine_or_must_be_allowed() -> None:
-    parse(GOOD.replace("https://example.org/hook", "http://127.0.0.1:8000/hook"))
-    parse(GOOD.replace("https://example.org/hook", "http://[::1]/hook"))
+    for url in ("http://127.0.0.1:8000/hook", "http://[::1]/hook", "http://localhost/hook"):
+        parse(GOOD.replace('url = "https://example.org/hook"', f'url = "{url}"\nallow_private = true'))
     parse(GOOD.replace('url = "https://example.org/hook"', 'url = "http://example.org/hook"\nallow_plain_http = true'))
 
 
@@ -142,6 +151,26 @@ def test_short_secret_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigurationError, match="at least 16 characters") as caught:
         parse_subscriptions(GOOD, name="f", environment=ENVIRONMENT | {"HOOK_SECRET": "short-one"})
     assert "short-one" not in str(caught.value)
+
+
+def test_secrets_come_from_the_files_that_variables_name(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text("of-the-file-and-long-enough\n")
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "HOOK_SECRET"}
+    environment["HOOK_SECRET_FILE"] = str(tmp_path / "hook")
+    file = parse_subscriptions(GOOD, name="f", environment=environment)
+    (hook,) = [target for target in file.target if isinstance(target, WebhookEntry)]
+    assert hook.secret.get_secret_value() == "of-the-file-and-long-enough"
+
+
+def test_mistake_in_the_file_of_a_secret_names_target_and_variable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as both:
+        parse_subscriptions(GOOD, name="f", environment=ENVIRONMENT | {"HOOK_SECRET_FILE": str(tmp_path / "hook")})
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "HOOK_SECRET"}
+    with pytest.raises(ConfigurationError) as missing:
+        parse_subscriptions(GOOD, name="f", environment=environment | {"HOOK_SECRET_FILE": "/no/such"})
+    place = "f: target 3 (hook), secret: "
+    assert str(both.value) == f"{place}HOOK_SECRET and HOOK_SECRET_FILE are both set; keep one of them"
+    assert str(missing.value) == f"{place}HOOK_SECRET_FILE: cannot read '/no/such': no such file or directory"
 
 
 async def test_target_with_an_unreadable_authority_file_is_refused(tmp_path: Path) -> None:

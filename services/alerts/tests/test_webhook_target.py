@@ -38,7 +38,7 @@ class Receiver:
         self.answer: Answer = self._take
         application = web.Application()
         application.router.add_post("/hook", self._handle)
-        application.router.add_route("*", "/elsewhere", self._take)
+        application.router.add_route("*", "/elsewhere", self._handle)
         self.server = TestServer(application)
 
     @property
@@ -83,7 +83,9 @@ def notice(alert: Alert) -> Notice:
 
 
 async def send(url: str, notice: Notice, *, timeout_seconds: float = 5.0) -> SendResult:
-    entry = WebhookEntry(type="webhook", name="hook", url=url, secret=SecretStr(SECRET), timeout_seconds=timeout_seconds)
+    entry = WebhookEntry(
+        type="webhook", name="hook", url=url, secret=SecretStr(SECRET), timeout_seconds=timeout_seconds, allow_private=True
+    )
     target = WebhookTarget(entry)
     try:
         return await target.send(notice, at=notice.alerts[0].raised_at)
@@ -146,6 +148,7 @@ async def test_redirect_is_not_followed(receiver: Receiver, notice: Notice, stat
 
     assert isinstance(result, Rejected)
     assert "redirects are not followed" in result.reason
+    assert 1 == len(receiver.requests)
 
 
 async def test_endless_answer_is_read_to_its_limit_only(receiver: Receiver, notice: Notice) -> None:

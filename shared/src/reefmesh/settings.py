@@ -18,6 +18,7 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
 from reefmesh.observability.progress import STALL_AFTER_SECONDS
 from reefmesh.observability.tracing import TracingKind
+from reefmesh.secret_files import SUFFIX, read_secret_file, refuse_both, secret_of
 
 PREFIX: Final = "REEFMESH_"
 CONFIG_VARIABLE: Final = "REEFMESH_CONFIG"
@@ -94,11 +95,17 @@ class Settings(BaseSettings):
             raise ConfigurationError("; ".join(mistakes)) from None  # the cause would print secrets
 
     @classmethod
+    def secrets(cls) -> Sequence[str]:
+        """Return the settings that may be given as a file instead: ``<NAME>_FILE``, in the settings file ``<name>_file``."""
+        return [name for name in cls.model_fields if _is_secret(cls, name)]
+
+    @classmethod
     def unknown_variables(cls, environment: Mapping[str, str] | None = None) -> Sequence[str]:
         """Return a line for each ``REEFMESH_`` variable that looks like a misspelt setting of this service. It may also be a
         setting of another service, so the line is only good for a warning."""
         environment = os.environ if environment is None else environment
-        known = [f"{prefix}{name.upper()}" for prefix in {PREFIX, _section_prefix(cls)} for name in cls.model_fields]
+        names = [*map(str.upper, cls.model_fields), *(f"{name.upper()}{SUFFIX}" for name in cls.secrets())]
+        known = [f"{prefix}{name}" for prefix in {PREFIX, _section_prefix(cls)} for name in names]
         strange = sorted(
             name
             for name in environment
@@ -199,7 +206,13 @@ def _from_environment(cls: type[Settings], environment: Mapping[str, str], prefi
     except SettingsError as error:
         name = next((name for name in cls.model_fields if f'"{name}"' in str(error)), "")
         raise ConfigurationError(f"{prefix}{name.upper()} is not valid JSON{_allowed(cls, name)}") from None
-    return {name: (f"{prefix}{name.upper()}", value) for name, value in values.items()}
+    origins = {name: (f"{prefix}{name.upper()}", value) for name, value in values.items()}
+    variables = {name.upper(): value for name, value in environment.items()}
+    for name in cls.secrets():
+        variable = f"{prefix}{name.upper()}"
+        if f"{variable}{SUFFIX}" in variables:
+            origins[name] = (f"{variable}{SUFFIX}", secret_of(variables, variable))
+    return origins
 
 
 def _from_file(cls: type[Settings], path: Path, *, sections: Sequence[str]) -> Origins:
@@ -221,12 +234,21 @@ def _from_file(cls: type[Settings], path: Path, *, sections: Sequence[str]) -> O
     origins: Origins = {}
     for place, values in ((f"in {path}", top), (f"under [{cls.SECTION}] in {path}", own)):
         for key, value in values.items():
+            if (secret := _secret_of_file_key(cls, key)) is not None:
+                refuse_both(secret in values, f"{secret} {place}", key)
+                origins[secret] = (f"{key} {place}", read_secret_file(Path(str(value)), named_by=f"{key} {place}"))
+                continue
             if key not in cls.model_fields:
                 near = difflib.get_close_matches(key, [*cls.model_fields, *sections, *cls.ELSEWHERE], n=1)
                 hint = f"; is {near[0]} meant?" if near else f"; known are {', '.join(sorted(cls.model_fields))}"
                 raise ConfigurationError(f"unknown setting {key} {place}{hint}")
             origins[key] = (f"{key} {place}", value)
     return origins
+
+
+def _secret_of_file_key(cls: type[Settings], key: str) -> str | None:
+    name = key.removesuffix(SUFFIX.lower())
+    return name if name != key and name in cls.secrets() else None
 
 
 def _mistake(cls: type[Settings], error: ErrorDetails, origins: Origins) -> str:

@@ -1,5 +1,8 @@
 """``--check-health``: a container's health check, which requests a page of the service in the same container.
 
+It asks through a listener of its own (see ``own_listener``), so that whoever floods the pages cannot make a healthy service
+look dead; where there is none (another system than Linux, another user), through the pages' address.
+
 It runs every few seconds for as long as a container lives, so it loads nothing but the standard library, and of the settings
 it reads only host and port of the pages.
 """
@@ -12,6 +15,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TextIO
+
+from reefmesh.observability.own_listener import connect_beside, loopback_of
 
 OPTION: Final = "--check-health"
 PAGES: Final = {"live": "/health/live", "ready": "/health/ready"}
@@ -53,7 +58,7 @@ def check_health(
     except (OSError, ValueError) as error:
         print(f"{section}: where to ask is not known: {error}", file=output)
         return EXIT_CONFIGURATION
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+    connection = _PagesConnection(host, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", PAGES[kind])
         answer = connection.getresponse()
@@ -96,7 +101,18 @@ def where(section: str, environment: Mapping[str, str], *, config: Path | None =
     host, port = setting("http_host", DEFAULT_HOST), setting("http_port", DEFAULT_PORT)
     if not port.strip().isdecimal() or not 1 <= int(port) <= 65_535:
         raise ValueError(f"REEFMESH_HTTP_PORT is {port!r}; set it to a port from 1 to 65535")
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104 - where to connect, nothing listens here
+    return loopback_of(host), int(port)
+
+
+class _PagesConnection(http.client.HTTPConnection):
+    """HTTP through the listener of the check where there is one."""
+
+    def connect(self) -> None:
+        beside = connect_beside(self.host, self.port, timeout_seconds=TIMEOUT_SECONDS)
+        if beside is None:
+            super().connect()
+        else:
+            self.sock = beside
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,12 +16,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Mount, Route
 
 from reefmesh.errors import ConfigurationError
+from reefmesh.observability import table
 from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import EXPOSITION_CONTENT_TYPE, Metrics, exposition, process_registry
+from reefmesh.observability.own_listener import listen_beside
+from reefmesh.observability.page_connections import Closing, ConnectionLimits, PageConnections, PagesConfig
 
 GRACE_SECONDS: Final = 2
-CONNECTIONS_LIMIT: Final = 64
+BACKLOG: Final = 64
+"""Connections that the kernel keeps for us; also how many asyncio accepts at once, before the first is counted."""
 RESERVED_PATHS: Final = ("/health", "/health/live", "/health/ready", "/metrics")
+
+log = structlog.get_logger()
 
 PageRoute = Route | Mount
 """A page, or a whole ASGI application below a path, that a service adds."""
@@ -131,25 +138,42 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[PagesAddress]:
+async def serve(
+    app: Starlette,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    metrics: Metrics | None = None,
+    limits: ConnectionLimits | None = None,
+) -> AsyncIterator[PagesAddress]:
     """Serve ``app`` in the running loop while the context lasts; yields once it answers. Port 0: any free one.
+
+    It is served on a second listener, too, which ``--check-health`` uses (see ``own_listener``). ``metrics`` counts the
+    connections that we close for their time or their number.
 
     Raises:
         ConfigurationError: it cannot listen there (port in use, no permission, unknown host).
     """
+
+    def closed(why: Closing) -> None:
+        if metrics is not None:
+            metrics.count(table.PAGE_CONNECTIONS_CLOSED, why)
+
     bound = _bind(host, port)
-    config = uvicorn.Config(
+    listeners = [bound, *_listeners_beside(bound)]
+    config = PagesConfig(
         app,
+        connections=PageConnections(limits or ConnectionLimits(), closed=closed),
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
         server_header=False,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        limit_concurrency=CONNECTIONS_LIMIT,
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[bound]), name="http")
+    task = asyncio.create_task(server.serve(sockets=listeners), name="http")
     try:
         listening = asyncio.create_task(server.listening.wait())
         await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -161,7 +185,18 @@ async def serve(app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> As
     finally:
         server.should_exit = True
         await task
-        bound.close()
+        for listener in listeners:
+            listener.close()
+
+
+def _listeners_beside(bound: socket.socket) -> list[socket.socket]:
+    host, port = bound.getsockname()[:2]
+    try:
+        beside = listen_beside(host, port, backlog=BACKLOG)
+    except OSError as error:
+        log.warning("no listener for the health check alone", reason=str(error))
+        return []
+    return [beside] if beside is not None else []
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -163,7 +163,7 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
     async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, _connected(broker):
         await broker.declare(blueprint.subscriptions)
         app = pages([assembled.health], [assembled.metrics], routes=assembled.routes)
-        async with serve(app, host=settings.http_host, port=settings.http_port) as address:
+        async with serve(app, host=settings.http_host, port=settings.http_port, metrics=assembled.metrics) as address:
             log.info("pages served", service=blueprint.name, url=address.url)
             try:
                 clean = await assembled.service.run(stop)

@@ -13,6 +13,7 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.observability.health_check import OPTION, PAGES
 from reefmesh.observability.logs import configure_logging
 from reefmesh.observability.tracing import require_tracing
+from reefmesh.secret_files import SUFFIX
 from reefmesh.service.assembly import run_alone
 from reefmesh.service.exit import explain, run_to_exit
 from reefmesh.service.program import Kind, Program
@@ -67,10 +68,13 @@ def _epilog(name: str, kind: type[ServiceSettings]) -> str:
     lines = [f"settings (environment; also REEFMESH_{name.upper()}_<NAME> for this service alone):"]
     for setting, field in kind.model_fields.items():
         lines.append(f"  REEFMESH_{setting.upper():<28} {field.description or ''}")
+        if setting in kind.secrets():
+            lines.append(f"  REEFMESH_{f'{setting.upper()}{SUFFIX}':<28} the path of a file that holds it, instead")
     lines += [
         "",
         "example:",
         f"  REEFMESH_BROKER_URL=stomp+ssl://host-1:61614,host-2:61614 REEFMESH_BROKER_USERNAME={name}",
+        "  REEFMESH_BROKER_PASSWORD_FILE=/run/secrets/broker REEFMESH_STORE_PASSWORD_FILE=/run/secrets/database",
         f"  REEFMESH_STORE_URL='postgresql://{name}@host/reefmesh?schema={name}' reefmesh-{name}",
         "",
         "as a container's health check:",

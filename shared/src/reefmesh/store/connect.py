@@ -14,9 +14,10 @@ from reefmesh.store.database import DatabaseStore
 from reefmesh.store.inspection import Inspection, inspect_postgresql, inspect_sqlite
 from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh.store.port import Store
+from reefmesh.store.postgresql_tls import check_tls_parameters
 from reefmesh.store.sqlite import SqliteDatabase
 
-EXAMPLES: Final = "sqlite:////var/lib/reefmesh/ingest.db or postgresql://user:password@host/database?schema=ingest"
+EXAMPLES: Final = "sqlite:////var/lib/reefmesh/ingest.db or postgresql://user@host/database?schema=ingest"
 DEFAULT_SCHEMA: Final = "public"
 
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -27,7 +28,8 @@ def open_store(url: str, *, migrations: Sequence[MigrationSet], clock: Clock | N
 
     ``sqlite:////absolute/path``, ``sqlite:///relative/path``, ``sqlite://`` (in memory, gone when closed), and
     ``postgresql://user:password@host:port/database?schema=NAME`` (the schema is ``public`` by default, and is created if it is
-    missing; further parameters are libpq's, such as ``sslmode=require``). The store's own migrations go before ``migrations``.
+    missing; further parameters are libpq's, such as ``sslmode=verify-full&sslrootcert=/etc/reefmesh/database-ca.pem``).
+    The store's own migrations go before ``migrations``.
 
     Raises:
         ConfigurationError: the URL is wrong, or its database needs a package that is not installed. The text never holds a
@@ -100,6 +102,7 @@ def _postgresql_server(url: str) -> Server:
     schema = parameters.pop("schema", DEFAULT_SCHEMA)
     if not _SCHEMA.fullmatch(schema):
         raise ConfigurationError(f"'{schema}' cannot be a schema's name: write lower-case letters, digits and underscores")
+    check_tls_parameters(parameters)
     dsn = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(parameters), ""))
     name = f"the database {parts.path.removeprefix('/') or parts.username} at {host}:{port}, schema {schema}"
     return Server(dsn=dsn, schema=schema, name=name)

@@ -8,6 +8,7 @@ import asyncpg
 
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import StoreUnavailable, WriteRefused
+from reefmesh.store.postgresql_tls import tls_mistake
 
 WAIT_CLASSES: Final = {
     "08",  # connection exceptions
@@ -32,7 +33,8 @@ SETTINGS: Final = {
 def translated(database: str, *, opening: bool = False) -> Iterator[None]:
     """Turn the driver's errors into the port's. ``database`` is its name in errors.
 
-    While ``opening``, refused credentials are an operator's mistake; later they are assumed to be corrected soon.
+    While ``opening``, refused credentials and certificates are an operator's mistake; later we assume that they are corrected
+    soon.
 
     Raises:
         StoreUnavailable: later it may work.
@@ -48,9 +50,14 @@ def translated(database: str, *, opening: bool = False) -> Iterator[None]:
     except asyncpg.InterfaceError as error:  # the driver's own; what is wrong in a statement's parameters is a ValueError
         if isinstance(error, ValueError):
             kind = ConfigurationError if opening else WriteRefused
-            raise kind(f"{database} refused: {error.args[0]}") from error
+            raise kind(f"{database} refused: {' '.join(str(error.args[0]).split())}") from error
         raise StoreUnavailable(f"{database} cannot be used now: {error.args[0]}") from error
-    except (asyncpg.InternalClientError, OSError, TimeoutError) as error:
+    except OSError as error:  # ssl's errors and TimeoutError, too
+        mistake = tls_mistake(error) if opening else None
+        if mistake is not None:
+            raise ConfigurationError(f"{database}: {mistake}") from error
+        raise StoreUnavailable(f"{database} cannot be reached: {error or type(error).__name__}") from error
+    except asyncpg.InternalClientError as error:
         raise StoreUnavailable(f"{database} cannot be reached: {error or type(error).__name__}") from error
 
 

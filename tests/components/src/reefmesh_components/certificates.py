@@ -9,7 +9,13 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_FOR: Final = datetime.timedelta(days=2)
@@ -17,27 +23,33 @@ VALID_FOR: Final = datetime.timedelta(days=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCertificate:
-    """``ca_file``: PEM that clients trust; ``keystore``: PKCS#12 with the server's key and chain, behind ``password``."""
+    """``ca_file``: PEM that clients trust; ``keystore``: PKCS#12 with the server's key and chain, behind ``password``;
+    ``certificate_file`` and ``key_file``: the same as PEM, the key without a password."""
 
     ca_file: Path
+    certificate_file: Path
+    key_file: Path
     keystore: Path
     password: str
 
 
-def make_server_certificate(folder: Path, *, names: tuple[str, ...] = ("localhost", "127.0.0.1")) -> ServerCertificate:
-    """Write an authority and a certificate for these DNS names and IP addresses into ``folder``."""
+def make_server_certificate(
+    folder: Path, *, names: tuple[str, ...] = ("localhost", "127.0.0.1"), valid_for: datetime.timedelta = VALID_FOR
+) -> ServerCertificate:
+    """Write an authority and a certificate for these DNS names and IP addresses into ``folder``; it ends after ``valid_for``,
+    which is negative for one that has ended."""
     now = datetime.datetime.now(datetime.UTC)
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("reefmesh test authority")
     authority = (
-        _builder(authority_name, authority_name, authority_key.public_key(), now)
+        _builder(authority_name, authority_name, authority_key.public_key(), now, VALID_FOR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     server = (
-        _builder(_name(names[0]), authority_name, server_key.public_key(), now)
+        _builder(_name(names[0]), authority_name, server_key.public_key(), now, valid_for)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -50,13 +62,19 @@ def make_server_certificate(folder: Path, *, names: tuple[str, ...] = ("localhos
     )
     password = "key-store-password"
     ca_file, keystore = folder / "ca.pem", folder / "server.p12"
+    certificate_file, key_file = folder / "server.pem", folder / "server.key"
+    certificate_file.write_bytes(server.public_bytes(Encoding.PEM))
+    key_file.touch(mode=0o600)
+    key_file.write_bytes(server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     ca_file.write_bytes(authority.public_bytes(Encoding.PEM))
     keystore.write_bytes(
         pkcs12.serialize_key_and_certificates(
             b"server", server_key, server, [authority], BestAvailableEncryption(password.encode())
         )
     )
-    return ServerCertificate(ca_file=ca_file, keystore=keystore, password=password)
+    return ServerCertificate(
+        ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, keystore=keystore, password=password
+    )
 
 
 def _name(text: str) -> x509.Name:
@@ -71,7 +89,11 @@ def _general_name(name: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime.datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    now: datetime.datetime,
+    valid_for: datetime.timedelta,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -80,7 +102,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - VALID_FOR)
-        .not_valid_after(now + VALID_FOR)
+        .not_valid_after(now + valid_for)
     )
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict
 
+from reefmesh_components.certificates import ServerCertificate
 from reefmesh_components.docker_engine import docker_engine_failure
 from reefmesh_components.requirement import ComponentMissing
 
@@ -94,9 +95,24 @@ def _installation() -> Path | None:
     return max((each.parent for each in debian), key=lambda path: float(path.parent.name), default=None)
 
 
+def psql_program() -> Path:
+    """Return PostgreSQL's client for scripts.
+
+    Raises:
+        ComponentMissing: it is not installed.
+    """
+    programs = _installation()
+    found = shutil.which("psql") or (programs and shutil.which("psql", path=programs))
+    if not found:
+        raise ComponentMissing(
+            COMPONENT, why="no psql on PATH or in /usr/lib/postgresql", command="apt-get install postgresql-client"
+        )
+    return Path(found)
+
+
 @contextmanager
-def local_postgresql() -> Iterator["PostgresqlProcess"]:
-    """Start a server of this run's own, which it may kill and start again.
+def local_postgresql(certificate: ServerCertificate | None = None) -> Iterator["PostgresqlProcess"]:
+    """Start a server of this run's own, which it may kill and start again; with a ``certificate`` it offers TLS.
 
     Raises:
         ComponentMissing: there is no installation on this machine.
@@ -104,7 +120,7 @@ def local_postgresql() -> Iterator["PostgresqlProcess"]:
     if (programs := _installation()) is None:
         why = "no initdb on PATH or in /usr/lib/postgresql, and this needs a process, which a container is not"
         raise ComponentMissing(COMPONENT, why=why, command="apt-get install postgresql")
-    with _local_process(programs) as process:
+    with _local_process(programs, certificate) as process:
         yield process
 
 
@@ -115,7 +131,7 @@ def _local_server(programs: Path) -> Iterator[PostgresqlServer]:
 
 
 @contextmanager
-def _local_process(programs: Path) -> Iterator["PostgresqlProcess"]:
+def _local_process(programs: Path, certificate: ServerCertificate | None = None) -> Iterator["PostgresqlProcess"]:
     account = _account()
     folder = Path(tempfile.mkdtemp(prefix="reefmesh-postgresql-"))
     try:
@@ -138,6 +154,8 @@ def _local_process(programs: Path) -> Iterator["PostgresqlProcess"]:
             ],
         )
         server = PostgresqlProcess(programs, folder, account)
+        if certificate is not None:
+            server.offer_tls(certificate)
         server.start()
         try:
             yield server
@@ -155,7 +173,22 @@ class PostgresqlProcess:
         self._folder = folder
         self._account = account
         self._process: subprocess.Popen[bytes] | None = None
+        self._tls: dict[str, str] = {}
         self.port = 0
+
+    def offer_tls(self, certificate: ServerCertificate) -> None:
+        """Offer TLS with this certificate from the next start on."""
+        for source, name in ((certificate.certificate_file, "server.pem"), (certificate.key_file, "server.key")):
+            copy = self._folder / name
+            copy.touch(mode=0o600)
+            copy.write_bytes(source.read_bytes())
+            if self._account is not None:
+                os.chown(copy, self._account.pw_uid, self._account.pw_gid)
+        self._tls = {
+            "ssl": "on",
+            "ssl_cert_file": str(self._folder / "server.pem"),
+            "ssl_key_file": str(self._folder / "server.key"),
+        }
 
     def start(self) -> None:
         for attempt in range(START_ATTEMPTS):
@@ -175,6 +208,9 @@ class PostgresqlProcess:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
 
     def restart(self) -> None:
         self.stop(signal.SIGINT)  # the "fast" shutdown: connections are cut
@@ -217,6 +253,7 @@ class PostgresqlProcess:
             "fsync": os.environ.get(
                 "REEFMESH_POSTGRESQL_FSYNC", "off"
             ),  # tests kill processes, not machines; benchmarks set it on
+            **self._tls,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
@@ -232,7 +269,7 @@ class PostgresqlProcess:
 
         def check() -> None:
             if process.poll() is not None:
-                raise ServerEnded((self._folder / "log").read_text(errors="replace")[-2000:])
+                raise ServerEnded(self.log()[-2000:])
 
         _wait_until_it_answers("127.0.0.1", self.port, check)
 

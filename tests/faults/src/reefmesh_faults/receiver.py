@@ -37,7 +37,7 @@ class Receiver:
         port = self._server.server_address[1]
         return (
             f'[[target]]\ntype = "webhook"\nname = "receiver"\nurl = "http://{HOST}:{port}/"\n'
-            f'secret = "env:{SECRET_VARIABLE}"\n\n'
+            f'secret = "env:{SECRET_VARIABLE}"\nallow_private = true\n\n'
             f'[[subscription]]\nname = "{SUBSCRIPTION}"\ntargets = ["receiver"]\ndata_age_limit_hours = 0\n'
         )
 

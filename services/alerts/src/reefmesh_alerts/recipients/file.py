@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reefmesh.errors import ConfigurationError
+from reefmesh.secret_files import SUFFIX, secret_of
 from reefmesh_alerts.recipients.entries import RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.recipients.old_words import with_new_words
 from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry
@@ -27,7 +28,8 @@ CONSOLE_ALONE: Final = SubscriptionsFile(
 
 
 def read_subscriptions(path: Path, *, environment: Mapping[str, str] | None = None) -> SubscriptionsFile:
-    """Read and check a file; secrets are taken from the environment variables that it names.
+    """Read and check a file; secrets are taken from the environment variables that it names, or from the files that
+    ``<variable>_FILE`` name.
 
     Raises:
         ConfigurationError: it cannot be read or is wrong.
@@ -71,9 +73,13 @@ def _fill_in_secrets(tables: Mapping[str, Any], places: Sequence[str], name: str
             if not isinstance(given, str) or not given.startswith(ENVIRONMENT_REFERENCE):
                 raise ConfigurationError(f'{where}: no secrets in files; write "env:NAME" and set that variable')
             variable = given.removeprefix(ENVIRONMENT_REFERENCE)
-            if not environment.get(variable):
-                raise ConfigurationError(f"{where}: the environment variable {variable} is not set")
-            target[field] = environment[variable]
+            try:
+                secret = secret_of(environment, variable)
+            except ConfigurationError as mistake:
+                raise ConfigurationError(f"{where}: {mistake}") from None
+            if not secret:
+                raise ConfigurationError(f"{where}: the environment variable {variable} is not set, nor is {variable}{SUFFIX}")
+            target[field] = secret
 
 
 def _described(error: ErrorDetails, tables: Mapping[str, Any], places: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from reefmesh.contracts.contract import Contract
+from reefmesh_alerts.targets.public_addresses import is_public, refusal
 
 _ADDRESS: Final = re.compile(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")
 
@@ -67,8 +68,9 @@ class EmailEntry(Contract):
 class WebhookEntry(Contract):
     """An HTTPS address that accepts JSON.
 
-    ``secret`` signs every request. Plain HTTP is refused, except to this machine or with ``allow_plain_http``.
-    ``ca_file`` is the same as for a mail server.
+    ``secret`` signs every request. Plain HTTP is refused, except to this machine or with ``allow_plain_http``. An address that
+    is not public (of this machine or its network, say) is refused without ``allow_private``; what a name resolves to is checked
+    at each connection. ``ca_file`` is the same as for a mail server.
     """
 
     type: Literal["webhook"]
@@ -76,6 +78,7 @@ class WebhookEntry(Contract):
     url: str = Field(max_length=2000)
     secret: SecretStr
     allow_plain_http: bool = False
+    allow_private: bool = False
     ca_file: str | None = None
     timeout_seconds: Timeout = 10.0
     concurrency: Concurrency = 4
@@ -89,12 +92,26 @@ class WebhookEntry(Contract):
             raise ValueError("url: leave user name and password out of the address, requests are signed")
         if parts.scheme == "http" and not self.allow_plain_http and not is_loopback(parts.hostname):
             raise ValueError("url: must be https (or set allow_plain_http = true)")
+        if not self.allow_private and names_no_public_address(parts.hostname):
+            raise ValueError(f"url: {refusal(parts.hostname, parts.hostname)}")
         if len(self.secret.get_secret_value()) < 16:
             raise ValueError("secret: must have at least 16 characters")
         return self
 
 
 TargetEntry = Annotated[ConsoleEntry | EmailEntry | WebhookEntry, Field(discriminator="type")]
+
+
+def names_no_public_address(host: str) -> bool:
+    """Whether a host is an address that is not public, so that no resolver has to be asked; a name has to be, but for
+    ``localhost``."""
+    if host.casefold() == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not is_public(host)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """Alerts by HTTP POST: signed, time-stamped JSON."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -11,6 +12,7 @@ import reefmesh
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.targets.entries import WebhookEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.public_addresses import PublicAddressTransport, Resolve, is_public, resolve
 from reefmesh_alerts.targets.signing import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from reefmesh_alerts.targets.trust import trusting
 
@@ -25,16 +27,25 @@ cause while the attempts go on."""
 
 
 class WebhookTarget:
-    """Posts to one address. It follows no redirect: that would carry a signed alert to somebody else."""
+    """Posts to one address. It follows no redirect: that would carry a signed alert to somebody else.
 
-    def __init__(self, entry: WebhookEntry) -> None:
+    ``resolver`` and ``permitted`` serve the check of addresses; an entry with ``allow_private`` is not checked.
+    """
+
+    def __init__(
+        self, entry: WebhookEntry, *, resolver: Resolve = resolve, permitted: Callable[[str], bool] = is_public
+    ) -> None:
         self._entry = entry
+        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+            verify=trusting(entry.ca_file), trust_env=False, limits=httpx.Limits(max_connections=entry.concurrency)
+        )
+        if not entry.allow_private:
+            transport = PublicAddressTransport(transport, resolver=resolver, permitted=permitted)
         self._client = httpx.AsyncClient(
-            verify=trusting(entry.ca_file),
+            transport=transport,
             follow_redirects=False,
             trust_env=False,
             timeout=entry.timeout_seconds,
-            limits=httpx.Limits(max_connections=entry.concurrency),
             headers={"User-Agent": f"reefmesh/{reefmesh.__version__}"},
         )
 

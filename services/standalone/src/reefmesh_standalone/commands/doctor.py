@@ -60,8 +60,9 @@ def doctor(
 
     Examples:
       reefmesh doctor
-      reefmesh doctor --broker stomp://operator:secret@broker:61613 --store postgresql://reefmesh@db/reefmesh
-      reefmesh doctor --broker stomp+ssl://ingest:secret@host-1:61614,host-2:61614 --service ingest --json
+      export REEFMESH_BROKER_PASSWORD_FILE=broker.txt REEFMESH_STORE_PASSWORD_FILE=database.txt
+      reefmesh doctor --broker stomp://operator@broker:61613 --store postgresql://reefmesh@db/reefmesh
+      reefmesh doctor --broker stomp+ssl://ingest@host-1:61614,host-2:61614 --service ingest --json
     """
     place = home_of(home, broker, store, config)
     services = service or SERVICES

@@ -76,7 +76,7 @@ def simulate(
     Examples:
       reefmesh simulate --home ~/reefs --port 8090
       reefmesh simulate --days 100 --speed 14400
-      reefmesh simulate --broker stomp://buoy:secret@host --store postgresql://reefmesh@host/reefmesh
+      REEFMESH_BROKER_PASSWORD_FILE=buoy.txt reefmesh simulate --broker stomp://buoy@host --store postgresql://ingest@host/reefmesh
     """
     place = home_of(home, broker, store, config)
     clock = SystemClock()

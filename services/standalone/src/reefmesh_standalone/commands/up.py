@@ -54,7 +54,12 @@ def up(
     async def main(stop: asyncio.Event) -> None:
         async with (
             _sole_mesh(place, config) as mesh,
-            serve(pages(mesh.healths, mesh.metrics, routes=mesh.routes), host=host, port=port) as address,
+            serve(
+                pages(mesh.healths, mesh.metrics, routes=mesh.routes),
+                host=host,
+                port=port,
+                metrics=mesh.metrics[0],  # the pages are the process's: counted once, under its first service
+            ) as address,
         ):
             said = f"reefmesh is up in {place.path}: {address.url}/health, {address.url}/metrics (Ctrl-C drains)"
             people.print(said, soft_wrap=True)  # on one line, for scripts that wait for it

@@ -50,7 +50,7 @@ class ActiveMQAddress:
         """Raises ConfigurationError in one line that names what is wrong, never with the password in it."""
         scheme, separator, rest = url.partition("://")
         if not separator or scheme not in PORTS:
-            raise ConfigurationError("a broker URL of ActiveMQ is stomp://host:61613 or stomp+ssl://user:password@host:61614")
+            raise ConfigurationError("a broker URL of ActiveMQ is stomp://host:61613 or stomp+ssl://user@host:61614")
         authority, _, query = rest.partition("?")
         authority = authority.rstrip("/")
         credentials, at, hosts = authority.rpartition("@")
