@@ -1,6 +1,7 @@
 """One act of an attacker: what is done, with whose password, and what must hold afterwards besides what always must."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -34,13 +35,15 @@ class Finding:
 class Deed:
     """What an act has done. ``marks``: of each message that the broker has taken, a text that no other message holds, in its
     event id or its body: by it the checker finds what became of it. ``refused``: how many the broker did not take.
-    ``findings``: what was seen to be wrong while the act went on; ``restarted``: processes that the act itself started again."""
+    ``findings``: what was seen to be wrong while the act went on; ``restarted``: processes that the act started again.
+    ``ended_seconds`` is monotonic."""
 
     marks: Sequence[str] = ()
     refused: int = 0
     findings: Sequence[Finding] = ()
     restarted: Sequence[str] = ()
     note: str = ""
+    ended_seconds: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

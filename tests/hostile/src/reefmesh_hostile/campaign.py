@@ -175,7 +175,7 @@ class Campaign:
     def _found(self, before: Snapshot, number: int) -> list[Finding]:
         is_last = number == self._limits.acts
         if number % ACTS_AT_ONCE and not is_last:
-            return self._checker.at_once(before, deep=number % DEEP_EVERY == 0)
+            return self._checker.at_once(before, Deed(), deep=number % DEEP_EVERY == 0)
         marks, self._marks = self._marks, []
         act = Act(name=f"the last {ACTS_AT_ONCE} acts", row=0, what="random mischief", does=lambda _: Deed())
         scene = Scene(stage=self._stage, attacker=self._attacker)

@@ -83,11 +83,11 @@ class Checker:
         """
         found = [*deed.findings, *act.holds(scene, deed)]
         if found:
-            return [*self.at_once(before, restarted=deed.restarted), *found]
+            return [*self.at_once(before, deed), *found]
         deadline = time.monotonic() + ACCOUNTED_WITHIN_SECONDS
         self._until_a_round(before, deed)
         missing: Sequence[str] = deed.marks
-        while not (grave := self.at_once(before, restarted=deed.restarted)):
+        while not (grave := self.at_once(before, deed)):
             try:
                 missing = self._unaccounted(missing)
             except StompCut as cut:
@@ -106,17 +106,19 @@ class Checker:
             )
         return [*found, *act.holds(scene, deed), *([] if grave else self._counted(before)), *self._bounds(before)]
 
-    def at_once(self, before: Snapshot, *, deep: bool = True, restarted: Sequence[str] = ()) -> list[Finding]:
+    def at_once(self, before: Snapshot, deed: Deed, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong whatever comes later: ended processes, lost links, honest reports too late, and, when it looks
         ``deep`` into the databases, forged effects."""
         forged = [finding for finding in self._forged() if finding not in before.forged] if deep else []
-        return [*self._ended(before, restarted), *self._lost(before), *forged, *self._late(before)]
+        return [*self._ended(before, deed.restarted), *self._lost(before, deed.restarted), *forged, *self._late(before, deed)]
 
     def _until_a_round(self, before: Snapshot, deed: Deed) -> None:
         def is_enough() -> bool:
-            return self._is_hasty and bool(self.at_once(before, restarted=deed.restarted))
+            return self._is_hasty and bool(self.at_once(before, deed))
 
-        self._stage.traffic().until_a_round_is_handled(HONEST_WITHIN_SECONDS, is_enough=is_enough)
+        self._stage.traffic().until_a_round_is_handled(
+            HONEST_WITHIN_SECONDS, is_enough=is_enough, sent_since_seconds=_judged_since(deed)
+        )
 
     # processes, links, pages
 
@@ -130,8 +132,10 @@ class Checker:
         if self._stage.broker.pid is None:
             yield _finding("process-ended", "the broker ended")
 
-    def _lost(self, before: Snapshot) -> Iterator[Finding]:
+    def _lost(self, before: Snapshot, restarted: Sequence[str]) -> Iterator[Finding]:
         for process in self._stage.processes:
+            if process.name in restarted:
+                continue
             lines = [line for line in self._new_lines(process, before) if _LOST in line]
             if lines:
                 reason = json.loads(lines[0]).get("reason", "")
@@ -142,11 +146,11 @@ class Checker:
             if (times := now - sum_of(before.metrics.get(process.name, {}), counted, event="lost")) > 0:
                 yield _finding("link-lost", f"{process.name} counts {times:g} lost connections")
 
-    def _late(self, before: Snapshot) -> Iterator[Finding]:
+    def _late(self, before: Snapshot, deed: Deed) -> Iterator[Finding]:
         honest = self._stage.traffic()
         for failure in honest.failures():
             raise RuntimeError(f"honest traffic stopped, by a fault of this test's own: {failure}")
-        late = honest.late(HONEST_WITHIN_SECONDS, since_seconds=before.taken_seconds)
+        late = honest.late(HONEST_WITHIN_SECONDS, since_seconds=before.taken_seconds, sent_since_seconds=_judged_since(deed))
         now = time.monotonic()
         for reef in HONEST:
             own = [report for report in late if report.reef is reef]
@@ -279,6 +283,11 @@ class Checker:
         with process.log.open("rb") as log:
             log.seek(before.log_bytes.get(process.name, 0))
             return log.read().decode(errors="replace").splitlines()
+
+
+def _judged_since(deed: Deed) -> float:
+    """Of an act that starts processes again, only what was sent after it must be in time."""
+    return deed.ended_seconds if deed.restarted else 0.0
 
 
 def metrics_of(process: ServiceProcess) -> dict[str, float]:

@@ -90,8 +90,9 @@ class HonestTraffic:
         with self._lock:
             return list(self._failures)
 
-    def late(self, limit_seconds: float, *, since_seconds: float) -> list[Report]:
-        """Return what was pending at ``since_seconds`` (monotonic) or sent later, and waited longer than the limit."""
+    def late(self, limit_seconds: float, *, since_seconds: float, sent_since_seconds: float = 0.0) -> list[Report]:
+        """Return what was pending at ``since_seconds`` (monotonic) or sent later, and waited longer than the limit; nothing
+        that was sent before ``sent_since_seconds``."""
         now = time.monotonic()
         with self._lock:
             return [
@@ -99,10 +100,14 @@ class HonestTraffic:
                 for report in self._reports
                 if (report.handled_seconds is None or report.handled_seconds >= since_seconds)
                 and report.waited_seconds(now) > limit_seconds
+                and report.sent_seconds >= sent_since_seconds
             ]
 
-    def until_a_round_is_handled(self, limit_seconds: float, *, is_enough: Callable[[], bool] = lambda: False) -> None:
-        """Wait until of every reef a report was handled that was sent from now on, one waited too long, or it is enough."""
+    def until_a_round_is_handled(
+        self, limit_seconds: float, *, is_enough: Callable[[], bool] = lambda: False, sent_since_seconds: float = 0.0
+    ) -> None:
+        """Wait until of every reef a report was handled that was sent from now on, until one that was sent since the given
+        instant has waited for too long, or until it is enough."""
         began = time.monotonic()
         while (now := time.monotonic()) < began + 2 * limit_seconds:
             with self._lock:
@@ -111,7 +116,10 @@ class HonestTraffic:
                     for report in self._reports[-(len(HONEST) * 100) :]
                     if report.handled_seconds is not None and report.sent_seconds >= began
                 }
-                overdue = any(report.waited_seconds(now) > limit_seconds for report in self._pending)
+                overdue = any(
+                    report.waited_seconds(now) > limit_seconds and report.sent_seconds >= sent_since_seconds
+                    for report in self._pending
+                )
             if overdue or len(handled) == len(HONEST) or self._failures or is_enough():
                 return
             self._stop.wait(WATCH_SECONDS / 2)
