@@ -26,7 +26,7 @@ Store = Literal["sqlite", "postgresql"]
 
 HEAP: Final = "256m"
 STORE_LIMIT: Final = "128 mb"
-BROKER_PARAMETERS: Final = "heartbeat_ms=2000&connect_timeout_ms=3000&confirm_timeout_ms=4000"
+BROKER_PARAMETERS: Final = "heartbeat_ms=3000&connect_timeout_ms=6000&confirm_timeout_ms=9000"
 ENVIRONMENT: Final = {
     "REEFMESH_LOG_LEVEL": "info",
     "REEFMESH_LANES": "16",  # so that few messages are many

@@ -52,18 +52,23 @@ def _hand_over_in_a_flood(scene: Scene) -> Deed:
     stage = scene.stage
     assert stage.mesh is not None
     first = stage.process("scoring")
-    before = sum_of(metrics_of(first), EVENTS, event="groups_released")
+    before = metrics_of(first)
     with scene.attacker.stomp() as connection:
         second = stage.mesh.add("scoring", wait=False)
         refused = 0
         for number in _paced(second.is_healthy):
             send = Send(destination=topic("scoring"), headers=[("consumerCount", "2")], body=joined(number))
             refused += not connection.send(send.destination, send.headers, send.body).is_confirmed
-        released = sum_of(metrics_of(first), EVENTS, event="groups_released") - before
-    if released:
-        return Deed(refused=refused)
-    text = f"a process joined {FLOOD_SECONDS:g} s ago and no reef was handed over, while joins were forged"
-    return Deed(refused=refused, findings=[Finding(kind="not-held", text=text)])
+    after = metrics_of(first)
+    findings = []
+    if not sum_of(after, EVENTS, event="groups_released") > sum_of(before, EVENTS, event="groups_released"):
+        text = f"a process joined {FLOOD_SECONDS:g} s ago and no reef was handed over, while joins were forged"
+        findings.append(Finding(kind="not-held", text=text))
+    changes = sum_of(after, EVENTS, event="consumers_changed") - sum_of(before, EVENTS, event="consumers_changed")
+    if changes > JOINS_BELIEVED_LIMIT:
+        text = f"scoring hands over again and again: it believes {changes:g} changes of its consumers, one was real"
+        findings.append(Finding(kind="forged", text=text))
+    return Deed(refused=refused, findings=findings)
 
 
 def _paced(is_up: Callable[[], bool]) -> Iterator[int]:
