@@ -63,7 +63,7 @@ HOLES: Final[dict[str, str]] = {
     "advisories-of-400-members": "row 8: 400 of 400 forged joins are believed",
     "hand-over-in-a-flood-of-joins": "row 8: each forged join begins the hand-over anew; reefs keep moving, one waits 12.8 s",
     "1000-idle-topics": "row 9: no topic is ever collected",
-    "9000-topics-on-a-small-broker": "row 9: the broker runs out of memory",
+    "9000-topics-on-a-small-broker": "row 9: the broker gets slower with every topic and answers nobody any more",
     "telemetry-of-another-device": "row 10: the topic's device is believed, whoever has logged in",
     "commands-of-another-device": "row 10: any device may subscribe to any device's commands",
     "answer-for-another-device": "row 10: any device's answer is believed",
@@ -76,6 +76,10 @@ HOLES: Final[dict[str, str]] = {
     "invisible-text": "smaller ones: overrides, line feeds and tabs are shown to operators",
 }
 """Name of an act -> what happens today."""
+
+
+IN_ORDER: Final = sorted(ALL, key=lambda act: act.name in HOLES)
+"""Those that leave the mesh well first: a new one takes seconds."""
 
 
 class HoleFound(Exception):
@@ -103,7 +107,7 @@ def theatre() -> Iterator[Theatre]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("act", [marked(act) for act in ALL if not act.heap])
+@pytest.mark.parametrize("act", [marked(act) for act in IN_ORDER if not act.heap])
 def test_act_leaves_the_mesh_well_and_believes_nobody_too_much(act: Act, theatre: Theatre) -> None:
     if findings := theatre.play(act).findings:
         raise HoleFound(findings)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
     options = _options(arguments)
     people = Console(stderr=True, highlight=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended then too
     try:
         if options.only:
             return _play_named(options.only.split(","), Console(highlight=False), store=options.store)
