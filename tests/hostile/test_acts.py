@@ -43,6 +43,7 @@ HOLES: Final[dict[str, str]] = {
     "score-through-*.*.scores": "row 2: the forged score is applied, and told as heat of severity 7",
     "readings-through-VirtualTopic.reef.*": "row 2: forged readings are scored",
     "ingest-writes-scores-into-every-queue": "row 2: the next process of alerts that joins is given the forged score",
+    "ingest-writes-scores-through-a-queue-of-any-service": "row 2: the next process of alerts is given the forged score",
     "alerts-writes-telemetry-into-every-queue": "row 2: the next process of ingest that joins is given the forged report",
     "scoring-writes-readings-into-its-own-queue": "row 2: scoring's user speaks for ingest, and is scored",
     "number-of-a-billion-at-scoring": "row 3: the message is parked and the cursor stands at a billion",

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reefmesh_components.requirement import ComponentMissing
 from reefmesh_hostile.acts import ALL, act_named
 from reefmesh_hostile.campaign import Campaign, Limits, Tally
+from reefmesh_hostile.mischief import DRAWERS
 from reefmesh_hostile.performance import Theatre
 from reefmesh_hostile.report import document, show
 from reefmesh_hostile.stage import stage
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _campaign(options: argparse.Namespace, people: Console) -> Tally:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    limits = Limits(acts=options.acts, minutes=options.minutes, breaches=options.breaches)
+    kinds = tuple(filter(None, options.kinds.split(",")))
+    limits = Limits(acts=options.acts, kinds=kinds, minutes=options.minutes, breaches=options.breaches)
     with Progress(*columns, console=people, transient=people.is_terminal) as bars, stage(store=options.store) as place:
         bar = bars.add_task("random mischief", total=options.acts)
 
@@ -92,11 +94,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="the databases (default: sqlite)")
     parser.add_argument("--minutes", type=float, default=13.5, metavar="M", help="stop after so long (default: 13.5)")
     parser.add_argument("--breaches", type=int, default=15, metavar="N", help="stop after so many (default: 15)")
+    parser.add_argument("--kinds", default="", metavar="KINDS", help=f"only these kinds of random acts, of {','.join(DRAWERS)}")
     parser.add_argument("--only", default="", metavar="NAMES", help="no random acts, but these named ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
     if options.acts < 1 or options.minutes <= 0 or options.breaches < 1:
         parser.error("--acts, --minutes and --breaches must be above 0")
+    if unknown := sorted(set(filter(None, options.kinds.split(","))) - set(DRAWERS)):
+        parser.error(f"--kinds: there is no kind {', '.join(unknown)}")
     if unknown := sorted(set(filter(None, options.only.split(","))) - {act.name for act in ALL}):
         parser.error(f"--only: there is no act {', '.join(unknown)}; there are {', '.join(act.name for act in ALL)}")
     return options

@@ -25,9 +25,10 @@ SUSPECTS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """``minutes`` and ``breaches`` (meshes that had to be made new) end a run early."""
+    """``kinds``: only these. ``minutes`` and ``breaches`` (meshes that had to be made new) end a run early."""
 
     acts: int
+    kinds: Sequence[str] = ()
     minutes: float = 13.5
     breaches: int = 15
 
@@ -82,7 +83,7 @@ class Campaign:
         began = time.monotonic()
         before = self._renewed()
         try:
-            for mischief in drawn(self._seed, self._limits.acts):
+            for mischief in drawn(self._seed, self._limits.acts, kinds=self._limits.kinds):
                 self._play(mischief)
                 if found := self._found(before, mischief.number):
                     self._tally.breaches.append(

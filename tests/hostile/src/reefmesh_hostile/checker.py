@@ -32,6 +32,8 @@ BROKER_STORE_GROWTH_BYTES_LIMIT: Final = 72 * 1024 * 1024
 """One journal file of 32 MB may be begun, and the last ones not yet be given back."""
 LOG_LINES_LIMIT: Final = 2_000
 SHOWN: Final = 3
+OWN_ALERTS: Final = ("sensor_fault", "buoy_silent", "buoy_drift", "buoy_battery")
+"""What the attacker's own device may bring about, of itself."""
 
 _LOST: Final = '"event": "broker lost"'
 _FORGED_NUMBERS: Final = "a cursor of {service} stands at {number:,} of {inbox} for reef {reef}"
@@ -108,9 +110,14 @@ class Checker:
 
     def at_once(self, before: Snapshot, deed: Deed, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong whatever comes later: ended processes, lost links, honest reports too late, and, when it looks
-        ``deep`` into the databases, forged effects."""
+        ``deep`` into pages and databases, counters and forged effects."""
         forged = [finding for finding in self._forged() if finding not in before.forged] if deep else []
-        return [*self._ended(before, deed.restarted), *self._lost(before, deed.restarted), *forged, *self._late(before, deed)]
+        return [
+            *self._ended(before, deed.restarted),
+            *self._lost(before, deed.restarted, deep=deep),
+            *forged,
+            *self._late(before, deed),
+        ]
 
     def _until_a_round(self, before: Snapshot, deed: Deed) -> None:
         def is_enough() -> bool:
@@ -132,7 +139,7 @@ class Checker:
         if self._stage.broker.pid is None:
             yield _finding("process-ended", "the broker ended")
 
-    def _lost(self, before: Snapshot, restarted: Sequence[str]) -> Iterator[Finding]:
+    def _lost(self, before: Snapshot, restarted: Sequence[str], *, deep: bool) -> Iterator[Finding]:
         for process in self._stage.processes:
             if process.name in restarted:
                 continue
@@ -140,6 +147,8 @@ class Checker:
             if lines:
                 reason = json.loads(lines[0]).get("reason", "")
                 yield _finding("link-lost", f"{process.name} lost its broker {len(lines)} times: {reason[:200]}")
+                continue
+            if not deep:
                 continue
             counted = "reefmesh_broker_events_total"
             now = sum_of(metrics_of(process), counted, event="lost")
@@ -200,12 +209,13 @@ class Checker:
                 yield _finding("forged", f"the score of reef {reef_id} is as of {EPOCH + timedelta(microseconds=as_of_us)}")
 
     def _forged_alerts(self) -> Iterator[Finding]:
-        honest = {reef.id: reef.honest for reef in HONEST}
+        expected = {(reef.id, "sensor_fault", reef.honest) for reef in HONEST}
+        expected |= {(reef.id, kind, reef.attacker) for reef in HONEST if reef.attacker for kind in OWN_ALERTS}
         query = "SELECT reef_id, kind, subject, severity FROM alerts"
         strange = [
             row
             for row in self._stage.databases.rows("alerts", query)
-            if row[1] != "sensor_fault" or not row[2].startswith(f"{honest.get(row[0], '?')}/")
+            if (row[0], row[1], row[2].partition("/")[0]) not in expected
         ]
         if strange:
             reef_id, kind, _, severity = strange[0]

@@ -197,9 +197,10 @@ class Mischief:
 Drawer = Callable[[Random, str, datetime], Wire | HalfOpen]
 
 
-def drawn(seed: int, count: int, *, now: datetime | None = None) -> Iterator[Mischief]:
-    """Yield ``count`` acts. Without ``now`` times are distances from the instant at which an act is drawn."""
-    names = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
+def drawn(seed: int, count: int, *, now: datetime | None = None, kinds: Sequence[str] = ()) -> Iterator[Mischief]:
+    """Yield ``count`` acts, of all ``kinds`` or of these. Without ``now`` times are distances from the instant at which an act
+    is drawn."""
+    names = [name for name, weight in WEIGHTS.items() if not kinds or name in kinds for _ in range(weight)]
     for number in range(1, count + 1):
         chance = Random(f"{seed}/{number}")
         kind = chance.choice(names)
@@ -279,7 +280,10 @@ def _odd_headers(chance: Random, mark: str, now: datetime) -> Wire:
     for _ in range(chance.randint(1, 30)):
         name = chance.choice((*RESERVED, f"h-{chance.randrange(99)}", chance.choice(TEXTS) + "x"))
         headers[name] = chance.choice(
-            (chance.choice(TEXTS), chance.choice((":", "a", "\\", "\u20ac")) * chance.randrange(9_500))
+            (
+                chance.choice(TEXTS),
+                chance.choice((":", "a", "\\", "\u20ac")) * chance.randrange(chance.choice((20, 200, 2_000, 9_500))),
+            )
         )
     headers.pop("expires", None)  # what expires is nobody's to account for
     body = mark.encode() + b"." + _body(chance, mark, now)
