@@ -1,5 +1,6 @@
 """What the checker reads from outside, read rightly: pages of metrics, and the table of holes."""
 
+from reefmesh.contracts import readings, scores
 from reefmesh_hostile.acts import ALL
 from reefmesh_hostile.checker import sum_of
 from reefmesh_hostile.messages import forged_readings, forged_score
@@ -28,7 +29,5 @@ def test_every_row_of_the_table_has_an_act() -> None:
 
 def test_forged_bodies_are_valid() -> None:
     """A forgery that is refused for its form would say nothing of who may speak."""
-    from reefmesh.contracts import readings, scores
-
     assert UNHEARD == scores.READERS["scores/1"].validate_json(forged_score(UNHEARD)).reef_id
     assert UNHEARD == readings.READERS["readings/1"].validate_json(forged_readings(UNHEARD, "x-1")).reef.reef_id

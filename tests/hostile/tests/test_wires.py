@@ -1,6 +1,7 @@
 """What the attacker writes by hand is what the protocols say, and what it reads has no limit."""
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +22,6 @@ def answered(listener: socket.socket, *frames: bytes) -> StompConnection:
     listener.settimeout(5.0)
     backlog: list[bytes] = [b"CONNECTED\nversion:1.2\n\n\0", *frames]
     port = listener.getsockname()[1]
-    import threading
 
     def serve() -> None:
         peer, _ = listener.accept()

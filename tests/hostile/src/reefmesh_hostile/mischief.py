@@ -11,149 +11,24 @@ from random import Random
 from typing import Final
 
 from reefmesh_hostile.messages import TELEMETRY
+from reefmesh_hostile.odd_words import (
+    ADVISORIES,
+    BODY_BYTES,
+    DESTINATIONS,
+    FLOOD,
+    HALF_OPEN_LIMIT,
+    INSTANTS,
+    NUMBERS,
+    RESERVED,
+    SCHEMAS,
+    SECONDS,
+    TEXTS,
+    TOPICS,
+    VERSIONS,
+)
 from reefmesh_hostile.reefs import ATTACKER_DEVICE, HONEST, REGISTERED, SHARED
 from reefmesh_hostile.stage import QUEUES
 from reefmesh_hostile.stomp_wire import encoded
-
-VERSIONS: Final = ("1.0", "1.1", "1.2")
-DESTINATIONS: Final = (
-    "/topic/VirtualTopic.reef.*",
-    "/topic/VirtualTopic.*.*",
-    "/topic/VirtualTopic.>",
-    "/topic/*.*.scores",
-    "/topic/>",
-    "/queue/*.*.*.*.*",
-    "/queue/>",
-    "/queue/Consumer.>",
-    "/topic/VirtualTopic.reef.telemetry,VirtualTopic.reef.scores",
-    "/queue/Consumer.scoring.VirtualTopic.reef.readings",
-    "/topic/buoys.1.d2c.telemetry",
-    "/topic/buoys.*.d2c.telemetry",
-    "/topic/buoys.867740030000001.c2d.cmd",
-    "/topic/ActiveMQ.Advisory.>",
-    "/temp-queue/x",
-    "/dsub/x",
-    "nothing",
-    "/queue/",
-    "/topic/" + "a" * 5_000,
-)
-RESERVED: Final = (
-    "transformation",
-    "JMSXGroupSeq",
-    "JMSXUserID",
-    "expires",
-    "priority",
-    "reply-to",
-    "type",
-    "correlation-id",
-    "AMQ_SCHEDULED_DELAY",
-    "amq-msg-type",
-    "browser",
-    "message-id",
-    "subscription",
-    "ack",
-    "redelivered",
-    "timestamp",
-    "original-destination",
-    "persistent",
-    "content-type",
-    "parking_id",
-    "parked-reason",
-    "traceparent",
-    "topic",
-    "body-bytes",
-    "u-event-id",
-    "u-h-device",
-    "h-",
-    "u-",
-)
-TEXTS: Final = (
-    "",
-    " ",
-    ":",
-    "\\",
-    "\\n",
-    "\n",
-    "\r\n",
-    "\t",
-    "\0",
-    "\u202e",
-    "\ufffe",
-    "\U0001f41f",
-    "\ud800",
-    "'",
-    '"',
-    "%00",
-    "${x}",
-    "-1",
-    "NaN",
-)
-NUMBERS: Final = (
-    "0",
-    "-1",
-    "1",
-    "16",
-    "17",
-    "1000000000",
-    "9" * 19,
-    "9" * 5_000,
-    "1e9",
-    "\u0663",
-    " 7",
-    "0x10",
-    "1.5",
-    "true",
-    "",
-)
-SCHEMAS: Final = (
-    "",
-    "telemetry/1",
-    "telemetry/9",
-    "readings/1",
-    "scores/1",
-    "nemopi-mqtt/1",
-    "nemopi-2021/1",
-    "x" * 64,
-    "x" * 65,
-    "\u202e/1",
-)
-SECONDS: Final = (0, -60, 60, 599, 601, -86_400, 86_400, -(10**9), 10**9, 2_300_000_000, 251_000_000_000)
-INSTANTS: Final = (
-    "",
-    "now",
-    "2099",
-    "9999-12-31T23:59:59+00:00",
-    "0001-01-01T00:00:00+00:00",
-    "2026-02-30T00:00:00Z",
-    "2026-01-01T00:00:00",
-)
-TOPICS: Final = (
-    f"buoys/{ATTACKER_DEVICE}/d2c/telemetry",
-    "buoys/1/d2c/x",
-    "buoys//d2c/x",
-    "buoys/a.b/d2c/telemetry",
-    "buoys/\u202e/d2c/x",
-    "buoys/1/d2c/" + ":" * 20_000,
-    "buoys/1/d2c/" + "/".join("ab" for _ in range(500)),
-    "buoys/1/c2d/cmd",
-    "ActiveMQ/Advisory/Consumer/Queue/x",
-    "VirtualTopic/reef/scores",
-    "$SYS/x",
-    "/",
-)
-FLOOD: Final = (20, 100)
-HALF_OPEN_LIMIT: Final = 90
-BODY_BYTES: Final = (0, 1, 40, 2_000, 60_000, 300_000)
-ADVISORIES: Final = (
-    b"",
-    b"5",
-    b"[]",
-    b"{",
-    b'{"ConsumerInfo": 5}',
-    b'{"ConsumerInfo": {}}',
-    b'{"RemoveInfo": {"objectId": []}}',
-    b"[" * 100_000,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
