@@ -253,9 +253,11 @@ def _payload(chance: Random, mark: str, now: datetime) -> Wire:
 
 def _mqtt(chance: Random, mark: str, now: datetime) -> Wire:
     topic = chance.choice(TOPICS)
-    body = f'{{"mark": "{mark}", "msg_type": "{chance.choice(("data", "connect", "diagnosis", "x"))}"}}'.encode()
+    kind = chance.choice(("data", "connect", "diagnosis", "x"))
+    body = f'{{"mark": "{mark}", "msg_type": "{kind}"}}'.encode()
     is_telemetry = topic.startswith("buoys/") and "/d2c/" in topic
-    return Wire(mqtt=[(topic, body)] * chance.randint(1, 3), accountable=[mark] if is_telemetry else ())
+    is_kept = is_telemetry and kind in ("data", "x")  # what is understood becomes a reading, which has no place for a mark
+    return Wire(mqtt=[(topic, body)] * chance.randint(1, 3), accountable=[mark] if is_kept else ())
 
 
 def _topics(chance: Random, mark: str, now: datetime) -> Wire:
