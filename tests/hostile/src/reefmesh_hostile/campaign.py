@@ -13,6 +13,7 @@ from reefmesh_hostile.attacker import half_open_requests
 from reefmesh_hostile.checker import Checker, Snapshot
 from reefmesh_hostile.mischief import HalfOpen, Mischief, Wire, drawn
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut, MqttMessage
+from reefmesh_hostile.reefs import HONEST, SHARED
 from reefmesh_hostile.stage import Stage
 from reefmesh_hostile.stomp_wire import StompConnection, StompCut
 
@@ -72,7 +73,7 @@ class Campaign:
         self._seed = seed
         self._limits = limits
         self._on_act = on_act
-        self._checker = Checker(stage)
+        self._checker = Checker(stage, judged=[reef for reef in HONEST if reef is not SHARED])  # a flood delays its own reef
         self._attacker = stage.attacker(DEVICE)
         self._tally = Tally()
         self._connections: dict[str, StompConnection] = {}

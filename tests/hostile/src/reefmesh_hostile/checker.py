@@ -13,7 +13,7 @@ import psutil
 from reefmesh_components.service_process import ServiceProcess
 from reefmesh_hostile.act import Act, Deed, Finding, Kind, Scene
 from reefmesh_hostile.honest import EPOCH
-from reefmesh_hostile.reefs import HONEST, REGISTERED
+from reefmesh_hostile.reefs import HONEST, REGISTERED, Reef
 from reefmesh_hostile.stage import SERVICES, Stage
 from reefmesh_hostile.stomp_wire import StompCut, StompFrame
 
@@ -57,11 +57,12 @@ class Snapshot:
 
 class Checker:
     """Of one stage whose mesh is up. ``snapshot`` before an act, ``findings`` after it. ``is_hasty``: the first thing that is
-    found is enough; else it also waits for what follows from it."""
+    found is enough; else it also waits for what follows from it. ``judged``: the reefs whose honest reports must be in time."""
 
-    def __init__(self, stage: Stage, *, is_hasty: bool = True) -> None:
+    def __init__(self, stage: Stage, *, is_hasty: bool = True, judged: Sequence[Reef] = HONEST) -> None:
         self._stage = stage
         self._is_hasty = is_hasty
+        self._judged = judged
 
     def snapshot(self) -> Snapshot:
         stage = self._stage
@@ -161,7 +162,7 @@ class Checker:
             raise RuntimeError(f"honest traffic stopped, by a fault of this test's own: {failure}")
         late = honest.late(HONEST_WITHIN_SECONDS, since_seconds=before.taken_seconds, sent_since_seconds=_judged_since(deed))
         now = time.monotonic()
-        for reef in HONEST:
+        for reef in self._judged:
             own = [report for report in late if report.reef is reef]
             if own:
                 longest = max(report.waited_seconds(now) for report in own)
@@ -287,7 +288,7 @@ class Checker:
         return {each.name: psutil.Process(each.pid).memory_info().rss for each in self._stage.processes if each.pid is not None}
 
     def _store_bytes(self) -> int:
-        return sum(file.stat().st_size for file in (self._stage.broker.folder / "data").rglob("*.log"))
+        return self._stage.store_bytes()
 
     def _new_lines(self, process: ServiceProcess, before: Snapshot) -> list[str]:
         with process.log.open("rb") as log:

@@ -20,7 +20,7 @@ from reefmesh_hostile.attacker import Attacker
 from reefmesh_hostile.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from reefmesh_hostile.honest import HonestTraffic
 from reefmesh_hostile.reefs import ATTACKER_DEVICE, VICTIM_DEVICE, register_file
-from reefmesh_hostile.stomp_wire import StompFrame
+from reefmesh_hostile.stomp_wire import StompCut, StompFrame
 
 Store = Literal["sqlite", "postgresql"]
 
@@ -37,6 +37,8 @@ ENVIRONMENT: Final = {
 DEVICE_USERS: Final = (ATTACKER_DEVICE, VICTIM_DEVICE)
 SETTLED_SECONDS: Final = 15.0
 QUIET_SECONDS: Final = 0.4
+STORE_BYTES_LEFT_LIMIT: Final = 70 * 1024 * 1024
+"""Two journal files; above that a store is emptied faster by throwing it away."""
 SERVICES: Final = ("ingest", "scoring", "alerts")
 QUEUES: Final = {
     "ingest": "Consumer.ingest.VirtualTopic.reef.telemetry",
@@ -87,8 +89,7 @@ class Stage:
     def renew(self) -> None:
         """End the mesh hard, empty the broker, and start services on new databases; returns once honest reports are handled."""
         self.end()
-        self.broker.start()
-        self.purge()
+        self._empty_broker()
         self._runs += 1
         home = self.folder / f"run-{self._runs}"
         home.mkdir()
@@ -117,8 +118,24 @@ class Stage:
             process.kill()
         self.mesh = self.honest = None
 
-    def purge(self) -> None:
-        """Take every message out of every queue."""
+    def _empty_broker(self) -> None:
+        """Take every message out of every queue; from what has been overwhelmed, its whole store."""
+        is_overwhelmed = self.broker.pid is None or self.store_bytes() > STORE_BYTES_LEFT_LIMIT
+        if not is_overwhelmed:
+            try:
+                self._purge()
+            except (OSError, StompCut):
+                is_overwhelmed = True
+        if is_overwhelmed or any(self.waiting()):
+            self.broker.kill()
+            shutil.rmtree(self.broker.folder / "data", ignore_errors=True)
+            self.broker.start()
+
+    def store_bytes(self) -> int:
+        """Return how much the broker keeps on disk."""
+        return sum(file.stat().st_size for file in (self.broker.folder / "data").rglob("*.log"))
+
+    def _purge(self) -> None:
         with self.operator.stomp() as connection:
             # By name: a consumer of Consumer.> would leave a queue of that name, which no service may read.
             for queue in (DEVICE_QUEUE, *QUEUES.values(), *PARKINGS.values(), *DEAD):
