@@ -1,6 +1,6 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types up bench faults fuzz containers docs lock clean format
+.PHONY: help demo test lint types up bench faults hostile fuzz containers docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
@@ -55,6 +55,13 @@ ifdef FAULTS
 	@$(BIN)/python -m reefmesh_faults --faults $(FAULTS) --seed $(or $(SEED),1) --json reports/faults-$(or $(SEED),1).json $(ARGS)
 else
 	@$(BIN)/python -m pytest -m faults $(ARGS)
+endif
+
+hostile: $(READY) ## every act of an attacker on a real mesh; ACTS=5000 SEED=7: so many random ones, then the checker
+ifdef ACTS
+	@$(BIN)/python -m reefmesh_hostile --acts $(ACTS) --seed $(or $(SEED),1) --json reports/hostile-$(or $(SEED),1).json $(ARGS)
+else
+	@$(BIN)/python -m pytest -m 'hostile or not hostile' tests/hostile $(ARGS)
 endif
 
 fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux

@@ -189,7 +189,7 @@ def as_nobody(program: str) -> str:
 @pytest.mark.skipif(not SUPPORTED, reason="abstract Unix sockets are Linux's")
 def test_check_asks_the_pages_where_the_backlog_of_its_listener_is_full() -> None:
     with closing(_beside(1)) as listener, contextlib.ExitStack() as stack:
-        waiting = []
+        waiting: list[socket.socket | None] = []
         while not waiting or waiting[-1] is not None:
             waiting.append(connect_beside("127.0.0.1", 1, timeout_seconds=1.0))
             if waiting[-1] is not None:

@@ -1,0 +1,63 @@
+"""Row 9: every topic that a device names costs the broker memory, until it is collected."""
+
+import time
+from typing import Final
+
+from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.mqtt_wire import MqttMessage
+
+IDLE_TOPICS: Final = 1_000
+COLLECTED_WITHIN_SECONDS: Final = 20.0
+KEPT_LIMIT: Final = 200
+TOPIC_CLASS: Final = "org.apache.activemq.broker.region.Topic"
+MANY_TOPICS: Final = 9_000
+SMALL_HEAP: Final = "128m"
+A_SECOND: Final = 400
+LATE_SECONDS: Final = 10.0
+
+
+def _idle_topics(scene: Scene) -> Deed:
+    broker = scene.stage.broker
+    before = broker.live_objects(TOPIC_CLASS)
+    taken = scene.attacker.publish_all(
+        [MqttMessage(topic=f"buoys/{scene.mark}{number}/d2c/x", body=b"{}") for number in range(IDLE_TOPICS)]
+    )
+    deadline = time.monotonic() + COLLECTED_WITHIN_SECONDS
+    while (kept := broker.live_objects(TOPIC_CLASS) - before) > KEPT_LIMIT and time.monotonic() < deadline:
+        time.sleep(1.0)
+    if kept <= KEPT_LIMIT:
+        return Deed(note=f"{taken} topics, {kept} left")
+    text = f"{kept} of {taken} topics are kept {COLLECTED_WITHIN_SECONDS:g} s after their last message"
+    return Deed(findings=[Finding(kind="above-bound", text=text)])
+
+
+def _many_topics(scene: Scene) -> Deed:
+    """At 400 a second, until somebody honest has waited for too long. A broker that collects idle topics keeps up with it."""
+    taken = 0
+    honest, started = scene.stage.traffic(), time.monotonic()
+    with scene.attacker.mqtt() as connection:
+        for start in range(0, MANY_TOPICS, A_SECOND):
+            began = time.monotonic()
+            taken += connection.publish_all(
+                [
+                    MqttMessage(topic=f"buoys/{scene.mark}{number}/d2c/x", body=b"{}")
+                    for number in range(start, min(start + A_SECOND, MANY_TOPICS))
+                ]
+            )
+            if honest.late(LATE_SECONDS, since_seconds=started):
+                break
+            time.sleep(max(0.0, 1.0 + began - time.monotonic()))
+    return Deed(refused=MANY_TOPICS - taken, note=f"{taken} topics")
+
+
+ACTS: Final = (
+    Act(name="1000-idle-topics", row=9, what="a message each to 1,000 topics that are never used again", does=_idle_topics),
+    Act(
+        name="9000-topics-on-a-small-broker",
+        row=9,
+        what=f"9,000 topics on a broker of {SMALL_HEAP}",
+        does=_many_topics,
+        is_costly=True,
+        heap=SMALL_HEAP,
+    ),
+)

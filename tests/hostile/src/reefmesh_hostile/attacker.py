@@ -1,0 +1,54 @@
+"""Somebody who holds the password of one user of the broker, and nothing else."""
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from reefmesh_components.activemq_process import HOST, Ports, password_of
+from reefmesh_hostile.mqtt_wire import MqttConnection, MqttMessage
+from reefmesh_hostile.stomp_wire import Headers, Outcome, Send, StompConnection
+
+CLIENT_ID: Final = "867740039999999"
+"""The IMEI of the attacker's own device."""
+
+HALF_A_REQUEST: Final = b"GET /health HTTP/1.1\r\nHost: reefmesh\r\nX-Slow: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacker:
+    """``user`` is the broker's: ``buoy``, which all devices share, one device's own, or a service's."""
+
+    ports: Ports
+    user: str
+
+    def stomp(self, version: str = "1.2") -> StompConnection:
+        return StompConnection(self.ports.stomp, user=self.user, password=password_of(self.user), version=version)
+
+    def mqtt(self, client_id: str = CLIENT_ID) -> MqttConnection:
+        return MqttConnection(self.ports.mqtt, client_id=client_id, user=self.user, password=password_of(self.user))
+
+    def send(self, destination: str, headers: Headers, body: bytes, *, version: str = "1.2") -> Outcome:
+        """Send one message through a connection of its own."""
+        with self.stomp(version) as connection:
+            return connection.send(destination, headers, body)
+
+    def send_all(self, sends: Iterable[Send], *, version: str = "1.2") -> list[Outcome]:
+        with self.stomp(version) as connection:
+            return connection.send_all(sends)
+
+    def publish_all(self, messages: Sequence[MqttMessage]) -> int:
+        """Publish over MQTT through one connection; return how many were acknowledged."""
+        with self.mqtt() as connection:
+            return connection.publish_all(messages)
+
+
+@contextmanager
+def half_open_requests(port: int, count: int) -> Iterator[None]:
+    """Hold ``count`` HTTP requests open that never end, for as long as the context lasts."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            request = stack.enter_context(socket.create_connection((HOST, port), timeout=5.0))
+            request.sendall(HALF_A_REQUEST)
+        yield

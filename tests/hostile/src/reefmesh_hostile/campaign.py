@@ -1,0 +1,187 @@
+"""A run of random mischief on one mesh: after each act what must hold at once, now and then everything."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import Final
+
+from reefmesh_hostile.act import DEVICE, Act, Deed, Finding, Scene
+from reefmesh_hostile.attacker import half_open_requests
+from reefmesh_hostile.checker import Checker, Snapshot
+from reefmesh_hostile.mischief import HalfOpen, Mischief, Wire, drawn
+from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut, MqttMessage
+from reefmesh_hostile.reefs import HONEST, SHARED
+from reefmesh_hostile.stage import Stage
+from reefmesh_hostile.stomp_wire import StompConnection, StompCut
+
+ACTS_AT_ONCE: Final = 100
+"""Between two checks of everything."""
+DEEP_EVERY: Final = 10
+ANSWER_SECONDS: Final = 3.0
+SUSPECTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """``kinds``: only these. ``minutes`` and ``breaches`` (meshes that had to be made new) end a run early."""
+
+    acts: int
+    kinds: Sequence[str] = ()
+    minutes: float = 13.5
+    breaches: int = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breach:
+    """What was found after an act, and the acts that may have led to it, the last one first."""
+
+    findings: Sequence[Finding]
+    suspects: Sequence[str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What a run has done so far. ``waits_seconds``: of honest reports, from sending to their last effect."""
+
+    acts: Counter[str] = field(default_factory=Counter)
+    confirmed: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    accounted: int = 0
+    breaches: list[Breach] = field(default_factory=list)
+    waits_seconds: list[float] = field(default_factory=list)
+    lasted_seconds: float = 0.0
+
+    @property
+    def played(self) -> int:
+        return self.acts.total()
+
+    def wait_seconds(self, share: float) -> float:
+        """Return the wait that this share of honest reports did not exceed."""
+        if len(self.waits_seconds) < 2:
+            return max(self.waits_seconds, default=0.0)
+        return quantiles(self.waits_seconds, n=1000, method="inclusive")[min(998, round(share * 1000) - 1)]
+
+
+class Campaign:
+    """``run`` plays the acts of a seed. ``on_act`` is called after each."""
+
+    def __init__(self, stage: Stage, *, seed: int, limits: Limits, on_act: Callable[[Tally], None] = lambda _: None) -> None:
+        self._stage = stage
+        self._seed = seed
+        self._limits = limits
+        self._on_act = on_act
+        self._checker = Checker(stage, judged=[reef for reef in HONEST if reef is not SHARED])  # a flood delays its own reef
+        self._attacker = stage.attacker(DEVICE)
+        self._tally = Tally()
+        self._connections: dict[str, StompConnection] = {}
+        self._recent: list[Mischief] = []
+        self._marks: list[str] = []
+
+    def run(self) -> Tally:
+        began = time.monotonic()
+        before = self._renewed()
+        try:
+            for mischief in drawn(self._seed, self._limits.acts, kinds=self._limits.kinds):
+                self._play(mischief)
+                if found := self._found(before, mischief.number):
+                    self._tally.breaches.append(
+                        Breach(findings=found, suspects=[str(each)[:300] for each in self._recent[: -SUSPECTS - 1 : -1]])
+                    )
+                    if len(self._tally.breaches) >= self._limits.breaches:
+                        break
+                    before = self._renewed()
+                self._on_act(self._tally)
+                if time.monotonic() - began > self._limits.minutes * 60:
+                    break
+        finally:
+            self._note_waits()
+            self._leave()
+        self._tally.lasted_seconds = time.monotonic() - began
+        return self._tally
+
+    def _renewed(self) -> Snapshot:
+        self._note_waits()
+        self._leave()
+        self._recent.clear()
+        self._marks.clear()
+        self._stage.renew()
+        return self._checker.snapshot()
+
+    def _note_waits(self) -> None:
+        if self._stage.honest is not None:
+            now = time.monotonic()
+            self._tally.waits_seconds += [report.waited_seconds(now) for report in self._stage.honest.reports]
+
+    def _leave(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def _play(self, mischief: Mischief) -> None:
+        self._recent = [*self._recent[-20:], mischief]
+        self._tally.acts[mischief.kind] += 1
+        match mischief.does:
+            case HalfOpen(service=service, count=count):
+                with self._half_open(service, count):
+                    pass
+            case Wire() as wire:
+                try:
+                    confirmed, wanted = self._mqtt(wire) if wire.mqtt else self._stomp(wire)
+                except (StompCut, MqttCut, OSError):
+                    confirmed, wanted = 0, max(1, len(wire.frames) + len(wire.mqtt))
+                self._tally.confirmed[mischief.kind] += confirmed
+                self._tally.refused[mischief.kind] += wanted - confirmed
+                if confirmed == wanted:
+                    self._marks += wire.accountable
+
+    @contextmanager
+    def _half_open(self, service: str, count: int) -> Iterator[None]:
+        with ExitStack() as stack:
+            process = self._stage.process(service)
+            if process.pid is not None:
+                stack.enter_context(half_open_requests(process.port, count))
+            yield
+
+    def _mqtt(self, wire: Wire) -> tuple[int, int]:
+        messages = [MqttMessage(topic=topic, body=body) for topic, body in wire.mqtt]
+        connection: MqttConnection
+        with self._attacker.mqtt(wire.client_id) as connection:
+            return connection.publish_all(messages), len(messages)
+
+    def _stomp(self, wire: Wire) -> tuple[int, int]:
+        if wire.subscriptions:
+            with self._attacker.stomp(wire.stomp_version) as connection:
+                for destination in wire.subscriptions:
+                    connection.subscribe(destination)
+                return 1, 1
+        version = wire.stomp_version
+        connection = self._connections.pop(version) if version in self._connections else self._attacker.stomp(version)
+        confirmed = answered = 0
+        for frame in wire.frames:
+            connection.write(frame)
+        while answered < len(wire.frames):
+            answer = connection.next_frame(ANSWER_SECONDS if wire.accountable else 0.3)
+            if answer is None or answer.command == "ERROR":
+                break  # whatever it was about, this connection is not to be trusted any more
+            answered += 1
+            confirmed += answer.command == "RECEIPT"
+        if answered == len(wire.frames):
+            self._connections[version] = connection
+        else:
+            connection.close()
+        return confirmed, len(wire.frames)
+
+    def _found(self, before: Snapshot, number: int) -> list[Finding]:
+        is_last = number == self._limits.acts
+        if number % ACTS_AT_ONCE and not is_last:
+            return self._checker.at_once(before, Deed(), deep=number % DEEP_EVERY == 0)
+        marks, self._marks = self._marks, []
+        act = Act(name=f"the last {ACTS_AT_ONCE} acts", row=0, what="random mischief", does=lambda _: Deed())
+        scene = Scene(stage=self._stage, attacker=self._attacker)
+        found = self._checker.findings(before, act, scene, Deed(marks=marks))
+        if not found:
+            self._tally.accounted += len(marks)
+        return found

@@ -1,0 +1,36 @@
+"""Random mischief is the seed's: the same one gives the same acts, and each kind is drawn."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from reefmesh_hostile.mischief import DRAWERS, Wire, drawn
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_same_seed_gives_the_same_acts() -> None:
+    assert list(drawn(7, 300, now=NOW)) == list(drawn(7, 300, now=NOW))
+
+
+def test_another_seed_gives_other_acts() -> None:
+    assert list(drawn(7, 50, now=NOW)) != list(drawn(8, 50, now=NOW))
+
+
+def test_kinds_of_a_seed_do_not_depend_on_when_they_are_drawn() -> None:
+    later = datetime(2031, 3, 1, tzinfo=UTC)
+    assert [act.kind for act in drawn(7, 300, now=NOW)] == [act.kind for act in drawn(7, 300, now=later)]
+
+
+def test_every_kind_is_drawn() -> None:
+    assert set(DRAWERS) == set(Counter(act.kind for act in drawn(1, 600, now=NOW)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_marks_of_a_run_differ(seed: int) -> None:
+    """By its mark the checker finds a message again: no two may share one, nor may one be the beginning of another."""
+    marks = [mark for act in drawn(seed, 400, now=NOW) if isinstance(act.does, Wire) for mark in act.does.accountable]
+    assert len(set(marks)) == len(marks) > 0
+    text = "\n".join(sorted(marks))
+    assert [mark for mark in marks if text.count(mark) > 1] == []
