@@ -1,12 +1,17 @@
 """Whoever floods the pages of a service closes them to itself alone; the container's health check goes on."""
 
 import asyncio
+import contextlib
 import io
 import json
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from reefmesh.observability import table
+from reefmesh.observability import own_listener, table
 from reefmesh.observability.health import Health
 from reefmesh.observability.health_check import check_health
 from reefmesh.observability.http import PagesAddress, pages, serve
@@ -25,6 +30,7 @@ from reefmesh.observability.progress import Progress
 
 PATIENT = ConnectionLimits(request_timeout_seconds=60.0)
 HASTY = ConnectionLimits(request_timeout_seconds=0.05)
+SYSTEM_PYTHON = shutil.which("python3", path="/usr/bin:/bin")
 BIG_BYTES = 16_000_000
 
 
@@ -157,6 +163,36 @@ async def test_service_serves_though_somebody_took_the_name_of_its_second_listen
         app = pages([Health("scoring", Progress())], [])
         async with serve(app, port=port) as address, httpx.AsyncClient(base_url=address.url) as client:
             assert (await client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="abstract Unix sockets are Linux's")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a process as another user")
+@pytest.mark.skipif(SYSTEM_PYTHON is None, reason="the tests' own Python may be in a folder of root's")
+async def test_another_user_neither_asks_the_listener_of_the_check_nor_answers_on_it() -> None:
+    async with served(PATIENT) as (address, metrics):
+        asks = f"c = socket.socket(socket.AF_UNIX); c.connect(own_listener_name('127.0.0.1', {address.port})); print(c.recv(1))"
+        assert await asyncio.to_thread(as_nobody, asks) == "b''\n"
+        assert closed_for(metrics, "other_user") == 1
+        answered = f"print(connect_beside('127.0.0.1', {address.port}, timeout_seconds=5.0))"
+        assert await asyncio.to_thread(as_nobody, answered) == "None\n"
+
+
+def as_nobody(program: str) -> str:
+    """Run the module of the listener and this program as a user who is neither root nor us."""
+    source = f"{Path(own_listener.__file__).read_text(encoding='utf-8')}\n{program}\n"
+    command = [str(SYSTEM_PYTHON), "-"]
+    done = subprocess.run(command, input=source, user=65_534, cwd="/", env={}, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="abstract Unix sockets are Linux's")
+def test_check_asks_the_pages_where_the_backlog_of_its_listener_is_full() -> None:
+    with closing(_beside(1)) as listener, contextlib.ExitStack() as stack:
+        waiting: list[socket.socket] = []
+        while (connection := connect_beside("127.0.0.1", 1, timeout_seconds=1.0)) is not None:
+            waiting.append(stack.enter_context(connection))
+        assert (len(waiting) > 0, listener.fileno() >= 0) == (True, True)
 
 
 def test_check_finds_no_listener_where_nobody_serves() -> None:

@@ -46,7 +46,8 @@ def listen_beside(host: str, port: int, *, backlog: int) -> socket.socket | None
 
 
 def connect_beside(host: str, port: int, *, timeout_seconds: float) -> socket.socket | None:
-    """Connect to the listener beside these pages. None where there is none, or where it belongs to another user.
+    """Connect to the listener beside these pages. None where there is none, where other processes of this machine have filled
+    its backlog, or where it belongs to another user.
 
     Raises:
         OSError: it is there and does not take the connection in time.
@@ -61,7 +62,7 @@ def connect_beside(host: str, port: int, *, timeout_seconds: float) -> socket.so
     connection.settimeout(timeout_seconds)
     try:
         connection.connect(own_listener_name(address, port))
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, BlockingIOError):
         connection.close()
         return None
     except OSError:
