@@ -189,12 +189,10 @@ def as_nobody(program: str) -> str:
 @pytest.mark.skipif(not SUPPORTED, reason="abstract Unix sockets are Linux's")
 def test_check_asks_the_pages_where_the_backlog_of_its_listener_is_full() -> None:
     with closing(_beside(1)) as listener, contextlib.ExitStack() as stack:
-        waiting: list[socket.socket | None] = []
-        while not waiting or waiting[-1] is not None:
-            waiting.append(connect_beside("127.0.0.1", 1, timeout_seconds=1.0))
-            if waiting[-1] is not None:
-                stack.enter_context(waiting[-1])
-        assert (len(waiting) > 1, listener.fileno() >= 0) == (True, True)
+        waiting: list[socket.socket] = []
+        while (connection := connect_beside("127.0.0.1", 1, timeout_seconds=1.0)) is not None:
+            waiting.append(stack.enter_context(connection))
+        assert (len(waiting) > 0, listener.fileno() >= 0) == (True, True)
 
 
 def test_check_finds_no_listener_where_nobody_serves() -> None:
