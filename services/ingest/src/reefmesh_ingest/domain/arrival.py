@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import REPLAY_OF
 from reefmesh_ingest.domain.decode.values import clean_text, us_of
 
-REPLAY_OF: Final = "replay-of"
 RECEIVED_AT: Final = "received-at"
 DEVICE: Final = "device"
 

@@ -31,7 +31,9 @@ from reefmesh_faults.simulation.network import Connection
 RUN_STARTED_MS: Final = 1_700_000_000_000
 BODY_BYTES_LIMIT: Final = 1 << 20
 USER_ID: Final = "JMSXUserID"
-_NOT_PASSED_ON: Final = frozenset({"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID", USER_ID})
+_NOT_PASSED_ON: Final = frozenset(
+    {"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID", USER_ID}
+)
 _ADVISORY: Final = "/topic/ActiveMQ.Advisory.Consumer.Queue."
 _GROUP_SELECTOR: Final = re.compile("JMSXGroupID = '(.*)'")
 _CHANNEL: Final = "/topic/VirtualTopic."
