@@ -38,6 +38,23 @@ def _soon(instant: datetime) -> datetime:
     return instant
 
 
+BrokerUsersText = Annotated[
+    str,
+    Field(
+        pattern=r"^([^,=\s]+=[^,=\s]+(,[^,=\s]+=[^,=\s]+)*)?$",
+        description="pairs of a role (a service's name, or operator) and the broker user that has it, with commas:"
+        " ingest=reef-ingest,operator=admin; a role that is not named has the user of its own name",
+    ),
+]
+TelemetrySendersText = Annotated[
+    str,
+    Field(
+        pattern=r"^[^,\s]+(,[^,\s]+)*$",
+        description="the broker users that send telemetry of any device (shared by devices, gateways, partners), with commas",
+    ),
+]
+
+
 class Settings(BaseSettings):
     """``load`` reads file and environment, once; the constructor reads nothing (tests pass keywords).
 
@@ -136,17 +153,8 @@ class ServiceSettings(Settings):
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
-    broker_users: str = Field(
-        default="",
-        pattern=r"^([^,=\s]+=[^,=\s]+(,[^,=\s]+=[^,=\s]+)*)?$",
-        description="pairs of a role (a service's name, or operator) and the broker user that has it, with commas:"
-        " ingest=reef-ingest,operator=admin; a role that is not named has the user of its own name",
-    )
-    telemetry_senders: str = Field(
-        default=DEVICES,
-        pattern=r"^[^,\s]+(,[^,\s]+)*$",
-        description="the broker users that send telemetry of any device (shared by devices, gateways, partners), with commas",
-    )
+    broker_users: BrokerUsersText = ""
+    telemetry_senders: TelemetrySendersText = DEVICES
     accept_unstamped_until: Annotated[AwareDatetime, AfterValidator(_soon)] | None = Field(
         default=None,
         description=f"an instant like 2026-12-24T00:00:00Z, at most {UNSTAMPED_DAYS_LIMIT} days ahead: until then messages are"
@@ -200,17 +208,22 @@ class ServiceSettings(Settings):
 
     def users_of_broker(self, own_roles: Sequence[str]) -> BrokerUsers:
         """Return the broker's users by their roles; whoever this process logs in as has its own roles besides."""
-        renamed: dict[str, frozenset[str]] = {}
-        for pair in self.broker_users.split(",") if self.broker_users else ():
-            role, _, user = pair.partition("=")
-            renamed[role] = renamed.get(role, frozenset()) | {user}
-        users = BrokerUsers(renamed=renamed, telemetry=frozenset(self.telemetry_senders.split(",")))
+        users = users_of_broker(self.broker_users, self.telemetry_senders)
         own = urlsplit(self.broker_address()).username
         return users.with_own(unquote(own), own_roles) if own else users
 
     def store_address(self) -> str:
         """Return the database's address with its password in it: never to be logged."""
         return with_credentials(self.store_url, None, self.store_password)
+
+
+def users_of_broker(pairs: str, telemetry_senders: str) -> BrokerUsers:
+    """Return the users that the settings ``broker_users`` and ``telemetry_senders`` name."""
+    renamed: dict[str, frozenset[str]] = {}
+    for pair in pairs.split(",") if pairs else ():
+        role, _, user = pair.partition("=")
+        renamed[role] = renamed.get(role, frozenset()) | {user}
+    return BrokerUsers(renamed=renamed, telemetry=frozenset(telemetry_senders.split(",")))
 
 
 Origins = dict[str, tuple[str, Any]]
