@@ -132,6 +132,13 @@ def test_both_brokers_have_the_same_switches(name: str) -> None:
     assert broker(LOCAL).get(name) == broker(AMAZON).get(name) is not None
 
 
+@pytest.mark.parametrize("name", ["populateJMSXUserID", "useAuthenticatedPrincipalForJMSXUserID"])
+@pytest.mark.parametrize("file", [LOCAL, AMAZON])
+def test_both_brokers_stamp_every_message_with_its_sender(file: Path, name: str) -> None:
+    """Law 12: without both attributes a message says of itself who sent it, or nothing does."""
+    assert broker(file).get(name) == "true"
+
+
 @pytest.mark.parametrize(
     ("path", "name", "value"),
     [

@@ -66,6 +66,28 @@ async def test_identify_takes_the_transports_name_before_the_bodys(ingest: Any) 
 
 
 @pytest.mark.parametrize(
+    ("user", "device", "reason"),
+    [
+        ("sim-1", "sim-1", None),
+        ("b1", "sim-1", None),  # another name of the same buoy
+        ("sim-2", "sim-1", Reason.SPOOFED),
+        ("scoring", "sim-1", Reason.SPOOFED),
+        ("(nobody)", "sim-1", Reason.SPOOFED),
+        ("sim-2", "stranger", Reason.SPOOFED),
+        ("stranger", "stranger", Reason.UNKNOWN_DEVICE),
+    ],
+)
+async def test_identify_refuses_what_a_devices_user_sends_for_another_device(
+    ingest: Any, user: str, device: str, reason: Reason | None
+) -> None:
+    """Law 12."""
+    await ingest.register.upsert(buoys=[BuoyEntry(id="b1", reef="menjangan", aliases=["sim-1"])])
+    await ingest.register.upsert(buoys=[BuoyEntry(id="sim-2", reef="menjangan")])
+    found = identify(ingest.register, reception_of(message(device=device, sent_by=user)), Report(device=None, observations=()))
+    assert reason == (found.reason if isinstance(found, Refusal) else None)
+
+
+@pytest.mark.parametrize(
     ("deployed", "reef", "reason"),
     [(False, "r1", Reason.NOT_DEPLOYED), (True, "r2", Reason.WRONG_REEF), (True, "unregistered", Reason.UNKNOWN_DEVICE)],
 )

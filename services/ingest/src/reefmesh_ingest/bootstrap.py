@@ -5,6 +5,7 @@ from typing import Final
 
 from reefmesh.broker.devices import DeviceBroker
 from reefmesh.contracts import channels, services
+from reefmesh.contracts.senders import Senders, device_senders
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.lifecycle import Background
 from reefmesh.service.program import Program
@@ -37,7 +38,10 @@ def blueprint(settings: IngestSettings) -> Blueprint:
         if not settings.mqtt_bridge or not isinstance(parts.broker, DeviceBroker):
             return ()
         queue, register = parts.broker.device_queue(), register_of(parts.store)
-        bridge = Bridge(queue=queue, register=register, clock=parts.clock, metrics=parts.metrics)
+        senders = Senders(
+            speakers=device_senders(settings.users_of_broker(("ingest",))), unstamped_until=settings.accept_unstamped_until
+        )
+        bridge = Bridge(queue=queue, register=register, clock=parts.clock, metrics=parts.metrics, senders=senders)
         parts.metrics.add_sampler(bridge.sample)
         if parts.health is not None:
             parts.health.add("mqtt bridge", bridge.check)

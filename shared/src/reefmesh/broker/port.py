@@ -45,12 +45,15 @@ class Delivery:
     """One message that one lane holds until it is settled, parked or released.
 
     ``redelivered``: it may have been delivered before, which does not mean that it was handled. ``token`` is for the engine.
+    ``user_id``: the authenticated user that sent it, as the broker states it, whatever the message says of itself;
+    ``senders.UNAUTHENTICATED`` on an engine without logins; None: the broker does not say.
     """
 
     message: Envelope
     subscription: Subscription
     lane: int
     redelivered: bool
+    user_id: str | None
     token: object
 
 
@@ -133,7 +136,11 @@ class Consumer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMessage:
-    """A message in the parking, as a person sees it; ``parking_id`` names it for ``replay`` and ``discard``."""
+    """A message in the parking, as a person sees it; ``parking_id`` names it for ``replay`` and ``discard``.
+
+    ``sender``: the authenticated user that sent it; of a replay that was parked again ``operator for buoy``, where the broker
+    vouches for the first name and the first for the second. None: the broker did not say.
+    """
 
     parking_id: str
     subscription: Subscription
@@ -142,6 +149,7 @@ class ParkedMessage:
     detail: str
     attempts: int
     parked_at: str
+    sender: str | None
 
 
 class Parking(Protocol):

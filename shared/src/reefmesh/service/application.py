@@ -9,6 +9,7 @@ import structlog
 from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.envelope import FOLLOWS, Envelope
+from reefmesh.contracts.senders import REPLAYED
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
@@ -28,7 +29,6 @@ from reefmesh.store.port import Store, Unit
 S = TypeVar("S")
 log = structlog.get_logger()
 
-REPLAYED_HEADER: Final = "replayed"
 BEHIND_PARKED: Final = "behind-parked"
 
 
@@ -96,7 +96,7 @@ class Application(Generic[S]):
             if in_hand.delivery.redelivered:  # tries of it may have been counted, and no commit will forget them
                 await self._store.forget_attempts(self._inbox, message.event_id)
             return None
-        is_replayed = bool(message.headers.get(REPLAYED_HEADER))
+        is_replayed = bool(message.headers.get(REPLAYED))
         in_hand.missing = 0  # what a refused try counted is not true any more
         if is_doubtful and not is_replayed:
             self._refuse_behind_parked(reef.cursor)

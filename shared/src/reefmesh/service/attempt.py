@@ -18,6 +18,7 @@ from reefmesh.observability.tracing import Tracer
 from reefmesh.service.application import BEHIND_PARKED, Application
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.crash_guard import CrashGuard
+from reefmesh.service.forgery import ForgeryCheck
 from reefmesh.service.gap_waiter import EarlierMissing
 from reefmesh.service.message_in_hand import MessageInHand, Outcome
 from reefmesh.service.message_parking import MessageParking
@@ -41,6 +42,7 @@ class Attempts:
         inbox: str,
         application: Application[Any],
         parking: MessageParking[Any],
+        forgeries: ForgeryCheck,
         reefs: ReefCache[Any],
         store: Store,
         limits: WorkerLimits,
@@ -55,6 +57,7 @@ class Attempts:
         self._inbox = inbox
         self._application = application
         self._parking = parking
+        self._forgeries = forgeries
         self._reefs = reefs
         self._store = store
         self._limits = limits
@@ -106,6 +109,11 @@ class Attempts:
                 return outcome
 
     async def _attempt(self, in_hand: MessageInHand) -> Outcome:
+        if in_hand.delivery.user_id not in self._forgeries.speakers and not in_hand.is_believed:
+            if not await self._forgeries.is_believed(in_hand):
+                await self._forgeries.park(in_hand)
+                return "parked"
+            in_hand.is_believed = True
         if in_hand.poison is None and not in_hand.is_applied:
             try:
                 if in_hand.delivery.redelivered and in_hand.attempts == 0:

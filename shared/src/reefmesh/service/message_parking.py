@@ -1,6 +1,6 @@
 """Parking a poison message: the hole that it leaves is recorded in its reef's row, then the broker moves it."""
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -15,7 +15,14 @@ from reefmesh.service.unit_of_work import UnitsOfWork
 from reefmesh.store.port import Store, Unit
 
 S = TypeVar("S")
+PARKED_LENGTH: Final = 10_000
+"""Parked messages remembered per reef: only what is remembered can be replayed. As many as the broker lists."""
 log = structlog.get_logger()
+
+
+def parked_inbox(inbox: str) -> str:
+    """Return the inbox in which the store remembers the messages that were parked from ``inbox``."""
+    return f"{inbox}#parked"
 
 
 class MessageParking(Generic[S]):
@@ -64,11 +71,12 @@ class MessageParking(Generic[S]):
         message = in_hand.message
         unit = Unit(
             reef_id=message.reef_id,
-            inbox=f"{self._inbox}#parked",
+            inbox=parked_inbox(self._inbox),
             event_id=message.event_id,
             expected_version=reef.version,
             cursor=reef.cursor.park(self._inbox, message.seq).note_producer(self._inbox, message),
             state=self._handler.dump(state),
+            inbox_length=PARKED_LENGTH,
             tried=False,  # its tries are noted under the inbox itself, and forgotten when it is parked
         )
         return unit, Change(state=state)

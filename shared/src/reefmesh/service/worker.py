@@ -17,6 +17,7 @@ import structlog
 from reefmesh.broker.port import Broker, Consumer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, Senders
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
@@ -25,6 +26,7 @@ from reefmesh.service.application import Application
 from reefmesh.service.attempt import Attempts
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.earlier_outputs import EarlierOutputs
+from reefmesh.service.forgery import ForgeryCheck
 from reefmesh.service.handler import Handler
 from reefmesh.service.lane_loop import LaneLoop
 from reefmesh.service.message_parking import MessageParking
@@ -41,6 +43,7 @@ log = structlog.get_logger()
 class Worker(Generic[S]):
     """Runs K lanes from ``run`` until ``drain``.
 
+    ``senders``: whose messages are believed; those of an engine without logins, unless others are named.
     The workers of one service share ``reefs``: with a cache each, one worker's commit would make the other's versions stale.
     """
 
@@ -54,6 +57,7 @@ class Worker(Generic[S]):
         clock: Clock,
         metrics: Metrics,
         progress: Progress,
+        senders: Senders = ANYBODY_WITH_THE_JOURNAL,
         limits: WorkerLimits | None = None,
         reefs: ReefCache[S] | None = None,
         breaker: PoisonBreaker | None = None,
@@ -90,6 +94,7 @@ class Worker(Generic[S]):
             inbox=inbox,
             application=application,
             parking=parking,
+            forgeries=ForgeryCheck(inbox=inbox, senders=senders, store=store, clock=clock, metrics=metrics),
             reefs=self._reefs,
             store=store,
             limits=limits,
@@ -103,6 +108,7 @@ class Worker(Generic[S]):
         self._loop = LaneLoop(
             subscription=subscription,
             attempts=self._attempts,
+            senders=senders,
             clock=clock,
             metrics=metrics,
             progress=progress,

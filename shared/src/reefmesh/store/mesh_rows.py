@@ -11,10 +11,6 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Unit
 
-INBOX_LENGTH: Final = 128
-"""Inputs remembered per reef and inbox. The cursor skips older repeats of numbered messages; raw telemetry has no numbers, and
-brokers repeat it within far fewer messages of one reef than this."""
-
 OutboxRow = tuple[str, str, str, int, int, str, str, bytes, int]
 """event_id, cause_event_id, reef_id, version, position, channel, headers_json, body, created_us."""
 

@@ -5,18 +5,21 @@ from datetime import datetime
 from typing import Final
 
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import REPLAY_OF
 from reefmesh_ingest.domain.decode.values import clean_text, us_of
 
-REPLAY_OF: Final = "replay-of"
 RECEIVED_AT: Final = "received-at"
 DEVICE: Final = "device"
+SENT_BY: Final = "sent-by"
+"""Header that the bridge sets: the broker user that sent a device's message, unless it may send as any device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
     """A message as it came. ``origin`` is its own event id, or that of the message which it replays.
 
-    ``transport_device`` is the device that the transport authenticated, None where it knew none.
+    ``transport_device`` is the device that the transport named, None where it named none. ``sent_by`` is the user that sent the
+    message, if it may send as its own device alone.
     """
 
     message: Envelope
@@ -24,6 +27,7 @@ class Reception:
     replay_of: str | None
     received_us: int
     transport_device: str | None
+    sent_by: str | None = None
 
 
 def reception_of(message: Envelope) -> Reception:
@@ -41,6 +45,7 @@ def reception_of(message: Envelope) -> Reception:
         replay_of=replay_of,
         received_us=_received_us(headers.get(RECEIVED_AT), message),
         transport_device=headers.get(DEVICE) or None,
+        sent_by=headers.get(SENT_BY),
     )
 
 

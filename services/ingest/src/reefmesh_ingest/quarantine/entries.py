@@ -6,8 +6,9 @@ from typing import Final, assert_never
 
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.quarantine import PAYLOAD_BYTES_LIMIT, QuarantineEntry
+from reefmesh.contracts.senders import REPLAY_OF
 from reefmesh.store.port import Write
-from reefmesh_ingest.domain.arrival import REPLAY_OF, Reception
+from reefmesh_ingest.domain.arrival import Reception
 from reefmesh_ingest.domain.decode.refusals import DETAIL_CHARACTERS_LIMIT, RefusedPart
 from reefmesh_ingest.domain.decode.values import instant_of, us_of
 

@@ -8,8 +8,9 @@ from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope, event_id_of
+from reefmesh.contracts.senders import REPLAY_OF
 from reefmesh.store.port import Store
-from reefmesh_ingest.domain.arrival import RECEIVED_AT, REPLAY_OF
+from reefmesh_ingest.domain.arrival import RECEIVED_AT
 from reefmesh_ingest.domain.decode.refusals import Reason
 from reefmesh_ingest.domain.decode.values import instant_of
 from reefmesh_ingest.quarantine import stored

@@ -12,10 +12,12 @@ from reefmesh.broker.activemq.publisher import ActiveMQPublisher
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
+from reefmesh.broker.activemq.stamp import stamped_sender
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
+from reefmesh.broker.stamping import StampingBroker
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 
@@ -98,6 +100,9 @@ class ActiveMQBroker:
     def device_topics(self) -> DeviceTopics:
         return ActiveMQDeviceTopics(publishing=self._publishing, consuming=self._consuming)
 
+    async def stamped_sender(self, service: str) -> str | None:
+        return await stamped_sender(self._publishing.session(), service)
+
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
 
@@ -129,4 +134,9 @@ def conforms(broker: ActiveMQBroker) -> Broker:
 
 def speaks_to_devices(broker: ActiveMQBroker) -> DeviceBroker:
     """The type checker's proof that devices can use this broker."""
+    return broker
+
+
+def states_senders(broker: ActiveMQBroker) -> StampingBroker:
+    """The type checker's proof that this broker can be asked who sent a message."""
     return broker

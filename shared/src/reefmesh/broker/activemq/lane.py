@@ -9,7 +9,7 @@ from reefmesh.broker.activemq.destinations import parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
-from reefmesh.broker.activemq.message_headers import broker_instant, from_frame
+from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant, from_frame
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parking import parked_headers
 from reefmesh.broker.activemq.redelivery import is_redelivered
@@ -81,6 +81,7 @@ class ActiveMQLane:
                 subscription=self._consumer.subscription,
                 lane=self._index,
                 redelivered=released or is_redelivered(message.frame.headers, message.session.name),
+                user_id=message.frame.headers.get(USER_ID),
                 token=hold,
             )
             self._in_hand = delivery

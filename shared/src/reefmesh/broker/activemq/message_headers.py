@@ -15,6 +15,8 @@ from reefmesh.broker.port import PublishRefused
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, FOLLOWS, HEADER_BYTES_LIMIT, PRODUCER_ID, Envelope
 
 GROUP: Final = "JMSXGroupID"
+USER_ID: Final = "JMSXUserID"
+"""The authenticated user that sent the message; the broker overwrites what a sender writes there."""
 PREFIX: Final = "h-"
 ENCODED_PREFIX: Final = "u-"
 INSTANT_DIGITS_LIMIT: Final = 14

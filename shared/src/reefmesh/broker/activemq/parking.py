@@ -9,7 +9,7 @@ from uuid import uuid4
 from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
+from reefmesh.broker.activemq.message_headers import GROUP, USER_ID, carried, facts_of, is_fact, text_of
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
@@ -22,6 +22,10 @@ from reefmesh.errors import PoisonMessage
 PARKING_ID: Final = "parking_id"
 """A header that can stand in a selector, which a name with a dash cannot."""
 REASON, DETAIL, ATTEMPTS, PARKED_AT = "parked-reason", "parked-detail", "parked-attempts", "parked-at"
+SENDER: Final = "parked-sender"
+"""Who sent the parked message, as the broker stated it; a replay takes it along."""
+FOR: Final = " for "
+SENDER_CHARACTERS_LIMIT: Final = 200
 DETAIL_CHARACTERS_LIMIT: Final = 2_000
 BROWSE_PREFETCH: Final = 1_000
 TAKE_AT_ONCE: Final = 200
@@ -43,6 +47,7 @@ def parked_headers(
         carried(DETAIL, detail[:DETAIL_CHARACTERS_LIMIT]),
         (ATTEMPTS, str(attempts)),
         (PARKED_AT, parked_at.isoformat()),
+        *_sender(headers),
     ]
 
 
@@ -152,7 +157,17 @@ class ActiveMQParking:
             detail=text_of(headers, DETAIL) or "",
             attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
             parked_at=headers.get(PARKED_AT) or _instant(headers).isoformat(),
+            sender=text_of(headers, SENDER),
         )
+
+
+def _sender(headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return who sent a message that is to be parked. Of a replay that is two names; only the first is the broker's word."""
+    user_id, before = headers.get(USER_ID), text_of(headers, SENDER)
+    if user_id is None:
+        return []
+    text = user_id if before is None else f"{user_id}{FOR}{before.rpartition(FOR)[2]}"
+    return [carried(SENDER, text[:SENDER_CHARACTERS_LIMIT])]
 
 
 def _message(frame: Frame) -> Envelope:
@@ -179,7 +194,8 @@ def _instant(headers: Mapping[str, str]) -> datetime:
 def _replayed(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     kept = [(name, value) for name, value in headers.items() if is_fact(name)]
     group = [(GROUP, headers["reef-id"])] if headers.get("reef-id") else []
-    return [("persistent", "true"), *group, *((n, v) for n, v in kept if n != "replayed"), ("replayed", "true")]
+    sender = [carried(SENDER, text)] if (text := text_of(headers, SENDER)) is not None else []
+    return [("persistent", "true"), *group, *((n, v) for n, v in kept if n != "replayed"), ("replayed", "true"), *sender]
 
 
 def _quoted(text: str) -> str:

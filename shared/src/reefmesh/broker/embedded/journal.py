@@ -4,6 +4,7 @@ Its owner and any number of publishers (other processes) share the file. Positio
 they are given inside the write transaction. Nothing here is asynchronous; ``writer`` decides what runs on which thread.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -239,6 +240,8 @@ class Journal:
 
     def _open(self, path: Path | None) -> sqlite3.Connection:
         try:
+            if path is not None:  # whoever may write to this file speaks for everybody; the files beside it get the same mode
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             return sqlite3.connect(
                 path or ":memory:",
                 timeout=0,  # waiting is begin_patiently's
@@ -246,7 +249,7 @@ class Journal:
                 check_same_thread=False,  # commits run in the writer's thread, one call at a time
                 cached_statements=64,
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"cannot open the journal {self._name}: {error}; check the folder and its rights"
             ) from None
