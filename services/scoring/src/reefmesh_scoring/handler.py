@@ -40,6 +40,8 @@ def migrations() -> MigrationSet:
 class ScoringHandler:
     """Scores reefs from ``reef.readings``. Two sets of rules can be set; the definitions by NOAA are fixed."""
 
+    schemas = frozenset(READERS)
+
     def __init__(
         self,
         store: Store,
