@@ -338,6 +338,18 @@ async def test_body_about_another_reef_is_poison(mesh: "Mesh", make_reading: Mak
         await mesh.handle("other", body, seq=1)
 
 
+@pytest.mark.parametrize("days", [-9000.0, 20_000.0, 2_900_000.0])
+async def test_reading_of_an_impossible_time_is_poison_and_changes_nothing(
+    mesh: "Mesh", make_reading: MakeReading, days: float
+) -> None:
+    """Law 13: one reading of 2099 would be the newest of its reef for decades, and one of 9999 would score 3 million days."""
+    await mesh.send(make_reading(0.0, t=30.0))
+    with pytest.raises(PoisonMessage, match="impossible-time"):
+        await mesh.send(make_reading(0.5, t=30.0), make_reading(days, t=30.0))
+    (score,) = await mesh.send(make_reading(1.0, t=30.0), reload=True)
+    assert 2 == score.heat.latest.coverage_days if score.heat.latest else None
+
+
 async def test_operators_rules_are_used(meshes: Callable[..., Any], make_reading: MakeReading) -> None:
     rules = {"dive_limits": DiveLimits(visibility_good_metres=2), "carbonate_rules": CarbonateRules(readings_minimum=1)}
     async with meshes(**rules) as mesh:
