@@ -21,7 +21,7 @@ from reefmesh_scoring.domain.solar_day import SECOND_US, microseconds_of
 from reefmesh_scoring.kept_readings import fetch_readings, upsert
 from reefmesh_scoring.newest_lookup import mend_newest
 from reefmesh_scoring.reef_gauges import ReefGauges
-from reefmesh_scoring.rescoring import rescore
+from reefmesh_scoring.rescoring import let_others_run, rescore
 from reefmesh_scoring.score_body import score_bodies, score_fields
 from reefmesh_scoring.scored_reef import ScoredBuoy, ScoredReef
 from reefmesh_scoring.timeliness import Timeliness
@@ -89,6 +89,7 @@ class ScoringHandler:
         if counted.dropped or counted.reopened or counted.withdrawn:
             await mend_newest(self._store, state, counted)  # first: the band depends on the buoys that measure temperature
         rescored = await rescore(self._store, state, counted)
+        await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
             fields = score_fields(state, limits=self._dive_limits, rules=self._carbonate_rules)
