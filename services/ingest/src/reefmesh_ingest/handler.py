@@ -37,6 +37,7 @@ class IngestHandler:
     def __init__(self, *, store: Store, register: Register, clock: Clock, metrics: Metrics | None = None) -> None:
         self._store = store
         self._register = register
+        self._clock = clock
         self._counting = Counting(clock=clock, metrics=metrics)
 
     async def load(self, reef_id: str, state: bytes | None) -> ReefTails:  # noqa: ARG002  # everything is in the tables
@@ -51,7 +52,7 @@ class IngestHandler:
         Raises:
             TransientError: the store is away.
         """
-        reception = reception_of(message)
+        reception = reception_of(message, now=self._clock.now())
         report = decode_payload(reception)
         await self._refresh_register(reception)
         if isinstance(report, Refusal):

@@ -152,6 +152,18 @@ SEQUENCE_GAPS: Final = Counter(
     labels=(SUBSCRIPTION,),
     help="Messages of a reef that had not come when a later one, which had waited for them, was applied.",
 )
+NUMBER_CONFLICTS: Final = Counter(
+    name="reefmesh_number_conflicts_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages whose number was applied for another event, and which were parked: the publisher gives numbers twice.",
+)
+NUMBERS_UNVERIFIED: Final = Counter(
+    name="reefmesh_numbers_unverified_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages skipped as duplicates by a number so old that its event is not remembered any more.",
+)
 ORDER_VIOLATIONS: Final = Counter(
     name="reefmesh_order_violations_total",
     unit="messages",

@@ -15,7 +15,7 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.tracing import Tracer
-from reefmesh.service.application import BEHIND_PARKED, Application
+from reefmesh.service.application import BEHIND_PARKED, NUMBER_CONFLICT, Application
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.crash_guard import CrashGuard
 from reefmesh.service.forgery import ForgeryCheck
@@ -31,6 +31,10 @@ log = structlog.get_logger()
 
 GAP_WAITS_GROW_LIMIT: Final = 5
 """Waits before a message is released for a missing one stop growing here (0.8 s): in hand, it keeps the missing one away."""
+
+NOT_ITS_FAULT: Final = frozenset({BEHIND_PARKED, NUMBER_CONFLICT})
+"""Reasons that say nothing about this message's content, so the breaker does not count them. After a restore of its publisher
+every reef has some conflicts, and they end by themselves."""
 
 
 class Attempts:
@@ -169,7 +173,7 @@ class Attempts:
     async def _judge_poison(self, in_hand: MessageInHand, poison: PoisonMessage) -> None:
         """Note the verdict; stop the consumer instead if too much is poison."""
         in_hand.poison = poison
-        if poison.reason == BEHIND_PARKED:
+        if poison.reason in NOT_ITS_FAULT:
             return
         self._breaker.note(poison=True)
         if self._breaker.open:

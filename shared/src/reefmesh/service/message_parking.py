@@ -8,6 +8,7 @@ from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.tracing import Tracer
+from reefmesh.service.application import NUMBER_CONFLICT, NUMBER_JUMP
 from reefmesh.service.handler import Change, Handler
 from reefmesh.service.message_in_hand import MessageInHand
 from reefmesh.service.reef_cache import Reef, ReefCache
@@ -18,6 +19,9 @@ S = TypeVar("S")
 PARKED_LENGTH: Final = 10_000
 """Parked messages remembered per reef: only what is remembered can be replayed. As many as the broker lists."""
 log = structlog.get_logger()
+
+WITHOUT_HOLE: Final = frozenset({NUMBER_JUMP, NUMBER_CONFLICT})
+"""Reasons of messages whose number is not believed: it is no place in the reef's sequence, so parking them moves nothing."""
 
 
 def parked_inbox(inbox: str) -> str:
@@ -58,9 +62,10 @@ class MessageParking(Generic[S]):
         message, attempts = in_hand.message, in_hand.attempts + 1
         if self._tracer is not None:
             self._tracer.fail(poison.reason)
-        reef = self._reefs.get(message.reef_id)
-        async with reef.lock:
-            await self._units.run(reef, self._record_hole, in_hand)
+        if poison.reason not in WITHOUT_HOLE:
+            reef = self._reefs.get(message.reef_id)
+            async with reef.lock:
+                await self._units.run(reef, self._record_hole, in_hand)
         if in_hand.delivery.redelivered:
             await self._store.forget_attempts(self._inbox, message.event_id)
         await in_hand.lane.park(in_hand.delivery, reason=poison.reason, detail=poison.detail, attempts=attempts)
@@ -74,7 +79,7 @@ class MessageParking(Generic[S]):
             inbox=parked_inbox(self._inbox),
             event_id=message.event_id,
             expected_version=reef.version,
-            cursor=reef.cursor.park(self._inbox, message.seq).note_producer(self._inbox, message),
+            cursor=reef.cursor.park(self._inbox, message.seq, message.event_id).note_producer(self._inbox, message),
             state=self._handler.dump(state),
             inbox_length=PARKED_LENGTH,
             tried=False,  # its tries are noted under the inbox itself, and forgotten when it is parked

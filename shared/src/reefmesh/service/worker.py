@@ -114,7 +114,13 @@ class Worker(Generic[S]):
             progress=progress,
             tracer=tracer,
         )
-        for row in (table.ORDER_VIOLATIONS, table.SEQUENCE_GAPS, table.DUPLICATES, table.REDELIVERIES_HEALED):
+        for row in (
+            table.ORDER_VIOLATIONS,
+            table.SEQUENCE_GAPS,
+            table.NUMBER_CONFLICTS,
+            table.DUPLICATES,
+            table.REDELIVERIES_HEALED,
+        ):
             metrics.counter(row, inbox)  # from 0 on, so that a rule sees the first rise
 
     def _note_refusal(self, unit: Unit, stale: Stale) -> None:
