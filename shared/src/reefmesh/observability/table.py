@@ -164,6 +164,12 @@ PARKED: Final = Counter(
     labels=(SUBSCRIPTION, REASON),
     help="Messages set aside with their reason.",
 )
+POISON: Final = Counter(
+    name="reefmesh_poison_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, Label("sender"), REEF),
+    help="Messages that can never be handled, by the device that they name (none where nobody is named) and by reef.",
+)
 POISON_BREAKER_OPEN: Final = Gauge(
     name="reefmesh_poison_breaker_open",
     unit="boolean",

@@ -124,7 +124,7 @@ async def assemble(
                 progress=progress,
                 limits=limits,
                 reefs=reefs,
-                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
+                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio, reefs_minimum=settings.poison_breaker_reefs),
                 tracer=tracer,
             )
             for subscription, handler in handlers.items()
