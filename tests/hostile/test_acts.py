@@ -68,8 +68,6 @@ HOLES: Final[dict[str, str]] = {
     "replay-of-honest-events": "row 11: honest receipts are superseded",
     "quarantine-entry-of-another-closed": "row 11: the entry is closed as replayed",
     "stomp-1.0-header-of-9500-colons": "row 12: the broker closes the connection at the SEND to parking, again and again",
-    "three-payloads-of-16-MB": "row 14: the database grows by 65 MB",
-    "quarantine-of-75-MB": "row 14: the database keeps all that one device sends",
 }
 """Name of an act -> what happens today."""
 
