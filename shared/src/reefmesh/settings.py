@@ -195,7 +195,10 @@ class ServiceSettings(Settings):
         default=20_000, description="a whole number from 1 to 1000000: reefs whose state is kept in memory"
     )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.5, description="a share above 0 and at most 1 of the latest messages"
+        default=0.5, description="a share above 0 and at most 1 of the latest messages, and of their reefs"
+    )
+    poison_breaker_reefs: Annotated[int, Field(ge=2, le=200)] = Field(
+        default=8, description="a whole number from 2 to 200: poison of fewer reefs never stops a service"
     )
     poison_linger_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=60.0,

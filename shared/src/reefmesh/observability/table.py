@@ -176,6 +176,12 @@ PARKED: Final = Counter(
     labels=(SUBSCRIPTION, REASON),
     help="Messages set aside with their reason.",
 )
+POISON: Final = Counter(
+    name="reefmesh_poison_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, Label("sender"), REEF),
+    help="Messages that can never be handled, by the device that they name (none where nobody is named) and by reef.",
+)
 POISON_BREAKER_OPEN: Final = Gauge(
     name="reefmesh_poison_breaker_open",
     unit="boolean",
@@ -278,6 +284,29 @@ QUARANTINED: Final = Counter(
     unit="events",
     labels=(REASON,),
     help="Quarantine entries: messages, readings or single values that could not be understood.",
+)
+QUARANTINE_FOLDED: Final = Counter(
+    name="reefmesh_quarantine_folded_total",
+    unit="events",
+    labels=(REASON,),
+    help="Of the quarantine entries those that were only counted, because the quota of their device or of all was used up.",
+)
+QUARANTINE_REMOVED: Final = Counter(
+    name="reefmesh_quarantine_removed_total",
+    unit="messages",
+    help="Messages whose quarantine entries were removed for their age, or were replayed and made room.",
+)
+QUARANTINE_ENTRIES: Final = Gauge(
+    name="reefmesh_quarantine_entries", unit="events", help="Entries that quarantine holds, replayed ones included."
+)
+QUARANTINE_ENTRIES_LIMIT: Final = Gauge(
+    name="reefmesh_quarantine_entries_limit", unit="events", help="Entries that quarantine may hold."
+)
+QUARANTINE_BYTES: Final = Gauge(
+    name="reefmesh_quarantine_bytes", unit="bytes", help="Bytes of the payloads, headers and examples that quarantine holds."
+)
+QUARANTINE_BYTES_LIMIT: Final = Gauge(
+    name="reefmesh_quarantine_bytes_limit", unit="bytes", help="Bytes that quarantine may hold."
 )
 READING_LAG_SECONDS: Final = Gauge(
     name="reefmesh_reading_lag_seconds",

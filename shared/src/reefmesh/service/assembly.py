@@ -135,7 +135,7 @@ async def assemble(
                 senders=_senders(subscription, users, settings),
                 limits=limits,
                 reefs=reefs,
-                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
+                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio, reefs_minimum=settings.poison_breaker_reefs),
                 tracer=tracer,
             )
             for subscription, handler in handlers.items()

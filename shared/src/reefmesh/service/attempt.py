@@ -35,10 +35,17 @@ GAP_WAITS_GROW_LIMIT: Final = 5
 NOT_ITS_FAULT: Final = frozenset({BEHIND_PARKED, NUMBER_CONFLICT})
 """Reasons that say nothing about this message's content, so the breaker does not count them. After a restore of its publisher
 every reef has some conflicts, and they end by themselves."""
+SENDER: Final = "device"
+"""The header with the name under which a device has sent; only telemetry has it."""
+NOBODY: Final = "none"
 
 
 class Attempts:
-    """The attempts of all lanes of one inbox. ``logs_each``: write a debug line for each settled message."""
+    """The attempts of all lanes of one inbox. ``logs_each``: write a debug line for each settled message.
+
+    ``breaker`` None: poison is counted and parked, and never stops the consumer. That is so where many may send: none of them
+    may stop it for the others.
+    """
 
     def __init__(
         self,
@@ -50,7 +57,7 @@ class Attempts:
         reefs: ReefCache[Any],
         store: Store,
         limits: WorkerLimits,
-        breaker: PoisonBreaker,
+        breaker: PoisonBreaker | None,
         draining: asyncio.Event,
         random: Random,
         metrics: Metrics,
@@ -164,7 +171,8 @@ class Attempts:
                 self._metrics.count(table.PUBLISHED, output.channel)
             self._reefs.outputs_confirmed(message.reef_id, message.event_id)
             await self._store.outputs_sent([message.event_id])
-        self._breaker.note(poison=False)
+        if self._breaker is not None:
+            self._breaker.note(message.reef_id, poison=False)
         outcome: Outcome = "duplicate" if in_hand.is_duplicate else "handled"
         if self.logs_each:
             log.debug("message settled", outcome=outcome, outputs=[output.message.event_id for output in outputs])
@@ -175,7 +183,10 @@ class Attempts:
         in_hand.poison = poison
         if poison.reason in NOT_ITS_FAULT:
             return
-        self._breaker.note(poison=True)
+        self._metrics.count(table.POISON, self._inbox, in_hand.message.headers.get(SENDER, NOBODY), in_hand.message.reef_id)
+        if self._breaker is None:
+            return
+        self._breaker.note(in_hand.message.reef_id, poison=True)
         if self._breaker.open:
             self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
             log.error("too much poison, consumer stops", reason=poison.reason, detail=poison.detail)

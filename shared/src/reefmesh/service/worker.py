@@ -98,7 +98,7 @@ class Worker(Generic[S]):
             reefs=self._reefs,
             store=store,
             limits=limits,
-            breaker=breaker or PoisonBreaker(),
+            breaker=(breaker or PoisonBreaker()) if subscription.is_numbered else None,
             draining=self._draining,
             random=random or Random(),  # noqa: S311  # jitter, not secrets
             metrics=metrics,
