@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from reefmesh.contracts.senders import REPLAY_OF
 from reefmesh_ingest.domain.arrival import Reception
 from reefmesh_ingest.domain.decode.document import PAYLOAD_BYTES_LIMIT
 from reefmesh_ingest.quarantine.quota import SAMPLE_BYTES_LIMIT, Keeping
