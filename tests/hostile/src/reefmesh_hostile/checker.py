@@ -256,12 +256,14 @@ class Checker:
         return self._stage.databases.rows("ingest", query)
 
     def _counted(self, before: Snapshot) -> Iterator[Finding]:
-        """What lies in a parking more than before must have been counted as parked."""
+        """What lies in a parking more than before must have been counted as parked, by any process of the service."""
         for service in SERVICES:
-            process = self._stage.process(service)
             lies = len(self._stage.parked(service)) - before.parked[service]
             name = "reefmesh_parked_total"
-            counted = sum_of(metrics_of(process), name) - sum_of(before.metrics.get(process.name, {}), name)
+            counted = sum(
+                sum_of(metrics_of(process), name) - sum_of(before.metrics.get(process.name, {}), name)
+                for process in self._stage.processes_of(service)
+            )
             if lies > counted:
                 yield _finding("uncounted", f"{lies} messages more lie in the parking of {service}, {name} rose by {counted:g}")
 

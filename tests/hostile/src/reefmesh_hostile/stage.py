@@ -83,6 +83,9 @@ class Stage:
         assert self.mesh is not None
         return self.mesh.of(service)[0]
 
+    def processes_of(self, service: str) -> list[ServiceProcess]:
+        return [] if self.mesh is None else list(self.mesh.of(service))
+
     def traffic(self) -> HonestTraffic:
         assert self.honest is not None
         return self.honest
