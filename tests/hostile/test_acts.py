@@ -50,8 +50,6 @@ HOLES: Final[dict[str, str]] = {
     "unknown-schemas-at-scoring-and-alerts": "row 4: the breaker opens, scoring and alerts end with 65",
     "unreadable-envelopes": "row 5: parked without being counted",
     "unreadable-flood": "row 5: parked without being counted until the broker's store is full",
-    "300-reefs-that-follow-nothing": "row 7: all lanes of ingest wait, nobody is handled",
-    "own-reef-follows-nothing": "row 7: the reef's other buoys wait as long as the message's patience",
     "advisory-of-a-number": "row 8: AttributeError in the connection's callback, every service loses its link",
     "advisory-of-200000-brackets": "row 8: RecursionError in the connection's callback, every service loses its link",
     "advisory-with-a-count-of-5000-digits": "row 8: ValueError in the connection's callback, every service loses its link",
