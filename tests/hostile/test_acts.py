@@ -39,8 +39,6 @@ HOLES: Final[dict[str, str]] = {
     "ingest-writes-scores-through-a-queue-of-any-service": "row 2: not applied; it lies in a queue of that very name",
     "unreadable-envelopes": "row 5: parked without being counted",
     "unreadable-flood": "row 5: parked without being counted until the broker's store is full",
-    "300-reefs-that-follow-nothing": "row 7: all lanes of ingest wait, nobody is handled",
-    "own-reef-follows-nothing": "row 7: the reef's other buoys wait as long as the message's patience",
     "advisory-of-a-number": "row 8: AttributeError in the connection's callback, every service loses its link",
     "advisory-of-200000-brackets": "row 8: RecursionError in the connection's callback, every service loses its link",
     "advisory-with-a-count-of-5000-digits": "row 8: ValueError in the connection's callback, every service loses its link",

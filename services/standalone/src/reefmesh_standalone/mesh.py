@@ -26,7 +26,7 @@ from reefmesh_standalone.home import Home
 POLL_SECONDS: Final = 0.05
 
 Stores = Mapping[ServiceEntry, Store]
-"""The database of each service that has one, for reading: only a service itself writes to its database."""
+"""The database of each service that has one, for reading: only a service itself writes to its database, and ``repair``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

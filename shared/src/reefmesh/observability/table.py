@@ -152,6 +152,15 @@ SEQUENCE_GAPS: Final = Counter(
     labels=(SUBSCRIPTION,),
     help="Messages of a reef that had not come when a later one, which had waited for them, was applied.",
 )
+GAPS_ACCEPTED: Final = Counter(
+    name="reefmesh_gaps_accepted_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, Label("reason", ("waited", "rests", "crowded"))),
+    help=(
+        "Messages applied although earlier ones of their reef had not come, by why: they had waited in vain, their reef had of "
+        "late (it rests), or too many reefs waited (crowded)."
+    ),
+)
 NUMBER_CONFLICTS: Final = Counter(
     name="reefmesh_number_conflicts_total",
     unit="messages",

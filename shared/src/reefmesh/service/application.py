@@ -13,6 +13,7 @@ from reefmesh.contracts.schema import unknown_schema
 from reefmesh.contracts.senders import REPLAYED
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
+from reefmesh.observability.folded_log import FoldedLog
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.traceparent import traceparent_of
 from reefmesh.observability.tracing import Tracer
@@ -60,7 +61,8 @@ class Application(Generic[S]):
         self._earlier_outputs = earlier_outputs
         self._schemas = handler.schemas if isinstance(handler, Selective) else None
         self._parks_behind = limits.poison_policy == "park"
-        self._gap_waiter = GapWaiter(patience_seconds=limits.gap_patience_seconds)
+        self._gap_waiter = GapWaiter(patience_seconds=limits.gap_patience_seconds, lanes=limits.lanes)
+        self._folded = FoldedLog(log, subscription=inbox)
         self._clock = clock
         self._metrics = metrics
         self._tracer = tracer
@@ -85,7 +87,7 @@ class Application(Generic[S]):
                 reef.unconfirmed.add(message.event_id)
         in_hand.is_applied = True
         if unit is not None:
-            self._gap_waiter.applied(message.reef_id, now_seconds=asyncio.get_running_loop().time())
+            self._gap_waiter.applied(message.reef_id)
             if in_hand.missing or in_hand.is_late:
                 self._count_disorder(in_hand, unit.cursor)
 
@@ -108,7 +110,7 @@ class Application(Generic[S]):
         in_hand.missing = 0  # what a refused try counted is not true any more
         if is_doubtful and not is_replayed:
             self._refuse_behind_parked(reef.cursor)
-            in_hand.missing = await self._accept_missing(reef.cursor, message)
+            await self._accept_missing(reef.cursor, in_hand)
         in_hand.is_late = not is_replayed and reef.cursor.is_late(self._inbox, message.seq)
         if reef.has_outputs or reef.unconfirmed:
             in_hand.is_healed |= await self._earlier_outputs.send(reef, message)
@@ -170,19 +172,23 @@ class Application(Generic[S]):
         if self._schemas is not None and message.schema_id not in self._schemas:
             raise unknown_schema(message.schema_id, self._schemas)
 
-    async def _accept_missing(self, cursor: Cursor, message: Envelope) -> int:
-        """Return how many messages before this one are given up as missing.
+    async def _accept_missing(self, cursor: Cursor, in_hand: MessageInHand) -> None:
+        """Note how many messages before this one are given up as missing, and why.
 
         Raises:
             EarlierMissing: this message is to wait for them.
+            PoisonMessage: it need not wait, because it will be refused in any case.
         """
+        message = in_hand.message
         self._refuse_unreadable(message)
         missing = cursor.missing_before(self._inbox, message.seq)
+        is_claim = missing == 0
         if cursor.follows_unapplied(self._inbox, message):
             missing += not await self._store.is_applied(message.reef_id, self._inbox, message.headers[FOLLOWS])
         if missing:
-            self._gap_waiter.accept(message, missing, now_seconds=asyncio.get_running_loop().time())
-        return missing
+            now_seconds = asyncio.get_running_loop().time()
+            in_hand.accepted = self._gap_waiter.accept(message, missing, is_claim=is_claim, now_seconds=now_seconds)
+            in_hand.missing = missing
 
     def _after(self, cursor: Cursor, message: Envelope, is_replayed: bool) -> Cursor:
         was_parked = is_replayed and (message.seq is None or cursor.is_missing(self._inbox, message.seq))
@@ -205,7 +211,8 @@ class Application(Generic[S]):
     def _count_disorder(self, in_hand: MessageInHand, cursor: Cursor) -> None:
         if in_hand.missing:
             self._metrics.count(table.SEQUENCE_GAPS, self._inbox, amount=in_hand.missing)
-            log.warning("sequence gap", gap=in_hand.missing)
+            self._metrics.count(table.GAPS_ACCEPTED, self._inbox, in_hand.accepted)
+            self._folded.write("warning", "sequence gap", kind=in_hand.accepted, gap=in_hand.missing, accepted=in_hand.accepted)
         if in_hand.is_late:
             self._metrics.count(table.ORDER_VIOLATIONS, self._inbox)
             log.error("out of order", applied=cursor.applied.get(self._inbox, 0))

@@ -12,6 +12,7 @@ import structlog
 from reefmesh.broker.port import LaneLost
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
+from reefmesh.observability.folded_log import FoldedLog
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.tracing import Tracer
@@ -66,6 +67,7 @@ class Attempts:
     ) -> None:
         self.logs_each = False
         self._inbox = inbox
+        self._folded = FoldedLog(log, subscription=inbox)
         self._application = application
         self._parking = parking
         self._forgeries = forgeries
@@ -102,7 +104,9 @@ class Attempts:
                 return "released"
             except EarlierMissing as missing:
                 self._metrics.count(table.RETRIES, self._inbox, type(missing).__name__)
-                log.warning("released until what is missing has come", reason=str(missing), times=missing.times)
+                self._folded.write(
+                    "warning", "released until what is missing has come", reason=str(missing), times=missing.times
+                )
                 await self._wait_before_retry(min(missing.times, GAP_WAITS_GROW_LIMIT))
                 await self._release(in_hand)
                 return "released"
@@ -110,7 +114,8 @@ class Attempts:
                 in_hand.attempts += 1
                 self._metrics.count(table.RETRIES, self._inbox, type(error).__name__)
                 self._progress.retrying(self._inbox, in_hand.lane.index, str(error))
-                log.warning("retry", attempt=in_hand.attempts, reason=str(error))
+                kind = type(error).__name__
+                self._folded.write("warning", "retry", kind=kind, attempt=in_hand.attempts, reason=str(error))
                 if not await self._wait_before_retry(in_hand.attempts):
                     await self._release(in_hand)
                     return "released"

@@ -6,6 +6,7 @@ import structlog
 
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
+from reefmesh.observability.folded_log import FoldedLog
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.tracing import Tracer
 from reefmesh.service.application import NUMBER_CONFLICT, NUMBER_JUMP
@@ -44,6 +45,7 @@ class MessageParking(Generic[S]):
         tracer: Tracer | None,
     ) -> None:
         self._inbox = inbox
+        self._folded = FoldedLog(log, subscription=inbox)
         self._store = store
         self._handler = handler
         self._reefs = reefs
@@ -70,7 +72,8 @@ class MessageParking(Generic[S]):
             await self._store.forget_attempts(self._inbox, message.event_id)
         await in_hand.lane.park(in_hand.delivery, reason=poison.reason, detail=poison.detail, attempts=attempts)
         self._metrics.count(table.PARKED, self._inbox, poison.reason)
-        log.error("parked", reason=poison.reason, detail=poison.detail, attempts=attempts)
+        kind = poison.reason
+        self._folded.write("error", "parked", kind=kind, reason=poison.reason, detail=poison.detail, attempts=attempts)
 
     async def _record_hole(self, reef: Reef[S], state: S, in_hand: MessageInHand) -> tuple[Unit, Change[S]]:
         message = in_hand.message
