@@ -2,8 +2,10 @@
 
 import pytest
 
+from reefmesh.broker.port import Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
+from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
@@ -80,6 +82,32 @@ async def test_poison_of_one_reef_never_stops_the_consumer(bench: WorkerBench) -
         assert [b"b0"] == [message.body for message in await bench.received(1)]
     assert 60 == bench.metrics.value(table.POISON, INBOX, "none", "a")
     assert 0 == bench.metrics.value(table.POISON_BREAKER_OPEN, INBOX)
+
+
+async def test_poison_on_telemetry_never_stops_the_consumer(bench: WorkerBench) -> None:
+    """Law 13: where many may send, none of them stops the service for the others, whatever reefs they name."""
+
+    def act(text: str, attempt: int) -> None:
+        raise PoisonMessage("bad-body", text)
+
+    messages = [
+        Envelope(
+            event_id=f"m{number}",
+            reef_id=f"reef-{number}",
+            schema_id="x/1",
+            produced_at=START,
+            body=b"{}",
+            headers={"device": "buoy-1"},
+        )
+        for number in range(40)
+    ]
+    await bench.broker.declare([channels.INGEST])
+    await bench.broker.publish([Publication(channel=channels.TELEMETRY.name, message=message) for message in messages])
+    worker = bench.worker(Collector(act), subscription=channels.INGEST, breaker=PoisonBreaker(window=20, minimum=5))
+    async with running(worker):
+        await bench.metrics.until(table.PARKED, str(channels.INGEST), "bad-body", reaches=40)
+    assert 1 == bench.metrics.value(table.POISON, str(channels.INGEST), "buoy-1", "reef-7")
+    assert 0 == bench.metrics.value(table.POISON_BREAKER_OPEN, str(channels.INGEST))
 
 
 class UnreadableState(Collector):

@@ -3,7 +3,9 @@
 An act that still breaks them is in ``HOLES``: it must fail, so whoever mends the hole is told here to take its line out.
 """
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -89,6 +91,12 @@ def test_act_leaves_the_mesh_well_and_believes_nobody_too_much(act: Act, theatre
 
 def test_holes_and_short_selection_name_acts() -> None:
     assert (HOLES.keys() | SHORT) <= {act.name for act in ALL}
+
+
+def test_security_page_names_each_open_hole_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    table = page.partition("## Open holes")[2].partition("\n## ")[0]
+    assert sorted(HOLES) == sorted(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE))
 
 
 @pytest.mark.timeout(300)
