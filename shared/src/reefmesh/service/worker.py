@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from reefmesh.broker.port import Broker, Consumer
+from reefmesh.broker.port import UNREADABLE_PARKED, Broker, BrokerEvent, Consumer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.observability import table
@@ -69,6 +69,8 @@ class Worker(Generic[S]):
         self._draining = asyncio.Event()
         self._consumer: Consumer | None = None
         self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit) if reefs is None else reefs
+        self._breaker = breaker or PoisonBreaker()
+        self._metrics = metrics
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
         application = Application(
@@ -93,7 +95,7 @@ class Worker(Generic[S]):
             reefs=self._reefs,
             store=store,
             limits=limits,
-            breaker=breaker or PoisonBreaker(),
+            breaker=self._breaker,
             draining=self._draining,
             random=random or Random(),  # noqa: S311  # jitter, not secrets
             metrics=metrics,
@@ -110,6 +112,17 @@ class Worker(Generic[S]):
         )
         for row in (table.ORDER_VIOLATIONS, table.SEQUENCE_GAPS, table.DUPLICATES, table.REDELIVERIES_HEALED):
             metrics.counter(row, inbox)  # from 0 on, so that a rule sees the first rise
+
+        broker.on_event(self._note_unreadable)
+
+    def _note_unreadable(self, event: BrokerEvent) -> None:
+        """Count what the engine parked by itself. On a channel with one sender it is a sign of that sender's fault; where many
+        may write, one of them must not stop the consumer."""
+        if event.name != UNREADABLE_PARKED or event.facts.get("subscription") != str(self.subscription):
+            return
+        self._metrics.count(table.PARKED, str(self.subscription), str(event.facts["reason"]))
+        if self.subscription.is_numbered:
+            self._breaker.note(poison=True)
 
     def _note_refusal(self, unit: Unit, stale: Stale) -> None:
         self._refusals.inc()
