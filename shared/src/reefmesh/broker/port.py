@@ -13,7 +13,7 @@ and gives back (``Lane.release``) a message whose predecessor is missing until t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -197,13 +197,19 @@ class BrokerStatistics:
     subscriptions: dict[Subscription, SubscriptionStatistics]
 
 
+UNREADABLE_PARKED: Final = "unreadable_parked"
+ADVISORY_IGNORED: Final = "advisory_ignored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEvent:
     """A change that a client reports, with facts for the log.
 
     ``connected`` and ``lost``: its connection. ``consumers_changed``: a consumer joined or left one of its subscriptions.
     ``groups_released``: this process gave groups back because another consumer joined. ``reef_isolated``: a stuck or hot reef
-    got a subscription of its own, so that it delays only itself.
+    got a subscription of its own, so that it delays only itself. ``UNREADABLE_PARKED``: a message of ``subscription`` that
+    cannot be read was parked for ``reason``, without reaching a lane's caller. ``ADVISORY_IGNORED``: an advisory, which may be
+    forged, announced consumers that cannot exist; ``times``: how often since the last such event.
     """
 
     name: str

@@ -227,9 +227,23 @@ RECONNECTS: Final = Counter(
 BROKER_EVENTS: Final = Counter(
     name="reefmesh_broker_events_total",
     unit="events",
-    labels=(Label("event", values=("connected", "lost", "consumers_changed", "groups_released", "reef_isolated")),),
+    labels=(
+        Label(
+            "event",
+            values=(
+                "connected",
+                "lost",
+                "consumers_changed",
+                "groups_released",
+                "reef_isolated",
+                "unreadable_parked",
+                "advisory_ignored",
+            ),
+        ),
+    ),
     help="What happened between this process and its broker. groups_released: this process gave reefs back because another "
-    "one joined; reef_isolated: a stuck or hot reef got a dedicated subscription.",
+    "one joined; reef_isolated: a stuck or hot reef got a dedicated subscription; unreadable_parked: a message that cannot be "
+    "read was parked; advisory_ignored: consumers were announced that cannot be.",
 )
 BROKER_CONNECTED: Final = Gauge(
     name="reefmesh_broker_connected", unit="boolean", help="1 while connected to the broker, else 0."

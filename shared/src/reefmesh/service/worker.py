@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from reefmesh.broker.port import Broker, Consumer
+from reefmesh.broker.port import UNREADABLE_PARKED, Broker, BrokerEvent, Consumer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, Senders
@@ -73,6 +73,7 @@ class Worker(Generic[S]):
         self._draining = asyncio.Event()
         self._consumer: Consumer | None = None
         self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit) if reefs is None else reefs
+        self._metrics = metrics
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
         application = Application(
@@ -122,6 +123,15 @@ class Worker(Generic[S]):
             table.REDELIVERIES_HEALED,
         ):
             metrics.counter(row, inbox)  # from 0 on, so that a rule sees the first rise
+
+        broker.on_event(self._note_unreadable)
+
+    def _note_unreadable(self, event: BrokerEvent) -> None:
+        """Count what the engine parked by itself. The breaker does not see it: whoever finds a way to write unreadable messages
+        must not stop a consumer with them."""
+        if event.name != UNREADABLE_PARKED or event.facts.get("subscription") != str(self.subscription):
+            return
+        self._metrics.count(table.PARKED, str(self.subscription), str(event.facts["reason"]))
 
     def _note_refusal(self, unit: Unit, stale: Stale) -> None:
         self._refusals.inc()

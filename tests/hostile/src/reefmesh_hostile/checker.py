@@ -107,7 +107,12 @@ class Checker:
                     f"{len(missing)} of {len(deed.marks)} messages are nowhere, or still wait in a queue: {names}",
                 )
             )
-        return [*found, *act.holds(scene, deed), *([] if grave else self._counted(before)), *self._bounds(before)]
+        return [
+            *found,
+            *act.holds(scene, deed),
+            *([] if grave else self._counted(before, deed.restarted)),
+            *self._bounds(before),
+        ]
 
     def at_once(self, before: Snapshot, deed: Deed, *, deep: bool = True) -> list[Finding]:
         """Return what is wrong whatever comes later: ended processes, lost links, honest reports too late, and, when it looks
@@ -255,9 +260,12 @@ class Checker:
         )
         return self._stage.databases.rows("ingest", query)
 
-    def _counted(self, before: Snapshot) -> Iterator[Finding]:
-        """What lies in a parking more than before must have been counted as parked, by any process of the service."""
+    def _counted(self, before: Snapshot, restarted: Sequence[str]) -> Iterator[Finding]:
+        """What lies in a parking more than before must have been counted as parked, by any process of the service. A process
+        that was started again counts from 0, and nobody knows what the one before it had counted."""
         for service in SERVICES:
+            if self._stage.process(service).name in restarted:
+                continue
             lies = len(self._stage.parked(service)) - before.parked[service]
             name = "reefmesh_parked_total"
             counted = sum(

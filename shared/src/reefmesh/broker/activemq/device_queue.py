@@ -48,6 +48,8 @@ class _QueuedMessage:
 
 
 class ActiveMQDeviceQueue:
+    """``sessions``: of the queue alone; it is opened when the queue starts."""
+
     def __init__(self, sessions: ReconnectingSession, receipts: ReceiptPolicy) -> None:
         self._sessions = sessions
         self._receipts = receipts
@@ -68,6 +70,7 @@ class ActiveMQDeviceQueue:
     async def start(self) -> None:
         if self._session is not None or self._closed:
             return
+        await self._sessions.open()
         session = self._sessions.session()
         await self.attach(session)
         self._sessions.add(self)

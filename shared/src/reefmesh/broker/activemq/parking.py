@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
-from uuid import uuid4
 
 from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.message_headers import GROUP, USER_ID, carried, facts_of, is_fact, text_of
+from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.parked_copy import ATTEMPTS, DETAIL, PARKED_AT, PARKING_ID, REASON, SENDER
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transaction import Transaction
@@ -19,36 +19,12 @@ from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage
 
-PARKING_ID: Final = "parking_id"
-"""A header that can stand in a selector, which a name with a dash cannot."""
-REASON, DETAIL, ATTEMPTS, PARKED_AT = "parked-reason", "parked-detail", "parked-attempts", "parked-at"
-SENDER: Final = "parked-sender"
-"""Who sent the parked message, as the broker stated it; a replay takes it along."""
-FOR: Final = " for "
-SENDER_CHARACTERS_LIMIT: Final = 200
-DETAIL_CHARACTERS_LIMIT: Final = 2_000
 BROWSE_PREFETCH: Final = 1_000
 TAKE_AT_ONCE: Final = 200
 """How many messages leave the parking in one transaction; it bounds the length of a selector too."""
 TAKE_SECONDS: Final = 5.0
 UNREADABLE: Final = "unreadable"
-
-
-def parked_headers(
-    headers: Mapping[str, str], *, reason: str, detail: str, attempts: int, parked_at: datetime
-) -> list[tuple[str, str]]:
-    """Return the headers of a message's parked copy: the original's facts unchanged, and the reason."""
-    kept = [(name, value) for name, value in headers.items() if is_fact(name)]
-    return [
-        ("persistent", "true"),
-        *kept,
-        (PARKING_ID, uuid4().hex),
-        carried(REASON, reason),
-        carried(DETAIL, detail[:DETAIL_CHARACTERS_LIMIT]),
-        (ATTEMPTS, str(attempts)),
-        (PARKED_AT, parked_at.isoformat()),
-        *_sender(headers),
-    ]
+"""Stands for the ids of a parked message whose envelope cannot be read."""
 
 
 class ActiveMQParking:
@@ -159,15 +135,6 @@ class ActiveMQParking:
             parked_at=headers.get(PARKED_AT) or _instant(headers).isoformat(),
             sender=text_of(headers, SENDER),
         )
-
-
-def _sender(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return who sent a message that is to be parked. Of a replay that is two names; only the first is the broker's word."""
-    user_id, before = headers.get(USER_ID), text_of(headers, SENDER)
-    if user_id is None:
-        return []
-    text = user_id if before is None else f"{user_id}{FOR}{before.rpartition(FOR)[2]}"
-    return [carried(SENDER, text[:SENDER_CHARACTERS_LIMIT])]
 
 
 def _message(frame: Frame) -> Envelope:
