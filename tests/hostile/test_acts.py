@@ -53,7 +53,6 @@ HOLES: Final[dict[str, str]] = {
     "produced-at-2099": "row 6: the reef's score is as of 2099",
     "300-reefs-that-follow-nothing": "row 7: all lanes of ingest wait, nobody is handled",
     "own-reef-follows-nothing": "row 7: the reef's other buoys wait as long as the message's patience",
-    "9000-topics-on-a-small-broker": "row 9: the broker gets slower with every topic and answers nobody any more",
     "telemetry-of-another-device": "row 10: the topic's device is believed, whoever has logged in",
     "commands-of-another-device": "row 10: any device may subscribe to any device's commands",
     "answer-for-another-device": "row 10: any device's answer is believed",
