@@ -35,7 +35,6 @@ SHORT: Final = frozenset(
 HOLES: Final[dict[str, str]] = {
     "ingest-writes-scores-through-a-queue-of-any-service": "row 2: not applied; it lies in a queue of that very name",
     "unreadable-flood": "row 5: parked without being counted until the broker's store is full",
-    "9000-topics-on-a-small-broker": "row 9: the broker gets slower with every topic and answers nobody any more",
     "commands-of-another-device": "row 10: any device may subscribe to any device's commands",
 }
 """Name of an act -> what happens today."""
