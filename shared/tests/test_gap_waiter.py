@@ -6,7 +6,7 @@ from reefmesh.broker.port import Publication
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.observability import table
-from reefmesh.service.gap_waiter import EarlierMissing, GapWaiter
+from reefmesh.service.gap_waiter import CROWD_PATIENCE_SECONDS, EarlierMissing, GapWaiter
 from reefmesh_components.worker_bench import (
     INBOX,
     START,
@@ -136,14 +136,29 @@ def accepted(waiter: GapWaiter, reef_id: str, now_seconds: float, *, is_claim: b
         return "waits"
 
 
-@pytest.mark.parametrize(("lanes", "limit"), [(1, 1), (7, 1), (8, 2), (64, 16)])
-def test_parallel_at_most_a_quarter_of_the_lanes_wait_and_further_gaps_are_accepted(lanes: int, limit: int) -> None:
-    """Law 2: an operator purges a queue, and all reefs have holes at once."""
+@pytest.mark.parametrize(("lanes", "long"), [(1, 1), (7, 1), (8, 2), (64, 16)])
+def test_parallel_a_quarter_of_the_lanes_waits_long_and_the_others_are_free_again_in_a_moment(lanes: int, long: int) -> None:
+    """Law 2: an operator purges a queue, and all reefs have holes at once. Those that wait beyond a quarter do so together."""
     waiter = GapWaiter(patience_seconds=60.0, lanes=lanes)
-    outcomes = [accepted(waiter, f"r{number}", 0.0) for number in range(100)]
-    assert ["waits"] * limit + ["crowded"] * (100 - limit) == outcomes
-    waiter.applied("r0")
-    assert ["waits", "crowded"] == [accepted(waiter, reef_id, 1.0) for reef_id in ("r98", "r99")]
+    reefs = [f"r{number}" for number in range(100)]
+    assert ["waits"] * lanes + ["crowded"] * (100 - lanes) == [accepted(waiter, reef_id, 0.0) for reef_id in reefs]
+    late = [accepted(waiter, reef_id, CROWD_PATIENCE_SECONDS) for reef_id in reefs[:lanes]]
+    assert ["waits"] * long + ["waited"] * (lanes - long) == late
+
+
+def test_parallel_crowds_that_come_one_after_the_other_do_not_wait() -> None:
+    """Law 2: whoever keeps claiming gaps of other reefs keeps all lanes busy for a tenth of the time at most."""
+    waiter = GapWaiter(patience_seconds=60.0, lanes=8)
+    at_seconds = [0.0, 0.0, 0.0, 1.0, 2.0, 19.9, 20.0]
+    outcomes = [accepted(waiter, f"r{number}", at) for number, at in enumerate(at_seconds)]
+    assert ["waits", "waits", "waits", "waits", "crowded", "crowded", "waits"] == outcomes
+
+
+def test_reef_that_is_applied_frees_its_place() -> None:
+    waiter = GapWaiter(patience_seconds=60.0, lanes=1)
+    assert ["waits", "crowded"] == [accepted(waiter, reef_id, 0.0) for reef_id in ("a", "b")]
+    waiter.applied("a")
+    assert "waits" == accepted(waiter, "b", 1.0)
 
 
 def test_patience_of_each_reef_runs_from_when_its_gap_was_first_seen() -> None:
@@ -158,7 +173,7 @@ def test_patience_of_each_reef_runs_from_when_its_gap_was_first_seen() -> None:
 
 
 def test_reefs_that_another_process_has_got_free_their_places_after_their_patience() -> None:
-    waiter = GapWaiter(patience_seconds=60.0, lanes=4)
+    waiter = GapWaiter(patience_seconds=60.0, lanes=1)
     assert ["waits", "crowded", "waits"] == [
         accepted(waiter, reef_id, at_seconds) for reef_id, at_seconds in [("gone", 0.0), ("b", 59.0), ("c", 60.0)]
     ]

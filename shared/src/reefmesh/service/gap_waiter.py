@@ -5,8 +5,9 @@ message, whose consumer's connection it has closed. Applying the next message th
 is redelivered behind the missing one. If the missing message does not come in time (it was never in this subscription), the
 gap is accepted.
 
-A message that waits keeps a lane busy, so few reefs may wait at a time: a purged queue leaves holes in all reefs at once, and
-senders of telemetry may claim whatever they like.
+A message that waits keeps a lane busy, so few reefs may wait for long: a purged queue leaves holes in all reefs at once, and
+senders of telemetry may claim whatever they like. But a consumer that ends leaves as many gaps as it has lanes, and those
+close in a moment: so a crowd of reefs waits too, all until the same instant, which is near; then no crowd does for a while.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import TransientError
 
 LANES_PER_WAIT: Final = 4
-"""One reef in so many lanes may wait, at least one; a gap of any further reef is accepted at once."""
+"""One reef in so many lanes may wait for its whole patience, at least one."""
+
+CROWD_PATIENCE_SECONDS: Final = 2.0
+"""How long the reefs beyond those wait, together; as many wait as there are lanes. All lanes may be busy with that."""
 
 REEFS_LIMIT: Final = 10_000
 """Reefs that have waited in vain and are remembered."""
@@ -59,7 +63,9 @@ class GapWaiter:
 
     def __init__(self, *, patience_seconds: float, lanes: int) -> None:
         self._patience_seconds = patience_seconds
+        self._lanes = lanes
         self._waiting_limit = max(1, lanes // LANES_PER_WAIT)
+        self._crowd_until_seconds = self._crowd_rests_until_seconds = float("-inf")
         self._waiting: dict[str, _Wait] = {}
         self._resting: dict[str, _Wait] = {}
 
@@ -76,13 +82,16 @@ class GapWaiter:
             rest = self._resting.get(reef_id)
             if rest is not None and now_seconds < rest.rests_until_seconds:
                 return "waited" if rest.event_id == message.event_id else "rests"
-            if len(self._waiting) >= self._waiting_limit:
-                self._end_waits(now_seconds)
-                if len(self._waiting) >= self._waiting_limit:
-                    return "crowded"
             patience_seconds = min(self._patience_seconds, CLAIM_PATIENCE_SECONDS) if is_claim else self._patience_seconds
             until_seconds = now_seconds + patience_seconds
-            wait = _Wait(message.event_id, until_seconds, until_seconds + REST_PATIENCES * patience_seconds)
+            if len(self._waiting) >= self._waiting_limit:
+                self._end_waits(now_seconds)
+            if len(self._waiting) >= self._waiting_limit:
+                until_seconds = min(until_seconds, self._end_of_crowd(now_seconds))
+                if now_seconds >= until_seconds or len(self._waiting) >= self._lanes:
+                    return "crowded"
+            rest_seconds = REST_PATIENCES * (until_seconds - now_seconds)
+            wait = _Wait(message.event_id, until_seconds, until_seconds + rest_seconds)
             self._waiting[reef_id] = wait
         if now_seconds >= wait.until_seconds:
             self._end_waits(now_seconds)
@@ -94,6 +103,13 @@ class GapWaiter:
         """Note that a message of the reef was applied: the missing one came, unless the reef has waited in vain."""
         if self._waiting:
             self._waiting.pop(reef_id, None)
+
+    def _end_of_crowd(self, now_seconds: float) -> float:
+        """Return until when the crowd may wait; a new one begins only when the last one has rested as any reef does."""
+        if now_seconds >= self._crowd_rests_until_seconds:
+            self._crowd_until_seconds = now_seconds + CROWD_PATIENCE_SECONDS
+            self._crowd_rests_until_seconds = self._crowd_until_seconds + REST_PATIENCES * CROWD_PATIENCE_SECONDS
+        return self._crowd_until_seconds
 
     def _end_waits(self, now_seconds: float) -> None:
         """Let those rest whose patience is over; messages that another process has got never tell this one."""
