@@ -121,7 +121,7 @@ async def test_dedicated_subscription_ends_when_it_was_empty_at_two_looks() -> N
     bench.session.deliver_to("s2", ack="a1", reef_id="a")
     settle(bench.arrived.pop())
     for expected in (["a"], ["a"], []):
-        await bench.isolation.end_unused()
+        bench.isolation.end_unused()
         assert expected == list(bench.isolation.dedicated)
     assert "UNSUBSCRIBE s2" == bench.session.commands[-1]
 

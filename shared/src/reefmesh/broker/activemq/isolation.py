@@ -90,7 +90,7 @@ class Isolation:
                 self._ready.resume(shared)
                 self._on_resumed()
 
-    async def end_unused(self) -> None:
+    def end_unused(self) -> None:
         """Leave the dedicated subscriptions that were empty at this check and the one before: the reef's backlog is gone, or
         its messages came through another subscription because they are in no group."""
         self._dedicated = dict(self.dedicated)
@@ -100,7 +100,7 @@ class Isolation:
                 empty.add(reef_id)
         unused, self._empty = empty & self._empty, empty - self._empty
         for reef_id in sorted(unused):
-            await self._dedicated.pop(reef_id).leave()
+            self._dedicated[reef_id].leave_once_settled()
 
     def end(self) -> None:
         """Isolate nothing more, and leave each dedicated subscription once its messages are settled. One that waits for a
@@ -137,8 +137,8 @@ class Isolation:
         reef_ids = dict.fromkeys([reef_id, *(hold.message.reef_id for hold in self._holds_of(shared))])
         opened = [await self._open(session, each, shared.prefetch) for each in reef_ids if each not in self.dedicated]
         if not await self._all_settled_or_stuck(shared) or shared.session is not session or self._ending:
-            for dedicated in opened:
-                await dedicated.leave()
+            for dedicated in opened:  # a message of a reef without an owner may have come through it, and be in hand
+                dedicated.leave_once_settled()
             return
         for hold in self._holds_of(shared):
             hold.carry_over()

@@ -139,7 +139,7 @@ class IsolationWatch:
                 await self._awake.wait()
             await asyncio.sleep(self._seconds_to_next_check())
             with contextlib.suppress(BrokerRefusal, ConnectionLost):  # the next check finds the reef again
-                await self._isolation.end_unused()
+                self._isolation.end_unused()
                 for stuck in self._stuck.find(self._loop.time()):
                     if self._has_idle_lane():
                         await self._isolation.isolate(stuck.shared, stuck.reef_id)
