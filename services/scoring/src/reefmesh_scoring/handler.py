@@ -33,8 +33,8 @@ _UPSERT_SCORE: Final = (
 )
 
 
-EARLIEST_US: Final = 946_684_800 * SECOND_US
-"""2000-01-01."""
+EARLIEST_US: Final = 0
+"""1970-01-01: records of stations begin before 2000, and ingest passes them where the register says so."""
 AHEAD_US: Final = 3600 * SECOND_US
 """Ingest admits 10 minutes; the rest is for machines whose clocks differ."""
 
@@ -127,7 +127,7 @@ def _refuse_impossible(observed_us: Sequence[int], now_us: int) -> None:
     first_us, last_us = min(observed_us), max(observed_us)
     if first_us < EARLIEST_US or last_us > now_us + AHEAD_US:
         raise PoisonMessage(
-            "impossible-time", "a reading is from before 2000, or more than an hour ahead of this machine's clock"
+            "impossible-time", "a reading is from before 1970, or more than an hour ahead of this machine's clock"
         )
 
 

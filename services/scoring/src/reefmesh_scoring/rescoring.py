@@ -122,7 +122,7 @@ async def _rescore_touched(store: Store, state: ScoredReef, touched: Mapping[int
 
 
 async def let_others_run(days: int) -> None:
-    """Yield to the other lanes and pages after the work of many days. A message may touch every day since 2000, which takes a
+    """Yield to the other lanes and pages after the work of many days. A message may touch every day since 1970, which takes a
     tenth of a second in all; the work of one report is not worth a turn of the loop."""
     if days >= YIELD_AFTER_DAYS:
         await asyncio.sleep(0)

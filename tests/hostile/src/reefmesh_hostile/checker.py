@@ -26,7 +26,8 @@ HONEST_NUMBERS_LIMIT: Final = 100_000
 """No honest run has so many messages of one reef."""
 
 SERVICE_BYTES_LIMIT: Final = 300 * 1024 * 1024
-SERVICE_GROWTH_BYTES_LIMIT: Final = 64 * 1024 * 1024
+SERVICE_GROWTH_BYTES_LIMIT: Final = 128 * 1024 * 1024
+"""Three bodies of 16 MB, the longest that the broker takes, may be in memory twice: as they came and as they are hashed."""
 DATABASE_GROWTH_BYTES_LIMIT: Final = 24 * 1024 * 1024
 BROKER_STORE_GROWTH_BYTES_LIMIT: Final = 72 * 1024 * 1024
 """One journal file of 32 MB may be begun, and the last ones not yet be given back."""
