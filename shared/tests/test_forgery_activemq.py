@@ -33,7 +33,7 @@ INBOX: Final = str(channels.ALERTING)
 WILDCARDS: Final = (
     ("buoy", "/topic/VirtualTopic.reef.*"),
     ("ingest", "/topic/VirtualTopic.*.*"),
-    ("buoy", "/topic/*.*.scores"),
+    ("ingest", "/topic/*.*.scores"),
     ("ingest", "/queue/*.*.*.*.*"),
 )
 

@@ -8,7 +8,7 @@ TimeSource = Literal["device", "received", "broken_clock"]
 AHEAD_MICROSECONDS_LIMIT: Final = 10 * 60 * 1_000_000
 AGE_MICROSECONDS_LIMIT: Final = 366 * 86_400 * 1_000_000
 EARLIEST_US: Final = 946_684_800 * 1_000_000
-"""2000-01-01: nothing before it is a time, whoever says so."""
+"""2000-01-01: no header of a message says an earlier time. The register may, for records of stations (``earliest_us``)."""
 
 
 def instants_of(
@@ -23,7 +23,6 @@ def instants_of(
       366 days before it. Then each reading is as old as the device says: ``received_us - (sent_us - observed)``.
     * Otherwise the last broken reading of the message gets ``received_us``, and each one before it one microsecond less.
     """
-    earliest_us = max(earliest_us, EARLIEST_US)
     latest_us = min(latest_us, received_us + AHEAD_MICROSECONDS_LIMIT)
     instants: list[tuple[int, TimeSource]] = []
     broken: list[int] = []
