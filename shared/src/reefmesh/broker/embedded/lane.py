@@ -10,7 +10,6 @@ from reefmesh.broker.embedded.parking import park_action
 from reefmesh.broker.embedded.session import JournalSession
 from reefmesh.broker.port import Delivery, LaneLost, Publication
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.contracts.senders import UNAUTHENTICATED
 
 
 class LaneOwner(Protocol):
@@ -63,7 +62,6 @@ class EmbeddedLane:
             subscription=dispatcher.subscription,
             lane=self._index,
             redelivered=held.entry.redelivered,
-            user_id=UNAUTHENTICATED,
             token=held,
         )
 
