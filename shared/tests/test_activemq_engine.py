@@ -9,7 +9,7 @@ from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
-from reefmesh.broker.port import BrokerUnavailable, Lane, LaneLost, Publication, PublishRefused
+from reefmesh.broker.port import UNREADABLE_PARKED, BrokerUnavailable, Lane, LaneLost, Publication, PublishRefused
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
@@ -265,6 +265,50 @@ async def test_message_without_an_envelope_is_parked_and_the_next_one_flows(acti
         (parked,) = await broker.parking(subscription).list()
         assert ("bad-envelope", b"\x00 no envelope") == (parked.reason, parked.message.body)
         assert {"device": "860000000000001"} == parked.message.headers
+        assert 1 == await broker.parking(subscription).discard([parked.parking_id])
+
+
+HOSTILE = {
+    "long block": [*((f"h-{number}", "a" * 9_000) for number in range(30)), ("device", "1")],
+    "colons of STOMP 1.0": [("device", ":" * 9_500)],
+    "escape in a name": [("x\\e", "1")],
+    "length of a text": [("amq-msg-type", "text"), ("content-length", "+" + "0" * 6_000 + "7")],
+    "number of 5,000 digits": [("seq", "9" * 5_000), ("JMSXGroupID", "reef-a"), ("reef-id", "reef-a")],
+    "990 headers": [(f"h-{number}", ":") for number in range(960)],
+}
+
+
+async def send_as_it_is(address: ActiveMQAddress, destination: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    """Send over STOMP 1.0, which knows no escapes; return once the broker has taken it."""
+    reader, writer = await asyncio.open_connection(address.endpoints[0].host, address.endpoints[0].port)
+    writer.write(f"CONNECT\nlogin:{address.user}\npasscode:{address.password}\n\n\0".encode())
+    await reader.readuntil(b"\0")
+    headers = [("destination", destination), ("persistent", "true"), ("receipt", "r"), *headers]
+    if "content-length" not in dict(headers):
+        headers.append(("content-length", str(len(body))))
+    writer.write("\n".join(["SEND", *(f"{name}:{value}" for name, value in headers), "", ""]).encode() + body + b"\0")
+    assert b"RECEIPT" in await reader.readuntil(b"\0")
+    writer.close()
+
+
+@pytest.mark.parametrize("headers", HOSTILE.values(), ids=list(HOSTILE))
+async def test_hostile_headers_are_parked_once_and_counted_and_the_link_stays(
+    headers: list[tuple[str, str]], activemq_process: ActivemqProcess
+) -> None:
+    """Law 13: what the broker hands on, it hands on again after every loss: the consumer settles it, whatever it is."""
+    subscription = Subscription("alpha", Channel("hostile", numbered=False))
+    async with client(activemq_process.url()) as broker:
+        await broker.declare([subscription])
+        events = Events(broker)
+        address = ActiveMQAddress.parse(activemq_process.url())
+        await send_as_it_is(address, "/topic/VirtualTopic.hostile", headers, b"ab\0cd\0\0")
+        await broker.publish([publication("hostile", 2)])
+        assert 2 == (await receive(broker, subscription)).message.seq
+        await events.until(UNREADABLE_PARKED)
+        (parked,) = await broker.parking(subscription).list()
+        assert parked.reason in {"unreadable", "bad-envelope"}
+        assert b"ab\0cd\0\0" == parked.message.body
+        assert (1, 0) == (events.count(UNREADABLE_PARKED), events.count("lost"))
         assert 1 == await broker.parking(subscription).discard([parked.parking_id])
 
 

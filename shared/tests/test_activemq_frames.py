@@ -15,6 +15,8 @@ from reefmesh.broker.activemq.frames import (
     FrameParser,
     encode,
 )
+from reefmesh.broker.activemq.long_frame import BODY_BYTES_LIMIT as LONGEST_BODY_BYTES
+from reefmesh.broker.activemq.long_frame import HEADERS_BYTES_LIMIT, KEPT_BODY_BYTES, KEPT_LINE_BYTES
 
 COMMANDS = (*SERVER_COMMANDS, *CLIENT_COMMANDS)
 LIMIT = 64 * 1024
@@ -121,21 +123,118 @@ def test_frame_as_the_protocol_says(data: bytes, expected: Frame) -> None:
         b"\x15\x03\x03\x00\x02\x02\x46",  # a TLS alert
         b"MESS\n",
         b"message\na:1\n\n\0",
-        b"MESSAGE\nno colon\n\n\0",
-        b"MESSAGE\na:\\t\n\n\0",
-        b"MESSAGE\na:\\\n\n\0",
-        b"MESSAGE\na:\xff\n\n\0",
-        b"MESSAGE\ncontent-length:-1\n\n\0",
-        b"MESSAGE\ncontent-length:x\n\n\0",
+        b"RECEIPT\nno colon\n\n\0",
+        b"RECEIPT\na:\xff\n\n\0",
+        b"ERROR\ncontent-length:-1\n\n\0",
+        b"ERROR\ncontent-length:x\n\n\0",
         b"MESSAGE\ncontent-length:2\n\nabc\0",
-        b"MESSAGE\ncontent-length:%d\n\n" % (LIMIT + 1),
-        b"MESSAGE\na:" + b"x" * HEADER_BLOCK_BYTES_LIMIT,
-        b"MESSAGE\n\n" + b"x" * (LIMIT + 1),
+        b"ERROR\ncontent-length:%d\n\n" % (LIMIT + 1),
+        b"MESSAGE\ncontent-length:%d\n\n" % (LONGEST_BODY_BYTES + 1),
+        b"ERROR\na:" + b"x" * HEADER_BLOCK_BYTES_LIMIT,
+        b"ERROR\n\n" + b"x" * (LIMIT + 1),
     ],
 )
 def test_what_is_not_stomp_is_refused_before_it_ends(data: bytes) -> None:
     with pytest.raises(ProtocolViolation):
         parsed(data)
+
+
+LONG_LINES = b"".join(b"h-%d:%s\n" % (number, b"a" * 9_000) for number in range(30))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"MESSAGE\nno colon\na:1\n\nbody\0", Frame("MESSAGE", {"a": "1"}, b"body", "a header without a colon")),
+        (b"MESSAGE\na:\\t\nx\\e:\\\n\n\0", Frame("MESSAGE", {"a": "\\t", "x\\e": "\\"}, b"")),
+        (b"MESSAGE\na:\xff\n\n\0", Frame("MESSAGE", {"a": "\ufffd"}, b"", "headers that are not UTF-8")),
+        (
+            b"MESSAGE\ncontent-length:-1\n\nbody\0",
+            Frame("MESSAGE", {"content-length": "-1"}, b"body", "content-length '-1'"),
+        ),
+        (b"MESSAGE\ncontent-length:x\n\n\0", Frame("MESSAGE", {"content-length": "x"}, b"", "content-length 'x'")),
+        (b"MESSAGE\ncontent-length:+1\n\n\0\0", Frame("MESSAGE", {"content-length": "+1"}, b"\0")),
+        (
+            b"MESSAGE\n" + LONG_LINES + b"content-length:3\nack:4\n\n\n\0b\0",
+            Frame(
+                "MESSAGE",
+                {**{f"h-{number}": "a" * (KEPT_LINE_BYTES - len(f"h-{number}:")) for number in range(30)}}
+                | {"content-length": "3", "ack": "4"},
+                b"\n\0b",
+                f"headers of more than {HEADER_BLOCK_BYTES_LIMIT} bytes",
+            ),
+        ),
+        (
+            b"MESSAGE\r\n" + b"x" * HEADER_BLOCK_BYTES_LIMIT + b"\r\na:1\r\n\r\n\r\n\0",
+            Frame("MESSAGE", {"a": "1"}, b"\r\n", f"headers of more than {HEADER_BLOCK_BYTES_LIMIT} bytes"),
+        ),
+        (
+            b"MESSAGE\na:1\n\n" + b"x" * (LIMIT + 1) + b"\0",
+            Frame("MESSAGE", {"a": "1"}, b"x" * KEPT_BODY_BYTES, f"a body of {LIMIT + 1} bytes"),
+        ),
+        (
+            b"MESSAGE\ncontent-length:%d\n\n" % (LIMIT + 1) + b"\0" * (LIMIT + 2),
+            Frame("MESSAGE", {"content-length": str(LIMIT + 1)}, b"\0" * KEPT_BODY_BYTES, f"a body of {LIMIT + 1} bytes"),
+        ),
+    ],
+    ids=["colon", "escape", "utf-8", "negative", "word", "plus", "headers", "line", "body", "body-with-length"],
+)
+@pytest.mark.parametrize("cut", [7, 4_096, 10_000_000])
+def test_message_that_cannot_be_read_is_read_to_its_end_and_kept_in_part(data: bytes, expected: Frame, cut: int) -> None:
+    """Law 13: a dropped connection would not help: the broker sends the same frame again on the next one, for ever."""
+    follower = encode("MESSAGE", [("a", "2")], b"behind")
+    stream, reader = b"RECEIPT\n\n\0" + data + b"\n" + follower, parser()
+    got = [frame for start in range(0, len(stream), cut) for frame in reader.feed(stream[start : start + cut])]
+    assert Frame("RECEIPT", {}, b"") == got[0]
+    assert expected == got[1]
+    assert [b"behind"] == [frame.body for frame in got[2:]]
+    assert not reader.is_within_frame
+
+
+header_bytes = st.lists(
+    st.one_of(
+        st.binary(max_size=60),
+        st.sampled_from([b"Content-Length:7", b" content-length:7", b"a\\e:\\", b"\xff", b"a:b\r", b"\r\r"]),
+        st.integers(min_value=1, max_value=40).map(lambda kilobytes: b"x:" + b":" * 4096 * kilobytes),
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(header_bytes, st.binary(max_size=60), st.lists(st.integers(min_value=0), max_size=8))
+def test_any_bytes_in_the_headers_of_a_message_lose_no_frame_beside_it(
+    lines: list[bytes], body: bytes, cuts: list[int]
+) -> None:
+    """Law 13, for all headers: a message costs no other message, whatever its sender wrote."""
+    lines = [line.replace(b"\n", b"") for line in lines]
+    lines = [line for line in lines if line not in (b"", b"\r") and not line.startswith(b"content-length")]
+    before, behind = encode("MESSAGE", [("n", "1")], b"before"), encode("MESSAGE", [("n", "3")], b"behind")
+    block = b"\n".join([b"MESSAGE", *lines, b"content-length:%d" % len(body)])
+    reader, got = parser(), []
+    for piece in in_pieces(before + block + b"\n\n" + body + b"\0" + behind, cuts):
+        got += reader.feed(piece)
+    assert [b"before", body, b"behind"] == [frame.body for frame in got]
+
+
+@pytest.mark.parametrize("text", ["+2", "-0", "0" * 6_000 + "2", "\\r 2\t", "\u0662", "\u0967\u0968"])
+def test_length_is_read_as_the_broker_reads_it(text: str) -> None:
+    """A sender of a text message chooses how its length is written. Read otherwise, its body would be taken for frames."""
+    body = b"\0" * {"-0": 0, "\u0967\u0968": 12}.get(text, 2)
+    stream = f"MESSAGE\ncontent-length:{text}\n\n".encode() + body + b"\0" + encode("MESSAGE", [("a", "2")], b"behind")
+    assert [(body, None), (b"behind", None)] == [(frame.body, frame.fault) for frame in parsed(stream)]
+    assert [body, b"behind"] == [frame.body for frame in parsed(stream.replace(b"\n", b"\n" + LONG_LINES, 1))]
+
+
+def test_endless_headers_are_not_kept_and_end_the_connection_in_the_end() -> None:
+    """Memory is bounded while they are read, and no broker sends so many."""
+    reader = parser()
+    reader.feed(b"MESSAGE\n")
+    lines = b"".join(b"%d:%s\n" % (number, b"x" * 2_000) for number in range(500))
+    for _ in range(HEADERS_BYTES_LIMIT // len(lines) - 1):
+        assert [] == reader.feed(lines)
+    with pytest.raises(ProtocolViolation, match="headers of more than"):
+        reader.feed(lines * 3)
 
 
 def test_body_of_many_reads_is_put_together_once() -> None:

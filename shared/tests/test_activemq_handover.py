@@ -1,11 +1,26 @@
-"""Who joined and who left, as advisories tell it; and which messages may have been delivered before."""
+"""Who joined and who left, as advisories tell it; when reefs are handed over; which messages may have been delivered before."""
 
+import asyncio
 import json
+from random import Random
+from typing import cast
 
 import pytest
 
-from reefmesh.broker.activemq.handover import FORGET_SECONDS, Membership, MembershipChange
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.handover import HandOver
+from reefmesh.broker.activemq.membership import (
+    FORGET_SECONDS,
+    MEMBERS_LIMIT,
+    SUBSCRIPTIONS_LIMIT,
+    Membership,
+    MembershipChange,
+)
 from reefmesh.broker.activemq.redelivery import is_redelivered
+from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.port import BrokerEvent
+from reefmesh.contracts.channels import SCORING
+from reefmesh_components.spying_session import SpyingSession
 
 OWN, OTHER, THIRD = "ID:b-1-1700000000000-3:1", "ID:b-1-1700000000000-3:2", "ID:b-1-1700000000000-3:3"
 
@@ -81,6 +96,118 @@ def test_advisory_that_cannot_be_read_is_judged_by_the_count(body: bytes) -> Non
         assert membership.update({"consumerCount": "2"}, body, now_seconds=0.0).joined
         assert membership.update({"consumerCount": "1"}, body, now_seconds=0.0).left
     assert not membership.update({"consumerCount": "many"}, body, now_seconds=0.0).left
+
+
+def joining(connection: object, *, value: object = 1) -> bytes:
+    return json.dumps({"ConsumerInfo": {"consumerId": {"connectionId": connection, "sessionId": 1, "value": value}}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("count", "body"),
+    [
+        ("1", b'{"ConsumerInfo": 5}'),
+        ("1", b'{"RemoveInfo": [1]}'),
+        ("1", b'{"ConsumerInfo": {"consumerId": "me"}}'),
+        ("1", b"[" * 60_000),
+        ("1", b'{"a":' * 10_000),
+        ("1", b'{"a": "' + b"x" * 100_000 + b'"}'),
+        ("9" * 5_000, joining(OTHER)),
+        ("1", b'{"ConsumerInfo": {"consumerId": {"connectionId": "c", "sessionId": 1, "value": ' + b"9" * 5_000 + b"}}}"),
+        ("1", joining(["c"])),
+        ("1", joining("c" * 1_000)),
+        ("1", joining("")),
+        ("1", joining(OTHER, value=[1])),
+        ("1", b"no json"),
+    ],
+)
+def test_advisory_that_cannot_be_true_is_ignored_and_counted(count: str, body: bytes) -> None:
+    """Law 13: whoever may write advisories may write anything; an exception here would cost the connection."""
+    membership = Membership(OWN)
+    membership.update({"consumerCount": "1"}, joining(THIRD), now_seconds=0.0)
+    change = membership.update({"consumerCount": count}, body, now_seconds=0.0)
+    assert MembershipChange(consumers=1, is_ignored=True) == change
+    assert membership.others == 1
+
+
+def test_table_of_members_is_bounded_and_a_real_member_beyond_it_still_joins() -> None:
+    membership = Membership(OWN)
+    changes = [membership.update({}, joining(f"forged-{number}"), now_seconds=0.0) for number in range(MEMBERS_LIMIT * 2)]
+    assert [number >= MEMBERS_LIMIT for number in range(MEMBERS_LIMIT * 2)] == [change.is_ignored for change in changes]
+    assert all(change.joined for change in changes)
+    assert membership.others == MEMBERS_LIMIT
+    for number in range(SUBSCRIPTIONS_LIMIT + 1):
+        change = membership.update({}, joining("forged-0", value=number), now_seconds=0.0)
+    assert change.is_ignored
+
+
+class Unhurried(Random):
+    """No jitter."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+class SharedSubscription:
+    def __init__(self) -> None:
+        self.renewals = 0
+
+    def renew_once_settled(self) -> None:
+        self.renewals += 1
+
+
+class Bench:
+    """A hand-over of two shared subscriptions, and the events that it reports."""
+
+    def __init__(self, pause_seconds: float) -> None:
+        self.shared = [SharedSubscription(), SharedSubscription()]
+        self.events: list[str] = []
+        self.released = asyncio.Event()
+        self.session = SpyingSession()
+        self.hand_over = HandOver(
+            SCORING,
+            cast(list[BrokerSubscription], self.shared),
+            on_event=self._note,
+            random=Unhurried(),
+            pause_seconds=[pause_seconds],
+        )
+        self.hand_over.subscribe(self.session.as_session())
+
+    def join(self, connection: str) -> None:
+        self.session.hand_on(Frame("MESSAGE", {"consumerCount": "2"}, joining(connection)))
+
+    def _note(self, event: BrokerEvent) -> None:
+        self.events.append(event.name)
+        if event.name == "groups_released":
+            self.released.set()
+
+    async def until_released(self) -> None:
+        await asyncio.wait_for(self.released.wait(), 10.0)
+        self.released.clear()
+
+
+async def test_flood_of_joins_moves_reefs_once_and_is_one_event() -> None:
+    """A hand-over that has begun is carried through; the next one waits."""
+    bench = Bench(pause_seconds=600.0)
+    for number in range(200):
+        bench.join(f"forged-{number}")
+        await asyncio.sleep(0)  # one turn of the loop: the hand-over goes on
+    await bench.until_released()
+    for number in range(200, 400):
+        bench.join(f"forged-{number}")
+        await asyncio.sleep(0)  # likewise
+    await bench.hand_over.stop()
+    assert [1, 1] == [shared.renewals for shared in bench.shared]
+    assert ["consumers_changed", "groups_released"] == bench.events
+
+
+async def test_member_that_joins_after_a_hand_over_gets_one_after_the_pause() -> None:
+    bench = Bench(pause_seconds=0.01)
+    bench.join(OTHER)
+    await bench.until_released()
+    bench.join(THIRD)
+    await bench.until_released()
+    await bench.hand_over.stop()
+    assert [2, 2] == [shared.renewals for shared in bench.shared]
 
 
 @pytest.mark.parametrize(

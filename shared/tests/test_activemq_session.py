@@ -195,7 +195,7 @@ async def test_half_a_frame_then_the_end_is_a_violation() -> None:
     assert isinstance(reason, ProtocolViolation)
 
 
-@pytest.mark.parametrize("data", [b"GARBAGE\n\n\0", b"\x00\x00\x00", b"CONNECTED\nversion:1.2\n\n\0", b"MESSAGE\nx\n\n\0"])
+@pytest.mark.parametrize("data", [b"GARBAGE\n\n\0", b"\x00\x00\x00", b"CONNECTED\nversion:1.2\n\n\0", b"RECEIPT\nx\n\n\0"])
 async def test_garbage_in_a_session_is_a_violation(data: bytes) -> None:
     _, reason = await _after_login(lambda client: client.writer.write(data))
     assert isinstance(reason, ProtocolViolation)
@@ -314,3 +314,28 @@ async def test_closed_says_farewell_and_waits_for_its_confirmation() -> None:
         await session.close()
         await session.close()
     assert ["DISCONNECT"] == seen
+
+
+async def test_fault_in_a_subscriber_costs_neither_the_link_nor_the_next_message() -> None:
+    """Law 13: the broker would send the same message on the next connection, for ever."""
+    got: list[bytes] = []
+
+    def on_message(frame: Frame) -> None:
+        if frame.body == b"1":
+            raise RecursionError("a mistake of ours")
+        got.append(frame.body)
+
+    async def script(client: Client) -> None:
+        await client.log_in()
+        client.receipt(await client.until("SUBSCRIBE"))
+        for number in (b"1", b"2"):
+            client.send("MESSAGE", ("subscription", "s"), ("message-id", "m"), body=number)
+        await client.serve()
+
+    async with stomp_peer(script) as peer:
+        session = await open_session(peer)
+        await session.subscribe("s", "/queue/q", (), on_message)
+        await session.request("BEGIN", ())  # answered after both messages
+        assert not session.is_lost
+        await session.close()
+    assert [b"2"] == got

@@ -2,8 +2,10 @@
 
 import pytest
 
+from reefmesh.broker.port import Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
+from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
@@ -48,20 +50,64 @@ async def test_handler_that_always_fails_on_a_message_parks_it_after_its_attempt
 
 
 async def test_too_much_poison_stops_the_consumer_instead_of_parking_everything(bench: WorkerBench) -> None:
-    """Law 8: when most is poison the fault is not the messages'; what was not parked stays in the queue."""
+    """Law 8: when most is poison of most reefs the fault is not the messages'; what was not parked stays in the queue."""
 
     def act(text: str, attempt: int) -> None:
         raise PoisonMessage("bad-body", text)
 
-    handler = Collector(act)
-    await bench.send("a", *(f"a{number}" for number in range(30)))
+    for number in range(10):
+        await bench.send(f"reef-{number}", f"{number}-0", f"{number}-1", f"{number}-2")
     breaker = PoisonBreaker(ratio=0.5, window=20, minimum=10)
     with pytest.raises(TooMuchPoison, match="too many messages are poison"):
-        await bench.worker(handler, breaker=breaker).run()
-    assert len(await bench.parked()) == 9
+        await bench.worker(Collector(act), breaker=breaker).run()
+    assert 1 == bench.metrics.value(table.POISON_BREAKER_OPEN, INBOX)
+    left = 30 - len(await bench.parked())
+    assert left
     async with running(bench.worker(Collector())):
-        out = await bench.received(21)
-    assert [message.body.decode() for message in out] == [f"a{number}" for number in range(9, 30)]
+        assert len(await bench.received(left)) == left
+
+
+async def test_poison_of_one_reef_never_stops_the_consumer(bench: WorkerBench) -> None:
+    """Law 13: it is parked and counted, and the other reefs go on."""
+
+    def act(text: str, attempt: int) -> None:
+        if text.startswith("a"):
+            raise PoisonMessage("bad-body", text)
+
+    await bench.send("a", *(f"a{number}" for number in range(60)))
+    breaker = PoisonBreaker(window=20, minimum=10)
+    async with running(bench.worker(Collector(act), breaker=breaker)):
+        await bench.until_parked(60)
+        await bench.send("b", "b0")
+        assert [b"b0"] == [message.body for message in await bench.received(1)]
+    assert 60 == bench.metrics.value(table.POISON, INBOX, "none", "a")
+    assert 0 == bench.metrics.value(table.POISON_BREAKER_OPEN, INBOX)
+
+
+async def test_poison_on_telemetry_never_stops_the_consumer(bench: WorkerBench) -> None:
+    """Law 13: where many may send, none of them stops the service for the others, whatever reefs they name."""
+
+    def act(text: str, attempt: int) -> None:
+        raise PoisonMessage("bad-body", text)
+
+    messages = [
+        Envelope(
+            event_id=f"m{number}",
+            reef_id=f"reef-{number}",
+            schema_id="x/1",
+            produced_at=START,
+            body=b"{}",
+            headers={"device": "buoy-1"},
+        )
+        for number in range(40)
+    ]
+    await bench.broker.declare([channels.INGEST])
+    await bench.broker.publish([Publication(channel=channels.TELEMETRY.name, message=message) for message in messages])
+    worker = bench.worker(Collector(act), subscription=channels.INGEST, breaker=PoisonBreaker(window=20, minimum=5))
+    async with running(worker):
+        await bench.metrics.until(table.PARKED, str(channels.INGEST), "bad-body", reaches=40)
+    assert 1 == bench.metrics.value(table.POISON, str(channels.INGEST), "buoy-1", "reef-7")
+    assert 0 == bench.metrics.value(table.POISON_BREAKER_OPEN, str(channels.INGEST))
 
 
 class UnreadableState(Collector):

@@ -18,11 +18,13 @@ from reefmesh.broker.port import Broker, BrokerUnavailable, Delivery, Lane, Lane
 from reefmesh.clock import ManualClock, SystemClock
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import UNAUTHENTICATED
 from reefmesh.errors import ConfigurationError
 
 INBOUND = Subscription("alpha", Channel("in", numbered=False))
 OUTBOUND = Subscription("beta", Channel("out", numbered=False))
 PATIENCE_SECONDS = 20.0
+JOURNAL_FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
 
 
 def message(reef_id: str, number: int, *, body: bytes = b"{}", event_id: str | None = None) -> Envelope:
@@ -135,6 +137,23 @@ async def test_disk_full_publish_and_settle_refused_nothing_half_written_and_wor
     async with opened(f"embedded://{small_disk}/journal.db") as broker:
         statistics = (await broker.statistics()).subscriptions
         assert (statistics[INBOUND].waiting_messages, statistics[OUTBOUND].waiting_messages) == (0, 1)
+
+
+async def test_nobody_speaks_for_another_only_its_owner_may_write_to_a_new_journal(tmp_path: Path) -> None:
+    """Law 12: whoever may write to the file speaks (ADR 0007), so the file and those beside it are its owner's alone."""
+    async with opened(f"embedded://{tmp_path}/journal.db") as broker:
+        await broker.declare([INBOUND])
+        await broker.publish([publication("a", 0)])
+        modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in JOURNAL_FILES}
+    assert modes == dict.fromkeys(JOURNAL_FILES, 0o600)
+
+
+async def test_delivery_says_that_nobody_logged_in(tmp_path: Path) -> None:
+    async with opened(f"embedded://{tmp_path}/journal.db") as broker:
+        await broker.declare([INBOUND])
+        await broker.publish([publication("a", 0)])
+        async with lane_of(broker) as lane:
+            assert UNAUTHENTICATED == (await next_of(lane)).user_id
 
 
 async def test_steady_state_file_does_not_grow(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """A message before which one is missing waits for it, for a bounded time."""
 
+import pytest
+
 from reefmesh.broker.port import Publication
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.observability import table
+from reefmesh.service.gap_waiter import CROWD_PATIENCE_SECONDS, EarlierMissing, GapWaiter
 from reefmesh_components.worker_bench import (
     INBOX,
     START,
@@ -22,14 +25,12 @@ async def test_sequence_gap_is_counted_and_what_was_missing_is_applied_when_it_c
     await bench.send("a", "a0")
     await bench.send("a", "a2", first_seq=3)
     await bench.send("a", "a1", first_seq=2)
-    await bench.send("a", "a1-again", first_seq=2)
     handler = Collector()
     async with running(bench.worker(handler, gap_patience_seconds=0.0)):
         await bench.received(3)
     assert await bench.state("a") == ["a0", "a2", "a1"]
     assert bench.metrics.value(table.SEQUENCE_GAPS, INBOX) == 1
     assert bench.metrics.value(table.ORDER_VIOLATIONS, INBOX) == 1
-    assert bench.metrics.value(table.DUPLICATES, INBOX) == 1
 
 
 async def test_order_message_before_which_one_is_missing_waits_until_that_was_applied_elsewhere(bench: WorkerBench) -> None:
@@ -103,6 +104,7 @@ async def test_message_that_follows_nothing_known_waits_once_and_its_reef_then_n
         await bench.received(1)
     assert waited == bench.metrics.value(table.RETRIES, INBOX, "EarlierMissing")
     assert 2 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)
+    assert [1, 1] == [bench.metrics.value(table.GAPS_ACCEPTED, INBOX, why) for why in ("waited", "rests")]
     assert ["t0", "t1"] == await bench.state("a")
 
 
@@ -121,3 +123,63 @@ async def test_gap_that_another_process_closes_meanwhile_is_not_counted(bench: W
     assert ["a0", "a1"] == await bench.state("a")
     assert 1 == bench.metrics.value(table.FENCE_REFUSALS, INBOX)
     assert 0 == bench.metrics.value(table.SEQUENCE_GAPS, INBOX)
+
+
+def ahead(reef_id: str, event: int = 0) -> Envelope:
+    return Envelope(event_id=f"{reef_id}/{event}", reef_id=reef_id, schema_id="x/1", produced_at=START, body=b"")
+
+
+def accepted(waiter: GapWaiter, reef_id: str, now_seconds: float, *, is_claim: bool = False, event: int = 0) -> str:
+    try:
+        return waiter.accept(ahead(reef_id, event), 1, is_claim=is_claim, now_seconds=now_seconds)
+    except EarlierMissing:
+        return "waits"
+
+
+@pytest.mark.parametrize(("lanes", "long"), [(1, 1), (7, 1), (8, 2), (64, 16)])
+def test_parallel_a_quarter_of_the_lanes_waits_long_and_the_others_are_free_again_in_a_moment(lanes: int, long: int) -> None:
+    """Law 2: an operator purges a queue, and all reefs have holes at once. Those that wait beyond a quarter do so together."""
+    waiter = GapWaiter(patience_seconds=60.0, lanes=lanes)
+    reefs = [f"r{number}" for number in range(100)]
+    assert ["waits"] * lanes + ["crowded"] * (100 - lanes) == [accepted(waiter, reef_id, 0.0) for reef_id in reefs]
+    late = [accepted(waiter, reef_id, CROWD_PATIENCE_SECONDS) for reef_id in reefs[:lanes]]
+    assert ["waits"] * long + ["waited"] * (lanes - long) == late
+
+
+def test_parallel_crowds_that_come_one_after_the_other_do_not_wait() -> None:
+    """Law 2: whoever keeps claiming gaps of other reefs keeps all lanes busy for a tenth of the time at most."""
+    waiter = GapWaiter(patience_seconds=60.0, lanes=8)
+    at_seconds = [0.0, 0.0, 0.0, 1.0, 2.0, 19.9, 20.0]
+    outcomes = [accepted(waiter, f"r{number}", at) for number, at in enumerate(at_seconds)]
+    assert ["waits", "waits", "waits", "waits", "crowded", "crowded", "waits"] == outcomes
+
+
+def test_reef_that_is_applied_frees_its_place() -> None:
+    waiter = GapWaiter(patience_seconds=60.0, lanes=1)
+    assert ["waits", "crowded"] == [accepted(waiter, reef_id, 0.0) for reef_id in ("a", "b")]
+    waiter.applied("a")
+    assert "waits" == accepted(waiter, "b", 1.0)
+
+
+def test_patience_of_each_reef_runs_from_when_its_gap_was_first_seen() -> None:
+    """Reefs that begin to wait together go on together, however often and late each is redelivered."""
+    waiter = GapWaiter(patience_seconds=60.0, lanes=64)
+    reefs = [f"r{number}" for number in range(16)]
+    assert ["waits"] * 16 == [accepted(waiter, reef_id, 0.0) for reef_id in reefs]
+    assert "waits" == accepted(waiter, "r3", 59.9)
+    assert ["waited"] * 16 == [accepted(waiter, reef_id, 60.0) for reef_id in reefs]
+    assert "rests" == accepted(waiter, "r3", 61.0, event=1)
+    assert "waits" == accepted(waiter, "r3", 601.0, event=2)
+
+
+def test_reefs_that_another_process_has_got_free_their_places_after_their_patience() -> None:
+    waiter = GapWaiter(patience_seconds=60.0, lanes=1)
+    assert ["waits", "crowded", "waits"] == [
+        accepted(waiter, reef_id, at_seconds) for reef_id, at_seconds in [("gone", 0.0), ("b", 59.0), ("c", 60.0)]
+    ]
+
+
+def test_gap_that_only_a_sender_of_telemetry_claims_is_waited_for_briefly() -> None:
+    waiter = GapWaiter(patience_seconds=60.0, lanes=64)
+    assert ["waits", "waits", "waited"] == [accepted(waiter, "r", at, is_claim=True) for at in (0.0, 4.9, 5.0)]
+    assert "rests" == accepted(waiter, "r", 49.0, is_claim=True, event=1)

@@ -51,7 +51,7 @@ def message(event_id: str = "e-1", *, traceparent: str | None = f"00-{TRACE}-{SP
 
 
 def delivery(of: Envelope, *, redelivered: bool = False) -> Delivery:
-    return Delivery(message=of, subscription=channels.SCORING, lane=0, redelivered=redelivered, token=None)
+    return Delivery(message=of, subscription=channels.SCORING, lane=0, redelivered=redelivered, user_id=None, token=None)
 
 
 def attributes(span: ReadableSpan) -> dict[str, object]:

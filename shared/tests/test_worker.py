@@ -1,11 +1,16 @@
 """The worker's laws on the embedded engine: order per reef, taking reefs over, drain."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 from reefmesh.backoff import Backoff
+from reefmesh.broker.port import UNREADABLE_PARKED, Broker, BrokerEvent
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
+from reefmesh.service.breaker import PoisonBreaker
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Committed, Unit
 from reefmesh_components.worker_bench import INBOX, Collector, WorkerBench, running
@@ -26,6 +31,20 @@ async def test_messages_of_reefs_come_out_in_order_numbered_and_with_determinist
             event_id_of(event_id_of(reef_id, f"{reef_id}{number}"), "echo") for number in range(20)
         ]
         assert await bench.state(reef_id) == [f"{reef_id}{number}" for number in range(20)]
+
+
+async def test_message_that_the_engine_parked_by_itself_is_counted_once_by_its_own_worker(bench: WorkerBench) -> None:
+    """Law 13: everything set aside is counted, and no number of unreadable messages opens the breaker."""
+    breaker = PoisonBreaker(minimum=2)
+    listeners: list[Callable[[BrokerEvent], None]] = []
+    reporting = SimpleNamespace(on_event=listeners.append, publish=bench.broker.publish)
+    bench.worker_broker = cast(Broker, reporting)
+    bench.worker(Collector(), breaker=breaker)
+    for subscription in (INBOX, INBOX, "other:reef.scores"):
+        for listener in listeners:
+            listener(BrokerEvent(name=UNREADABLE_PARKED, facts={"subscription": subscription, "reason": "unreadable"}))
+    assert bench.metrics.value(table.PARKED, INBOX, "unreadable") == 2
+    assert not breaker.open
 
 
 async def test_zombie_with_an_old_version_is_refused_and_starts_over(bench: WorkerBench) -> None:

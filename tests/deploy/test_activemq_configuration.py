@@ -21,6 +21,8 @@ PACKAGE = "cdklabs-cdk-amazonmq-activemq-config-v5-19-1"
 NAMESPACE = "{http://activemq.apache.org/schema/core}"
 RENAMED = {"DLQ": "dlq", "map": "authorizationMap"}  # as they are written: as the data calls them
 
+COLLECTS = "gcInactiveDestinations"
+
 Element = ElementTree.Element
 
 
@@ -132,6 +134,13 @@ def test_both_brokers_have_the_same_switches(name: str) -> None:
     assert broker(LOCAL).get(name) == broker(AMAZON).get(name) is not None
 
 
+@pytest.mark.parametrize("name", ["populateJMSXUserID", "useAuthenticatedPrincipalForJMSXUserID"])
+@pytest.mark.parametrize("file", [LOCAL, AMAZON])
+def test_both_brokers_stamp_every_message_with_its_sender(file: Path, name: str) -> None:
+    """Law 12: without both attributes a message says of itself who sent it, or nothing does."""
+    assert broker(file).get(name) == "true"
+
+
 @pytest.mark.parametrize(
     ("path", "name", "value"),
     [
@@ -176,9 +185,24 @@ def test_buoys_may_write_telemetry_hear_commands_and_nothing_else() -> None:
         if "buoys" in (entry.get(right) or "").split(",")
     }
     assert rights == {
-        ("ActiveMQ.Advisory.>", "read"),
-        ("ActiveMQ.Advisory.>", "write"),
         ("buoys.*.d2c.>", "write"),
         ("buoys.*.c2d.>", "read"),
         ("VirtualTopic.reef.telemetry", "write"),
     }
+
+
+def test_buoys_may_make_advisories_and_neither_read_nor_forge_them() -> None:
+    """Without ``admin`` MQTT refuses a device's login; with ``write`` a device announces consumers that do not exist."""
+    entries = part(LOCAL, "plugins/authorizationPlugin/map/authorizationMap/authorizationEntries")
+    (advisories,) = [entry for entry in entries if entry.get("topic") == "ActiveMQ.Advisory.>"]
+    assert ["admin"] == [right for right in ("read", "write", "admin") if "buoys" in (advisories.get(right) or "").split(",")]
+
+
+def test_idle_topics_of_devices_are_collected_and_no_queue_is() -> None:
+    """A device names as many topics as it likes; a subscription that was collected would lose what is published next."""
+    entries = list(part(LOCAL, "destinationPolicy/policyMap/policyEntries"))
+    collected = {entry.get("queue") or entry.get("topic"): entry for entry in entries if entry.get(COLLECTS) != "false"}
+    assert {"buoys.>"} == collected.keys()
+    assert 0 < int(collected["buoys.>"].get("inactiveTimeoutBeforeGC", "0")) <= 60_000
+    periods = [int(broker(file).get("schedulePeriodForDestinationPurge", "0")) for file in (LOCAL, AMAZON)]
+    assert [2_000, 2_000] == periods

@@ -31,27 +31,29 @@ SCORED = Subscription("pages", SCORES)
 PATIENCE_SECONDS = 60
 
 
-async def score_one_reading(url: str) -> None:
-    """Publish a reading of now and return when its score is out."""
+async def score_one_reading(url: str, ingest_url: str) -> None:
+    """Publish a reading of now, as ingest does, and return when its score is out."""
     now = datetime.now(UTC)
     water = ChannelReading(value=28.0, raw=28.0, flag=Flag.PASS)
     reading = Reading(buoy_id="b1", observed_at=now, received_at=now, channels={SEA_WATER_TEMPERATURE: water})
     facts = ReefFacts(reef_id="atoll", name="Atoll", latitude_degrees=0, longitude_degrees=0)
     body = Readings(reef=facts, buoys=[], readings=[reading]).model_dump_json().encode()
     message = Envelope(event_id="one", reef_id="atoll", schema_id=READINGS_1, produced_at=now, body=body, seq=1)
-    client = open_broker(url, clock=SystemClock())
+    client, ingest = open_broker(url, clock=SystemClock()), open_broker(ingest_url, clock=SystemClock())
     await client.connect()
+    await ingest.connect()
     try:
         await client.declare([SCORED])
         consumer = client.consumer(SCORED, lanes=1)
         await consumer.start()
-        await client.publish([Publication(channel=READINGS.name, message=message)])
+        await ingest.publish([Publication(channel=READINGS.name, message=message)])
         async with asyncio.timeout(PATIENCE_SECONDS):
             delivery = await consumer.lanes[0].receive()
         assert delivery is not None
         await consumer.lanes[0].settle(delivery, ())
         await consumer.drain()
     finally:
+        await ingest.close()
         await client.close()
 
 
@@ -64,7 +66,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshProcesses]:
             MeshProcesses(tmp_path_factory.mktemp("mesh"), broker_url_of=broker.url) as processes,
         ):
             processes.start(scoring=1)
-            asyncio.run(score_one_reading(broker.url()))
+            asyncio.run(score_one_reading(broker.url(), broker.url("ingest")))
             yield processes
     except ComponentMissing as missing:
         give_up(missing)
@@ -99,9 +101,9 @@ def test_gauges_of_a_scored_reef_are_on_the_page(mesh: MeshProcesses) -> None:
 
 @pytest.mark.parametrize("service", [each.name for each in SERVICES])
 def test_connections_to_the_broker_are_counted(mesh: MeshProcesses, service: str) -> None:
-    """One to hear and one to publish."""
+    """One to consume and one to publish; ingest has one for its bridge besides."""
     (process,) = mesh.of(service)
-    assert 2 == process.metric("reefmesh_broker_events_total", event="connected")
+    assert (3 if service == "ingest" else 2) == process.metric("reefmesh_broker_events_total", event="connected")
     assert 0 == process.metric("reefmesh_broker_events_total", event="lost")
 
 

@@ -503,3 +503,25 @@ async def test_receipts_come_in_the_order_of_the_commands(side: Side, queue: str
         facts = {"destination": queue, "JMSXGroupID": f"reef-{number % 3}", "persistent": "true", "receipt": str(number)}
         one.say("SEND", facts, b"a")
     assert [(await one.next("RECEIPT")).headers["receipt-id"] for _ in range(20)] == [str(number) for number in range(20)]
+
+
+@pytest.mark.parametrize("name", ["JMSXUserID", "userid", "userID", "UserID"])
+async def test_message_carries_its_senders_name_whatever_the_sender_writes_there(side: Side, queue: str, name: str) -> None:
+    """Row 26: nobody takes another's name, neither alone nor in a transaction."""
+    sender, reader = await side.caller(OPERATOR), await side.caller()
+    await reader.subscribe(queue, prefetch=10)
+    await sender.send(queue, "a", "honest")
+    await sender.send(queue, "a", "lies", **{name: "ingest"})
+    await sender.do("BEGIN", {"transaction": "t1"})
+    await sender.send(queue, "a", "lies-in-a-transaction", transaction="t1", **{name: "ingest"})
+    await sender.do("COMMIT", {"transaction": "t1"})
+    assert [OPERATOR] * 3 == [frame.headers.get("JMSXUserID") for frame in await reader.messages(3)]
+
+
+async def test_copies_of_a_virtual_topic_carry_the_senders_name(side: Side) -> None:
+    """Row 26: also what an operator sends into a channel of which USER is the reader."""
+    topic = f"VirtualTopic.conversation.{uuid4().hex[:12]}"
+    sender, reader = await side.caller(OPERATOR), await side.caller()
+    await reader.subscribe(f"/queue/Consumer.scoring.{topic}")
+    await sender.send(f"/topic/{topic}", "a", "a0", JMSXUserID="scoring")
+    assert [OPERATOR] == [frame.headers.get("JMSXUserID") for frame in await reader.messages(1)]

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FUZZ = Path(__file__).parent / "fuzz"
-TARGETS = ["envelope", "frames", "nemopi-2021-1", "nemopi-mqtt-1", "telemetry-1"]
+TARGETS = ["envelope", "frames", "message-headers", "nemopi-2021-1", "nemopi-mqtt-1", "telemetry-1"]
 
 
 def replayed(*arguments: str) -> subprocess.CompletedProcess[str]:

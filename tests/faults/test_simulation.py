@@ -39,9 +39,11 @@ def test_schedules_with_crashes_break_no_law(engine: str, first: int) -> None:
     assert tally.schedules == SELECTION
 
 
-def test_schedule_that_broke_a_law_once_breaks_none() -> None:
-    """A dedicated subscription that was given up again returned a message that a lane had applied (law 6)."""
-    assert run_seeds(249, 1).broken == {}
+@pytest.mark.parametrize("seed", [193, 249])
+def test_schedule_that_broke_a_law_once_breaks_none(seed: int) -> None:
+    """193: gaps accepted at once beyond a part of the lanes inverted a reef's order when a consumer ended. 249: a dedicated
+    subscription that was given up again returned a message that a lane had applied."""
+    assert run_seeds(seed, 1).broken == {}
 
 
 @pytest.mark.parametrize("engine", WORLDS)

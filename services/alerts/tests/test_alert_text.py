@@ -13,6 +13,7 @@ KINDS = {
     "escape sequences": "\x1b\x9b\x9d",
     "other control characters": "\x00\x07\x08\x7f\x80\x9f",
     "lone surrogates": "\ud800\udfff",
+    "zero-width and other invisible ones": "\u200b\u200e\u200f\u2060\ufeff\u00ad\u061c\u180e\U000e0041",
 }
 
 

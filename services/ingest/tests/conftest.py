@@ -54,6 +54,7 @@ class Ingest:
     handler: IngestHandler
     broker: SpyBroker
     quarantine: Quarantine
+    clock: ManualClock
     states: dict[str, ReefTails] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     sent: int = 0
@@ -133,6 +134,7 @@ async def start_ingest(url: str = "sqlite://") -> Ingest:
         handler=IngestHandler(store=store, register=register, clock=clock),
         broker=broker,
         quarantine=Quarantine(store=store, broker=broker, register=register, clock=clock),
+        clock=clock,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from reefmesh.broker.devices import DeviceMessage, Move, Role
 from reefmesh.broker.port import BrokerUnavailable, LaneLost, PublishRefused
 from reefmesh.clock import ManualClock
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import BrokerUsers, Senders, device_senders
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
@@ -25,10 +26,16 @@ IMEI = "865000000000001"
 QUICK = Backoff(first_seconds=0.001, max_seconds=0.001)
 
 
-def sent(number: int, *, device: str = IMEI) -> DeviceMessage:
+def sent(number: int, *, device: str = IMEI, user: str | None = "buoy") -> DeviceMessage:
     topic = f"buoys/{device}/d2c/telemetry"
     return DeviceMessage(
-        message_id=f"ID:{number}", topic=topic, received_at=START, body=b"%d" % number, redelivered=False, token=number
+        message_id=f"ID:{number}",
+        topic=topic,
+        received_at=START,
+        body=b"%d" % number,
+        redelivered=False,
+        user_id=user,
+        token=number,
     )
 
 
@@ -99,6 +106,7 @@ def running(ingest: Any) -> Callable[[ScriptedQueue], Any]:
             register=ingest.register,
             clock=ManualClock(START),
             metrics=metrics,
+            senders=Senders(speakers=device_senders(BrokerUsers()), unstamped_until=START + timedelta(days=1)),
             backoff=QUICK,
             takeover_seconds=takeover_seconds,
         )
@@ -226,3 +234,13 @@ async def test_roles_are_shown_in_health_and_metrics(running: Any) -> None:
         check = await bridged.bridge.check()
         assert (check.status, check.facts["role"]) == ("ok", "active")
         await bridged.finish()
+
+
+async def test_user_that_may_not_send_as_any_device_is_named_for_ingest_to_compare(running: Any) -> None:
+    """Law 12: a shared user and operators speak for any device; a message of before the upgrade is believed for a time."""
+    users = ["buoy", "operator", IMEI, "scoring", None]
+    queue = ScriptedQueue()
+    async with running(queue) as bridged:
+        queue.batches.put_nowait([sent(number, user=user) for number, user in enumerate(users)])
+        await bridged.finish()
+    assert [None, None, IMEI, "scoring", None] == [message.headers.get("sent-by") for message in queue.moved]

@@ -11,8 +11,8 @@ EARLIEST = 946_684_800 * SECOND  # 2000-01-01
 RECEIVED = 1_700_000_000 * SECOND
 
 
-def at(*observed: int | None, sent: int | None = None) -> list[tuple[int, str]]:
-    return list(instants_of(observed, sent_us=sent, received_us=RECEIVED, earliest_us=EARLIEST))
+def at(*observed: int | None, sent: int | None = None, latest: int = RECEIVED + DAY) -> list[tuple[int, str]]:
+    return list(instants_of(observed, sent_us=sent, received_us=RECEIVED, earliest_us=EARLIEST, latest_us=latest))
 
 
 def test_possible_clock_is_believed() -> None:
@@ -30,6 +30,10 @@ def test_format_without_times_gets_the_reception() -> None:
 def test_impossible_clock_gets_the_reception() -> None:
     assert at(EARLIEST - 1) == [(RECEIVED, "broken_clock")]
     assert at(RECEIVED + AHEAD_MICROSECONDS_LIMIT + 1) == [(RECEIVED, "broken_clock")]
+
+
+def test_nothing_later_than_the_latest_time_is_one_although_it_is_near_the_reception() -> None:
+    assert at(RECEIVED + SECOND, latest=RECEIVED) == [(RECEIVED, "broken_clock")]
 
 
 def test_clock_that_runs_from_1970_keeps_the_ages_of_its_readings() -> None:

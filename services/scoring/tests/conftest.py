@@ -29,6 +29,8 @@ from reefmesh_scoring.scored_reef import ScoredReef
 from reefmesh_scoring.timeliness import Timeliness
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
+NOW = datetime(2060, 1, 1, tzinfo=UTC)
+"""The machine's clock; everything that the tests report lies before it."""
 TABLES = {"samples": "reef_id, buoy_id, observed_us", "day_totals": "reef_id, day", "days": "reef_id, day"}
 
 
@@ -97,7 +99,11 @@ class Mesh:
         gauges = ReefGauges(self.metrics)
         self.metrics.add_sampler(gauges.sample)
         self.handler = ScoringHandler(
-            self.store, gauges=gauges, timeliness=Timeliness(self.metrics, ManualClock(START)), **rules
+            self.store,
+            gauges=gauges,
+            timeliness=Timeliness(self.metrics, ManualClock(START)),
+            clock=ManualClock(NOW),
+            **rules,
         )
         self.states: dict[str, ScoredReef] = {}
         self.seq = 0

@@ -1,5 +1,6 @@
 """The scoring service on readings: what it publishes and what it keeps."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from reefmesh.errors import PoisonMessage
 from reefmesh_scoring import queries
 from reefmesh_scoring.domain.carbonate import CarbonateRules, omega_aragonite
 from reefmesh_scoring.domain.dive import DiveLimits
+from reefmesh_scoring.rescoring import YIELD_AFTER_DAYS, let_others_run
 
 if TYPE_CHECKING:
     from services.scoring.tests.conftest import Mesh
@@ -336,6 +338,35 @@ async def test_body_about_another_reef_is_poison(mesh: "Mesh", make_reading: Mak
     body = Readings(reef=make_reef(), buoys=[], readings=[make_reading(0.0, t=30.0)]).model_dump_json().encode()
     with pytest.raises(PoisonMessage, match="wrong-reef"):
         await mesh.handle("other", body, seq=1)
+
+
+@pytest.mark.parametrize("days", [-25_000.0, 20_000.0, 2_900_000.0])
+async def test_reading_of_an_impossible_time_is_poison_and_changes_nothing(
+    mesh: "Mesh", make_reading: MakeReading, days: float
+) -> None:
+    """Law 13: one reading of 2099 would be the newest of its reef for decades, and one of 9999 would score 3 million days."""
+    await mesh.send(make_reading(0.0, t=30.0))
+    with pytest.raises(PoisonMessage, match="impossible-time"):
+        await mesh.send(make_reading(0.5, t=30.0), make_reading(days, t=30.0))
+    (score,) = await mesh.send(make_reading(1.0, t=30.0), reload=True)
+    assert 2 == score.heat.latest.coverage_days if score.heat.latest else None
+
+
+async def test_message_that_touches_every_day_since_2000_is_scored(mesh: "Mesh", make_reading: MakeReading) -> None:
+    """Law 11: no message makes more work than this."""
+    await mesh.send(make_reading(0.0, t=30.0))
+    scores = await mesh.send(*(make_reading(-8700 + 17.4 * place, t=30.0) for place in range(500)))
+    assert 8701 == sum(len(score.heat.changed) for score in scores)
+    assert 18 == len(scores)
+
+
+async def test_work_of_many_days_lets_others_run() -> None:
+    turns: list[int] = []
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    await let_others_run(YIELD_AFTER_DAYS - 1)
+    assert not turns
+    await let_others_run(YIELD_AFTER_DAYS)
+    assert turns
 
 
 async def test_operators_rules_are_used(meshes: Callable[..., Any], make_reading: MakeReading) -> None:

@@ -24,7 +24,7 @@ class Air:
     """Topics in memory: commands are noted, and the test says what devices answer."""
 
     def __init__(self) -> None:
-        self.ears: dict[str, list[Callable[[bytes], None]]] = {}
+        self.ears: dict[str, list[Callable[[bytes, str | None], None]]] = {}
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.heard_when_told: list[int] = []
         self.command = asyncio.Condition()
@@ -36,7 +36,7 @@ class Air:
             self.command.notify_all()
 
     @asynccontextmanager
-    async def hear(self, topic: str, on_message: Callable[[bytes], None]) -> AsyncIterator[None]:
+    async def hear(self, topic: str, on_message: Callable[[bytes, str | None], None]) -> AsyncIterator[None]:
         ears = self.ears.setdefault(topic, [])
         ears.append(on_message)
         try:
@@ -44,9 +44,9 @@ class Air:
         finally:
             ears.remove(on_message)
 
-    def say(self, imei: str, body: bytes) -> None:
+    def say(self, imei: str, body: bytes, *, user: str | None = "buoy") -> None:
         for ear in tuple(self.ears.get(f"buoys/{imei}/d2c/response", ())):
-            ear(body)
+            ear(body, user)
 
     async def until_told(self, number: int) -> None:
         async with asyncio.timeout(10), self.command:
@@ -136,3 +136,16 @@ async def test_name_that_could_reach_other_devices_is_refused(device: str) -> No
     with pytest.raises(ConfigurationError, match="is no IMEI"):
         await DeviceCommands(air).send(device, "reboot", timeout_seconds=1)
     assert air.told == []
+
+
+async def test_answer_of_a_user_that_is_not_the_devices_is_passed_over() -> None:
+    """Law 12: nobody answers for another device; the shared user, operators and the device itself may."""
+    air = Air()
+    asked = asyncio.create_task(DeviceCommands(air).send(IMEI, "ping", timeout_seconds=10))
+    await air.until_told(1)
+    for user in (OTHER, "scoring", None):
+        air.say(IMEI, response(air.operation(0), reason="forged"), user=user)
+    air.say(IMEI, response(air.operation(0), reason="honest"), user=IMEI)
+    answer = await asked
+    assert answer is not None
+    assert "honest" == answer.reason

@@ -4,15 +4,17 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from reefmesh.broker.connect import ENGINES
+from reefmesh.contracts.senders import DEVICES, BrokerUsers
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
@@ -27,6 +29,30 @@ COMMAND_SECTION: Final = "standalone"
 FILE_BYTES_LIMIT: Final = 1024 * 1024
 
 PoisonPolicy = Literal["continue", "park"]
+UNSTAMPED_DAYS_LIMIT: Final = 30
+
+
+def _soon(instant: datetime) -> datetime:
+    if instant > datetime.now(UTC) + timedelta(days=UNSTAMPED_DAYS_LIMIT):
+        raise ValueError(f"that is more than {UNSTAMPED_DAYS_LIMIT} days ahead")
+    return instant
+
+
+BrokerUsersText = Annotated[
+    str,
+    Field(
+        pattern=r"^([^,=\s]+=[^,=\s]+(,[^,=\s]+=[^,=\s]+)*)?$",
+        description="pairs of a role (a service's name, or operator) and the broker user that has it, with commas:"
+        " ingest=reef-ingest,operator=admin; a role that is not named has the user of its own name",
+    ),
+]
+TelemetrySendersText = Annotated[
+    str,
+    Field(
+        pattern=r"^[^,\s]+(,[^,\s]+)*$",
+        description="the broker users that send telemetry of any device (shared by devices, gateways, partners), with commas",
+    ),
+]
 
 
 class Settings(BaseSettings):
@@ -127,6 +153,13 @@ class ServiceSettings(Settings):
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
+    broker_users: BrokerUsersText = ""
+    telemetry_senders: TelemetrySendersText = DEVICES
+    accept_unstamped_until: Annotated[AwareDatetime, AfterValidator(_soon)] | None = Field(
+        default=None,
+        description=f"an instant like 2026-12-24T00:00:00Z, at most {UNSTAMPED_DAYS_LIMIT} days ahead: until then messages are"
+        " believed of which the broker does not state who sent them (for one upgrade)",
+    )
     store_url: str = Field(
         pattern=r"^[a-z][a-z+]*://", description="a database's address: sqlite:////absolute/path or postgresql://user@host/name"
     )
@@ -162,7 +195,10 @@ class ServiceSettings(Settings):
         default=20_000, description="a whole number from 1 to 1000000: reefs whose state is kept in memory"
     )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.5, description="a share above 0 and at most 1 of the latest messages"
+        default=0.5, description="a share above 0 and at most 1 of the latest messages, and of their reefs"
+    )
+    poison_breaker_reefs: Annotated[int, Field(ge=2, le=200)] = Field(
+        default=8, description="a whole number from 2 to 200: poison of fewer reefs never stops a service"
     )
     poison_linger_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=60.0,
@@ -173,9 +209,24 @@ class ServiceSettings(Settings):
         """Return the broker's address with user name and password in it: never to be logged."""
         return with_credentials(self.broker_url, self.broker_username, self.broker_password)
 
+    def users_of_broker(self, own_roles: Sequence[str]) -> BrokerUsers:
+        """Return the broker's users by their roles; whoever this process logs in as has its own roles besides."""
+        users = users_of_broker(self.broker_users, self.telemetry_senders)
+        own = urlsplit(self.broker_address()).username
+        return users.with_own(unquote(own), own_roles) if own else users
+
     def store_address(self) -> str:
         """Return the database's address with its password in it: never to be logged."""
         return with_credentials(self.store_url, None, self.store_password)
+
+
+def users_of_broker(pairs: str, telemetry_senders: str) -> BrokerUsers:
+    """Return the users that the settings ``broker_users`` and ``telemetry_senders`` name."""
+    renamed: dict[str, frozenset[str]] = {}
+    for pair in pairs.split(",") if pairs else ():
+        role, _, user = pair.partition("=")
+        renamed[role] = renamed.get(role, frozenset()) | {user}
+    return BrokerUsers(renamed=renamed, telemetry=frozenset(telemetry_senders.split(",")))
 
 
 Origins = dict[str, tuple[str, Any]]

@@ -16,13 +16,24 @@ class ActivemqUnderTest:
 
     def __init__(self, url: str, process: ActivemqProcess | None, *, subscriptions: int, backlog_messages: int) -> None:
         self.capabilities = Capabilities(
-            takes_ahead=True, restarts=process is not None, backlog_messages=backlog_messages, patience_seconds=60.0
+            takes_ahead=True,
+            authenticates=True,
+            restarts=process is not None,
+            backlog_messages=backlog_messages,
+            patience_seconds=60.0,
         )
         self._url = f"{url}{'&' if '?' in url else '?'}subscriptions={subscriptions}"
         self._process = process
 
     async def connect(self) -> ActiveMQBroker:
         client = ActiveMQBroker(self._url, clock=SystemClock())
+        await client.connect()
+        return client
+
+    async def connect_as(self, user: str) -> ActiveMQBroker:
+        if self._process is None:
+            pytest.skip("the passwords of the given broker's users are not known")
+        client = ActiveMQBroker(self._process.url(user), clock=SystemClock())
         await client.connect()
         return client
 

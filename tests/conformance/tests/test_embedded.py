@@ -33,6 +33,9 @@ class EmbeddedUnderTest:
         await client.connect()
         return client
 
+    async def connect_as(self, user: str) -> EmbeddedBroker:
+        raise NotImplementedError("nobody logs in at this engine")
+
     async def lose(self, client: Broker) -> None:
         """Kill the process: what comes next is another one that finds the files as the kill left them."""
         assert isinstance(client, EmbeddedBroker)

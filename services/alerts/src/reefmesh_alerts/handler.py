@@ -23,6 +23,8 @@ class AlertsHandler:
     The messages alone decide which alerts are raised; the clock adds when an alert was raised and how old its data were.
     """
 
+    schemas = frozenset(scores.READERS)
+
     def __init__(self, *, clock: Clock, recipients: Recipients, heat_opens_at: int = DEFAULT_OPENS_AT) -> None:
         self._clock = clock
         self._recipients = recipients

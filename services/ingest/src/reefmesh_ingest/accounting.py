@@ -9,7 +9,8 @@ takes over its count, so exactly one receipt of each origin is ``counted``. Over
   that could not be decoded counts as one reading, because nobody knows how many it held.
 
 Two sums are checked against other tables: ``new`` equals the rows of ``readings`` that are not withdrawn, and ``quarantined``
-equals the readings that open quarantine entries stand for.
+equals the readings that open quarantine entries stand for, those that were only counted because the quota of quarantine was
+used up (``folded``), and those whose entries were removed for their age.
 """
 
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ class Accounting:
     replays: int
     stored_readings: int
     readings_in_open_quarantine: int
+    readings_folded: int
+    readings_removed: int
+    messages_folded: int
+    entries_removed: int
     channels_quarantined: int
     quarantine_entries_open: int
 
@@ -56,9 +61,10 @@ class Accounting:
             found.append(f"{self.readings.unexplained} readings are unexplained")
         if self.stored_readings != self.readings_new:
             found.append(f"{self.stored_readings} readings are stored, {self.readings_new} were counted as new")
-        if self.readings_in_open_quarantine != self.readings.quarantined:
-            open_, counted = self.readings_in_open_quarantine, self.readings.quarantined
-            found.append(f"{open_} readings are in open quarantine entries, {counted} were counted as quarantined")
+        open_, counted = self.readings_in_open_quarantine, self.readings.quarantined
+        if open_ + self.readings_folded + self.readings_removed != counted:
+            gone = f"{self.readings_folded} were only counted, {self.readings_removed} were removed"
+            found.append(f"{open_} readings are in open quarantine entries, {gone}, {counted} were counted as quarantined")
         return tuple(found)
 
 
@@ -66,10 +72,13 @@ async def accounting(store: Store) -> Accounting:
     """Add everything up. Exact when nothing is being handled at the same time; costs a scan of the receipts."""
     rows = await store.fetch(
         "SELECT outcome, COUNT(*), SUM(readings_received), SUM(readings_new), SUM(readings_merged), SUM(readings_duplicate),"
-        " SUM(readings_quarantined) FROM receipts WHERE counted = 1 GROUP BY outcome"
+        " SUM(readings_quarantined), SUM(folded_readings), SUM(removed_readings), SUM(removed_entries), COUNT(folded)"
+        " FROM receipts WHERE counted = 1 GROUP BY outcome"
     )
     messages = {row[0]: int(row[1]) for row in rows}
-    received, new, merged, duplicates, quarantined = (sum(int(row[column]) for row in rows) for column in range(2, 7))
+    received, new, merged, duplicates, quarantined, folded, removed, entries_removed, messages_folded = (
+        sum(int(row[column]) for row in rows) for column in range(2, 11)
+    )
     replays = await store.fetch("SELECT COUNT(*) FROM receipts WHERE counted = 0")
     origins = await store.fetch("SELECT COUNT(*) FROM receipts WHERE replay_of IS NULL")
     stored = await store.fetch("SELECT COUNT(*) FROM readings WHERE withdrawn = 0")
@@ -88,6 +97,10 @@ async def accounting(store: Store) -> Accounting:
         replays=int(replays[0][0]),
         stored_readings=int(stored[0][0]),
         readings_in_open_quarantine=held.get("message", 0) + held.get("reading", 0),
+        readings_folded=folded,
+        readings_removed=removed,
+        messages_folded=messages_folded,
+        entries_removed=entries_removed,
         channels_quarantined=held.get("channel", 0),
         quarantine_entries_open=sum(int(row[1]) for row in entries),
     )

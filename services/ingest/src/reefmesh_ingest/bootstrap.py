@@ -5,6 +5,7 @@ from typing import Final
 
 from reefmesh.broker.devices import DeviceBroker
 from reefmesh.contracts import channels, services
+from reefmesh.contracts.senders import Senders, device_senders
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.lifecycle import Background
 from reefmesh.service.program import Program
@@ -12,6 +13,8 @@ from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Store
 from reefmesh_ingest.bridge import Bridge
 from reefmesh_ingest.handler import IngestHandler
+from reefmesh_ingest.quarantine.removal import QuarantineRemoval
+from reefmesh_ingest.quarantine.storage import QuarantineStorage
 from reefmesh_ingest.register.table import Register
 from reefmesh_ingest.settings import IngestSettings
 
@@ -29,19 +32,36 @@ def blueprint(settings: IngestSettings) -> Blueprint:
             shared = (store, Register(store))
         return shared[1]
 
+    quota = settings.quota()
+    kept: tuple[Store, QuarantineStorage] | None = None
+
+    def storage_of(parts: Parts) -> QuarantineStorage:
+        """Return the storage that handler and removal share: what it adds to the figures of the store is this process's."""
+        nonlocal kept
+        if kept is None or kept[0] is not parts.store:
+            storage = QuarantineStorage(store=parts.store, clock=parts.clock, quota=quota, metrics=parts.metrics)
+            kept = (parts.store, storage)
+        return kept[1]
+
     def handler(parts: Parts) -> IngestHandler:
-        register = register_of(parts.store)
-        return IngestHandler(store=parts.store, register=register, clock=parts.clock, metrics=parts.metrics)
+        register, storage = register_of(parts.store), storage_of(parts)
+        return IngestHandler(store=parts.store, register=register, clock=parts.clock, storage=storage, metrics=parts.metrics)
 
     def background(parts: Parts) -> Sequence[Background]:
+        storage = storage_of(parts)
+        parts.metrics.add_sampler(storage.sample)
+        removal = QuarantineRemoval(store=parts.store, clock=parts.clock, quota=quota, storage=storage, metrics=parts.metrics)
         if not settings.mqtt_bridge or not isinstance(parts.broker, DeviceBroker):
-            return ()
+            return (removal.run,)
         queue, register = parts.broker.device_queue(), register_of(parts.store)
-        bridge = Bridge(queue=queue, register=register, clock=parts.clock, metrics=parts.metrics)
+        senders = Senders(
+            speakers=device_senders(settings.users_of_broker(("ingest",))), unstamped_until=settings.accept_unstamped_until
+        )
+        bridge = Bridge(queue=queue, register=register, clock=parts.clock, metrics=parts.metrics, senders=senders)
         parts.metrics.add_sampler(bridge.sample)
         if parts.health is not None:
             parts.health.add("mqtt bridge", bridge.check)
-        return (bridge.run,)
+        return (removal.run, bridge.run)
 
     return Blueprint(name="ingest", handlers={channels.INGEST: handler}, migrations=MIGRATIONS, background=background)
 

@@ -6,6 +6,7 @@ Every ingest process has one. The broker gives messages to one of them at a time
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from typing import Final
 
@@ -18,6 +19,7 @@ from reefmesh.broker.producer import Producer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import TELEMETRY, UNREGISTERED
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import Senders
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.health import Check
@@ -32,11 +34,16 @@ another bridge still holds earlier ones; its own connection ends a moment later,
 
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
 
+NOBODY: Final = "(nobody)"
+"""In place of the user of a message of which the broker does not state one."""
+
 log = structlog.get_logger()
 
 
 class Bridge:
-    """Give ``run`` to the service as a background task, ``check`` to its health, ``sample`` to its metrics."""
+    """``senders``: who may send as any device. Any other user may send as the device of its own name.
+
+    Give ``run`` to the service as a background task, ``check`` to its health, ``sample`` to its metrics."""
 
     def __init__(
         self,
@@ -45,6 +52,7 @@ class Bridge:
         register: Register,
         clock: Clock,
         metrics: Metrics,
+        senders: Senders,
         backoff: Backoff = BACKOFF,
         takeover_seconds: float = TAKEOVER_SECONDS,
     ) -> None:
@@ -52,6 +60,7 @@ class Bridge:
         self._register = register
         self._clock = clock
         self._metrics = metrics
+        self._senders = senders
         self._backoff = backoff
         self._takeover_seconds = takeover_seconds
         self._random = Random()  # noqa: S311 - jitter, nothing secret
@@ -147,12 +156,19 @@ class Bridge:
                     stamp=message.received_at,
                     reef_id=buoy.entry.reef if buoy else None,
                     now=now,
+                    sent_by=self._sent_by(message, now),
                 )
             )
         return [
             Move(message=message, outputs=(Publication(channel=TELEMETRY.name, message=envelope),))
             for message, envelope in zip(batch, self._producer.link(envelopes), strict=True)
         ]
+
+    def _sent_by(self, message: DeviceMessage, now: datetime) -> str | None:
+        """Return the user that sent the message, for ingest to compare with the device; None: it may send as any device."""
+        if message.user_id is None:
+            return None if self._senders.accepts_unstamped(now) else NOBODY
+        return None if message.user_id in self._senders.speakers else message.user_id
 
     async def _wait(self, attempt: int, failure: TransientError, stop: asyncio.Event) -> None:
         self._failures += 1

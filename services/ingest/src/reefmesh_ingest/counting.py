@@ -34,3 +34,5 @@ class Counting:
                 self._metrics.count(table.READINGS, outcome, amount=readings)
         for part in written.refused:
             self._metrics.count(table.QUARANTINED, part.reason.value)
+            if receipt.folded is not None:
+                self._metrics.count(table.QUARANTINE_FOLDED, part.reason.value)

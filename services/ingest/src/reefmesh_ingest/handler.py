@@ -3,6 +3,7 @@
 ``handle`` is the whole way of a message, one line for each step; docs/ingest.md follows one message along it.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -17,13 +18,17 @@ from reefmesh_ingest.decoding import decode_payload
 from reefmesh_ingest.domain.arrival import Reception, reception_of
 from reefmesh_ingest.domain.assignment import assign_report
 from reefmesh_ingest.domain.decode import Refusal, Report
+from reefmesh_ingest.domain.decode.refusals import RefusedPart
+from reefmesh_ingest.domain.decode.values import us_of
 from reefmesh_ingest.domain.timing import time_report
-from reefmesh_ingest.identity import Identity, identify
+from reefmesh_ingest.identity import Identity, device_name, identify
 from reefmesh_ingest.joining import join_known
 from reefmesh_ingest.judging import judge
+from reefmesh_ingest.quarantine.quota import Quota
+from reefmesh_ingest.quarantine.storage import QuarantineStorage
 from reefmesh_ingest.register.table import Register
 from reefmesh_ingest.tail import ReefTails
-from reefmesh_ingest.writing import Written, write_accepted, write_refused
+from reefmesh_ingest.writing import Kept, Written, refused_whole, write_accepted, write_refused
 
 _STATE: Final = b"{}"
 
@@ -34,9 +39,20 @@ class IngestHandler:
     The reef's row holds no state: everything is in the service's own tables, and the tails at hand are loaded from there.
     """
 
-    def __init__(self, *, store: Store, register: Register, clock: Clock, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        register: Register,
+        clock: Clock,
+        storage: QuarantineStorage | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """``storage`` None: with the quota that the settings have by default."""
         self._store = store
         self._register = register
+        self._clock = clock
+        self._storage = storage or QuarantineStorage(store=store, clock=clock, quota=Quota(), metrics=metrics)
         self._counting = Counting(clock=clock, metrics=metrics)
 
     async def load(self, reef_id: str, state: bytes | None) -> ReefTails:  # noqa: ARG002  # everything is in the tables
@@ -51,21 +67,22 @@ class IngestHandler:
         Raises:
             TransientError: the store is away.
         """
-        reception = reception_of(message)
+        reception = reception_of(message, now=self._clock.now())
         report = decode_payload(reception)
         await self._refresh_register(reception)
         if isinstance(report, Refusal):
-            return self._change(state, write_refused(reception, report))
+            return await self._refused(state, reception, report)
         identity = await self._admitted(reception, report)
         if isinstance(identity, Refusal):
-            return self._change(state, write_refused(reception, identity, report))
+            return await self._refused(state, reception, identity, report)
         assigned = assign_report(report, identity.buoy.assignment)
         timed = time_report(assigned, identity.buoy.deployment, reception)
         tail = await state.at_hand(self._store, identity.buoy, identity.reef)
         joined = await join_known(self._store, tail, timed)
         revised = await judge(self._store, tail, joined)
         self._counting.lag(identity.reef.entry.id, tail.newest_us)
-        return self._change(state, write_accepted(identity, timed, joined, revised))
+        kept = await self._kept(reception, identity.device, timed.report.refused)
+        return self._change(state, write_accepted(identity, timed, joined, revised, kept))
 
     async def _refresh_register(self, reception: Reception) -> None:
         if self._register.is_due() or reception.replay_of is not None:  # a replay follows a change of a moment ago
@@ -78,6 +95,16 @@ class IngestHandler:
             await self._register.refresh()
             identity = admit(identify(self._register, reception, report), reception)
         return identity
+
+    async def _refused(
+        self, state: ReefTails, reception: Reception, refusal: Refusal, report: Report | None = None
+    ) -> Change[ReefTails]:
+        part, device = refused_whole(refusal, report), device_name(reception, report)
+        return self._change(state, write_refused(reception, part, device, await self._kept(reception, device, (part,))))
+
+    async def _kept(self, reception: Reception, device: str | None, parts: Sequence[RefusedPart]) -> Kept:
+        keeping = await self._storage.keeping(reception, device, parts)
+        return Kept(keeping=keeping, stored_us=us_of(self._clock.now()))
 
     def _change(self, state: ReefTails, written: Written) -> Change[ReefTails]:
         counted = partial(self._counting.count, written)

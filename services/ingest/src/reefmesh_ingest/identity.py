@@ -31,6 +31,8 @@ def identify(register: Register, reception: Reception, report: Report) -> Identi
         return Refusal(reason=Reason.NO_DEVICE)
     transport, body = reception.transport_device, report.device
     buoy = register.buoy(device)
+    if reception.sent_by is not None and not _may_send_for(register, reception.sent_by, device, buoy):
+        return Refusal(reason=Reason.SPOOFED, detail=f"{clean_text(reception.sent_by, 128)} sent it for {device}")
     if transport and body and transport != body:
         named = register.buoy(body)
         if named is not buoy or buoy is None:
@@ -42,3 +44,8 @@ def identify(register: Register, reception: Reception, report: Report) -> Identi
     if reef is None:
         return Refusal(reason=Reason.UNKNOWN_DEVICE, detail=f"{device} belongs to reef {buoy.entry.reef}, not registered")
     return Identity(device=device, buoy=buoy, reef=reef)
+
+
+def _may_send_for(register: Register, user: str, device: str, buoy: KnownBuoy | None) -> bool:
+    """Return whether a user of one device's own is this device's, under any of the buoy's names."""
+    return user == device or (buoy is not None and register.buoy(user) is buoy)

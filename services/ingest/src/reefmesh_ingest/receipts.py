@@ -11,12 +11,13 @@ ReceiptOutcome = Literal["accepted", "duplicate", "quarantined"]
 
 _COLUMNS: Final = (
     "event_id, origin, counted, replay_of, reef_id, device, buoy_id, schema_id, received_us, payload_bytes, digest, outcome,"
-    " reason, readings_received, readings_new, readings_merged, readings_duplicate, readings_quarantined, channels_quarantined"
+    " reason, readings_received, readings_new, readings_merged, readings_duplicate, readings_quarantined, channels_quarantined,"
+    " folded, folded_readings"
 )
 _FIELDS: Final = [name for name in _COLUMNS.split(", ") if name != "counted"]
 _NEWEST_COLUMNS: Final = ", ".join(f"newest.{name}" for name in _FIELDS)
 _PUT: Final = (
-    f"INSERT INTO receipts ({_COLUMNS}) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants
+    f"INSERT INTO receipts ({_COLUMNS}) VALUES (?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants
     " ON CONFLICT (event_id) DO NOTHING"
 )
 _SUPERSEDE: Final = "UPDATE receipts SET counted = 0 WHERE origin = ? AND event_id <> ?"
@@ -30,7 +31,9 @@ _WITHDRAW: Final = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """``device`` is the name under which the message came, ``buoy_id`` the registered buoy; ``digest`` is set where equal
-    payloads are duplicates (no time stamps, or a broken clock). ``reason`` is that of a message quarantined whole."""
+    payloads are duplicates (no time stamps, or a broken clock). ``reason`` is that of a message quarantined whole. ``folded``
+    (see ``quarantine.folded``) counts the refused parts where quarantine has no entries of them, ``folded_readings`` their
+    readings."""
 
     event_id: str
     origin: str
@@ -50,6 +53,8 @@ class Receipt:
     readings_duplicate: int
     readings_quarantined: int
     channels_quarantined: int
+    folded: str | None = None
+    folded_readings: int = 0
 
 
 def writes_of(receipt: Receipt) -> list[Write]:
@@ -75,6 +80,8 @@ def writes_of(receipt: Receipt) -> list[Write]:
             receipt.readings_duplicate,
             receipt.readings_quarantined,
             receipt.channels_quarantined,
+            receipt.folded,
+            receipt.folded_readings,
         ),
     )
     if receipt.replay_of is None:

@@ -1,7 +1,7 @@
 """Write, the last step: the rows, messages, receipt and quarantine entries that one message leaves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reefmesh.contracts.channels import QUARANTINE, READINGS
@@ -17,11 +17,21 @@ from reefmesh_ingest.domain.join import Joined
 from reefmesh_ingest.domain.reading import StoredReading
 from reefmesh_ingest.domain.reading_json import instant_text, reading_text
 from reefmesh_ingest.domain.timing import TimedReport
-from reefmesh_ingest.identity import Identity, device_name
+from reefmesh_ingest.identity import Identity
 from reefmesh_ingest.quarantine import entries
+from reefmesh_ingest.quarantine.folded import folded_text
+from reefmesh_ingest.quarantine.quota import Keeping
 from reefmesh_ingest.receipts import Receipt
 
 READINGS_BODY_CHARACTERS_LIMIT: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How much of a message's refused parts goes to quarantine, and when."""
+
+    keeping: Keeping
+    stored_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +44,9 @@ class Written:
     refused: tuple[RefusedPart, ...]
 
 
-def write_accepted(identity: Identity, timed: TimedReport, joined: Joined, revised: Sequence[StoredReading]) -> Written:
+def write_accepted(
+    identity: Identity, timed: TimedReport, joined: Joined, revised: Sequence[StoredReading], kept: Kept
+) -> Written:
     """Write an admitted message; all of its readings may be duplicates, or refused."""
     reception, report = timed.reception, timed.report
     writes, outputs = _readings(revised, identity, reception.received_us)
@@ -50,28 +62,40 @@ def write_accepted(identity: Identity, timed: TimedReport, joined: Joined, revis
         quarantined=report.readings_refused,
         digest=joined.digest,
     )
-    return _written(reception, receipt, report.refused, writes, outputs)
+    return _written(reception, receipt, report.refused, kept, writes=writes, outputs=outputs)
 
 
-def write_refused(reception: Reception, refusal: Refusal, report: Report | None = None) -> Written:
-    """Write a message that was refused whole. One that could not be decoded (no ``report``) counts as one reading."""
+def refused_whole(refusal: Refusal, report: Report | None = None) -> RefusedPart:
+    """Return the one part of a message that was refused whole. One that could not be decoded (no ``report``) counts as one
+    reading."""
     readings = 1 if report is None else max(1, len(report.observations) + report.readings_refused)
-    part = RefusedPart(scope="message", reason=refusal.reason, detail=refusal.detail, readings=readings)
-    device = device_name(reception, report)
-    receipt = _receipt(reception, (part,), device=device, quarantined=readings, reason=refusal.reason.value)
-    return _written(reception, receipt, (part,), [], [])
+    return RefusedPart(scope="message", reason=refusal.reason, detail=refusal.detail, readings=readings)
+
+
+def write_refused(reception: Reception, part: RefusedPart, device: str | None, kept: Kept) -> Written:
+    """Write a message that was refused whole."""
+    receipt = _receipt(reception, (part,), device=device, quarantined=part.readings, reason=part.reason.value)
+    return _written(reception, receipt, (part,), kept, writes=[], outputs=[])
 
 
 def _written(
     reception: Reception,
     receipt: Receipt,
     refused: tuple[RefusedPart, ...],
+    kept: Kept,
+    *,
     writes: list[Write],
     outputs: list[Output],
 ) -> Written:
     device = receipt.device
+    is_folded = bool(refused) and kept.keeping is Keeping.COUNTED
+    if is_folded:
+        readings = sum(part.readings for part in refused if part.scope != "channel")
+        receipt = replace(receipt, folded=folded_text(refused), folded_readings=readings)
     writes += receipts.writes_of(receipt)
-    writes += entries.writes_of(reception, refused, device=device)
+    writes += entries.writes_of(reception, refused, device=device, keeping=kept.keeping, stored_us=kept.stored_us)
+    if is_folded:
+        return Written(writes=writes, outputs=outputs, receipt=receipt, refused=refused)
     outputs += [
         Output(
             channel=QUARANTINE,

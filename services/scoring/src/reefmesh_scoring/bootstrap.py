@@ -22,7 +22,8 @@ def blueprint(_: ScoringSettings) -> Blueprint:
 def _handler(parts: Parts) -> ScoringHandler:
     gauges = ReefGauges(parts.metrics)
     parts.metrics.add_sampler(gauges.sample)
-    return ScoringHandler(parts.store, gauges=gauges, timeliness=Timeliness(parts.metrics, parts.clock))
+    timeliness = Timeliness(parts.metrics, parts.clock)
+    return ScoringHandler(parts.store, gauges=gauges, timeliness=timeliness, clock=parts.clock)
 
 
 PROGRAM: Final = Program(entry=services.SCORING, settings=ScoringSettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from reefmesh.clock import Clock
 from reefmesh.contracts.channels import SCORES
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.readings import READERS, Readings
@@ -16,11 +17,11 @@ from reefmesh_scoring import scored_reef
 from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.dive import DiveLimits
-from reefmesh_scoring.domain.solar_day import SECOND_US
+from reefmesh_scoring.domain.solar_day import SECOND_US, microseconds_of
 from reefmesh_scoring.kept_readings import fetch_readings, upsert
 from reefmesh_scoring.newest_lookup import mend_newest
 from reefmesh_scoring.reef_gauges import ReefGauges
-from reefmesh_scoring.rescoring import rescore
+from reefmesh_scoring.rescoring import let_others_run, rescore
 from reefmesh_scoring.score_body import score_bodies, score_fields
 from reefmesh_scoring.scored_reef import ScoredBuoy, ScoredReef
 from reefmesh_scoring.timeliness import Timeliness
@@ -32,6 +33,12 @@ _UPSERT_SCORE: Final = (
 )
 
 
+EARLIEST_US: Final = 0
+"""1970-01-01: records of stations begin before 2000, and ingest passes them where the register says so."""
+AHEAD_US: Final = 3600 * SECOND_US
+"""Ingest admits 10 minutes; the rest is for machines whose clocks differ."""
+
+
 def migrations() -> MigrationSet:
     """Return the schema of scoring's own tables."""
     return read_migrations("scoring", "reefmesh_scoring")
@@ -40,18 +47,22 @@ def migrations() -> MigrationSet:
 class ScoringHandler:
     """Scores reefs from ``reef.readings``. Two sets of rules can be set; the definitions by NOAA are fixed."""
 
+    schemas = frozenset(READERS)
+
     def __init__(
         self,
         store: Store,
         *,
         gauges: ReefGauges,
         timeliness: Timeliness,
+        clock: Clock,
         dive_limits: DiveLimits | None = None,
         carbonate_rules: CarbonateRules | None = None,
     ) -> None:
         self._store = store
         self._gauges = gauges
         self._timeliness = timeliness
+        self._clock = clock
         self._dive_limits = dive_limits or DiveLimits()
         self._carbonate_rules = carbonate_rules or CarbonateRules()
 
@@ -67,8 +78,9 @@ class ScoringHandler:
             raise PoisonMessage(
                 "wrong-reef", f"the body is about reef {body.reef.reef_id}, its envelope about {message.reef_id}"
             )
-        _take_facts(body, message.seq, state)
         observed_us = instants_us(body.readings)
+        _refuse_impossible(observed_us, microseconds_of(self._clock.now()))
+        _take_facts(body, message.seq, state)
         keys = keys_to_look_up(body.readings, observed_us, state)
         on_record = at_hand(keys, state)
         if lacking := [key for key in keys if key not in on_record]:
@@ -77,6 +89,7 @@ class ScoringHandler:
         if counted.dropped or counted.reopened or counted.withdrawn:
             await mend_newest(self._store, state, counted)  # first: the band depends on the buoys that measure temperature
         rescored = await rescore(self._store, state, counted)
+        await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
             fields = score_fields(state, limits=self._dive_limits, rules=self._carbonate_rules)
@@ -105,6 +118,17 @@ def _take_facts(body: Readings, seq: int | None, state: ScoredReef) -> None:
             state.buoys[facts.buoy_id] = ScoredBuoy(facts=facts, facts_seq=at)
         elif at > buoy.facts_seq:
             buoy.facts, buoy.facts_seq = facts, at
+
+
+def _refuse_impossible(observed_us: Sequence[int], now_us: int) -> None:
+    """Refuse readings of a time that cannot be: one of 2099 would be the reef's newest until then, and every day up to it would
+    be scored. Ingest dates what a broken clock reports, so whatever comes here undated is ingest's fault or not ingest's. To
+    clamp it would make up an instant that depends on when the message is handled (law 9); parked, it can be replayed."""
+    first_us, last_us = min(observed_us), max(observed_us)
+    if first_us < EARLIEST_US or last_us > now_us + AHEAD_US:
+        raise PoisonMessage(
+            "impossible-time", "a reading is from before 1970, or more than an hour ahead of this machine's clock"
+        )
 
 
 def _outputs(bodies: Sequence[bytes]) -> list[Output]:

@@ -1,5 +1,6 @@
 """Scores days of a reef again: those that a message touched and those they influence, or all when the yardstick changed."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,8 @@ from reefmesh_scoring.domain.recent_days import RECENT_DAYS_LIMIT, RecentDays, v
 from reefmesh_scoring.domain.solar_day import NIGHT_TEMPERATURE, TEMPERATURE, DayTotals, day_value, empty_totals, split_solar
 from reefmesh_scoring.kept_readings import KeptReading, all_readings, oldest_us
 from reefmesh_scoring.scored_reef import NEVER_US, TOTALS_KEPT_DAYS, ScoredReef
+
+YIELD_AFTER_DAYS: Final = 512
 
 _NONE: Final = NewValue(NO_VALUE, 0)
 _NO_DAYS: Final = Days(0, -1)
@@ -106,6 +109,7 @@ async def _rescore_touched(store: Store, state: ScoredReef, touched: Mapping[int
     for span in spans_to_revise(record, touched):
         stretch = await _stretch(store, state, days_needed(span, now))
         changed += revise(stretch, span, touched, record=record, now=now, yardstick=yardstick)
+        await let_others_run(span.last - span.first)
     if record is None:
         state.recent = RecentDays(now.first)
     for day in sorted(touched):
@@ -115,6 +119,13 @@ async def _rescore_touched(store: Store, state: ScoredReef, touched: Mapping[int
     if changed and changed[-1].day == now.last:
         state.latest = changed[-1]
     return Rescored(changed=changed, writes=[upsert_score(state.reef_id, row) for row in changed])
+
+
+async def let_others_run(days: int) -> None:
+    """Yield to the other lanes and pages after the work of many days. A message may touch every day since 1970, which takes a
+    tenth of a second in all; the work of one report is not worth a turn of the loop."""
+    if days >= YIELD_AFTER_DAYS:
+        await asyncio.sleep(0)
 
 
 async def _stretch(store: Store, state: ScoredReef, days: Days) -> Stretch:
@@ -155,6 +166,7 @@ async def _rescore_all(store: Store, state: ScoredReef, touched: Mapping[int, Ne
         stretch.sst_e4[day - now.first] = value.sst_e4
         stretch.readings[day - now.first] = value.readings
     rows = _score_whole(state, stretch, now)
+    await let_others_run(len(rows))
     return Rescored(changed=rows, writes=[upsert_score(state.reef_id, row) for row in rows])
 
 

@@ -5,7 +5,20 @@ from typing import Annotated, Final
 import typer
 
 import reefmesh
-from reefmesh_standalone.commands import buoys, demo, doctor, parked, quarantine, reefs, replay, send, simulate, status, up
+from reefmesh_standalone.commands import (
+    buoys,
+    demo,
+    doctor,
+    parked,
+    quarantine,
+    reefs,
+    repair,
+    replay,
+    send,
+    simulate,
+    status,
+    up,
+)
 from reefmesh_standalone.commands.help_page import Command
 
 app: Final = typer.Typer(
@@ -34,7 +47,7 @@ def root(
     """Buoys at coral reefs in; quality-controlled readings, reef scores and alerts out."""
 
 
-for command in (demo.demo, up.up, replay.replay, send.send, simulate.simulate, status.status, doctor.doctor):
+for command in (demo.demo, up.up, replay.replay, send.send, simulate.simulate, status.status, doctor.doctor, repair.repair):
     app.command(cls=Command)(command)
 app.add_typer(reefs.app, name="reefs")
 app.add_typer(buoys.app, name="buoys")

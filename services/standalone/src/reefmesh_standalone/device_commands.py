@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 from reefmesh.broker.devices import DeviceTopics
+from reefmesh.contracts.senders import BrokerUsers, device_senders
 from reefmesh.errors import ConfigurationError
 from reefmesh_ingest.domain.decode.values import clean_text
 
@@ -17,6 +18,7 @@ Command = Literal["ping", "reboot"]
 
 RESPONSE_BYTES_LIMIT: Final = 64 * 1024
 REASON_CHARACTERS_LIMIT: Final = 500
+SHIPPED_SENDERS: Final = device_senders(BrokerUsers())
 _DEVICE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
@@ -35,15 +37,24 @@ class Answer:
 
 
 class DeviceCommands:
-    """Any number of commands may be under way at once, to one device or to many."""
+    """``device_senders``: the broker users that may answer for any device; any other may answer for the device of its own name.
 
-    def __init__(self, topics: DeviceTopics, *, new_id: Callable[[], str] = lambda: uuid4().hex) -> None:
+    Any number of commands may be under way at once, to one device or to many."""
+
+    def __init__(
+        self,
+        topics: DeviceTopics,
+        *,
+        device_senders: frozenset[str] = SHIPPED_SENDERS,
+        new_id: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
         self._topics = topics
+        self._device_senders = device_senders
         self._new_id = new_id
 
     async def send(self, device: str, command: Command, *, timeout_seconds: float) -> Answer | None:
         """Send a command and wait for its answer; None when none came in time. Whatever answers another command, also an
-        earlier one of ours whose answer is late, is passed over.
+        earlier one of ours whose answer is late, is passed over; so is the answer of a user that may not answer for the device.
 
         Raises:
             ConfigurationError: this cannot be a device's name, or this user may not send commands.
@@ -56,7 +67,9 @@ class DeviceCommands:
         operation_id = self._new_id()
         answered: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
-        def heard(body: bytes) -> None:
+        def heard(body: bytes, user_id: str | None) -> None:
+            if user_id != device and user_id not in self._device_senders:
+                return
             document = response_to(operation_id, body)
             if document is not None and not answered.done():
                 answered.set_result(document)

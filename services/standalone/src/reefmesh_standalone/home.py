@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from reefmesh.contracts.senders import BrokerUsers, device_senders
 from reefmesh.errors import ConfigurationError
+from reefmesh.settings import users_of_broker
 from reefmesh_standalone.settings import StandaloneSettings
 
 
@@ -15,6 +17,7 @@ class Home:
     and a database server elsewhere.
 
     A ``temporary`` home is deleted when its command ends. ``visibility_timeout_seconds`` is the embedded broker's.
+    ``device_senders``: the broker users that may send as any device.
     """
 
     path: Path
@@ -22,6 +25,7 @@ class Home:
     store_url: str | None = None
     temporary: bool = False
     visibility_timeout_seconds: int | None = None
+    device_senders: frozenset[str] = device_senders(BrokerUsers())
 
     @classmethod
     def of(cls, settings: StandaloneSettings) -> "Home":
@@ -38,6 +42,7 @@ class Home:
             broker_url=settings.broker_address(),
             store_url=settings.store_address(),
             visibility_timeout_seconds=settings.visibility_timeout_seconds,
+            device_senders=device_senders(users_of_broker(settings.broker_users, settings.telemetry_senders)),
         )
 
     @property

@@ -17,6 +17,7 @@ from reefmesh.observability.http import PageRoute
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Assembled, assemble
 from reefmesh.service.program import load_program
+from reefmesh.service.stamps import require_stamps
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Store
@@ -25,7 +26,7 @@ from reefmesh_standalone.home import Home
 POLL_SECONDS: Final = 0.05
 
 Stores = Mapping[ServiceEntry, Store]
-"""The database of each service that has one, for reading: only a service itself writes to its database."""
+"""The database of each service that has one, for reading: only a service itself writes to its database, and ``repair``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +117,10 @@ async def open_mesh(
         stack.push_async_callback(broker.close)
         await broker.connect()
         await broker.declare(subscriptions_of(services))
+        roles = [entry.name for entry in services]
+        await require_stamps(broker, roles[0])
         assembled = {
-            entry: await stack.enter_async_context(assemble(blueprint, settings, broker=broker, clock=clock))
+            entry: await stack.enter_async_context(assemble(blueprint, settings, broker=broker, clock=clock, roles=roles))
             for entry, (blueprint, settings) in plans.items()
         }
         yield Mesh(broker=broker, services=assembled)

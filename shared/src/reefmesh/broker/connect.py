@@ -16,7 +16,8 @@ class EngineEntry:
 
     ``system``: its name in traces (``messaging.system``). ``example``: an address, for the help.
     ``open_probe``: None where there are no rights and no clock to ask about.
-    ``reaches_devices``: its client is a ``DeviceBroker``.
+    ``reaches_devices``: its client is a ``DeviceBroker``. ``authenticates``: its users log in, and its client is a
+    ``StampingBroker``.
     """
 
     schemes: tuple[str, ...]
@@ -25,6 +26,7 @@ class EngineEntry:
     open_broker: Callable[[str, Clock], Broker]
     open_probe: Callable[[str], Probe] | None = None
     reaches_devices: bool = False
+    authenticates: bool = True
 
 
 def engine_of(url: str) -> EngineEntry:
@@ -84,7 +86,9 @@ def _open_activemq_probe(url: str) -> Probe:
 
 
 ENGINES: Final = (
-    EngineEntry(schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded),
+    EngineEntry(
+        schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded, authenticates=False
+    ),
     EngineEntry(
         schemes=("stomp", "stomp+ssl"),
         system="activemq",

@@ -21,13 +21,14 @@ and has received none yet (another one is active, or nothing has come); ``away``
 class DeviceMessage:
     """One message of a device. ``message_id`` is the broker's and the same after redelivery and restarts. ``topic`` is its
     destination; ``received_at`` the instant at which the broker took it, by the broker's clock; None where the broker gives
-    none. Only the engine reads ``token``."""
+    none. ``user_id``: the authenticated user that sent it, as of ``Delivery``. Only the engine reads ``token``."""
 
     message_id: str
     topic: str | None
     received_at: datetime | None
     body: bytes
     redelivered: bool
+    user_id: str | None
     token: object
 
 
@@ -95,9 +96,9 @@ class DeviceTopics(Protocol):
         """
         ...
 
-    def hear(self, topic: str, on_message: Callable[[bytes], None]) -> AbstractAsyncContextManager[None]:
-        """While the context lasts, call ``on_message`` with every body that is published to ``topic``; bodies that are
-        published while the connection is lost are missed. Raises like ``tell``."""
+    def hear(self, topic: str, on_message: Callable[[bytes, str | None], None]) -> AbstractAsyncContextManager[None]:
+        """While the context lasts, call ``on_message`` with every body that is published to ``topic``, and with the user that
+        sent it, as of ``Delivery``. What is published while the connection is lost is missed. Raises like ``tell``."""
         ...
 
 

@@ -13,7 +13,7 @@ and gives back (``Lane.release``) a message whose predecessor is missing until t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -45,12 +45,15 @@ class Delivery:
     """One message that one lane holds until it is settled, parked or released.
 
     ``redelivered``: it may have been delivered before, which does not mean that it was handled. ``token`` is for the engine.
+    ``user_id``: the authenticated user that sent it, as the broker states it, whatever the message says of itself;
+    ``senders.UNAUTHENTICATED`` on an engine without logins; None: the broker does not say.
     """
 
     message: Envelope
     subscription: Subscription
     lane: int
     redelivered: bool
+    user_id: str | None
     token: object
 
 
@@ -133,7 +136,11 @@ class Consumer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMessage:
-    """A message in the parking, as a person sees it; ``parking_id`` names it for ``replay`` and ``discard``."""
+    """A message in the parking, as a person sees it; ``parking_id`` names it for ``replay`` and ``discard``.
+
+    ``sender``: the authenticated user that sent it; of a replay that was parked again ``operator for buoy``, where the broker
+    vouches for the first name and the first for the second. None: the broker did not say.
+    """
 
     parking_id: str
     subscription: Subscription
@@ -142,6 +149,7 @@ class ParkedMessage:
     detail: str
     attempts: int
     parked_at: str
+    sender: str | None
 
 
 class Parking(Protocol):
@@ -189,13 +197,19 @@ class BrokerStatistics:
     subscriptions: dict[Subscription, SubscriptionStatistics]
 
 
+UNREADABLE_PARKED: Final = "unreadable_parked"
+ADVISORY_IGNORED: Final = "advisory_ignored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerEvent:
     """A change that a client reports, with facts for the log.
 
     ``connected`` and ``lost``: its connection. ``consumers_changed``: a consumer joined or left one of its subscriptions.
     ``groups_released``: this process gave groups back because another consumer joined. ``reef_isolated``: a stuck or hot reef
-    got a subscription of its own, so that it delays only itself.
+    got a subscription of its own, so that it delays only itself. ``UNREADABLE_PARKED``: a message of ``subscription`` that
+    cannot be read was parked for ``reason``, without reaching a lane's caller. ``ADVISORY_IGNORED``: an advisory, which may be
+    forged, announced consumers that cannot exist; ``times``: how often since the last such event.
     """
 
     name: str

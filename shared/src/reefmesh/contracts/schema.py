@@ -5,7 +5,7 @@ compatible addition. Consumers are deployed before producers and read every majo
 major is quarantined (telemetry) or parked (inside the mesh); nobody guesses its meaning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,11 +32,14 @@ def read_body(message: Envelope, readers: Mapping[str, TypeAdapter[Body]]) -> Bo
     """
     reader = readers.get(message.schema_id)
     if reader is None:
-        known = ", ".join(sorted(readers))
-        raise PoisonMessage("unknown-schema", f"{message.schema_id} is not one of {known}")
+        raise unknown_schema(message.schema_id, readers)
     try:
         return reader.validate_json(message.body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
         raise PoisonMessage("bad-body", f"{place}: {first['msg']}") from error
+
+
+def unknown_schema(schema_id: str, known: Collection[str]) -> PoisonMessage:
+    return PoisonMessage("unknown-schema", f"{schema_id} is not one of {', '.join(sorted(known))}")

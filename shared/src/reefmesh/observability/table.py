@@ -152,6 +152,27 @@ SEQUENCE_GAPS: Final = Counter(
     labels=(SUBSCRIPTION,),
     help="Messages of a reef that had not come when a later one, which had waited for them, was applied.",
 )
+GAPS_ACCEPTED: Final = Counter(
+    name="reefmesh_gaps_accepted_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, Label("reason", ("waited", "rests", "crowded"))),
+    help=(
+        "Messages applied although earlier ones of their reef had not come, by why: they had waited in vain, their reef had of "
+        "late (it rests), or too many reefs waited (crowded)."
+    ),
+)
+NUMBER_CONFLICTS: Final = Counter(
+    name="reefmesh_number_conflicts_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages whose number was applied for another event, and which were parked: the publisher gives numbers twice.",
+)
+NUMBERS_UNVERIFIED: Final = Counter(
+    name="reefmesh_numbers_unverified_total",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages skipped as duplicates by a number so old that its event is not remembered any more.",
+)
 ORDER_VIOLATIONS: Final = Counter(
     name="reefmesh_order_violations_total",
     unit="messages",
@@ -163,6 +184,12 @@ PARKED: Final = Counter(
     unit="messages",
     labels=(SUBSCRIPTION, REASON),
     help="Messages set aside with their reason.",
+)
+POISON: Final = Counter(
+    name="reefmesh_poison_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, Label("sender"), REEF),
+    help="Messages that can never be handled, by the device that they name (none where nobody is named) and by reef.",
 )
 POISON_BREAKER_OPEN: Final = Gauge(
     name="reefmesh_poison_breaker_open",
@@ -200,9 +227,23 @@ RECONNECTS: Final = Counter(
 BROKER_EVENTS: Final = Counter(
     name="reefmesh_broker_events_total",
     unit="events",
-    labels=(Label("event", values=("connected", "lost", "consumers_changed", "groups_released", "reef_isolated")),),
+    labels=(
+        Label(
+            "event",
+            values=(
+                "connected",
+                "lost",
+                "consumers_changed",
+                "groups_released",
+                "reef_isolated",
+                "unreadable_parked",
+                "advisory_ignored",
+            ),
+        ),
+    ),
     help="What happened between this process and its broker. groups_released: this process gave reefs back because another "
-    "one joined; reef_isolated: a stuck or hot reef got a dedicated subscription.",
+    "one joined; reef_isolated: a stuck or hot reef got a dedicated subscription; unreadable_parked: a message that cannot be "
+    "read was parked; advisory_ignored: consumers were announced that cannot be.",
 )
 BROKER_CONNECTED: Final = Gauge(
     name="reefmesh_broker_connected", unit="boolean", help="1 while connected to the broker, else 0."
@@ -266,6 +307,29 @@ QUARANTINED: Final = Counter(
     unit="events",
     labels=(REASON,),
     help="Quarantine entries: messages, readings or single values that could not be understood.",
+)
+QUARANTINE_FOLDED: Final = Counter(
+    name="reefmesh_quarantine_folded_total",
+    unit="events",
+    labels=(REASON,),
+    help="Of the quarantine entries those that were only counted, because the quota of their device or of all was used up.",
+)
+QUARANTINE_REMOVED: Final = Counter(
+    name="reefmesh_quarantine_removed_total",
+    unit="messages",
+    help="Messages whose quarantine entries were removed for their age, or were replayed and made room.",
+)
+QUARANTINE_ENTRIES: Final = Gauge(
+    name="reefmesh_quarantine_entries", unit="events", help="Entries that quarantine holds, replayed ones included."
+)
+QUARANTINE_ENTRIES_LIMIT: Final = Gauge(
+    name="reefmesh_quarantine_entries_limit", unit="events", help="Entries that quarantine may hold."
+)
+QUARANTINE_BYTES: Final = Gauge(
+    name="reefmesh_quarantine_bytes", unit="bytes", help="Bytes of the payloads, headers and examples that quarantine holds."
+)
+QUARANTINE_BYTES_LIMIT: Final = Gauge(
+    name="reefmesh_quarantine_bytes_limit", unit="bytes", help="Bytes that quarantine may hold."
 )
 READING_LAG_SECONDS: Final = Gauge(
     name="reefmesh_reading_lag_seconds",

@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 
-from reefmesh.broker.connect import open_broker
+from reefmesh.broker.connect import engine_of, open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, BrokerUsers, Senders, senders_to
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.observability.broker_events import broker_event_counter, log_broker_event
@@ -26,6 +27,7 @@ from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.reef_cache import ReefCache
 from reefmesh.service.relay import OutboxRelay
+from reefmesh.service.stamps import require_stamps
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
@@ -81,11 +83,18 @@ class Assembled:
 
 @asynccontextmanager
 async def assemble(
-    blueprint: Blueprint, settings: ServiceSettings, *, broker: Broker, clock: Clock, tracer: Tracer | None = None
+    blueprint: Blueprint,
+    settings: ServiceSettings,
+    *,
+    broker: Broker,
+    clock: Clock,
+    tracer: Tracer | None = None,
+    roles: Sequence[str] = (),
 ) -> AsyncIterator[Assembled]:
     """Open the service's store and put the service together on a broker, which may connect later (its events are counted from
     here on); close the store at the end.
-    Without a ``tracer`` the settings decide whether there is one.
+    Without a ``tracer`` the settings decide whether there is one. ``roles``: the services for which this broker client speaks
+    besides, where several share it.
 
     Raises:
         ConfigurationError: the store's address, its schema or tracing is wrong.
@@ -111,6 +120,7 @@ async def assemble(
             gap_patience_seconds=settings.gap_patience_seconds,
             reefs_cached_limit=settings.reefs_cached_limit,
         )
+        users = settings.users_of_broker((blueprint.name, *roles))
         handlers = {subscription: make_handler(parts) for subscription, make_handler in blueprint.handlers.items()}
         reefs: ReefCache[Any] = ReefCache(limit=limits.reefs_cached_limit)
         workers = [
@@ -122,9 +132,10 @@ async def assemble(
                 clock=clock,
                 metrics=metrics,
                 progress=progress,
+                senders=_senders(subscription, users, settings),
                 limits=limits,
                 reefs=reefs,
-                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio),
+                breaker=PoisonBreaker(ratio=settings.poison_breaker_ratio, reefs_minimum=settings.poison_breaker_reefs),
                 tracer=tracer,
             )
             for subscription, handler in handlers.items()
@@ -162,6 +173,7 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
     broker.on_event(log_broker_event)
     async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, _connected(broker):
         await broker.declare(blueprint.subscriptions)
+        await require_stamps(broker, blueprint.name)
         app = pages([assembled.health], [assembled.metrics], routes=assembled.routes)
         async with serve(app, host=settings.http_host, port=settings.http_port, metrics=assembled.metrics) as address:
             log.info("pages served", service=blueprint.name, url=address.url)
@@ -172,6 +184,12 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
                 raise
             if not clean:
                 raise TransientError("the drain time-out passed: the broker delivers unfinished messages again")
+
+
+def _senders(subscription: Subscription, users: BrokerUsers, settings: ServiceSettings) -> Senders:
+    if not engine_of(settings.broker_url).authenticates:
+        return ANYBODY_WITH_THE_JOURNAL
+    return senders_to(subscription, users, unstamped_until=settings.accept_unstamped_until)
 
 
 @asynccontextmanager

@@ -12,12 +12,14 @@ import structlog
 from reefmesh.broker.port import LaneLost
 from reefmesh.errors import PoisonMessage, TransientError
 from reefmesh.observability import table
+from reefmesh.observability.folded_log import FoldedLog
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.tracing import Tracer
-from reefmesh.service.application import BEHIND_PARKED, Application
+from reefmesh.service.application import BEHIND_PARKED, NUMBER_CONFLICT, Application
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.crash_guard import CrashGuard
+from reefmesh.service.forgery import ForgeryCheck
 from reefmesh.service.gap_waiter import EarlierMissing
 from reefmesh.service.message_in_hand import MessageInHand, Outcome
 from reefmesh.service.message_parking import MessageParking
@@ -31,9 +33,20 @@ log = structlog.get_logger()
 GAP_WAITS_GROW_LIMIT: Final = 5
 """Waits before a message is released for a missing one stop growing here (0.8 s): in hand, it keeps the missing one away."""
 
+NOT_ITS_FAULT: Final = frozenset({BEHIND_PARKED, NUMBER_CONFLICT})
+"""Reasons that say nothing about this message's content, so the breaker does not count them. After a restore of its publisher
+every reef has some conflicts, and they end by themselves."""
+SENDER: Final = "device"
+"""The header with the name under which a device has sent; only telemetry has it."""
+NOBODY: Final = "none"
+
 
 class Attempts:
-    """The attempts of all lanes of one inbox. ``logs_each``: write a debug line for each settled message."""
+    """The attempts of all lanes of one inbox. ``logs_each``: write a debug line for each settled message.
+
+    ``breaker`` None: poison is counted and parked, and never stops the consumer. That is so where many may send: none of them
+    may stop it for the others.
+    """
 
     def __init__(
         self,
@@ -41,10 +54,11 @@ class Attempts:
         inbox: str,
         application: Application[Any],
         parking: MessageParking[Any],
+        forgeries: ForgeryCheck,
         reefs: ReefCache[Any],
         store: Store,
         limits: WorkerLimits,
-        breaker: PoisonBreaker,
+        breaker: PoisonBreaker | None,
         draining: asyncio.Event,
         random: Random,
         metrics: Metrics,
@@ -53,8 +67,10 @@ class Attempts:
     ) -> None:
         self.logs_each = False
         self._inbox = inbox
+        self._folded = FoldedLog(log, subscription=inbox)
         self._application = application
         self._parking = parking
+        self._forgeries = forgeries
         self._reefs = reefs
         self._store = store
         self._limits = limits
@@ -88,7 +104,9 @@ class Attempts:
                 return "released"
             except EarlierMissing as missing:
                 self._metrics.count(table.RETRIES, self._inbox, type(missing).__name__)
-                log.warning("released until what is missing has come", reason=str(missing), times=missing.times)
+                self._folded.write(
+                    "warning", "released until what is missing has come", reason=str(missing), times=missing.times
+                )
                 await self._wait_before_retry(min(missing.times, GAP_WAITS_GROW_LIMIT))
                 await self._release(in_hand)
                 return "released"
@@ -96,7 +114,8 @@ class Attempts:
                 in_hand.attempts += 1
                 self._metrics.count(table.RETRIES, self._inbox, type(error).__name__)
                 self._progress.retrying(self._inbox, in_hand.lane.index, str(error))
-                log.warning("retry", attempt=in_hand.attempts, reason=str(error))
+                kind = type(error).__name__
+                self._folded.write("warning", "retry", kind=kind, attempt=in_hand.attempts, reason=str(error))
                 if not await self._wait_before_retry(in_hand.attempts):
                     await self._release(in_hand)
                     return "released"
@@ -106,6 +125,11 @@ class Attempts:
                 return outcome
 
     async def _attempt(self, in_hand: MessageInHand) -> Outcome:
+        if in_hand.delivery.user_id not in self._forgeries.speakers and not in_hand.is_believed:
+            if not await self._forgeries.is_believed(in_hand):
+                await self._forgeries.park(in_hand)
+                return "parked"
+            in_hand.is_believed = True
         if in_hand.poison is None and not in_hand.is_applied:
             try:
                 if in_hand.delivery.redelivered and in_hand.attempts == 0:
@@ -152,7 +176,8 @@ class Attempts:
                 self._metrics.count(table.PUBLISHED, output.channel)
             self._reefs.outputs_confirmed(message.reef_id, message.event_id)
             await self._store.outputs_sent([message.event_id])
-        self._breaker.note(poison=False)
+        if self._breaker is not None:
+            self._breaker.note(message.reef_id, poison=False)
         outcome: Outcome = "duplicate" if in_hand.is_duplicate else "handled"
         if self.logs_each:
             log.debug("message settled", outcome=outcome, outputs=[output.message.event_id for output in outputs])
@@ -161,9 +186,12 @@ class Attempts:
     async def _judge_poison(self, in_hand: MessageInHand, poison: PoisonMessage) -> None:
         """Note the verdict; stop the consumer instead if too much is poison."""
         in_hand.poison = poison
-        if poison.reason == BEHIND_PARKED:
+        if poison.reason in NOT_ITS_FAULT:
             return
-        self._breaker.note(poison=True)
+        self._metrics.count(table.POISON, self._inbox, in_hand.message.headers.get(SENDER, NOBODY), in_hand.message.reef_id)
+        if self._breaker is None:
+            return
+        self._breaker.note(in_hand.message.reef_id, poison=True)
         if self._breaker.open:
             self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
             log.error("too much poison, consumer stops", reason=poison.reason, detail=poison.detail)

@@ -4,20 +4,38 @@ A broker that is shutting down may dispatch a reef's next message to another con
 message, whose consumer's connection it has closed. Applying the next message then would invert the reef's order. Released, it
 is redelivered behind the missing one. If the missing message does not come in time (it was never in this subscription), the
 gap is accepted.
+
+A message that waits keeps a lane busy, so few reefs may wait for long: a purged queue leaves holes in all reefs at once, and
+senders of telemetry may claim whatever they like. But a consumer that ends leaves as many gaps as it has lanes, and those
+close in a moment: so a crowd of reefs waits too, all until the same instant, which is near; then no crowd does for a while.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import TransientError
 
+LANES_PER_WAIT: Final = 4
+"""One reef in so many lanes may wait for its whole patience, at least one."""
+
+CROWD_PATIENCE_SECONDS: Final = 2.0
+"""How long the reefs beyond those wait, together; as many wait as there are lanes. All lanes may be busy with that."""
+
 REEFS_LIMIT: Final = 10_000
-"""Reefs that wait at a time; a gap of any further reef is accepted at once."""
+"""Reefs that have waited in vain and are remembered."""
 
 REST_PATIENCES: Final = 9
 """A reef that has waited in vain does not wait again for this many times the patience: wrong numbers, or hostile ones, delay
 their reef for a tenth of the time at most."""
+
+CLAIM_PATIENCE_SECONDS: Final = 5.0
+"""The patience with a gap that a sender of telemetry claims (``follows``), at most. The named message is in the subscription
+or never will be, and a broker that shuts down closes its connections within a second or two; whereas a gap in the mesh's own
+numbers may have to wait for the publisher's relay."""
+
+Accepted = Literal["waited", "rests", "crowded"]
+"""Why a gap is accepted: its message has waited in vain, its reef has of late, or too many reefs wait."""
 
 
 class EarlierMissing(TransientError):
@@ -39,37 +57,63 @@ class _Wait:
 class GapWaiter:
     """The reefs of one inbox that wait for a missing message, and the reefs that have waited in vain.
 
-    ``now_seconds`` is the event loop's time. A message waits ``patience_seconds`` at most.
+    ``now_seconds`` is the event loop's time. A message waits ``patience_seconds`` at most, from when its gap was first seen
+    here, wherever the message is meanwhile.
     """
 
-    def __init__(self, *, patience_seconds: float) -> None:
+    def __init__(self, *, patience_seconds: float, lanes: int) -> None:
         self._patience_seconds = patience_seconds
-        self._waits: dict[str, _Wait] = {}
+        self._lanes = lanes
+        self._waiting_limit = max(1, lanes // LANES_PER_WAIT)
+        self._crowd_until_seconds = self._crowd_rests_until_seconds = float("-inf")
+        self._waiting: dict[str, _Wait] = {}
+        self._resting: dict[str, _Wait] = {}
 
-    def accept(self, message: Envelope, missing: int, *, now_seconds: float) -> None:
-        """Return if the gap of ``missing`` messages before this one is to be accepted.
+    def accept(self, message: Envelope, missing: int, *, is_claim: bool, now_seconds: float) -> Accepted:
+        """Return if the gap of ``missing`` messages before this one is to be accepted. ``is_claim``: only the message says that
+        there is one.
 
         Raises:
             EarlierMissing: the message is to wait.
         """
-        wait = self._waits.get(message.reef_id)
-        if wait is not None and now_seconds >= wait.rests_until_seconds and wait.event_id != message.event_id:
-            wait = None
+        reef_id = message.reef_id
+        wait = self._waiting.get(reef_id)
         if wait is None:
-            if len(self._waits) >= REEFS_LIMIT:
-                self._waits = {reef: each for reef, each in self._waits.items() if now_seconds < each.rests_until_seconds}
-            if len(self._waits) >= REEFS_LIMIT:
-                return
-            until_seconds = now_seconds + self._patience_seconds
-            rests_until_seconds = until_seconds + REST_PATIENCES * self._patience_seconds
-            wait = self._waits[message.reef_id] = _Wait(message.event_id, until_seconds, rests_until_seconds)
+            rest = self._resting.get(reef_id)
+            if rest is not None and now_seconds < rest.rests_until_seconds:
+                return "waited" if rest.event_id == message.event_id else "rests"
+            patience_seconds = min(self._patience_seconds, CLAIM_PATIENCE_SECONDS) if is_claim else self._patience_seconds
+            until_seconds = now_seconds + patience_seconds
+            if len(self._waiting) >= self._waiting_limit:
+                self._end_waits(now_seconds)
+            if len(self._waiting) >= self._waiting_limit:
+                until_seconds = min(until_seconds, self._end_of_crowd(now_seconds))
+                if now_seconds >= until_seconds or len(self._waiting) >= self._lanes:
+                    return "crowded"
+            rest_seconds = REST_PATIENCES * (until_seconds - now_seconds)
+            wait = _Wait(message.event_id, until_seconds, until_seconds + rest_seconds)
+            self._waiting[reef_id] = wait
         if now_seconds >= wait.until_seconds:
-            return
+            self._end_waits(now_seconds)
+            return "waited"
         wait.times += 1
         raise EarlierMissing(missing, times=wait.times)
 
-    def applied(self, reef_id: str, *, now_seconds: float) -> None:
+    def applied(self, reef_id: str) -> None:
         """Note that a message of the reef was applied: the missing one came, unless the reef has waited in vain."""
-        wait = self._waits.get(reef_id)
-        if wait is not None and now_seconds < wait.until_seconds:
-            del self._waits[reef_id]
+        if self._waiting:
+            self._waiting.pop(reef_id, None)
+
+    def _end_of_crowd(self, now_seconds: float) -> float:
+        """Return until when the crowd may wait; a new one begins only when the last one has rested as any reef does."""
+        if now_seconds >= self._crowd_rests_until_seconds:
+            self._crowd_until_seconds = now_seconds + CROWD_PATIENCE_SECONDS
+            self._crowd_rests_until_seconds = self._crowd_until_seconds + REST_PATIENCES * CROWD_PATIENCE_SECONDS
+        return self._crowd_until_seconds
+
+    def _end_waits(self, now_seconds: float) -> None:
+        """Let those rest whose patience is over; messages that another process has got never tell this one."""
+        for reef_id in [reef_id for reef_id, wait in self._waiting.items() if now_seconds >= wait.until_seconds]:
+            if len(self._resting) >= REEFS_LIMIT:
+                del self._resting[next(iter(self._resting))]
+            self._resting[reef_id] = self._waiting.pop(reef_id)

@@ -1,8 +1,8 @@
 """The port of a service's domain: one message in; new state, rows and messages out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from reefmesh.contracts.channels import Channel
 from reefmesh.contracts.envelope import Envelope
@@ -57,3 +57,12 @@ class Handler(Protocol[S]):
             TransientError: try again later.
         """
         ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A handler that names the schemas which it reads. A message of any other is parked at once, also when it would have to
+    wait for a missing one."""
+
+    @property
+    def schemas(self) -> Collection[str]: ...

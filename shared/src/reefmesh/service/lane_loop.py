@@ -1,9 +1,10 @@
 """The loop of a lane: one message after the other, each accounted for in metrics, progress, log and trace."""
 
-from reefmesh.broker.port import Lane
+from reefmesh.broker.port import Delivery, Lane
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import OF_REPLAYERS, Senders
 from reefmesh.observability import table
 from reefmesh.observability.carried import CARRIED, Carried
 from reefmesh.observability.metrics import Metrics
@@ -21,6 +22,7 @@ class LaneLoop:
         *,
         subscription: Subscription,
         attempts: Attempts,
+        senders: Senders,
         clock: Clock,
         metrics: Metrics,
         progress: Progress,
@@ -29,6 +31,7 @@ class LaneLoop:
         self._subscription = subscription
         self._inbox = str(subscription)
         self._attempts = attempts
+        self._replayers = senders.replayers
         self._clock = clock
         self._metrics = metrics
         self._progress = progress
@@ -53,7 +56,7 @@ class LaneLoop:
             span = self._tracer.process(delivery) if self._tracer is not None else None
             noted = CARRIED.set(Carried(message, lane.index, self._inbox, span.traceparent if span is not None else None))
             try:
-                outcome = await self._attempts.finish(MessageInHand(lane=lane, delivery=delivery, message=self._read(message)))
+                outcome = await self._attempts.finish(MessageInHand(lane=lane, delivery=delivery, message=self._read(delivery)))
             finally:
                 CARRIED.reset(noted)
                 if span is not None:
@@ -65,12 +68,16 @@ class LaneLoop:
                     self._progress.finished(self._inbox, lane.index)
                 self._metrics.count(table.MESSAGES_HANDLED, self._inbox, outcome)
 
-    def _read(self, message: Envelope) -> Envelope:
-        """Return the message without a number that is not the mesh's own.
+    def _read(self, delivery: Delivery) -> Envelope:
+        """Return the message without what its sender has no right to say.
 
-        A number that a sender of telemetry brings along starts again with its device, and other devices of the reef use the
-        same numbers.
+        A number that a sender of telemetry brings along is not the mesh's own: it starts again with its device, and other
+        devices of the reef use the same numbers. That a message is a replay, and of which, is believed of replayers alone.
         """
-        if message.seq is None or self._subscription.is_numbered:
-            return message
-        return message.model_copy(update={"seq": None})
+        message = delivery.message
+        if message.seq is not None and not self._subscription.is_numbered:
+            message = message.model_copy(update={"seq": None})
+        if delivery.user_id not in self._replayers and not OF_REPLAYERS.isdisjoint(message.headers):
+            rest = {name: value for name, value in message.headers.items() if name not in OF_REPLAYERS}
+            message = message.model_copy(update={"headers": rest})
+        return message

@@ -14,9 +14,10 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from reefmesh.broker.port import Broker, Consumer
+from reefmesh.broker.port import UNREADABLE_PARKED, Broker, BrokerEvent, Consumer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, Senders
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
@@ -25,6 +26,7 @@ from reefmesh.service.application import Application
 from reefmesh.service.attempt import Attempts
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.earlier_outputs import EarlierOutputs
+from reefmesh.service.forgery import ForgeryCheck
 from reefmesh.service.handler import Handler
 from reefmesh.service.lane_loop import LaneLoop
 from reefmesh.service.message_parking import MessageParking
@@ -41,6 +43,7 @@ log = structlog.get_logger()
 class Worker(Generic[S]):
     """Runs K lanes from ``run`` until ``drain``.
 
+    ``senders``: whose messages are believed; those of an engine without logins, unless others are named.
     The workers of one service share ``reefs``: with a cache each, one worker's commit would make the other's versions stale.
     """
 
@@ -54,6 +57,7 @@ class Worker(Generic[S]):
         clock: Clock,
         metrics: Metrics,
         progress: Progress,
+        senders: Senders = ANYBODY_WITH_THE_JOURNAL,
         limits: WorkerLimits | None = None,
         reefs: ReefCache[S] | None = None,
         breaker: PoisonBreaker | None = None,
@@ -69,6 +73,7 @@ class Worker(Generic[S]):
         self._draining = asyncio.Event()
         self._consumer: Consumer | None = None
         self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit) if reefs is None else reefs
+        self._metrics = metrics
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
         application = Application(
@@ -90,10 +95,11 @@ class Worker(Generic[S]):
             inbox=inbox,
             application=application,
             parking=parking,
+            forgeries=ForgeryCheck(inbox=inbox, senders=senders, store=store, clock=clock, metrics=metrics),
             reefs=self._reefs,
             store=store,
             limits=limits,
-            breaker=breaker or PoisonBreaker(),
+            breaker=(breaker or PoisonBreaker()) if subscription.is_numbered else None,
             draining=self._draining,
             random=random or Random(),  # noqa: S311  # jitter, not secrets
             metrics=metrics,
@@ -103,13 +109,29 @@ class Worker(Generic[S]):
         self._loop = LaneLoop(
             subscription=subscription,
             attempts=self._attempts,
+            senders=senders,
             clock=clock,
             metrics=metrics,
             progress=progress,
             tracer=tracer,
         )
-        for row in (table.ORDER_VIOLATIONS, table.SEQUENCE_GAPS, table.DUPLICATES, table.REDELIVERIES_HEALED):
+        for row in (
+            table.ORDER_VIOLATIONS,
+            table.SEQUENCE_GAPS,
+            table.NUMBER_CONFLICTS,
+            table.DUPLICATES,
+            table.REDELIVERIES_HEALED,
+        ):
             metrics.counter(row, inbox)  # from 0 on, so that a rule sees the first rise
+
+        broker.on_event(self._note_unreadable)
+
+    def _note_unreadable(self, event: BrokerEvent) -> None:
+        """Count what the engine parked by itself. The breaker does not see it: whoever finds a way to write unreadable messages
+        must not stop a consumer with them."""
+        if event.name != UNREADABLE_PARKED or event.facts.get("subscription") != str(self.subscription):
+            return
+        self._metrics.count(table.PARKED, str(self.subscription), str(event.facts["reason"]))
 
     def _note_refusal(self, unit: Unit, stale: Stale) -> None:
         self._refusals.inc()

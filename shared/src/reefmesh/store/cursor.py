@@ -7,7 +7,9 @@ The steps that every message takes, ``advance`` in order, ``note_producer`` and 
 by field: ``dataclasses.replace`` takes four times as long.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Final
 
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope
@@ -25,15 +27,31 @@ PRODUCER_ID_LENGTH: Final = 64
 MISSING_LIMIT: Final = 1_000
 """Numbers remembered as missing per reef and inbox; the lowest are forgotten first."""
 
+JUMP_LIMIT: Final = 10_000
+"""A number further than this beyond the last applied one is not believed. The longest honest gap of one reef is what a purge or
+an expired queue took away; a reef of ten buoys that report every ten minutes makes 10,000 messages in a week."""
+
+NUMBERS_KEPT: Final = 64
+"""Numbers per reef and inbox whose event ids are remembered: more than a broker repeats of one reef at a time."""
+
+HASH_BYTES: Final = 3
+HASH_LENGTH: Final = 4
+"""Characters of an event id's hash, in base 64: one in 16 million other event ids has the same."""
+
+_UNKNOWN: Final = "." * HASH_LENGTH
+_HASHES_LENGTH: Final = NUMBERS_KEPT * HASH_LENGTH
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
     """Kept in the reef's row and written together with its state; a step returns a new cursor.
 
-    ``applied``: inbox -> highest number applied. ``missing``: inbox -> lower numbers that were not applied (parked, or a gap).
+    ``applied``: inbox -> highest number applied, or parked with nothing missing before it. ``missing``: inbox -> numbers that
+    were not applied, ascending: lower ones (parked, or a gap), and higher ones that were parked ahead of missing ones.
     ``published``: channel -> last number given out. ``parked``: inbox -> how many of this reef's messages are parked; under the
     policy ``park`` later messages of the reef are parked too until this is back to 0. ``producers``: inbox -> producer id ->
-    event id of the producer's message that was applied last, the most recent producer last.
+    event id of the producer's message that was applied last, the most recent producer last. ``hashes``: inbox -> the hashes of
+    the event ids of the newest numbers up to ``applied``, ``HASH_LENGTH`` characters each, the newest last.
     """
 
     applied: dict[str, int] = field(default_factory=dict)
@@ -41,6 +59,7 @@ class Cursor:
     published: dict[str, int] = field(default_factory=dict)
     parked: dict[str, int] = field(default_factory=dict)
     producers: dict[str, dict[str, str]] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
 
     def is_applied(self, inbox: str, seq: int | None) -> bool:
         """Return whether the message with this number was applied; False without a number (then the inbox table knows)."""
@@ -53,14 +72,31 @@ class Cursor:
         """Return whether a higher number was applied before this one."""
         return seq is not None and seq <= self.applied.get(inbox, 0)
 
+    def is_jump(self, inbox: str, seq: int | None) -> bool:
+        """Return whether the number is too far beyond the last applied one; an inbox without one takes any number."""
+        applied = self.applied.get(inbox)
+        return seq is not None and applied is not None and seq - applied > JUMP_LIMIT
+
+    def is_event_of(self, inbox: str, seq: int, event_id: str) -> bool | None:
+        """Return whether an applied number belonged to this event; None: its event is not remembered."""
+        hashes = self.hashes.get(inbox, "")
+        start = len(hashes) - HASH_LENGTH * (self.applied.get(inbox, 0) - seq + 1)
+        if start < 0 or (known := hashes[start : start + HASH_LENGTH]) == _UNKNOWN:
+            return None
+        return known == _hash_of(event_id)
+
     def missing_before(self, inbox: str, seq: int | None) -> int:
-        """Return how many numbers below ``seq`` were neither applied nor skipped before."""
+        """Return how many numbers below ``seq`` were neither applied nor skipped nor parked before."""
         if seq is None:
             return 0
         applied = self.applied.get(inbox)
         if applied is None:
-            return seq - 1 if seq <= FIRST_SEQ_LIMIT else 0
-        return max(0, seq - applied - 1)
+            if seq > FIRST_SEQ_LIMIT:
+                return 0
+            applied = 0
+        if seq <= applied + 1:
+            return 0
+        return seq - applied - 1 - sum(applied < number < seq for number in self.missing.get(inbox, ()))
 
     def follows_unapplied(self, inbox: str, message: Envelope) -> bool:
         """Return whether the message names a predecessor that is not the last applied message of its producer.
@@ -73,26 +109,40 @@ class Cursor:
     def has_parked(self, inbox: str) -> bool:
         return self.parked.get(inbox, 0) > 0
 
-    def advance(self, inbox: str, seq: int | None) -> "Cursor":
+    def advance(self, inbox: str, seq: int | None, event_id: str) -> "Cursor":
         """Return the cursor after ``seq`` was applied; the numbers that it skips become missing."""
         if seq is None:
             return self
         applied = self.applied.get(inbox, 0)
         missing = self.missing.get(inbox, ())
-        if seq == applied + 1:
+        hashes = self.hashes.get(inbox, "")
+        if seq == applied + 1 and (not missing or missing[-1] < seq):
             return Cursor(
                 applied={**self.applied, inbox: seq},
                 missing=self.missing,
                 published=self.published,
                 parked=self.parked,
                 producers=self.producers,
+                hashes={**self.hashes, inbox: (hashes + _hash_of(event_id))[-_HASHES_LENGTH:]},
             )
         if seq > applied:
-            skipped = tuple(range(max(applied + 1, seq - MISSING_LIMIT), seq))
-            missing = (*missing, *skipped)[-MISSING_LIMIT:]
-            return replace(self, applied={**self.applied, inbox: seq}, missing={**self.missing, inbox: missing})
-        left = tuple(number for number in missing if number != seq)
-        return replace(self, missing={**self.missing, inbox: left})
+            skipped = range(max(applied + 1, seq - MISSING_LIMIT), seq)
+            left = sorted({*missing, *skipped} - {seq})[-MISSING_LIMIT:]
+            hashes += _UNKNOWN * min(seq - applied - 1, NUMBERS_KEPT) + _hash_of(event_id)
+            return replace(
+                self,
+                applied={**self.applied, inbox: seq},
+                missing={**self.missing, inbox: tuple(left)},
+                hashes={**self.hashes, inbox: hashes[-_HASHES_LENGTH:]},
+            )
+        start = len(hashes) - HASH_LENGTH * (applied - seq + 1)
+        if start >= 0:
+            hashes = hashes[:start] + _hash_of(event_id) + hashes[start + HASH_LENGTH :]
+        return replace(
+            self,
+            missing={**self.missing, inbox: tuple(number for number in missing if number != seq)},
+            hashes={**self.hashes, inbox: hashes},
+        )
 
     def note_producer(self, inbox: str, message: Envelope) -> "Cursor":
         """Return the cursor with this message as the last one of its producer that was applied or parked."""
@@ -110,16 +160,23 @@ class Cursor:
             published=self.published,
             parked=self.parked,
             producers={**self.producers, inbox: last},
+            hashes=self.hashes,
         )
 
-    def park(self, inbox: str, seq: int | None) -> "Cursor":
-        """Return the cursor after ``seq`` was parked: skipped, remembered as missing, counted as parked."""
+    def park(self, inbox: str, seq: int | None, event_id: str) -> "Cursor":
+        """Return the cursor after ``seq`` was parked: remembered as missing, counted as parked.
+
+        Only a number before which nothing is missing is skipped. One further ahead leaves its own hole and moves nothing, so a
+        message that nobody can read makes no duplicates of those that come before it.
+        """
         parked = {**self.parked, inbox: self.parked.get(inbox, 0) + 1}
         if seq is None or self.is_missing(inbox, seq):
             return replace(self, parked=parked)
-        skipped = self.advance(inbox, seq)
-        missing = (*skipped.missing.get(inbox, ()), seq)[-MISSING_LIMIT:]
-        return replace(skipped, missing={**skipped.missing, inbox: missing}, parked=parked)
+        is_placed = inbox in self.applied or seq <= FIRST_SEQ_LIMIT
+        is_next = is_placed and not self.is_late(inbox, seq) and not self.missing_before(inbox, seq)
+        after = self.advance(inbox, seq, event_id) if is_next else self
+        missing = tuple(sorted((*after.missing.get(inbox, ()), seq)))[-MISSING_LIMIT:]
+        return replace(after, missing={**after.missing, inbox: missing}, parked=parked)
 
     def unpark(self, inbox: str) -> "Cursor":
         """Return the cursor after one message was replayed from the parking and applied."""
@@ -137,5 +194,10 @@ class Cursor:
             published={**self.published, channel: last + count},
             parked=self.parked,
             producers=self.producers,
+            hashes=self.hashes,
         )
         return after, numbers
+
+
+def _hash_of(event_id: str) -> str:
+    return b64encode(blake2b(event_id.encode(), digest_size=HASH_BYTES).digest()).decode()

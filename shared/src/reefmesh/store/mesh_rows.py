@@ -11,10 +11,6 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Unit
 
-INBOX_LENGTH: Final = 128
-"""Inputs remembered per reef and inbox. The cursor skips older repeats of numbered messages; raw telemetry has no numbers, and
-brokers repeat it within far fewer messages of one reef than this."""
-
 OutboxRow = tuple[str, str, str, int, int, str, str, bytes, int]
 """event_id, cause_event_id, reef_id, version, position, channel, headers_json, body, created_us."""
 
@@ -32,18 +28,23 @@ def cursor_to_json(cursor: Cursor) -> str:
         parts["parked"] = cursor.parked
     if cursor.producers:
         parts["producers"] = cursor.producers
+    if cursor.hashes:
+        parts["hashes"] = cursor.hashes
     return to_json({name: part for name, part in parts.items() if part}).decode()
 
 
 def cursor_from_json(text: str) -> Cursor:
+    """Read a cursor. Rows of earlier versions lack the newer parts; earlier versions ignore the parts that they do not know,
+    and drop them with their next write."""
     parts = json.loads(text)
-    missing = {subscription: tuple(numbers) for subscription, numbers in parts.get("missing", {}).items()}
+    missing = {inbox: tuple(sorted(numbers)) for inbox, numbers in parts.get("missing", {}).items()}
     return Cursor(
         applied=parts.get("applied", {}),
         missing=missing,
         published=parts.get("published", {}),
         parked=parts.get("parked", {}),
         producers=parts.get("producers", {}),
+        hashes=parts.get("hashes", {}),
     )
 
 

@@ -7,7 +7,7 @@ DO UPDATE SET x = excluded.x``, ``BIGINT``/``TEXT``/``DOUBLE PRECISION`` columns
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from reefmesh.broker.port import Publication
 from reefmesh.errors import TransientError
@@ -50,12 +50,18 @@ class ReefRow:
     has_outputs: bool = False
 
 
+INBOX_LENGTH: Final = 128
+"""Inputs remembered per reef and inbox. The cursor skips older repeats of numbered messages; raw telemetry has no numbers, and
+brokers repeat it within far fewer messages of one reef than this."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One unit of work: a reef's new state and cursor, the mark of its input, its rows and its outputs, written together or not
     at all.
 
-    ``in_inbox``: the inbox remembers the input (the cursor remembers an input with a number). ``tried``: tries of the input may
+    ``in_inbox``: the inbox remembers the input (the cursor remembers an input with a number), and
+    forgets all but the latest ``inbox_length`` of the reef. ``tried``: tries of the input may
     have been counted; they are deleted with it.
     """
 
@@ -68,6 +74,7 @@ class Unit:
     writes: Sequence[Write] = ()
     outputs: Sequence[Publication] = ()
     in_inbox: bool = True
+    inbox_length: int = INBOX_LENGTH
     tried: bool = True
 
 

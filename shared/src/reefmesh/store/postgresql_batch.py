@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 from reefmesh.store.group_commit import Batch, BatchResult, Try
 from reefmesh.store.mesh_rows import (
-    INBOX_LENGTH,
     OutboxRow,
     cursor_to_json,
     outbox_rows,
@@ -136,8 +135,10 @@ async def _mark_and_send(session: "Session", units: Sequence[Unit], now_us: int)
         reefs, inboxes = [unit.reef_id for unit in marked], [unit.inbox for unit in marked]
         events, versions = [unit.event_id for unit in marked], [unit.expected_version + 1 for unit in marked]
         await session.execute(INSERT_INBOX, reefs, inboxes, events, versions)
-        if any(version > INBOX_LENGTH for version in versions):
-            await session.execute(PRUNE_INBOX, reefs, inboxes, INBOX_LENGTH)
+        for length in {unit.inbox_length for unit in marked}:  # of all but what is parked it is the same
+            long = [unit for unit in marked if unit.inbox_length == length and unit.expected_version + 1 > length]
+            if long:
+                await session.execute(PRUNE_INBOX, [unit.reef_id for unit in long], [unit.inbox for unit in long], length)
     outputs: list[OutboxRow] = []
     for unit in units:
         outputs += outbox_rows(unit, version=unit.expected_version + 1, created_us=now_us)

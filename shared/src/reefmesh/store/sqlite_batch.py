@@ -6,7 +6,6 @@ from typing import Final
 
 from reefmesh.store.group_commit import Batch, BatchResult, Try
 from reefmesh.store.mesh_rows import (
-    INBOX_LENGTH,
     OutboxRow,
     cursor_to_json,
     outbox_rows,
@@ -98,7 +97,8 @@ def _write_units(connection: sqlite3.Connection, units: Sequence[tuple[Unit, int
     if marked:
         connection.executemany(INSERT_INBOX, [(unit.reef_id, unit.inbox, unit.event_id, version) for unit, version in marked])
         connection.executemany(
-            PRUNE_INBOX, [(unit.reef_id, unit.inbox, INBOX_LENGTH) for unit, version in marked if version > INBOX_LENGTH]
+            PRUNE_INBOX,
+            [(unit.reef_id, unit.inbox, unit.inbox_length) for unit, version in marked if version > unit.inbox_length],
         )
     outputs: list[OutboxRow] = []
     for unit, version in units:

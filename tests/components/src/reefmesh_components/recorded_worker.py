@@ -20,6 +20,7 @@ from reefmesh.broker.port import Broker, BrokerEvent, Consumer, Delivery, Lane, 
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import OPERATOR, UNAUTHENTICATED, Senders
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability.logs import configure_logging
 from reefmesh.observability.metrics import Metrics
@@ -48,6 +49,9 @@ EFFECTS: Final = MigrationSet(
 INSERT: Final = "INSERT INTO effect (reef_id, number, process, at_ns) VALUES (?, ?, ?, ?)"
 WORK_SECONDS: Final = 0.001
 GATE_LOOK_SECONDS: Final = 0.02
+
+
+SENDERS: Final = Senders(speakers=frozenset({OPERATOR, UNAUTHENTICATED}), replayers=frozenset({OPERATOR, UNAUTHENTICATED}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +214,7 @@ async def work(order: Order, stop: asyncio.Event) -> None:
             clock=clock,
             metrics=metrics,
             progress=progress,
+            senders=SENDERS,
             limits=WorkerLimits(lanes=order.lanes, crash_limit=order.crash_limit),
         )
         relay = OutboxRelay(store=store, broker=broker, metrics=metrics)

@@ -66,16 +66,25 @@ class ServiceProcess:
         """Start in a session of its own: a Ctrl-C at the terminal is for whoever started us, who then ends us in order."""
         if self.pid is not None:
             return
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=kept | self._environment,
+                env=self._whole_environment(),
                 start_new_session=True,
             )
+
+    def check_health(self) -> int:
+        """Run the container's check (``--check-health``) beside the service; return its exit code."""
+        command = [sys.executable, *self._command, "--check-health"]
+        done = subprocess.run(command, env=self._whole_environment(), capture_output=True, timeout=30, check=False)
+        return done.returncode
+
+    def _whole_environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIX)}
+        return kept | self._environment
 
     def wait_until_healthy(self) -> None:
         """Return when the service consumes and says that it is well.

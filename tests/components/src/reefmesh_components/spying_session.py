@@ -50,6 +50,10 @@ class SpyingSession:
     def deliver_to(self, name: str, **headers: str) -> None:
         self._listeners[name](Frame("MESSAGE", {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
+    def hand_on(self, frame: Frame) -> None:
+        """Deliver a frame as it is through the newest subscription."""
+        self._listeners[next(reversed(self._listeners))](frame)
+
     @staticmethod
     def _confirmed() -> "asyncio.Future[None]":
         future = asyncio.get_running_loop().create_future()

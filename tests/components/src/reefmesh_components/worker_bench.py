@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope, event_id_of
+from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, Senders
 from reefmesh.errors import PoisonMessage
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
@@ -116,6 +117,7 @@ class WorkerBench:
         *,
         subscription: Subscription = channels.SCORING,
         breaker: PoisonBreaker | None = None,
+        senders: Senders = ANYBODY_WITH_THE_JOURNAL,
         **limits: object,
     ) -> Worker[list[str]]:
         """Return a worker with these ``limits`` in place of the bench's (fields of WorkerLimits)."""
@@ -127,6 +129,7 @@ class WorkerBench:
             clock=self.clock,
             metrics=self.metrics,
             progress=Progress(),
+            senders=senders,
             limits=replace(WorkerLimits(lanes=8, backoff=QUICK), **limits),  # type: ignore[arg-type]  # the tests' keywords are its fields
             breaker=breaker,
             random=Random(1),
@@ -136,7 +139,7 @@ class WorkerBench:
     def parking(self) -> Parking:
         return self.broker.parking(channels.SCORING)
 
-    async def send(self, reef_id: str, *texts: str, first_seq: int = 1) -> None:
+    async def send(self, reef_id: str, *texts: str, first_seq: int = 1, headers: Mapping[str, str] | None = None) -> None:
         messages = [
             Envelope(
                 event_id=event_id_of(reef_id, text),
@@ -145,6 +148,7 @@ class WorkerBench:
                 produced_at=START,
                 body=text.encode(),
                 seq=first_seq + index,
+                headers=dict(headers or {}),
             )
             for index, text in enumerate(texts)
         ]

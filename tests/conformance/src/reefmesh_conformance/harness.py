@@ -19,6 +19,8 @@ class Capabilities:
     """The other clients stay when one is cut off. False: all live in one process, and are cut off together."""
     takes_ahead: bool = False
     """In a numbered channel a consumer has several messages of one reef in this process before the first is settled."""
+    authenticates: bool = False
+    """Users log in: ``connect_as`` is there, and the broker states who sent a message."""
     restarts: bool = False
     """``restart`` stops the broker and starts it again on the same data; connected clients are lost or come back."""
     backlog_messages: int = 300
@@ -37,6 +39,10 @@ class BrokerUnderTest(Protocol):
 
     async def connect(self) -> Broker:
         """Return a fresh, connected client; every call stands for another process."""
+        ...
+
+    async def connect_as(self, user: str) -> Broker:
+        """As ``connect``, logged in as ``operator`` or as a service's user. Only with ``authenticates``."""
         ...
 
     async def lose(self, client: Broker) -> None:

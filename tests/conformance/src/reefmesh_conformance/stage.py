@@ -124,6 +124,12 @@ class Stage:
             await client.declare(subscriptions)
         return client
 
+    async def client_as(self, user: str) -> Broker:
+        """Return a fresh client that is logged in as this user. Only with the capability ``authenticates``."""
+        client = await self.under_test.connect_as(user)
+        self._clients.append(client)
+        return client
+
     async def lose(self, client: Broker) -> None:
         self._clients.remove(client)
         await self.under_test.lose(client)

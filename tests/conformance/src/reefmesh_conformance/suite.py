@@ -11,6 +11,7 @@ from reefmesh_conformance.order import OrderLaw
 from reefmesh_conformance.parallel import ParallelLaw
 from reefmesh_conformance.parking import ParkingLaw
 from reefmesh_conformance.redelivery import RedeliveryLaw
+from reefmesh_conformance.senders import SendersLaw
 from reefmesh_conformance.settlement import SettlementLaw
 from reefmesh_conformance.statistics import StatisticsLaw
 from reefmesh_conformance.stress import StressLaw
@@ -28,6 +29,7 @@ class BrokerConformance(
     FanOutLaw,
     FidelityLaw,
     LimitsLaw,
+    SendersLaw,
     StatisticsLaw,
     LifecycleLaw,
     StressLaw,

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,8 @@ from reefmesh_hostile.stomp_wire import Headers, Outcome, Send, StompConnection
 CLIENT_ID: Final = "867740039999999"
 """The IMEI of the attacker's own device."""
 
+ADDRESS: Final = "127.0.0.2"
+"""The attacker's own: another peer than whoever looks at the pages."""
 HALF_A_REQUEST: Final = b"GET /health HTTP/1.1\r\nHost: reefmesh\r\nX-Slow: "
 
 
@@ -46,9 +48,11 @@ class Attacker:
 
 @contextmanager
 def half_open_requests(port: int, count: int) -> Iterator[None]:
-    """Hold ``count`` HTTP requests open that never end, for as long as the context lasts."""
+    """Hold ``count`` HTTP requests open that never end, for as long as the context lasts, or the service lets them."""
     with ExitStack() as stack:
         for _ in range(count):
-            request = stack.enter_context(socket.create_connection((HOST, port), timeout=5.0))
-            request.sendall(HALF_A_REQUEST)
+            place = (ADDRESS, 0)
+            request = stack.enter_context(socket.create_connection((HOST, port), timeout=5.0, source_address=place))
+            with suppress(ConnectionError):  # one too many, which the service closes at once
+                request.sendall(HALF_A_REQUEST)
         yield

@@ -37,7 +37,7 @@ class Theatre:
         self._is_well = False
 
     def play(self, act: Act) -> Performance:
-        if not (self._is_well and self._stage.is_up):
+        if not (self._is_well and self._stage.is_up) or self._stage.is_nearly_full():
             self._stage.renew()
         self._is_well = False  # until the checker says so
         checker = Checker(self._stage, is_hasty=self._is_hasty)

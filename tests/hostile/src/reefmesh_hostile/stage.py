@@ -33,6 +33,7 @@ ENVIRONMENT: Final = {
     "REEFMESH_GAP_PATIENCE_SECONDS": "25",  # longer than the checker's
     "REEFMESH_POISON_LINGER_SECONDS": "0",
     "REEFMESH_DRAIN_TIMEOUT_SECONDS": "5",
+    "REEFMESH_INGEST_QUARANTINE_DEVICE_ENTRIES_LIMIT": "100000",  # so that the checker finds each body of a long run
 }
 DEVICE_USERS: Final = (ATTACKER_DEVICE, VICTIM_DEVICE)
 SETTLED_SECONDS: Final = 15.0
@@ -82,6 +83,9 @@ class Stage:
         assert self.mesh is not None
         return self.mesh.of(service)[0]
 
+    def processes_of(self, service: str) -> list[ServiceProcess]:
+        return [] if self.mesh is None else list(self.mesh.of(service))
+
     def traffic(self) -> HonestTraffic:
         assert self.honest is not None
         return self.honest
@@ -120,7 +124,7 @@ class Stage:
 
     def _empty_broker(self) -> None:
         """Take every message out of every queue; from what has been overwhelmed, its whole store."""
-        is_overwhelmed = self.broker.pid is None or self.store_bytes() > STORE_BYTES_LEFT_LIMIT
+        is_overwhelmed = self.broker.pid is None or self.is_nearly_full()
         if not is_overwhelmed:
             try:
                 self._purge()
@@ -130,6 +134,10 @@ class Stage:
             self.broker.kill()
             shutil.rmtree(self.broker.folder / "data", ignore_errors=True)
             self.broker.start()
+
+    def is_nearly_full(self) -> bool:
+        """Whether the broker still keeps so much of earlier acts that the next one would fill its small store."""
+        return self.store_bytes() > STORE_BYTES_LEFT_LIMIT
 
     def store_bytes(self) -> int:
         """Return how much the broker keeps on disk."""

@@ -1,7 +1,7 @@
 """The text of an alert: the change, its states, its time, the evidence and the age of the data.
 
 Instants are ISO 8601 in UTC and numbers carry their unit, so the text needs no locale. Names and fault texts come from
-devices and files: their control characters are removed, so that none reaches a mail header or a terminal.
+devices and files: ``reefmesh.visible_text`` decides which of their characters reach a mail header or a terminal.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from reefmesh.contracts.alerts import Alert, Kind
+from reefmesh.visible_text import visible
 from reefmesh_alerts.domain.transition import Transition
 
 SUMMARY_CHARACTERS_LIMIT: Final = 200
@@ -28,8 +29,8 @@ _AGES: Final = (("days", 86_400), ("h", 3600), ("min", 60))
 
 
 def plain(text: str) -> str:
-    """Return one line without control characters."""
-    return " ".join(_printable(text).split())
+    """Return one line in which every character can be seen."""
+    return " ".join(visible(text, instead=" ").split())
 
 
 def summarise(transition: Transition, reef_name: str) -> str:
@@ -55,7 +56,7 @@ def describe(alert: Alert) -> str:
         "",
         f"Alert {alert.alert_id}",
     ]
-    return "".join(_printable(line) + "\n" for line in lines)
+    return "".join(visible(line, instead=" ") + "\n" for line in lines)
 
 
 def summarise_digest(alerts: Sequence[Alert], *, recipient: str) -> str:
@@ -75,12 +76,6 @@ def age(seconds: float) -> str:
 
 def zulu(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _topic(kind: Kind, subject: str) -> str:

@@ -7,10 +7,12 @@ from typing import Final
 from reefmesh.contracts.channels import UNREGISTERED
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope, event_id_of
 from reefmesh.contracts.schema import NEMOPI_MQTT_1
+from reefmesh_ingest.domain.arrival import SENT_BY
 
 DEVICE_CHARACTERS_LIMIT: Final = 128
 """Twice as long as any registered name: what is cut here is no registered device."""
 TOPIC_CHARACTERS_LIMIT: Final = 256
+USER_CHARACTERS_LIMIT: Final = 128
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD_LIMIT: Final = timedelta(minutes=10)
 STEP: Final = "mqtt"
@@ -32,11 +34,19 @@ def received_at(stamp: datetime | None, now: datetime) -> datetime:
 
 
 def telemetry_of(
-    *, message_id: str, topic: str | None, body: bytes, stamp: datetime | None, reef_id: str | None, now: datetime
+    *,
+    message_id: str,
+    topic: str | None,
+    body: bytes,
+    stamp: datetime | None,
+    reef_id: str | None,
+    now: datetime,
+    sent_by: str | None = None,
 ) -> Envelope:
     """Return the message for ``reef.telemetry``; any body can be published, because ingest checks it later.
 
     A repeat of the same ``message_id`` has the same event id. ``reef_id`` None: the register does not know the device.
+    ``sent_by``: the user that sent it, if it may send as its own device alone.
 
     A body above what the mesh carries is cut to the limit: ingest takes far less, and the header ``body-bytes``
     states its length.
@@ -44,6 +54,8 @@ def telemetry_of(
     at = received_at(stamp, now)
     headers = {"received-at": at.isoformat()}
     device = device_of(topic)
+    if sent_by is not None:
+        headers[SENT_BY] = sent_by[:USER_CHARACTERS_LIMIT]
     if device is not None:
         headers["device"] = device
     elif topic is not None:

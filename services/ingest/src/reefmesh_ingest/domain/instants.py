@@ -7,21 +7,23 @@ TimeSource = Literal["device", "received", "broken_clock"]
 
 AHEAD_MICROSECONDS_LIMIT: Final = 10 * 60 * 1_000_000
 AGE_MICROSECONDS_LIMIT: Final = 366 * 86_400 * 1_000_000
+EARLIEST_US: Final = 946_684_800 * 1_000_000
+"""2000-01-01: no header of a message says an earlier time. The register may, for records of stations (``earliest_us``)."""
 
 
 def instants_of(
-    observed: Sequence[int | None], *, sent_us: int | None, received_us: int, earliest_us: int
+    observed: Sequence[int | None], *, sent_us: int | None, received_us: int, earliest_us: int, latest_us: int
 ) -> list[tuple[int, TimeSource]]:
     """Return the instant of each observation of one message, and where it comes from; all in UTC microseconds.
 
-    An instant before ``earliest_us`` or more than 10 minutes after ``received_us`` shows a broken clock. Its readings are kept
-    apart in one of two ways, both a function of the message alone:
+    An instant before ``earliest_us``, more than 10 minutes after ``received_us``, or after ``latest_us`` shows a broken clock.
+    Its readings are kept apart in one of two ways, both a function of the message alone:
 
     * The clock runs, only from a wrong start: ``sent_us`` is of the same broken clock, and every broken instant lies at most
       366 days before it. Then each reading is as old as the device says: ``received_us - (sent_us - observed)``.
     * Otherwise the last broken reading of the message gets ``received_us``, and each one before it one microsecond less.
     """
-    latest_us = received_us + AHEAD_MICROSECONDS_LIMIT
+    latest_us = min(latest_us, received_us + AHEAD_MICROSECONDS_LIMIT)
     instants: list[tuple[int, TimeSource]] = []
     broken: list[int] = []
     for place, observed_us in enumerate(observed):

@@ -24,12 +24,12 @@ class TimedReport:
 
     def readings_at(self, received_us: int) -> list[StoredReading]:
         """Return the readings that the same message would have reported, had it been received at ``received_us``."""
-        return _readings(self.report, self.deployment, self.reception.origin, received_us)
+        return _readings(self.report, self.deployment, self.reception, received_us)
 
 
 def time_report(report: AssignedReport, deployment: Deployment, reception: Reception) -> TimedReport:
     """Date a report by the device's clock where that can be right, else by its reception."""
-    readings = _readings(report, deployment, reception.origin, reception.received_us)
+    readings = _readings(report, deployment, reception, reception.received_us)
     return TimedReport(
         report=report,
         deployment=deployment,
@@ -39,13 +39,14 @@ def time_report(report: AssignedReport, deployment: Deployment, reception: Recep
     )
 
 
-def _readings(report: AssignedReport, deployment: Deployment, origin: str, received_us: int) -> list[StoredReading]:
+def _readings(report: AssignedReport, deployment: Deployment, reception: Reception, received_us: int) -> list[StoredReading]:
     observations = report.observations
     instants = instants_of(
         [observation.observed_us for observation in observations],
         sent_us=report.sent_us,
         received_us=received_us,
         earliest_us=deployment.earliest_us,
+        latest_us=reception.latest_us,
     )
     readings = []
     for observation, (observed_us, source) in zip(observations, instants, strict=True):
@@ -57,7 +58,7 @@ def _readings(report: AssignedReport, deployment: Deployment, origin: str, recei
                 source,
                 0,
                 False,
-                origin,
+                reception.origin,
                 _contents(observation),
                 {},
                 None if place is None else _place(*place, deployment),

@@ -1,25 +1,27 @@
 """The entries that one message leaves: a row of ``quarantine`` and a message on ``reef.quarantine`` for each refused part."""
 
-import json
 from collections.abc import Sequence
 from typing import Final, assert_never
 
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.quarantine import PAYLOAD_BYTES_LIMIT, QuarantineEntry
 from reefmesh.store.port import Write
-from reefmesh_ingest.domain.arrival import REPLAY_OF, Reception
+from reefmesh_ingest.domain.arrival import Reception
 from reefmesh_ingest.domain.decode.refusals import DETAIL_CHARACTERS_LIMIT, RefusedPart
 from reefmesh_ingest.domain.decode.values import instant_of, us_of
+from reefmesh_ingest.quarantine.kept_message import kept_message
+from reefmesh_ingest.quarantine.quota import Keeping
+from reefmesh_ingest.quarantine.storage import stored_bytes_of
 
 _PUT_ENTRY: Final = (
     "INSERT INTO quarantine (quarantine_id, origin, scope, reason, detail, channel, example, readings, reef_id, device,"
-    " schema_id, received_us, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')"
+    " schema_id, received_us, stored_bytes, stored_us, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')"
     " ON CONFLICT (quarantine_id) DO UPDATE SET status = 'open', reason = excluded.reason, detail = excluded.detail,"
     " example = excluded.example, readings = excluded.readings, reef_id = excluded.reef_id"
 )
 _PUT_MESSAGE: Final = (
-    "INSERT INTO quarantine_message (origin, reef_id, schema_id, produced_us, headers_json, attempts, payload)"
-    " VALUES (?, ?, ?, ?, ?, 0, ?) ON CONFLICT (origin) DO NOTHING"
+    "INSERT INTO quarantine_message (origin, reef_id, schema_id, produced_us, headers_json, attempts, payload,"
+    " payload_bytes, payload_sha256) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (origin) DO NOTHING"
 )
 _CLOSE: Final = "UPDATE quarantine SET status = 'replayed' WHERE origin = ? AND status = 'open'"
 
@@ -56,13 +58,15 @@ def wire_entry(reception: Reception, part: RefusedPart, *, device: str | None) -
     return entry.model_dump_json().encode()
 
 
-def writes_of(reception: Reception, parts: Sequence[RefusedPart], *, device: str | None) -> list[Write]:
-    """Return the statements that close what a replayed message had open, and open what it has now."""
+def writes_of(
+    reception: Reception, parts: Sequence[RefusedPart], *, device: str | None, keeping: Keeping, stored_us: int
+) -> list[Write]:
+    """Return the statements that close what a replayed message had open, and open what it has now, as far as it is kept."""
     message, origin = reception.message, reception.origin
     writes = [] if reception.replay_of is None else [Write(_CLOSE, (origin,))]
-    if not parts:
+    if not parts or keeping is Keeping.COUNTED:
         return writes
-    headers = {name: value for name, value in message.headers.items() if name != REPLAY_OF}
+    kept = kept_message(reception, keeping)
     writes.append(
         Write(
             _PUT_MESSAGE,
@@ -71,8 +75,10 @@ def writes_of(reception: Reception, parts: Sequence[RefusedPart], *, device: str
                 message.reef_id,
                 message.schema_id,
                 us_of(message.produced_at),
-                json.dumps(headers),
-                message.body,
+                kept.headers_json,
+                kept.payload,
+                kept.payload_bytes,
+                kept.payload_sha256,
             ),
         )
     )
@@ -92,9 +98,11 @@ def writes_of(reception: Reception, parts: Sequence[RefusedPart], *, device: str
                 device,
                 message.schema_id,
                 reception.received_us,
+                stored_bytes_of(part) + (kept.stored_bytes if place == 0 else 0),
+                stored_us,
             ),
         )
-        for part in parts
+        for place, part in enumerate(parts)
     ]
     return writes
 

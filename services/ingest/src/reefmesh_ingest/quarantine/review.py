@@ -8,12 +8,14 @@ from reefmesh.broker.port import Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID, Envelope, event_id_of
+from reefmesh.contracts.senders import REPLAY_OF
 from reefmesh.store.port import Store
-from reefmesh_ingest.domain.arrival import RECEIVED_AT, REPLAY_OF
+from reefmesh_ingest.domain.arrival import RECEIVED_AT
 from reefmesh_ingest.domain.decode.refusals import Reason
 from reefmesh_ingest.domain.decode.values import instant_of
-from reefmesh_ingest.quarantine import stored
-from reefmesh_ingest.quarantine.stored import StoredEntry
+from reefmesh_ingest.quarantine import folded, stored
+from reefmesh_ingest.quarantine.folded import Folded
+from reefmesh_ingest.quarantine.stored import StoredEntry, StoredMessage
 from reefmesh_ingest.register.table import Register
 
 REPLAY_BATCH: Final = 100
@@ -25,16 +27,24 @@ operator."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An entry with its message exactly as it was received."""
+    """An entry with its message: exactly as it was received, unless the message was cut (``StoredMessage.is_cut``)."""
 
     entry: StoredEntry
-    headers: dict[str, str]
-    payload: bytes
+    message: StoredMessage
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.message.headers
+
+    @property
+    def payload(self) -> bytes:
+        return self.message.payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """How many entries were found open, and the (reef, new event id) of each message that was published for them."""
+    """How many entries were found open, and the (reef, new event id) of each message that was published for them; one that
+    was cut stays as it is."""
 
     entries: int
     messages: tuple[tuple[str, str], ...]
@@ -76,7 +86,11 @@ class Quarantine:
         if entry is None:
             return None
         message = await stored.fetch_message(self._store, entry.origin)
-        return Shown(entry=entry, headers=message.headers, payload=message.payload)
+        return Shown(entry=entry, message=message)
+
+    async def list_folded(self, *, device: str | None = None, reason: str | None = None) -> Sequence[Folded]:
+        """Return what was only counted because the quota was used up."""
+        return await folded.list_folded(self._store, device=device, reason=reason)
 
     async def replay(self, quarantine_ids: Sequence[str]) -> Replayed:
         """Publish the messages of these entries again, oldest first; entries that are not open are left out.
@@ -102,13 +116,17 @@ class Quarantine:
         for start in range(0, len(ordered), REPLAY_BATCH):
             some = ordered[start : start + REPLAY_BATCH]
             await self._store.write([stored.count_attempt(entry.origin) for entry in some])
-            publications = [await self._publication(entry) for entry in some]
+            found = [await self._publication(entry) for entry in some]
+            publications = [publication for publication in found if publication is not None]
             await self._broker.publish(publications)
             published += [(each.message.reef_id, each.message.event_id) for each in publications]
         return Replayed(entries=len(entries), messages=tuple(published))
 
-    async def _publication(self, entry: StoredEntry) -> Publication:
+    async def _publication(self, entry: StoredEntry) -> Publication | None:
+        """Return the message of an entry; None when it was cut, so that there is nothing to send."""
         kept = await stored.fetch_message(self._store, entry.origin)
+        if kept.is_cut:
+            return None
         buoy = None if entry.device is None else self._register.buoy(entry.device)
         headers = {
             **{name: value for name, value in kept.headers.items() if name not in (PRODUCER_ID, FOLLOWS)},

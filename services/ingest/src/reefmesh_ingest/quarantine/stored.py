@@ -38,11 +38,18 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """A message as it was received; ``attempts`` counts its replays so far."""
+    """A message as it was received; ``attempts`` counts its replays so far. ``payload_bytes`` and ``payload_sha256`` are those
+    of the whole payload where only the first bytes of it were kept, else None."""
 
     headers: dict[str, str]
     payload: bytes
     attempts: int
+    payload_bytes: int | None
+    payload_sha256: str | None
+
+    @property
+    def is_cut(self) -> bool:
+        return self.payload_bytes is not None
 
 
 async def list_entries(store: Store, equal: Mapping[str, str], *, limit: int) -> list[StoredEntry]:
@@ -69,9 +76,18 @@ async def open_entries_of(store: Store, devices: Sequence[str], reasons: Sequenc
 
 async def fetch_message(store: Store, origin: str) -> StoredMessage:
     """Return the message of an entry. Raises StoreUnavailable."""
-    rows = await store.fetch("SELECT headers_json, attempts, payload FROM quarantine_message WHERE origin = ?", (origin,))
-    headers_json, attempts, payload = rows[0]
-    return StoredMessage(headers=json.loads(headers_json), payload=bytes(payload), attempts=int(attempts))
+    rows = await store.fetch(
+        "SELECT headers_json, attempts, payload, payload_bytes, payload_sha256 FROM quarantine_message WHERE origin = ?",
+        (origin,),
+    )
+    headers_json, attempts, payload, payload_bytes, payload_sha256 = rows[0]
+    return StoredMessage(
+        headers=json.loads(headers_json),
+        payload=bytes(payload),
+        attempts=int(attempts),
+        payload_bytes=None if payload_bytes is None else int(payload_bytes),
+        payload_sha256=payload_sha256,
+    )
 
 
 def count_attempt(origin: str) -> Write:

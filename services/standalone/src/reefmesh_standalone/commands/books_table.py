@@ -18,5 +18,10 @@ def books_table(books: Accounting) -> Table:
         f"Open in quarantine: {books.quarantine_entries_open:,} entries,"
         f" {books.channels_quarantined:,} of them single values of readings that were used."
     )
+    if books.messages_folded or books.entries_removed:
+        table.caption += (
+            f" Beyond the quota of quarantine, only counted: {books.messages_folded:,} messages;"
+            f" removed for their age: {books.entries_removed:,} entries."
+        )
     table.caption_justify = "left"
     return table

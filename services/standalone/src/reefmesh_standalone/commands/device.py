@@ -115,7 +115,8 @@ async def _ask(place: Home, device: str, command: Command, timeout_seconds: floa
         )
     await broker.connect()
     try:
-        return await DeviceCommands(broker.device_topics()).send(device, command, timeout_seconds=timeout_seconds)
+        commands = DeviceCommands(broker.device_topics(), device_senders=place.device_senders)
+        return await commands.send(device, command, timeout_seconds=timeout_seconds)
     finally:
         await broker.close()
 

@@ -199,6 +199,7 @@ def _document(parked: ParkedMessage) -> dict[str, Any]:
         "detail": parked.detail,
         "attempts": parked.attempts,
         "parked_at": parked.parked_at,
+        "sender": parked.sender,
         "headers": message.to_headers(),
         "body_bytes": len(message.body),
     }

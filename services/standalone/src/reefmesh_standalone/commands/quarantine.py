@@ -13,8 +13,9 @@ from rich.padding import Padding
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_ingest.domain.decode.values import instant_of
+from reefmesh_ingest.quarantine.folded import Folded
 from reefmesh_ingest.quarantine.review import Quarantine
-from reefmesh_ingest.quarantine.stored import StoredEntry
+from reefmesh_ingest.quarantine.stored import StoredEntry, StoredMessage
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
@@ -59,16 +60,19 @@ def list_entries(
         async with open_quarantine(place) as quarantine:
             status = None if everything else "open"
             entries = await quarantine.list(limit=limit, status=status, reef_id=reef, device=device, reason=reason)
+            folded = [] if reef else await quarantine.list_folded(device=device, reason=reason)
         if as_json:
-            print_json([_document(entry) for entry in entries])
+            print_json([*(_document(entry) for entry in entries), *(_folded_document(count) for count in folded)])
             return
-        if not entries:
+        if not entries and not folded:
             people.print("Nothing like that is in quarantine." if reef or device or reason else "Nothing is in quarantine.")
             return
         for entry in entries:
             _show_entry(entry)
         if len(entries) == limit:
             people.print(f"The oldest {limit} are shown; --limit shows more.")
+        for count in folded[:limit]:
+            results().print(plain(_folded_line(count)))
 
     run(main)
 
@@ -82,7 +86,8 @@ def show(
     store: StoreOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Show one entry with its message exactly as it was received, as JSON.
+    """Show one entry with its message exactly as it was received, as JSON; of one that was cut, its first bytes, its length
+    and its SHA-256.
 
     Examples:
       reefmesh quarantine show 8c0f4c7e-1f0b-5a53-9d0e-0c7a2f1b6a11 --raw > report.json
@@ -95,10 +100,14 @@ def show(
         if shown is None:
             raise ConfigurationError(f"there is no entry {quarantine_id}; 'reefmesh quarantine list' shows those that are")
         if raw:
-            sys.stdout.buffer.write(shown.payload)
+            if shown.message.is_cut:
+                people.print(
+                    f"Only its first {len(shown.message.payload):,} of {shown.message.payload_bytes:,} bytes were kept."
+                )
+            sys.stdout.buffer.write(shown.message.payload)
             sys.stdout.buffer.flush()
             return
-        print_json(_document(shown.entry) | {"headers": shown.headers} | _payload(shown.payload))
+        print_json(_document(shown.entry) | {"headers": shown.message.headers} | _payload(shown.message))
 
     run(main)
 
@@ -152,6 +161,8 @@ async def _refuse_unknown(quarantine: Quarantine, quarantine_ids: Sequence[str])
             raise ConfigurationError(f"there is no entry {quarantine_id}; 'reefmesh quarantine list' shows those that are")
         if shown.entry.status != "open":
             raise ConfigurationError(f"entry {quarantine_id} is not open any more: it was replayed")
+        if shown.message.is_cut:
+            raise ConfigurationError(f"entry {quarantine_id} cannot be replayed: only the first bytes of its message were kept")
 
 
 def _show_entry(entry: StoredEntry) -> None:
@@ -175,8 +186,26 @@ def _document(entry: StoredEntry) -> dict[str, Any]:
     }
 
 
-def _payload(payload: bytes) -> dict[str, str]:
+def _folded_line(count: Folded) -> str:
+    first, last = (f"{instant_of(us):%Y-%m-%d %H:%M}" for us in (count.first_us, count.last_us))
+    about = f"{count.reason}, {count.scope}"
+    return f"{count.entries:,} more of {count.device or 'no device'} were only counted ({about}), from {first} to {last}"
+
+
+def _folded_document(count: Folded) -> dict[str, Any]:
+    document = asdict(count)
+    first_us, last_us = document.pop("first_us"), document.pop("last_us")
+    return {
+        **document,
+        "status": "counted",
+        "first_at": instant_of(first_us).isoformat(),
+        "last_at": instant_of(last_us).isoformat(),
+    }
+
+
+def _payload(message: StoredMessage) -> dict[str, Any]:
+    cut = {"payload_bytes": message.payload_bytes, "payload_sha256": message.payload_sha256} if message.is_cut else {}
     try:
-        return {"payload": payload.decode()}
+        return {"payload": message.payload.decode(), **cut}
     except UnicodeDecodeError:
-        return {"payload_base64": base64.b64encode(payload).decode()}
+        return {"payload_base64": base64.b64encode(message.payload).decode(), **cut}

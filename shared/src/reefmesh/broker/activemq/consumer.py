@@ -25,12 +25,15 @@ from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.subscription import BrokerSubscription
-from reefmesh.broker.port import BrokerEvent, SubscriptionStatistics
+from reefmesh.broker.port import UNREADABLE_PARKED, BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.errors import PoisonMessage
 
 COME_BACK_SECONDS: Final = 0.1
 """How long a draining consumer waits for a lane to receive again, while messages are ready."""
+DETAIL_CHARACTERS: Final = 300
+"""Of what a sender wrote, in an event."""
 DEDICATED_PER_LANE: Final = 2
 """Dedicated subscriptions at most: one for each lane of hot reefs, and as many of stuck ones."""
 
@@ -229,6 +232,16 @@ class ActiveMQConsumer:
             return False
         self._ready.put_first(message)
         return True
+
+    def note_unreadable(self, message: InboundMessage, poison: PoisonMessage) -> None:
+        facts: dict[str, str | int | float] = {
+            "subscription": str(self.subscription),
+            "reason": poison.reason,
+            "detail": poison.detail[:DETAIL_CHARACTERS],
+            "message_id": (message.message_id or "")[:DETAIL_CHARACTERS],
+            "reef_id": message.reef_id[:DETAIL_CHARACTERS],
+        }
+        self._on_event(BrokerEvent(name=UNREADABLE_PARKED, facts=facts))
 
     # internal
 

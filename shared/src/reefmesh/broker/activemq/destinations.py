@@ -23,6 +23,11 @@ def parking_queue(subscription: Subscription) -> str:
     return f"/queue/Parking.{subscription.service}.VirtualTopic.{subscription.channel}"
 
 
+def probe_queue(service: str) -> str:
+    """A queue for a message of a service to itself; not a subscription, so no virtual topic copies anything into it."""
+    return f"/queue/Consumer.{service}.probe"
+
+
 def consumer_advisories(subscription: Subscription) -> str:
     """The topic on which the broker announces consumers that join and leave the subscription's queue."""
     return f"/topic/ActiveMQ.Advisory.Consumer.Queue.{_queue(subscription)}"

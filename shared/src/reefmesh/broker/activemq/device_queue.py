@@ -17,7 +17,7 @@ from typing import Final
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, mqtt_topic
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.message_headers import broker_instant
+from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.redelivery import is_redelivered
@@ -48,6 +48,8 @@ class _QueuedMessage:
 
 
 class ActiveMQDeviceQueue:
+    """``sessions``: of the queue alone; it is opened when the queue starts."""
+
     def __init__(self, sessions: ReconnectingSession, receipts: ReceiptPolicy) -> None:
         self._sessions = sessions
         self._receipts = receipts
@@ -68,6 +70,7 @@ class ActiveMQDeviceQueue:
     async def start(self) -> None:
         if self._session is not None or self._closed:
             return
+        await self._sessions.open()
         session = self._sessions.session()
         await self.attach(session)
         self._sessions.add(self)
@@ -173,6 +176,7 @@ class ActiveMQDeviceQueue:
                 received_at=broker_instant(headers),
                 body=frame.body,
                 redelivered=is_redelivered(headers, session.name),
+                user_id=headers.get(USER_ID),
                 token=_QueuedMessage(session, self._subscription_id, self._arrived_messages, headers.get("ack", "")),
             )
         )

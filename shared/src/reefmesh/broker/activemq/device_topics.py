@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager, suppress
 
 from reefmesh.broker.activemq.destinations import device_topic
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.message_headers import USER_ID
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 
@@ -23,7 +25,7 @@ class ActiveMQDeviceTopics:
             raise refusal.as_failure() from refusal
 
     @asynccontextmanager
-    async def hear(self, topic: str, on_message: Callable[[bytes], None]) -> AsyncIterator[None]:
+    async def hear(self, topic: str, on_message: Callable[[bytes, str | None], None]) -> AsyncIterator[None]:
         subscription = _TopicSubscription(device_topic(topic), on_message)
         await subscription.attach(self._consuming.session())
         self._consuming.add(subscription)
@@ -37,7 +39,7 @@ class ActiveMQDeviceTopics:
 class _TopicSubscription:
     """Renewed on every new session while it lasts."""
 
-    def __init__(self, destination: str, on_message: Callable[[bytes], None]) -> None:
+    def __init__(self, destination: str, on_message: Callable[[bytes, str | None], None]) -> None:
         self._destination = destination
         self._on_message = on_message
         self._session: Session | None = None
@@ -46,11 +48,12 @@ class _TopicSubscription:
     async def attach(self, session: Session) -> None:
         self._session, self._name = session, session.new_name("e")
         try:
-            await session.subscribe(
-                self._name, self._destination, (("ack", "auto"),), lambda frame: self._on_message(frame.body)
-            )
+            await session.subscribe(self._name, self._destination, (("ack", "auto"),), self._read)
         except BrokerRefusal as refusal:
             raise refusal.as_failure() from refusal
+
+    def _read(self, frame: Frame) -> None:
+        self._on_message(frame.body, frame.headers.get(USER_ID))
 
     def detach(self) -> None:
         self._session = None

@@ -12,16 +12,19 @@ from reefmesh.broker.activemq.publisher import ActiveMQPublisher
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
+from reefmesh.broker.activemq.stamp import stamped_sender
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
+from reefmesh.broker.stamping import StampingBroker
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 
 
 class ActiveMQBroker:
-    """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish.
+    """Two connections: one to consume (its acknowledgements and the outputs that go with them), one to publish. A device queue
+    has a third one, so that a message of a device that costs it its connection costs the lanes nothing, and the other way.
 
     ``random`` draws the jitter of reconnecting and handing over; a simulation passes its own, so that a run can be repeated.
     ``limits``: when a stuck or hot reef is isolated; None: the defaults.
@@ -35,6 +38,7 @@ class ActiveMQBroker:
         self._subscriptions_limit = address.subscriptions
         self._consuming = ReconnectingSession(address, purpose="consume", on_event=self._emit, random=self._random)
         self._publishing = ReconnectingSession(address, purpose="publish", on_event=self._emit, random=self._random)
+        self._devices = ReconnectingSession(address, purpose="devices", on_event=self._emit, random=self._random)
         self._publisher = ActiveMQPublisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
@@ -58,14 +62,14 @@ class ActiveMQBroker:
         for consumer in self._consumers:
             await consumer.close()
         self._consumers.clear()
-        await self._consuming.close()
-        await self._publishing.close()
+        for session in (self._devices, self._consuming, self._publishing):
+            await session.close()
 
     def abort(self) -> None:
         """Vanish without logging out, as a killed process does: for tests of the other clients."""
         self._closed = True
-        self._consuming.abort()
-        self._publishing.abort()
+        for session in (self._devices, self._consuming, self._publishing):
+            session.abort()
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
         await self._publisher.declare(subscriptions)
@@ -93,21 +97,25 @@ class ActiveMQBroker:
         return ActiveMQParking(self._publishing, subscription)
 
     def device_queue(self) -> DeviceQueue:
-        return ActiveMQDeviceQueue(self._consuming, self._receipts)
+        return ActiveMQDeviceQueue(self._devices, self._receipts)
 
     def device_topics(self) -> DeviceTopics:
         return ActiveMQDeviceTopics(publishing=self._publishing, consuming=self._consuming)
+
+    async def stamped_sender(self, service: str) -> str | None:
+        return await stamped_sender(self._publishing.session(), service)
 
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
 
     async def statistics(self) -> BrokerStatistics:
-        heard = [seconds for each in (self._consuming, self._publishing) if (seconds := each.heard_seconds_ago) is not None]
+        sessions = (self._consuming, self._publishing, self._devices)
+        heard = [seconds for each in sessions if (seconds := each.heard_seconds_ago) is not None]
         return BrokerStatistics(
             connected=self._consuming.is_up and self._publishing.is_up,
             last_heard_seconds=max(heard) if heard else None,
             publishes_in_flight=self._publisher.in_flight,
-            reconnects=self._consuming.reconnects + self._publishing.reconnects,
+            reconnects=sum(each.reconnects for each in sessions),
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )
 
@@ -129,4 +137,9 @@ def conforms(broker: ActiveMQBroker) -> Broker:
 
 def speaks_to_devices(broker: ActiveMQBroker) -> DeviceBroker:
     """The type checker's proof that devices can use this broker."""
+    return broker
+
+
+def states_senders(broker: ActiveMQBroker) -> StampingBroker:
+    """The type checker's proof that this broker can be asked who sent a message."""
     return broker

@@ -26,6 +26,11 @@ class BrokerRefusal(Exception):
     def is_permission(self) -> bool:
         return "is not authorized to" in self.message
 
+    @property
+    def is_about_size(self) -> bool:
+        """Whether the broker would take a smaller message: ``The maximum data length was exceeded`` and the like."""
+        return "exceeded" in self.message and "maximum" in self.message
+
     def as_publish_refused(self) -> PublishRefused:
         return PublishRefused(f"the broker refused: {self.message}")
 

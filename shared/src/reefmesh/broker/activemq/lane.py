@@ -3,22 +3,29 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from reefmesh.broker.activemq.destinations import parking_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
-from reefmesh.broker.activemq.message_headers import broker_instant, from_frame
+from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant, from_frame
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.parking import parked_headers
+from reefmesh.broker.activemq.parked_copy import ParkedCopy
+from reefmesh.broker.activemq.parking import UNREADABLE
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
-from reefmesh.broker.port import Delivery, LaneLost, Publication
+from reefmesh.broker.port import Delivery, LaneLost, Publication, PublishRefused
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage
+
+PARK_AGAIN_SECONDS: Final = 1.0
+"""How long a lane waits with an unreadable message that the parking did not take; then it comes again."""
+UNREADABLE_BODY_BYTES_LIMIT: Final = 64 * 1024
+"""An unreadable message of a channel to which devices write is parked with this much at most: no replay makes it readable."""
 
 
 class OwningConsumer(Protocol):
@@ -43,6 +50,10 @@ class OwningConsumer(Protocol):
         ...
 
     def transactions(self, session: Session) -> SharedTransactions: ...
+
+    def note_unreadable(self, message: InboundMessage, poison: PoisonMessage) -> None:
+        """A message that no lane can hand to a worker lies in the parking now."""
+        ...
 
 
 class ActiveMQLane:
@@ -70,7 +81,7 @@ class ActiveMQLane:
             await self.release(self._in_hand)
         while (message := await self._consumer.next_message()) is not None:
             try:
-                envelope = from_frame(message.frame.headers, message.frame.body)
+                envelope = _envelope_of(message)
             except PoisonMessage as poison:
                 await self._park_unreadable(message, poison)
                 continue
@@ -81,6 +92,7 @@ class ActiveMQLane:
                 subscription=self._consumer.subscription,
                 lane=self._index,
                 redelivered=released or is_redelivered(message.frame.headers, message.session.name),
+                user_id=message.frame.headers.get(USER_ID),
                 token=hold,
             )
             self._in_hand = delivery
@@ -93,9 +105,15 @@ class ActiveMQLane:
 
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
         message = _hold(delivery).message
-        parked = self._parked(message, delivery.message.body, reason=reason, detail=detail, attempts=attempts)
+        copy = self._copy(message, delivery.message.body, reason=reason, detail=detail, attempts=attempts)
+        destination = parking_queue(self._consumer.subscription)
         await message.until_first()  # parked but not acknowledged, it would come again and be parked twice
-        await self._conclude(delivery, [parked])
+        try:
+            await self._conclude(delivery, [copy.whole(destination)], confirms_first=True)
+        except PublishRefused as refused:
+            if not (isinstance(refused.__cause__, BrokerRefusal) and refused.__cause__.is_about_size):
+                raise
+            await self._conclude(delivery, [copy.small(destination)], confirms_first=True)
 
     async def release(self, delivery: Delivery) -> None:
         hold = _hold(delivery)
@@ -104,14 +122,14 @@ class ActiveMQLane:
             await hold.message.source.give_back()
         self._let_go(delivery)
 
-    async def _conclude(self, delivery: Delivery, messages: Sequence[OutboundMessage]) -> None:
+    async def _conclude(self, delivery: Delivery, messages: Sequence[OutboundMessage], *, confirms_first: bool = False) -> None:
         hold = _hold(delivery)
         await hold.begin_settling()
         session = hold.message.session
         if not hold.message.is_open or session.is_lost:
             self._let_go(delivery)
             raise LaneLost("the broker took the message back")
-        part = TransactionPart(messages=messages, acknowledgement=hold.message)
+        part = TransactionPart(messages=messages, acknowledgement=hold.message, confirms_first=confirms_first)
         try:
             await self._consumer.transactions(session).commit(part)
         except BrokerRefusal as refusal:
@@ -128,22 +146,47 @@ class ActiveMQLane:
             self._consumer.let_go(delivery.message.reef_id)
 
     async def _park_unreadable(self, message: InboundMessage, poison: PoisonMessage) -> None:
-        """A message without a readable envelope never reaches a handler: it is parked unchanged."""
+        """A message without a readable envelope never reaches a handler: it is parked with what is readable."""
         await message.until_first()
         if not message.is_open:
             return
-        parked = self._parked(message, message.frame.body, reason=poison.reason, detail=poison.detail, attempts=0)
-        part = TransactionPart(messages=[parked], acknowledgement=message)
+        copy = self._copy(message, message.frame.body, reason=poison.reason, detail=poison.detail, attempts=0)
+        destination = parking_queue(self._consumer.subscription)
+        is_long = len(copy.body) > UNREADABLE_BODY_BYTES_LIMIT and not self._consumer.subscription.is_numbered
         try:
-            await self._consumer.transactions(message.session).commit(part)
+            try:
+                await self._move_out(message, copy.small(destination) if is_long else copy.whole(destination))
+            except BrokerRefusal as refusal:
+                if not refusal.is_about_size:
+                    raise
+                await self._move_out(message, copy.small(destination))
         except (BrokerRefusal, ConnectionLost):
-            await message.source.give_back()  # it comes again
+            await asyncio.sleep(PARK_AGAIN_SECONDS)  # a refusal may last: a full store, a missing right
+            await message.source.give_back()
+        else:
+            self._consumer.note_unreadable(message, poison)
 
-    def _parked(self, message: InboundMessage, body: bytes, *, reason: str, detail: str, attempts: int) -> OutboundMessage:
-        headers = parked_headers(
-            message.frame.headers, reason=reason, detail=detail, attempts=attempts, parked_at=self._consumer.clock.now()
+    async def _move_out(self, message: InboundMessage, parked: OutboundMessage) -> None:
+        part = TransactionPart(messages=[parked], acknowledgement=message, confirms_first=True)
+        await self._consumer.transactions(message.session).commit(part)
+
+    def _copy(self, message: InboundMessage, body: bytes, *, reason: str, detail: str, attempts: int) -> ParkedCopy:
+        return ParkedCopy(
+            headers=message.frame.headers,
+            body=body,
+            reason=reason,
+            detail=detail,
+            attempts=attempts,
+            parked_at=self._consumer.clock.now(),
         )
-        return OutboundMessage(destination=parking_queue(self._consumer.subscription), headers=headers, body=body)
+
+
+def _envelope_of(message: InboundMessage) -> Envelope:
+    """Raises PoisonMessage."""
+    frame = message.frame
+    if frame.fault is not None:
+        raise PoisonMessage(UNREADABLE, frame.fault)
+    return from_frame(frame.headers, frame.body)
 
 
 def _hold(delivery: Delivery) -> Hold:

@@ -11,12 +11,17 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, unquote
 
+from reefmesh.broker.activemq.frame_headers import ESCAPES
 from reefmesh.broker.port import PublishRefused
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, FOLLOWS, HEADER_BYTES_LIMIT, PRODUCER_ID, Envelope
 
 GROUP: Final = "JMSXGroupID"
+USER_ID: Final = "JMSXUserID"
+"""The authenticated user that sent the message; the broker overwrites what a sender writes there."""
 PREFIX: Final = "h-"
 ENCODED_PREFIX: Final = "u-"
+HEADER_LINE_BYTES_LIMIT: Final = 10_000
+"""Of a header's line after escaping. ActiveMQ closes the connection for a line above 10,240 bytes."""
 INSTANT_DIGITS_LIMIT: Final = 14
 """Of milliseconds since 1970: until the year 5138."""
 ENVELOPE: Final = ("event-id", "reef-id", "schema", "produced-at", "seq", "traceparent")
@@ -32,14 +37,24 @@ def to_frame(message: Envelope) -> list[tuple[str, str]]:
     if len(message.body) > BODY_BYTES_LIMIT:
         raise PublishRefused(f"a body of {len(message.body)} bytes is more than {BODY_BYTES_LIMIT}")
     headers = message.to_headers()
+    frame = [("persistent", "true"), (GROUP, message.reef_id)]
+    frame += [carried(name if name in PLAIN else PREFIX + name, value) for name, value in headers.items()]
     size = sum(len(name) + len(value) for name, value in headers.items())
-    if size > HEADER_BYTES_LIMIT // 4:  # only then can their UTF-8 be too long
+    if size > HEADER_BYTES_LIMIT // 4:  # only then can their UTF-8, or one of them after escaping, be too long
         size = sum(len(name.encode()) + len(value.encode()) for name, value in headers.items())
         if size > HEADER_BYTES_LIMIT:
             raise PublishRefused(f"headers of {size} bytes are more than {HEADER_BYTES_LIMIT}")
-    frame = [("persistent", "true"), (GROUP, message.reef_id)]
-    frame += [carried(name if name in PLAIN else PREFIX + name, value) for name, value in headers.items()]
+        for name, value in frame:
+            if (line := line_bytes(name, value)) > HEADER_LINE_BYTES_LIMIT:
+                raise PublishRefused(
+                    f"header {name[:80]} of {line} bytes, as it is sent, is more than {HEADER_LINE_BYTES_LIMIT}"
+                )
     return frame
+
+
+def line_bytes(name: str, value: str) -> int:
+    """Return how long a header's line is as it is sent, its line end included."""
+    return len(name.translate(ESCAPES).encode()) + len(value.translate(ESCAPES).encode()) + 2
 
 
 def carried(name: str, value: str) -> tuple[str, str]:

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
-from uuid import uuid4
 
 from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.parked_copy import ATTEMPTS, DETAIL, PARKED_AT, PARKING_ID, REASON, SENDER
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transaction import Transaction
@@ -19,31 +19,12 @@ from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage
 
-PARKING_ID: Final = "parking_id"
-"""A header that can stand in a selector, which a name with a dash cannot."""
-REASON, DETAIL, ATTEMPTS, PARKED_AT = "parked-reason", "parked-detail", "parked-attempts", "parked-at"
-DETAIL_CHARACTERS_LIMIT: Final = 2_000
 BROWSE_PREFETCH: Final = 1_000
 TAKE_AT_ONCE: Final = 200
 """How many messages leave the parking in one transaction; it bounds the length of a selector too."""
 TAKE_SECONDS: Final = 5.0
 UNREADABLE: Final = "unreadable"
-
-
-def parked_headers(
-    headers: Mapping[str, str], *, reason: str, detail: str, attempts: int, parked_at: datetime
-) -> list[tuple[str, str]]:
-    """Return the headers of a message's parked copy: the original's facts unchanged, and the reason."""
-    kept = [(name, value) for name, value in headers.items() if is_fact(name)]
-    return [
-        ("persistent", "true"),
-        *kept,
-        (PARKING_ID, uuid4().hex),
-        carried(REASON, reason),
-        carried(DETAIL, detail[:DETAIL_CHARACTERS_LIMIT]),
-        (ATTEMPTS, str(attempts)),
-        (PARKED_AT, parked_at.isoformat()),
-    ]
+"""Stands for the ids of a parked message whose envelope cannot be read."""
 
 
 class ActiveMQParking:
@@ -152,6 +133,7 @@ class ActiveMQParking:
             detail=text_of(headers, DETAIL) or "",
             attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
             parked_at=headers.get(PARKED_AT) or _instant(headers).isoformat(),
+            sender=text_of(headers, SENDER),
         )
 
 
@@ -179,7 +161,8 @@ def _instant(headers: Mapping[str, str]) -> datetime:
 def _replayed(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     kept = [(name, value) for name, value in headers.items() if is_fact(name)]
     group = [(GROUP, headers["reef-id"])] if headers.get("reef-id") else []
-    return [("persistent", "true"), *group, *((n, v) for n, v in kept if n != "replayed"), ("replayed", "true")]
+    sender = [carried(SENDER, text)] if (text := text_of(headers, SENDER)) is not None else []
+    return [("persistent", "true"), *group, *((n, v) for n, v in kept if n != "replayed"), ("replayed", "true"), *sender]
 
 
 def _quoted(text: str) -> str:

@@ -7,9 +7,13 @@ messages of its reef that it provably precedes.
 
 from collections import deque
 from collections.abc import Container
+from typing import Final
 
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
 from reefmesh.contracts.envelope import FOLLOWS
+
+DIGITS_LIMIT: Final = 19
+"""Of a 64-bit number; Python raises an error for thousands of digits."""
 
 
 class ReadyQueue:
@@ -94,4 +98,5 @@ def comes_before(one: InboundMessage, other: InboundMessage, *, by_number: bool 
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    """Return a number of the mesh or the broker; None where a sender wrote what is none."""
+    return int(text) if text is not None and len(text) <= DIGITS_LIMIT and text.isascii() and text.isdigit() else None

@@ -7,10 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import structlog
+
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, ProtocolViolation, login_failure
 from reefmesh.broker.activemq.frames import Frame, encode
 from reefmesh.broker.activemq.transport import Connection
 from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
+
+log = structlog.get_logger()
 
 Headers = Iterable[tuple[str, str]]
 OnMessage = Callable[[Frame], None]
@@ -181,7 +185,7 @@ class Session:
         if command == "MESSAGE":
             on_message = self._subscriptions.get(frame.headers.get("subscription", ""))
             if on_message is not None:
-                on_message(frame)
+                self._hand_on(frame, on_message)
         elif command == "RECEIPT":
             if (entry := self._receipts.pop(frame.headers.get("receipt-id", ""), None)) and not entry[0].done():
                 entry[0].set_result(None)
@@ -191,6 +195,14 @@ class Session:
             self._on_error(frame)
         else:
             self.lose(ProtocolViolation(f"{self.peer}: {command} in the middle of a session"))
+
+    def _hand_on(self, frame: Frame, on_message: OnMessage) -> None:
+        """A mistake of ours that one message meets must not cost the connection: the broker would send the same frame again."""
+        try:
+            on_message(frame)
+        except Exception:
+            message_id = frame.headers.get("message-id", "")[:200]
+            log.exception("a message met a fault in its subscriber", message_id=message_id)
 
     def _on_error(self, frame: Frame) -> None:
         """Fail the request that an ERROR answers. An ERROR without a receipt id is about a message in a transaction: the

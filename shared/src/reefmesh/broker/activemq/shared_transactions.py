@@ -43,10 +43,15 @@ class Acknowledgement(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class TransactionPart:
-    """``acknowledgement``: of the inbound message that ``messages`` are the outputs of; None: of none."""
+    """``acknowledgement``: of the inbound message that ``messages`` are the outputs of; None: of none.
+
+    ``confirms_first``: the acknowledgement is written only after the broker has confirmed each message. Otherwise a frame that
+    the broker cannot read, and therefore never takes into the transaction, would not keep the COMMIT from acknowledging.
+    """
 
     messages: Sequence[OutboundMessage]
     acknowledgement: Acknowledgement | None = None
+    confirms_first: bool = False
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -130,7 +135,8 @@ class SharedTransactions:
             await self._without_transaction(messages, acknowledgements)
         else:
             try:
-                is_committed = await self._in_transaction(messages, acknowledgements)
+                confirms_first = any(part.confirms_first for part in parts)
+                is_committed = await self._in_transaction(messages, acknowledgements, confirms_first=confirms_first)
             except BrokerRefusal as refusal:
                 self._receipts.note_refusal(self._loop.time())
                 await self._one_by_one(parts, refusal)
@@ -141,14 +147,16 @@ class SharedTransactions:
         for part in parts:
             part.succeed()
 
-    async def _in_transaction(self, messages: list[OutboundMessage], acknowledgements: list[Acknowledgement]) -> bool:
+    async def _in_transaction(
+        self, messages: list[OutboundMessage], acknowledgements: list[Acknowledgement], *, confirms_first: bool
+    ) -> bool:
         """Return False when the broker took a message back while its outputs were sent: the transaction was aborted.
 
         Raises:
             BrokerRefusal: a message was refused, and the transaction was aborted.
         """
         with Transaction(self._session) as transaction:
-            if self._receipts.asks_receipts(self._loop.time()):
+            if confirms_first or self._receipts.asks_receipts(self._loop.time()):
                 await transaction.send_confirmed(messages)
             else:
                 await transaction.send(messages)

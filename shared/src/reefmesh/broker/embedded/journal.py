@@ -4,6 +4,8 @@ Its owner and any number of publishers (other processes) share the file. Positio
 they are given inside the write transaction. Nothing here is asynchronous; ``writer`` decides what runs on which thread.
 """
 
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -239,6 +241,8 @@ class Journal:
 
     def _open(self, path: Path | None) -> sqlite3.Connection:
         try:
+            if path is not None:
+                _create(path)
             return sqlite3.connect(
                 path or ":memory:",
                 timeout=0,  # waiting is begin_patiently's
@@ -246,7 +250,7 @@ class Journal:
                 check_same_thread=False,  # commits run in the writer's thread, one call at a time
                 cached_statements=64,
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 f"cannot open the journal {self._name}: {error}; check the folder and its rights"
             ) from None
@@ -309,3 +313,12 @@ class Journal:
             ids[Subscription(service, channel_named(channel))] = number
             by_channel[channel] = (*by_channel.get(channel, ()), number)
         self._ids, self._by_channel = ids, by_channel
+
+
+def _create(path: Path) -> None:
+    """Make a new journal readable and writable by its owner alone: whoever may write to it speaks for everybody. The files
+    beside it get the same mode. A file that exists is not touched: closing any descriptor of it would take the locks from this
+    process's other connections."""
+    with contextlib.suppress(FileExistsError):
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

@@ -10,6 +10,7 @@ from reefmesh.broker.embedded.parking import park_action
 from reefmesh.broker.embedded.session import JournalSession
 from reefmesh.broker.port import Delivery, LaneLost, Publication
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import UNAUTHENTICATED
 
 
 class LaneOwner(Protocol):
@@ -62,6 +63,7 @@ class EmbeddedLane:
             subscription=dispatcher.subscription,
             lane=self._index,
             redelivered=held.entry.redelivered,
+            user_id=UNAUTHENTICATED,
             token=held,
         )
 

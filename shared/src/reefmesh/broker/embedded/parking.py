@@ -10,6 +10,7 @@ from reefmesh.broker.embedded.record import COLUMNS, envelope_of
 from reefmesh.broker.embedded.session import JournalSession
 from reefmesh.broker.port import ParkedMessage
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.senders import UNAUTHENTICATED
 
 _FACTS = COLUMNS.partition(", ")[2]  # all columns of a message but its position
 
@@ -88,6 +89,7 @@ class EmbeddedParking:
             detail=str(detail),
             attempts=int(str(attempts)),
             parked_at=parked_at.isoformat(),
+            sender=UNAUTHENTICATED,
         )
 
 

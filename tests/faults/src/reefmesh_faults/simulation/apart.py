@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
+from reefmesh.contracts.senders import DEVICES
 from reefmesh_faults.simulation.broker import ModelBroker
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import Process, VirtualLoop
@@ -14,7 +15,7 @@ from reefmesh_faults.simulation.service import LANES, SUBSCRIPTIONS, DriftingClo
 from reefmesh_faults.simulation.switches import Composition
 from reefmesh_faults.simulation.world import World
 
-URL: Final = "stomp://broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
+URL: Final = "stomp://{user}:secret@broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
 SENDER: Final = "sender"
 BROKER_STOPS_SECONDS: Final = 0.3
 ISOLATION_LIMITS: Final = IsolationLimits(patience_seconds=0.02, hot_messages=1)
@@ -22,6 +23,7 @@ ISOLATION_LIMITS: Final = IsolationLimits(patience_seconds=0.02, hot_messages=1)
 
 
 class Apart(World):
+    authenticates: ClassVar[bool] = True
     faults: ClassVar[Mapping[str, int]] = {
         "kill": 8,
         "SIGTERM": 4,
@@ -56,14 +58,13 @@ class Apart(World):
         self._loop.spawn(sender, self._send())
 
     async def _send(self) -> None:
-        broker = ActiveMQBroker(URL, clock=DriftingClock(self._loop), random=self._around.random)
+        broker = ActiveMQBroker(URL.format(user=DEVICES), clock=DriftingClock(self._loop), random=self._around.random)
         await self._devices.send(broker)
         await broker.close()
 
     async def _work(self, born: MeshProcess) -> bool:
-        broker = self._around.broker(
-            ActiveMQBroker(self._url, clock=born.clock, random=self._around.random, limits=ISOLATION_LIMITS)
-        )
+        url = self._url.format(user=born.kind)
+        broker = self._around.broker(ActiveMQBroker(url, clock=born.clock, random=self._around.random, limits=ISOLATION_LIMITS))
         await broker.connect()
         try:
             return await serve(born.kind, born, broker, self._around)

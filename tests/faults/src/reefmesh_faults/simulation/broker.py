@@ -10,6 +10,7 @@ The numbers are rows of docs/brokers.md; ``test_broker_conversations.py`` checks
 - Frames carry neither the group nor a count of deliveries (6).
 - A consumer may ask for one group alone; of those that have room the one with the highest priority gets a group (20).
 - Consumers that join or leave are announced (21), and a channel's message is copied into each subscription's queue (22).
+- Every message carries the name of the user that sent it (26).
 - A broker that restarts forgets "redelivered". One that is being stopped closes its connections one after another: it goes on
   with those that are left, and queues nothing again (23).
 """
@@ -29,7 +30,10 @@ from reefmesh_faults.simulation.network import Connection
 
 RUN_STARTED_MS: Final = 1_700_000_000_000
 BODY_BYTES_LIMIT: Final = 1 << 20
-_NOT_PASSED_ON: Final = frozenset({"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID"})
+USER_ID: Final = "JMSXUserID"
+_NOT_PASSED_ON: Final = frozenset(
+    {"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID", USER_ID}
+)
 _ADVISORY: Final = "/topic/ActiveMQ.Advisory.Consumer.Queue."
 _GROUP_SELECTOR: Final = re.compile("JMSXGroupID = '(.*)'")
 _CHANNEL: Final = "/topic/VirtualTopic."
@@ -40,12 +44,13 @@ class BrokerRules:
     """What an operator's configuration, or a client's subscription, makes different.
 
     ``groups_limit``: how many groups the map remembers; None: all. ``prefetch``: in place of what the client asks for.
-    ``refused``: destinations that nobody may send to.
+    ``refused``: destinations that nobody may send to. ``stamps``: messages carry the name of the user that sent them.
     """
 
     groups_limit: int | None = None
     prefetch: int | None = None
     refused: frozenset[str] = frozenset()
+    stamps: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +64,7 @@ class Message:
     headers: Mapping[str, str]
     body: bytes
     redelivered: bool = False
+    user_id: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -112,9 +118,10 @@ class Queue:
         held = sum(len(each.held) for each in self.subscribers)
         return len(self._waiting) + len(self._returned) + len(self._until_restart) + held
 
-    def put(self, headers: Mapping[str, str], body: bytes) -> None:
+    def put(self, headers: Mapping[str, str], body: bytes, *, sender: str) -> None:
         broker = self._broker
         message = Message(next(broker.numbers), next(self._places), broker.run, headers.get("JMSXGroupID", ""), headers, body)
+        message.user_id = sender if broker.rules.stamps else headers.get(USER_ID)
         broker.history.add(
             Queued(queue=self.name, place=message.place, event_id=headers.get("event-id", ""), reef_id=message.group)
         )
@@ -282,6 +289,7 @@ class BrokerSession:
         self.connection = connection
         self.name = f"ID:sim-1-{RUN_STARTED_MS + broker.run}-{number}:1"
         self._broker = broker
+        self._user = ""
         self._parser = FrameParser(body_bytes_limit=BODY_BYTES_LIMIT, commands=CLIENT_COMMANDS)
         self._subscribers: dict[str, Subscriber] = {}
         self._transactions: dict[str, Transaction] = {}
@@ -303,6 +311,8 @@ class BrokerSession:
             ("ack", ack_id),
             ("message-id", f"ID:sim-1-{RUN_STARTED_MS + message.run}-{message.number}:1:1:1"),
         ]
+        if message.user_id is not None:
+            headers.append((USER_ID, message.user_id))
         if message.redelivered:
             headers.append(("redelivered", "true"))
         self.connection.send(encode("MESSAGE", headers, message.body))
@@ -324,6 +334,7 @@ class BrokerSession:
         transaction = headers.get("transaction", "")
         match frame.command:
             case "CONNECT":
+                self._user = headers.get("login", "")
                 answer = [("version", "1.2"), ("session", self.name), ("heart-beat", "0,0")]
                 self.connection.send(encode("CONNECTED", answer))
             case "BEGIN":
@@ -367,7 +378,7 @@ class BrokerSession:
         for frame in frames:
             if frame.command == "SEND":
                 for queue in self._broker.route(frame):
-                    queue.put(frame.headers, frame.body)
+                    queue.put(frame.headers, frame.body, sender=self._user)
                     touched[queue.name] = queue
             elif (subscriber := self._holder(frame.headers.get("id", ""))) is not None:  # else given up since its ACK
                 subscriber.settle(frame.headers["id"])

@@ -13,6 +13,7 @@ from reefmesh.broker.port import Broker
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, BrokerUsers, senders_to
 from reefmesh.errors import TransientError
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
@@ -91,7 +92,7 @@ def _metrics(service: str) -> Metrics:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a process finds when it starts. ``broker`` wraps its client, ``limits`` are its workers': places for variants that
-    break a law."""
+    break a law. ``authenticates``: the engine knows who sent a message."""
 
     loop: VirtualLoop
     random: Random
@@ -99,6 +100,7 @@ class Surroundings:
     databases: Mapping[str, SharedDatabase]
     broker: Callable[[Broker], Broker]
     limits: WorkerLimits
+    authenticates: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -147,6 +149,7 @@ def _put_together(service: str, within: MeshProcess, broker: Broker, store: Stor
         clock=within.clock,
         metrics=metrics,
         progress=Progress(now=around.loop.time),
+        senders=senders_to(subscription, BrokerUsers()) if around.authenticates else ANYBODY_WITH_THE_JOURNAL,
         limits=replace(around.limits, lanes=LANES, backoff=Backoff(first_seconds=0.02, max_seconds=0.5)),
         random=around.random,
     )

@@ -79,6 +79,9 @@ class World(ABC):
     processes: ClassVar[Mapping[str, int]]
     """Kind of process -> how many."""
 
+    authenticates: ClassVar[bool] = False
+    """Whether the broker knows who sent a message."""
+
     def __init__(self, loop: VirtualLoop, seed: int, composition: Composition) -> None:
         self._loop = loop
         self._seed = seed
@@ -93,6 +96,7 @@ class World(ABC):
             databases=self._databases,
             broker=composition.broker,
             limits=composition.limits,
+            authenticates=self.authenticates,
         )
         self._kinds = {kind: weight for kind, weight in self.faults.items() if kind not in composition.left_out}
         self._devices = Devices(

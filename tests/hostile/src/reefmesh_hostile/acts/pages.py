@@ -1,4 +1,4 @@
-"""Row 13: the pages of a service, held open by somebody who never ends a request."""
+"""Row 13: the pages of a service, held open by one peer that never ends a request; others and the container's check go on."""
 
 import urllib.error
 import urllib.request
@@ -21,6 +21,9 @@ def _half_open(scene: Scene) -> Deed:
                 if (answer := _status(f"{process.url}{page}")) != "200":
                     text = f"{service} answers {answer} to {page} while {HALF_OPEN} requests are half open"
                     findings.append(Finding(kind="page", text=text))
+            if code := process.check_health():
+                text = f"the container's check of {service} ends with {code} while {HALF_OPEN} requests are half open"
+                findings.append(Finding(kind="page", text=text))
     return Deed(findings=findings)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
 from reefmesh_hostile.messages import TELEMETRY, envelope
-from reefmesh_hostile.reefs import ATTACKER_DEVICE, SHARED
+from reefmesh_hostile.reefs import SHARED
 from reefmesh_hostile.stomp_wire import Send
 
 LARGEST_BYTES: Final = 16 * 1024 * 1024
@@ -17,11 +17,12 @@ FORBIDDEN: Final = ("Cc", "Cf", "Cs", "Co")
 
 
 def _payloads(scene: Scene, count: int, size_bytes: int) -> Deed:
+    """Claim a device of its own: beyond its quota a message is only counted, and no body of other acts would be found."""
     marks = [f"{scene.mark}-{number}." for number in range(count)]
     sends = [
         Send(
             destination=TELEMETRY,
-            headers=envelope(mark, reef_id=SHARED.id, schema="telemetry/1", more={"device": ATTACKER_DEVICE}),
+            headers=envelope(mark, reef_id=SHARED.id, schema="telemetry/1", more={"device": scene.mark}),
             body=mark.encode() + b"x" * (size_bytes - len(mark)),
         )
         for mark in marks

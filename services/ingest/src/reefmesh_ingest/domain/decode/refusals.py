@@ -26,6 +26,7 @@ class Reason(StrEnum):
     DECODER_FAULT = "decoder-fault"
     NO_DEVICE = "no-device"
     DEVICE_MISMATCH = "device-mismatch"
+    SPOOFED = "spoofed"
     UNKNOWN_DEVICE = "unknown-device"
     NOT_DEPLOYED = "not-deployed"
     WRONG_REEF = "wrong-reef"
@@ -59,6 +60,7 @@ _SENTENCES: Final = {
     Reason.DECODER_FAULT: "The decoder failed on this message; that is a fault of reefmesh, not of the device.",
     Reason.NO_DEVICE: "Neither the transport nor the message says which device sent it.",
     Reason.DEVICE_MISMATCH: "The message names another device than the one that the transport knew.",
+    Reason.SPOOFED: "The broker user that sent the message may not send for this device; if it may, name it in the settings.",
     Reason.UNKNOWN_DEVICE: "The device is not in the register; register it, and its telemetry is replayed.",
     Reason.NOT_DEPLOYED: "The register says that this buoy is not deployed, so its readings are of no reef.",
     Reason.WRONG_REEF: "The message came under another reef than the one where the buoy is registered.",

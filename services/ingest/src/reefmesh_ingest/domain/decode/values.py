@@ -7,14 +7,12 @@ from typing import Final
 
 from pydantic_core import to_json
 
+from reefmesh.visible_text import visible
 from reefmesh_ingest.domain.decode.refusals import EXAMPLE_BYTES_LIMIT
 
 MAGNITUDE_LIMIT: Final = 1e9
 """No measurement is larger; with it every product with a factor, in 1e-4 of a unit, fits 64 bits."""
 
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line feeds and tabs included; separators of lines and paragraphs; what turns the direction of the text
-around it, so that a page or terminal shows another name than the one that is there; halves of surrogate pairs."""
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][+-]?\d{1,4})?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -24,7 +22,7 @@ def clean_text(value: object, limit: int) -> str:
     """Return one line that every database, log and page takes, at most ``limit`` long. A character that may not stay becomes
     U+FFFD and not a space: no device gets the name of another by a tab in its own."""
     text = value if isinstance(value, str) else example_of(value).decode("utf-8", "replace")
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit])
+    return visible(text[:limit], instead="\N{REPLACEMENT CHARACTER}")
 
 
 def example_of(value: object) -> bytes:

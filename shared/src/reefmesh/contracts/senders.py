@@ -1,0 +1,98 @@
+"""Who may speak where: of which broker users a subscription believes a message. The one place that decides it.
+
+The broker states the authenticated user of each message; what a message says of itself counts for nothing here.
+A channel belongs to the services that publish to it. Telemetry has further senders, because devices and partners send it.
+A message in a subscription's own queue that an operator, or the service itself, replays from its parking has another sender
+than the channel's: it is believed only if it was parked there before (see ``reefmesh.service.forgery``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from reefmesh.contracts import channels
+from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.services import SERVICES, ServiceEntry
+
+UNAUTHENTICATED: Final = "(unauthenticated)"
+"""In place of a user on an engine without logins, the embedded one: whoever may write to the journal's file speaks there
+(ADR 0007). Only the subscriptions of such an engine accept it."""
+
+OPERATOR: Final = "operator"
+DEVICES: Final = "buoy"
+"""The broker user that all devices share, unless each has a user of its own."""
+
+REPLAYED: Final = "replayed"
+"""Header of a message that was parked and is sent to its subscription again."""
+REPLAY_OF: Final = "replay-of"
+"""Header of telemetry that is published again from quarantine: the event id of the first."""
+OF_REPLAYERS: Final = frozenset({REPLAYED, REPLAY_OF})
+"""Headers that mean something only when operators, or the service itself, set them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerUsers:
+    """The names of the broker's users in one deployment.
+
+    ``renamed``: role (a service's name, or ``operator``) -> the users that have it, where they are not called as their role.
+    ``telemetry``: users that send telemetry beside ingest's bridge and the operator: devices, gateways, partners.
+    """
+
+    renamed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    telemetry: frozenset[str] = frozenset({DEVICES})
+
+    def of(self, role: str) -> frozenset[str]:
+        return self.renamed.get(role, frozenset({role}))
+
+    def with_own(self, user: str, roles: Iterable[str]) -> "BrokerUsers":
+        """Return these users, and ``user`` in each of the roles besides."""
+        return BrokerUsers(
+            renamed={**self.renamed, **{role: self.of(role) | {user} for role in roles}}, telemetry=self.telemetry
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Senders:
+    """Of whom one subscription believes messages.
+
+    ``speakers`` may say anything but that a message is a replay. ``replayers`` may say that, and are believed in what was
+    parked before. ``unstamped_until``: until then a message without a sender is believed too. An upgrade needs that once:
+    the broker had stored messages before it began to state senders.
+    """
+
+    speakers: frozenset[str]
+    replayers: frozenset[str] = frozenset()
+    unstamped_until: datetime | None = None
+
+    def accepts_unstamped(self, now: datetime) -> bool:
+        return self.unstamped_until is not None and now < self.unstamped_until
+
+
+ANYBODY_WITH_THE_JOURNAL: Final = Senders(speakers=frozenset({UNAUTHENTICATED}), replayers=frozenset({UNAUTHENTICATED}))
+"""For an engine without logins."""
+
+
+def senders_to(
+    subscription: Subscription,
+    users: BrokerUsers,
+    *,
+    services: Sequence[ServiceEntry] = SERVICES,
+    unstamped_until: datetime | None = None,
+) -> Senders:
+    """Return who may speak to this subscription on an engine with logins. A channel that no service of the list publishes to
+    has no speaker."""
+    speakers = frozenset[str]().union(*(users.of(each.name) for each in services if subscription.channel in each.publishes))
+    if subscription.channel == channels.TELEMETRY:
+        speakers |= device_senders(users)
+    return Senders(
+        speakers=speakers,
+        replayers=users.of(OPERATOR) | users.of(subscription.service),
+        unstamped_until=unstamped_until,
+    )
+
+
+def device_senders(users: BrokerUsers) -> frozenset[str]:
+    """Return the users that may send as any device: those that devices share, gateways, partners, operators. A user that is
+    not among them may send as the device of its own name alone."""
+    return users.telemetry | users.of(OPERATOR)

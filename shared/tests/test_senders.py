@@ -1,0 +1,77 @@
+"""The table of who may speak where: one row for each destination."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reefmesh.contracts import channels
+from reefmesh.contracts.channels import Channel, Subscription
+from reefmesh.contracts.senders import UNAUTHENTICATED, BrokerUsers, device_senders, senders_to
+from reefmesh.errors import ConfigurationError
+from reefmesh.settings import ServiceSettings
+
+SHIPPED = BrokerUsers()
+GIVEN = {"REEFMESH_BROKER_URL": "stomp://scoring@broker", "REEFMESH_STORE_URL": "sqlite://"}
+
+
+def settings(**variables: str) -> ServiceSettings:
+    return ServiceSettings.load(environment=GIVEN | variables)
+
+
+@pytest.mark.parametrize(
+    ("channel", "speakers"),
+    [
+        (channels.TELEMETRY, {"buoy", "ingest", "operator"}),
+        (channels.READINGS, {"ingest"}),
+        (channels.QUARANTINE, {"ingest"}),
+        (channels.SCORES, {"scoring"}),
+        (channels.ALERTS, {"alerts"}),
+        (Channel("nobody.publishes.here", numbered=False), set()),
+    ],
+)
+def test_channel_belongs_to_those_who_publish_to_it(channel: Channel, speakers: set[str]) -> None:
+    """Law 12; nobody speaks on a channel without a publisher, and nobody without a login speaks on an engine with logins."""
+    found = senders_to(Subscription("reader", channel), SHIPPED)
+    assert (speakers, {"operator", "reader"}) == (set(found.speakers), set(found.replayers))
+    assert UNAUTHENTICATED not in found.speakers | found.replayers
+
+
+def test_users_of_other_names_are_set_and_the_shipped_names_mean_nothing_then() -> None:
+    users = settings(
+        REEFMESH_BROKER_USERS="ingest=reef-in,operator=admin,ingest=reef-in-2", REEFMESH_TELEMETRY_SENDERS="gateway,partner"
+    ).users_of_broker(["scoring"])
+    assert {"reef-in", "reef-in-2"} == senders_to(channels.SCORING, users).speakers
+    assert {"admin", "scoring"} == senders_to(channels.SCORING, users).replayers
+    assert {"gateway", "partner", "admin"} == device_senders(users)
+
+
+def test_own_login_has_the_own_role_alone() -> None:
+    users = settings(REEFMESH_BROKER_URL="stomp://eu%2Dscoring@broker").users_of_broker(["scoring"])
+    assert {"scoring", "eu-scoring"} == senders_to(channels.ALERTING, users).speakers
+    assert {"ingest"} == senders_to(channels.SCORING, users).speakers
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REEFMESH_BROKER_USERS", "ingest"),
+        ("REEFMESH_BROKER_USERS", "ingest=a,,b=c"),
+        ("REEFMESH_TELEMETRY_SENDERS", ""),
+        ("REEFMESH_TELEMETRY_SENDERS", "buoy, gateway"),
+        ("REEFMESH_ACCEPT_UNSTAMPED_UNTIL", "soon"),
+        ("REEFMESH_ACCEPT_UNSTAMPED_UNTIL", "2026-12-24T00:00:00"),
+        ("REEFMESH_ACCEPT_UNSTAMPED_UNTIL", "9999-12-24T00:00:00Z"),
+    ],
+)
+def test_wrong_setting_is_one_line_that_names_it(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{variable}.*set it to [^\n]+$"):
+        settings(**{variable: value})
+
+
+def test_messages_without_a_sender_are_believed_until_the_instant_that_is_set() -> None:
+    at = datetime.now(UTC) + timedelta(days=29)
+    until = settings(REEFMESH_ACCEPT_UNSTAMPED_UNTIL=at.isoformat()).accept_unstamped_until
+    senders = senders_to(channels.SCORING, SHIPPED, unstamped_until=until)
+    assert senders.accepts_unstamped(at - timedelta(seconds=1))
+    assert not senders.accepts_unstamped(at)
+    assert not senders_to(channels.SCORING, SHIPPED).accepts_unstamped(at)
