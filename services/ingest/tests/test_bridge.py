@@ -214,6 +214,19 @@ async def test_broker_away_at_the_start_is_waited_for(running: Any) -> None:
     assert len(queue.moved) == 1
 
 
+async def test_bridge_is_not_degraded_while_it_starts_but_whenever_it_is_not_subscribed_later(running: Any) -> None:
+    queue = ScriptedQueue()
+    async with running(queue) as bridged:
+        at_start = await bridged.bridge.check()
+        assert (at_start.status, at_start.facts["role"]) == ("ok", "away")
+        queue.batches.put_nowait([sent(1)])
+        await queue.until(lambda: queue.attempts == 1)
+        queue.role = "away"
+        later = await bridged.bridge.check()
+        assert (later.status, later.reason) == ("degraded", "not subscribed")
+        await bridged.finish()
+
+
 async def test_missing_permission_ends_the_service_with_one_line(running: Any) -> None:
     queue = ScriptedQueue(starts=[ConfigurationError("may not read")])
     async with running(queue) as bridged:

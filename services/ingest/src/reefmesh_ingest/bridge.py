@@ -70,6 +70,7 @@ class Bridge:
         self._failures = 0
         self._losses = 0
         self._failing = ""
+        self._is_starting = True
 
     async def run(self, stop: asyncio.Event) -> None:
         """Move messages until ``stop``: the batch in hand is finished, the others are left to another bridge.
@@ -95,7 +96,7 @@ class Bridge:
         facts: dict[str, str | int | float | None] = {"role": role, "moved": self._moved, "failures": self._failures}
         if self._failing:
             return Check(name="mqtt bridge", status="degraded", reason=self._failing, facts=facts)
-        if role == "away":
+        if role == "away" and not self._is_starting:
             return Check(name="mqtt bridge", status="degraded", reason="not subscribed", facts=facts)
         return Check(name="mqtt bridge", status="ok", facts=facts)
 
@@ -115,7 +116,7 @@ class Bridge:
                 attempt += 1
                 await self._wait(attempt, failure, stop)
             else:
-                self._failing = ""
+                self._failing, self._is_starting = "", False
                 log.info("mqtt bridge subscribed")
                 return
 
