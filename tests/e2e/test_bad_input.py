@@ -82,6 +82,7 @@ MISTAKES: Final = {
     "scores over a folder": (("replay", "{files}/good.csv", *REPLAY, "--out", "{files}"), {}, "cannot write"),
     "scores over the archive": (("replay", "{files}/good.csv", *REPLAY, "--out", "{files}/good.csv"), {}, "archive itself"),
     "alerts over the scores": (("replay", "{files}/good.csv", *REPLAY, "--alerts", "{files}/scores.csv"), {}, "two files"),
+    "services to join without a broker": (("replay", "{files}/good.csv", *REPLAY, "--join"), {}, "at a --broker"),
     "register absent": (("reefs", "load", "{files}/none"), {}, "cannot be read"),
     "register binary": (("reefs", "load", "{files}/binary"), {}, "not UTF-8"),
     "register beyond the pole": (("reefs", "load", "{files}/register.toml"), {}, "register.toml, line 4"),

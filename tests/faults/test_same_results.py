@@ -35,7 +35,7 @@ def test_noaa_replay_on_activemq_with_services_as_processes_gives_the_same(broke
     home = tmp_path / "activemq"
     with MeshProcesses(home, broker_url_of=broker.url) as mesh:
         mesh.start(scoring=2)
-        on_broker = replayed(home, "--broker", broker.url())
+        on_broker = replayed(home, "--broker", broker.url(), "--join")
         assert set(mesh.drain().values()) == {0}
     assert embedded[0] == on_broker[0]
     assert embedded[1] == on_broker[1] != []

@@ -38,6 +38,8 @@ async def mesh_session(
 ) -> AsyncIterator[MeshSession]:
     """Run the mesh here, or join the one that is up in this home; with ``run_services=False`` only join.
 
+    Services that run at a broker elsewhere do not believe services that run here under another user: join them.
+
     At the end of the session the mesh that runs here drains. A fault of that mesh sets ``ended``, and is raised at the end.
     """
     if run_services:

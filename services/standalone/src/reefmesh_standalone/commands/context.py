@@ -55,6 +55,9 @@ PortOption = Annotated[
         help="Port of the pages; 0: any free one \\[env: REEFMESH_HTTP_PORT].",
     ),
 ]
+JoinOption = Annotated[
+    bool, typer.Option("--join", help="The services run at the --broker already, as processes of their own: run none here.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 

@@ -24,6 +24,7 @@ from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
     HomeOption,
+    JoinOption,
     JsonOption,
     Outcome,
     StoreOption,
@@ -63,9 +64,7 @@ def demo(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="The end of the fleet's life, UTC; now, unless given."),
     ] = None,
-    join: Annotated[
-        bool, typer.Option("--join", help="The services run already, as processes of their own: run none here.")
-    ] = False,
+    join: JoinOption = False,
     clock_file: Annotated[
         Path | None, typer.Option(help="With --join: where those services read the demonstration's time.", hidden=True)
     ] = None,

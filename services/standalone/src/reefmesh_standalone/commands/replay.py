@@ -27,6 +27,7 @@ from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
     HomeOption,
+    JoinOption,
     JsonOption,
     StoreOption,
     home_or_scratch,
@@ -81,6 +82,7 @@ def replay(
     longitude: Annotated[float | None, typer.Option(min=-180, max=180, help="Degrees east; sets the reef's night.")] = None,
     alerts: Annotated[Path | None, typer.Option(help="Where to write the alerts (JSON lines).")] = None,
     batch: Annotated[int, typer.Option(min=1, max=500, help="Readings a message.")] = 100,
+    join: JoinOption = False,
     home: HomeOption = None,
     broker: BrokerOption = None,
     store: StoreOption = None,
@@ -91,6 +93,7 @@ def replay(
 
     Without --home (or REEFMESH_HOME) the mesh lives in a folder that is removed afterwards. With a home in which
     'reefmesh up' is running, the telemetry goes there; a replay that was interrupted is continued by repeating it.
+    Where services run at the --broker already, give --join: they believe each other and nobody else.
 
     Examples:
       reefmesh replay florida_keys.txt --format noaa-station --reef florida-keys --out scores.csv
@@ -102,7 +105,9 @@ def replay(
             archive = READERS[file_format](file, mmm_celsius=mmm, longitude_degrees=longitude)
             entries = await _entries(archive, reef, place)
             _refuse_targets(file, out, alerts)
-            async with mesh_session(place, clock=SystemClock(), config=config) as session:
+            if join and place.embedded:
+                raise ConfigurationError("--join is for services at a --broker; a mesh that is up in the home is joined anyway")
+            async with mesh_session(place, clock=SystemClock(), run_services=not join, config=config) as session:
                 await Register(session.stores[services.INGEST]).upsert(reefs=[entries[0]], buoys=[entries[1]])
                 summary = await _send(session, archive, reef, batch, stop, quiet=as_json)
                 refuse_unfinished(summary["complete"], session, kept=TEMPORARY if place.temporary else KEPT)
