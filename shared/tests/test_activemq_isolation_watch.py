@@ -22,7 +22,7 @@ WIDTH: Final = 4
 class Bench:
     """One shared subscription of a consumer, and what its parts did."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience_seconds: float = LIMITS.patience_seconds) -> None:
         self.session = SpyingSession()
         self.arrived: list[InboundMessage] = []
         self.in_hand: dict[str, Hold] = {}
@@ -33,7 +33,7 @@ class Bench:
             "queue",
             self.in_hand,
             self.ready,
-            patience_seconds=LIMITS.patience_seconds,
+            patience_seconds=patience_seconds,
             dedicated_limit=2,
             on_message=self._arrive,
             on_isolated=self.isolated.append,
@@ -41,8 +41,8 @@ class Bench:
         )
 
     @classmethod
-    async def subscribed(cls) -> "Bench":
-        bench = cls()
+    async def subscribed(cls, *, patience_seconds: float = LIMITS.patience_seconds) -> "Bench":
+        bench = cls(patience_seconds=patience_seconds)
         await bench.shared.subscribe(bench.session.as_session())
         bench.session.commands.clear()
         return bench
@@ -164,6 +164,24 @@ async def test_dedicated_subscription_is_not_left_before_the_message_carried_ove
     bench.session.deliver_to("s2", ack="again", reef_id="a", message_id="id-a")
     await hold.begin_settling()
     assert ["again"] == settle(hold.message)
+    assert "UNSUBSCRIBE s2" == bench.session.commands[-1]
+
+
+async def test_isolation_that_is_given_up_keeps_what_came_through_the_dedicated_subscription_until_it_is_settled() -> None:
+    """Law 6: returned to the broker, it would come a second time while its lane settles it."""
+    bench = await Bench.subscribed(patience_seconds=0.01)
+    stuck = bench.hold("b", for_seconds=1.0)
+
+    def meanwhile(name: str) -> None:
+        if name == "s2":
+            bench.session.deliver_to("s2", ack="a1", reef_id="a")
+            stuck.phase = HoldPhase.SETTLING
+
+    bench.session.on_subscribe = meanwhile
+    await bench.isolation.isolate(bench.shared, "a")
+    assert [] == bench.isolated
+    assert ["UNSUBSCRIBE s3"] == [command for command in bench.session.commands if "UNSUBSCRIBE" in command]
+    assert ["a1"] == settle(bench.arrived.pop())
     assert "UNSUBSCRIBE s2" == bench.session.commands[-1]
 
 

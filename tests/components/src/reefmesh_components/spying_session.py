@@ -11,13 +11,15 @@ from reefmesh.broker.activemq.subscription import BrokerSubscription
 
 
 class SpyingSession:
-    """``commands``: for example ``SUBSCRIBE s1 queue 4`` (name, destination, prefetch), ``ACK a1``, ``UNSUBSCRIBE s1``."""
+    """``commands``: for example ``SUBSCRIBE s1 queue 4`` (name, destination, prefetch), ``ACK a1``, ``UNSUBSCRIBE s1``.
+    ``on_subscribe`` is called with the name of each subscription before it is confirmed."""
 
     is_lost = False
     name = "ID:spy-1-1700000000000-1:1"
 
     def __init__(self) -> None:
         self.commands: list[str] = []
+        self.on_subscribe: Callable[[str], None] = lambda name: None
         self._listeners: dict[str, Callable[[Frame], None]] = {}
         self._numbers = dict[str, int]()
 
@@ -37,6 +39,7 @@ class SpyingSession:
     ) -> "asyncio.Future[None]":
         self.commands.append(f"SUBSCRIBE {name} {destination} {dict(headers).get('activemq.prefetchSize', '')}".rstrip())
         self._listeners[name] = on_message
+        self.on_subscribe(name)
         return self._confirmed()
 
     def unsubscribe(self, name: str) -> "asyncio.Future[None]":
