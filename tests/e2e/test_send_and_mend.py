@@ -160,6 +160,10 @@ def test_message_of_an_unknown_version_parked_shown_and_sent_again(mesh_is_up: b
         assert "1 of them parked again" in replayed.out
     assert (0, True) == (replayed.code, "1 message sent again" in replayed.out), replayed.err
     assert 1 == len(registered.json("parked", "list"))
+    assert "0 messages deleted" in registered("parked", "discard", "--reason", "bad-envelope").out
+    assert (78, "reefmesh: name the messages") == ((said := registered("parked", "discard")).code, said.err[:27])
+    assert "1 message deleted" in registered("parked", "discard", "--reason", "unknown-schema").out
+    assert [] == registered.json("parked", "list")
 
 
 async def publish_readings_2(home: Path) -> None:

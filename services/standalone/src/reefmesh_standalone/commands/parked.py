@@ -149,6 +149,39 @@ def replay(
     run(main)
 
 
+@app.command(cls=Command)
+def discard(
+    parking_ids: Annotated[list[str] | None, typer.Argument(help="Parking ids, as listed.", show_default=False)] = None,
+    reason: Annotated[str | None, typer.Option(help="All that were parked for this reason (of --service, of --reef).")] = None,
+    service: ServiceOption = None,
+    reef: ReefOption = None,
+    home: HomeOption = None,
+    broker: BrokerOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Delete parked messages for good.
+
+    Examples:
+      reefmesh parked discard 17 18
+      reefmesh parked discard --service ingest --reason bad-envelope
+    """
+    place = home_of(home, broker, None, config)
+
+    async def main(_: asyncio.Event) -> None:
+        if bool(parking_ids) == bool(reason):
+            raise ConfigurationError("name the messages to delete, or say --reason")
+        async with _broker(place) as client:
+            known = await _parked(client, service, reef, LIST_LIMIT)
+            unknown = sorted(set(parking_ids or ()) - {each.parking_id for each in known})
+            if unknown:
+                raise _unknown(unknown)
+            chosen = [each for each in known if each.reason == reason or each.parking_id in (parking_ids or ())]
+            discarded = await _discard(client, chosen)
+        results().print(f"{counted(discarded, 'message')} deleted")
+
+    run(main)
+
+
 @asynccontextmanager
 async def _broker(place: Home) -> AsyncIterator[Broker]:
     place.require()
@@ -168,12 +201,19 @@ async def _parked(broker: Broker, service: str | None, reef: str | None, limit: 
 
 
 async def _replay(broker: Broker, chosen: Sequence[ParkedMessage]) -> int:
-    replayed = 0
-    for subscription in subscriptions_of(CONSUMERS):
-        parking_ids = [each.parking_id for each in chosen if each.subscription == subscription]
-        if parking_ids:
-            replayed += await broker.parking(subscription).replay(parking_ids)
-    return replayed
+    return sum([await broker.parking(each).replay(parking_ids) for each, parking_ids in _by_subscription(chosen)])
+
+
+async def _discard(broker: Broker, chosen: Sequence[ParkedMessage]) -> int:
+    return sum([await broker.parking(each).discard(parking_ids) for each, parking_ids in _by_subscription(chosen)])
+
+
+def _by_subscription(chosen: Sequence[ParkedMessage]) -> list[tuple[Subscription, list[str]]]:
+    found = [
+        (subscription, [each.parking_id for each in chosen if each.subscription == subscription])
+        for subscription in subscriptions_of(CONSUMERS)
+    ]
+    return [(subscription, parking_ids) for subscription, parking_ids in found if parking_ids]
 
 
 def _subscriptions(service: str | None) -> list[Subscription]:
