@@ -7,8 +7,10 @@ from typing import cast
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.message_headers import to_frame
+from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.reconnecting_session import Attachment, ReconnectingSession
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
 from reefmesh.clock import SystemClock
@@ -42,6 +44,9 @@ def consumer_on(sessions: OneSession, *, lanes: int) -> ActiveMQConsumer:
         subscriptions_limit=1,
         clock=SystemClock(),
         transactions=lambda session: SharedTransactions(session, ReceiptPolicy()),
+        killers=SessionKillers(),
+        parking=ActiveMQParking(cast(ReconnectingSession, sessions), Subscription("alpha", QUARANTINE)),
+        quota=None,
         on_event=lambda event: None,
         random=Random(1),
         limits=IsolationLimits(),

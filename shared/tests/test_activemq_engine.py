@@ -5,11 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from reefmesh.broker.activemq import message_headers
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session_killers import KILLS_SESSIONS, SESSIONS_LIMIT
 from reefmesh.broker.activemq.url import ActiveMQAddress
-from reefmesh.broker.port import UNREADABLE_PARKED, BrokerUnavailable, Lane, LaneLost, Publication, PublishRefused
+from reefmesh.broker.parking_quota import SAMPLE_BYTES, ParkingQuota
+from reefmesh.broker.port import (
+    PARKING_FOLDED,
+    UNREADABLE_PARKED,
+    BrokerUnavailable,
+    Lane,
+    LaneLost,
+    Publication,
+    PublishRefused,
+)
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import ALERTING, ALERTS, INGEST, READINGS, SCORES, SCORING, TELEMETRY, Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
@@ -371,3 +382,74 @@ async def test_settled_messages_are_forgotten_by_the_broker(activemq_process: Ac
             give_up(missing)
         assert 0 == kept
         await consumer.drain()
+
+
+def flood(count: int, size_bytes: int) -> list[tuple[list[tuple[str, str]], bytes]]:
+    """Messages of one user, each of another reef, that cannot be read."""
+    return [([("reef-id", f"reef-{number}"), ("event-id", f"e{number}")], b"x" * size_bytes) for number in range(count)]
+
+
+async def send_all(address: ActiveMQAddress, destination: str, messages: list[tuple[list[tuple[str, str]], bytes]]) -> None:
+    session = await Session.open(address, address.endpoints[0], None)
+    for headers, body in messages:
+        await session.request("SEND", [("destination", destination), ("persistent", "true"), *headers], body)
+    await session.close()
+
+
+async def test_flood_of_unreadable_messages_takes_no_more_than_half_of_the_parking(activemq_process: ActivemqProcess) -> None:
+    """Law 14: the rest is settled and counted, and whoever comes behind it is served."""
+    subscription = Subscription("alpha", Channel("flooded", numbered=False))
+    address = ActiveMQAddress.parse(activemq_process.url())
+    async with client(activemq_process.url()) as broker:
+        await broker.declare([subscription])
+        events = Events(broker)
+        await send_all(address, "/topic/VirtualTopic.flooded", flood(30, 100_000))
+        await broker.publish([publication("flooded", 99)])
+        consumer = broker.consumer(subscription, lanes=4, quota=ParkingQuota(messages_limit=20))
+        await consumer.start()
+        delivery = await asyncio.wait_for(consumer.lanes[0].receive(), PATIENCE_SECONDS)
+        assert delivery is not None
+        await consumer.lanes[0].settle(delivery, ())
+        statistics = (await broker.statistics()).subscriptions[subscription]
+        await consumer.drain()
+        parked = await broker.parking(subscription).list()
+    assert (30, 20, 10) == (events.count(UNREADABLE_PARKED), events.count(PARKING_FOLDED), len(parked))
+    assert {SAMPLE_BYTES} == {len(entry.message.body) for entry in parked}
+    assert statistics.parked_messages == 10
+    assert 1_000_000 < (statistics.parked_bytes or 0) < 1_010_000
+
+
+async def test_message_whose_settlement_kills_every_connection_is_parked_after_ten(
+    activemq_process: ActivemqProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 13: a header that this broker cannot bear, were our limit above the broker's, costs ten connections and no more."""
+    monkeypatch.setattr(message_headers, "HEADER_LINE_BYTES_LIMIT", 1 << 20)
+    subscription, out = (
+        Subscription("alpha", Channel("deadly", numbered=False)),
+        Subscription("alpha", Channel("out", numbered=False)),
+    )
+    deadly = publication("out").message.model_copy(update={"headers": {"x": ":" * 6_000}})
+    async with client(activemq_process.url()) as broker:
+        await broker.declare([subscription, out])
+        events = Events(broker)
+        await broker.publish([publication("deadly", 1)])
+        consumer = broker.consumer(subscription, lanes=1)
+        await consumer.start()
+        lane = consumer.lanes[0]
+        for _ in range(SESSIONS_LIMIT):
+            delivery = await asyncio.wait_for(lane.receive(), PATIENCE_SECONDS)
+            assert delivery is not None
+            with pytest.raises(LaneLost):
+                await lane.settle(delivery, [Publication(channel="out", message=deadly)])
+        receiving = asyncio.create_task(lane.receive())
+        await events.until(UNREADABLE_PARKED)
+        await broker.publish([publication("deadly", 2)])
+        delivery = await asyncio.wait_for(receiving, PATIENCE_SECONDS)
+        assert delivery is not None
+        await lane.settle(delivery, ())
+        await consumer.drain()
+        (parked,) = await broker.parking(subscription).list()
+    assert (KILLS_SESSIONS, "operator") == (parked.reason, parked.sender)
+    assert delivery.message.seq == 2
+    assert "'deadly/reef-a/1'" in parked.detail
+    assert (SESSIONS_LIMIT, 1) == (events.count("lost"), events.count(UNREADABLE_PARKED))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from reefmesh.broker.activemq.frames import encode
 from reefmesh.broker.activemq.message_headers import facts_of, text_of
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.parked_copy import BODY_BYTES, BODY_SHA256, DETAIL, SAMPLE_BYTES, ParkedCopy
+from reefmesh.broker.activemq.parked_copy import BODY_SHA256, DETAIL, ParkedCopy
+from reefmesh.broker.parking_quota import BODY_BYTES, SAMPLE_BYTES
 
 BROKER_LINE_BYTES_LIMIT = 10_240
 BROKER_HEADERS_LIMIT = 1_000

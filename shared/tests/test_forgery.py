@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, Publication
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
@@ -58,8 +59,8 @@ class StampedBroker:
     broker: Broker
     sender_of: dict[str, str | None] = field(default_factory=dict)
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
-        consumer: Consumer = StampedConsumer(self.broker.consumer(subscription, lanes=lanes), self.sender_of)
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        consumer: Consumer = StampedConsumer(self.broker.consumer(subscription, lanes=lanes, quota=quota), self.sender_of)
         return consumer
 
     def __getattr__(self, name: str) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, LaneLost, Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
@@ -118,8 +119,8 @@ class LosingBroker:
         self.connect, self.close, self.declare, self.publish = broker.connect, broker.close, broker.declare, broker.publish
         self.parking, self.on_event, self.statistics = broker.parking, broker.on_event, broker.statistics
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
-        return LosingConsumer(self._broker.consumer(subscription, lanes=lanes), losses=self._losses)
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        return LosingConsumer(self._broker.consumer(subscription, lanes=lanes, quota=quota), losses=self._losses)
 
 
 class LosingConsumer:

@@ -1,16 +1,20 @@
 """The worker's laws on the embedded engine: order per reef, taking reefs over, drain."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
+
+import pytest
 
 from reefmesh.backoff import Backoff
-from reefmesh.broker.port import UNREADABLE_PARKED, Broker, BrokerEvent
+from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, Broker, BrokerEvent
+from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.contracts.senders import UNAUTHENTICATED
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
-from reefmesh.service.breaker import PoisonBreaker
+from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Committed, Unit
 from reefmesh_components.worker_bench import INBOX, Collector, WorkerBench, running
@@ -33,18 +37,63 @@ async def test_messages_of_reefs_come_out_in_order_numbered_and_with_determinist
         assert await bench.state(reef_id) == [f"{reef_id}{number}" for number in range(20)]
 
 
+class TellingBroker:
+    """Tells its listeners what a test wants them to hear."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._listeners: list[Callable[[BrokerEvent], None]] = []
+
+    def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
+        self._listeners.append(listener)
+
+    def tell(self, name: str, **facts: str) -> None:
+        for listener in self._listeners:
+            listener(BrokerEvent(name=name, facts={"subscription": INBOX, "reason": "unreadable", **facts}))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+
+def telling(bench: WorkerBench) -> TellingBroker:
+    broker = TellingBroker(bench.broker)
+    bench.worker_broker = cast(Broker, broker)
+    return broker
+
+
 async def test_message_that_the_engine_parked_by_itself_is_counted_once_by_its_own_worker(bench: WorkerBench) -> None:
-    """Law 13: everything set aside is counted, and no number of unreadable messages opens the breaker."""
+    """Law 13: everything set aside is counted, and no number of a stranger's unreadable messages opens the breaker."""
     breaker = PoisonBreaker(minimum=2)
-    listeners: list[Callable[[BrokerEvent], None]] = []
-    reporting = SimpleNamespace(on_event=listeners.append, publish=bench.broker.publish)
-    bench.worker_broker = cast(Broker, reporting)
+    broker = telling(bench)
     bench.worker(Collector(), breaker=breaker)
-    for subscription in (INBOX, INBOX, "other:reef.scores"):
-        for listener in listeners:
-            listener(BrokerEvent(name=UNREADABLE_PARKED, facts={"subscription": subscription, "reason": "unreadable"}))
+    for number in range(2):
+        broker.tell(UNREADABLE_PARKED, user_id="buoy", reef_id=f"reef-{number}")
+    broker.tell(UNREADABLE_PARKED, subscription="other:reef.scores")
+    broker.tell(PARKING_FOLDED, user_id="buoy")
     assert bench.metrics.value(table.PARKED, INBOX, "unreadable") == 2
+    assert bench.metrics.value(table.PARKED_FOLDED, INBOX, "unreadable") == 1
     assert not breaker.open
+
+
+async def test_garbage_of_many_reefs_from_the_service_that_owns_the_channel_stops_the_consumer(bench: WorkerBench) -> None:
+    """Law 8: a bad deployment upstream does not end in the parking, also when nothing of it can be read."""
+    broker = telling(bench)
+    worker = bench.worker(Collector(), breaker=PoisonBreaker(minimum=4))
+    run = asyncio.create_task(worker.run())
+    for number in range(4):
+        broker.tell(UNREADABLE_PARKED, user_id=UNAUTHENTICATED, reef_id=f"reef-{number}")
+    with pytest.raises(TooMuchPoison, match="cannot be read"):
+        await asyncio.wait_for(run, 10)
+    assert bench.metrics.value(table.POISON_BREAKER_OPEN, INBOX) == 1
+
+
+async def test_garbage_on_telemetry_never_stops_the_consumer(bench: WorkerBench) -> None:
+    broker = telling(bench)
+    async with running(bench.worker(Collector(), subscription=channels.INGEST, breaker=PoisonBreaker(minimum=4))):
+        for number in range(20):
+            broker.tell(UNREADABLE_PARKED, subscription=str(channels.INGEST), user_id=UNAUTHENTICATED, reef_id=f"reef-{number}")
+    assert bench.metrics.value(table.PARKED, str(channels.INGEST), "unreadable") == 20
+    assert bench.metrics.value(table.POISON_BREAKER_OPEN, str(channels.INGEST)) == 0
 
 
 async def test_zombie_with_an_old_version_is_refused_and_starts_over(bench: WorkerBench) -> None:

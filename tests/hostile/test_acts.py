@@ -34,7 +34,6 @@ SHORT: Final = frozenset(
 
 HOLES: Final[dict[str, str]] = {
     "ingest-writes-scores-through-a-queue-of-any-service": "row 2: not applied; it lies in a queue of that very name",
-    "unreadable-flood": "row 5: parked without being counted until the broker's store is full",
     "commands-of-another-device": "row 10: any device may subscribe to any device's commands",
 }
 """Name of an act -> what happens today."""

@@ -194,6 +194,14 @@ class ServiceSettings(Settings):
     reefs_cached_limit: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=20_000, description="a whole number from 1 to 1000000: reefs whose state is kept in memory"
     )
+    parking_messages_limit: Annotated[int, Field(ge=1, le=9_000)] = Field(
+        default=5_000,
+        description="a whole number from 1 to 9000: messages that each subscription's parking keeps of those who may not be"
+        " trusted with all of it",
+    )
+    parking_bytes_limit: Annotated[int, Field(ge=1024, le=1 << 40)] = Field(
+        default=64 * 1024 * 1024, description="bytes, from 1024: what these messages may take"
+    )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5, description="a share above 0 and at most 1 of the latest messages, and of their reefs"
     )

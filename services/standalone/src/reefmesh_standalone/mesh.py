@@ -11,7 +11,7 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts.services import SERVICES, ServiceEntry, subscriptions_of
-from reefmesh.observability.broker_events import log_broker_event
+from reefmesh.observability.broker_events import broker_event_log
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import PageRoute
 from reefmesh.observability.metrics import Metrics
@@ -113,7 +113,7 @@ async def open_mesh(
     broker = open_broker(home.broker_address(), clock=clock)
     home.create()
     async with AsyncExitStack() as stack:
-        broker.on_event(log_broker_event)
+        broker.on_event(broker_event_log())
         stack.push_async_callback(broker.close)
         await broker.connect()
         await broker.declare(subscriptions_of(services))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import TransientError
@@ -85,7 +86,7 @@ class Lane(Protocol):
 
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
         """Move the message to the subscription's parking (its dead-letter queue), with its reason, and acknowledge it; raises
-        like ``settle``."""
+        like ``settle``. Beyond the consumer's quota only the beginning of it is kept, or nothing (``PARKING_FOLDED``)."""
         ...
 
     async def release(self, delivery: Delivery) -> None:
@@ -160,7 +161,8 @@ class Parking(Protocol):
     async def replay(self, parking_ids: Sequence[str]) -> int:
         """Send the named messages to their subscription again (to it alone, not to the channel), oldest first, under
         their own event ids with the header ``replayed: true``. Each leaves the parking in the same transaction, or, on an
-        engine without transactions, after the confirmation of its copy. Returns how many were found."""
+        engine without transactions, after the confirmation of its copy. One of which only the beginning is kept stays where
+        it is. Returns how many were found."""
         ...
 
     async def discard(self, parking_ids: Sequence[str]) -> int:
@@ -176,6 +178,7 @@ class SubscriptionStatistics:
     than there are lanes. ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine
     that cannot look into the broker's queue reports the oldest message that its lanes hold: the oldest of its reef, and of the
     queue while that moves. ``isolated_reefs``: the reefs that have a dedicated subscription now; a few for each lane at most.
+    ``parked_messages``, ``parked_bytes``: what lies in the parking and is bound by the quota, as of a few minutes ago at most.
     """
 
     waiting_messages: int | None
@@ -184,6 +187,8 @@ class SubscriptionStatistics:
     lanes: int
     lanes_busy: int
     isolated_reefs: tuple[str, ...] = ()
+    parked_messages: int | None = None
+    parked_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +203,7 @@ class BrokerStatistics:
 
 
 UNREADABLE_PARKED: Final = "unreadable_parked"
+PARKING_FOLDED: Final = "parking_folded"
 ADVISORY_IGNORED: Final = "advisory_ignored"
 
 
@@ -208,7 +214,9 @@ class BrokerEvent:
     ``connected`` and ``lost``: its connection. ``consumers_changed``: a consumer joined or left one of its subscriptions.
     ``groups_released``: this process gave groups back because another consumer joined. ``reef_isolated``: a stuck or hot reef
     got a subscription of its own, so that it delays only itself. ``UNREADABLE_PARKED``: a message of ``subscription`` that
-    cannot be read was parked for ``reason``, without reaching a lane's caller. ``ADVISORY_IGNORED``: an advisory, which may be
+    cannot be read was parked for ``reason``, without reaching a lane's caller; ``user_id`` sent it (empty: the broker does not
+    say), ``reef_id`` is what it says of itself. ``PARKING_FOLDED``: a message that was set aside for ``reason`` was only
+    counted, because the quota of its sender or of all is used up. ``ADVISORY_IGNORED``: an advisory, which may be
     forged, announced consumers that cannot exist; ``times``: how often since the last such event.
     """
 
@@ -247,7 +255,9 @@ class Broker(Protocol):
         """
         ...
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer: ...
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        """Return a consumer, not yet started. ``quota``: of what its lanes park; None: everything is kept whole."""
+        ...
 
     def parking(self, subscription: Subscription) -> Parking: ...
 

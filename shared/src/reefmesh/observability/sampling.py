@@ -67,6 +67,9 @@ class Sampling:
         self._metrics.set(table.OLDEST_MESSAGE_AGE_SECONDS, seen.oldest_age_seconds or 0.0, name)
         if seen.waiting_messages is not None:
             self._metrics.set(table.MESSAGES_WAITING, seen.waiting_messages, name)
+        if seen.parked_messages is not None and seen.parked_bytes is not None:
+            self._metrics.set(table.PARKING_MESSAGES, seen.parked_messages, name)
+            self._metrics.set(table.PARKING_BYTES, seen.parked_bytes, name)
 
     def _raise_to(self, row: CounterRow, total: float) -> None:
         """Add the growth of a total; a total that fell comes from a client that started anew."""

@@ -185,6 +185,30 @@ PARKED: Final = Counter(
     labels=(SUBSCRIPTION, REASON),
     help="Messages set aside with their reason.",
 )
+PARKED_FOLDED: Final = Counter(
+    name="reefmesh_parked_folded_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, REASON),
+    help="Of the messages set aside those that were only counted, as the quota of their sender or of the parking was used up.",
+)
+PARKING_MESSAGES: Final = Gauge(
+    name="reefmesh_parking_messages",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="Messages in a subscription's parking that its quota binds.",
+)
+PARKING_MESSAGES_LIMIT: Final = Gauge(
+    name="reefmesh_parking_messages_limit",
+    unit="messages",
+    labels=(SUBSCRIPTION,),
+    help="How many of them may lie there; one user may take a half, one claimed device of a user a tenth.",
+)
+PARKING_BYTES: Final = Gauge(
+    name="reefmesh_parking_bytes", unit="bytes", labels=(SUBSCRIPTION,), help="Bytes of these messages, headers included."
+)
+PARKING_BYTES_LIMIT: Final = Gauge(
+    name="reefmesh_parking_bytes_limit", unit="bytes", labels=(SUBSCRIPTION,), help="Bytes that they may have."
+)
 POISON: Final = Counter(
     name="reefmesh_poison_total",
     unit="messages",
@@ -237,13 +261,15 @@ BROKER_EVENTS: Final = Counter(
                 "groups_released",
                 "reef_isolated",
                 "unreadable_parked",
+                "parking_folded",
                 "advisory_ignored",
             ),
         ),
     ),
     help="What happened between this process and its broker. groups_released: this process gave reefs back because another "
     "one joined; reef_isolated: a stuck or hot reef got a dedicated subscription; unreadable_parked: a message that cannot be "
-    "read was parked; advisory_ignored: consumers were announced that cannot be.",
+    "read was parked; parking_folded: a message set aside was only counted; advisory_ignored: consumers were announced that "
+    "cannot be.",
 )
 BROKER_CONNECTED: Final = Gauge(
     name="reefmesh_broker_connected", unit="boolean", help="1 while connected to the broker, else 0."

@@ -9,13 +9,14 @@ from typing import Any
 import structlog
 
 from reefmesh.broker.connect import engine_of, open_broker
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, BrokerUsers, Senders, senders_to
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
-from reefmesh.observability.broker_events import broker_event_counter, log_broker_event
+from reefmesh.observability.broker_events import broker_event_counter, broker_event_log
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import PageRoute, pages, refuse_hidden_pages, serve
 from reefmesh.observability.metrics import Metrics
@@ -119,6 +120,9 @@ async def assemble(
             crash_limit=settings.crash_limit,
             gap_patience_seconds=settings.gap_patience_seconds,
             reefs_cached_limit=settings.reefs_cached_limit,
+            parking_quota=ParkingQuota(
+                messages_limit=settings.parking_messages_limit, bytes_limit=settings.parking_bytes_limit
+            ),
         )
         users = settings.users_of_broker((blueprint.name, *roles))
         handlers = {subscription: make_handler(parts) for subscription, make_handler in blueprint.handlers.items()}
@@ -170,7 +174,7 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
     Raises TransientError when the drain time-out passes first.
     """
     broker = open_broker(settings.broker_address(), clock=clock)
-    broker.on_event(log_broker_event)
+    broker.on_event(broker_event_log())
     async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, _connected(broker):
         await broker.declare(blueprint.subscriptions)
         await require_stamps(broker, blueprint.name)

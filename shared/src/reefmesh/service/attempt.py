@@ -5,7 +5,7 @@ What an attempt has finished (the commit, the verdict "poison") is not done agai
 
 import asyncio
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import structlog
 
@@ -75,6 +75,7 @@ class Attempts:
         self._store = store
         self._limits = limits
         self._breaker = breaker
+        self._unreadable_too_often = asyncio.Event()
         self._crash_guard = CrashGuard(store=store, inbox=inbox, crash_limit=limits.crash_limit)
         self._draining = draining
         self._random = random
@@ -193,10 +194,27 @@ class Attempts:
             return
         self._breaker.note(in_hand.message.reef_id, poison=True)
         if self._breaker.open:
-            self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
-            log.error("too much poison, consumer stops", reason=poison.reason, detail=poison.detail)
+            self._open_breaker(poison.reason, poison.detail)
             await self._release(in_hand)
             raise TooMuchPoison(f"{self._inbox} stopped: too many messages are poison, the last by {poison}")
+
+    def note_unreadable(self, reef_id: str, reason: str) -> None:
+        """A message of a believed sender cannot be read, and the engine has parked it."""
+        if self._breaker is None:
+            return
+        self._breaker.note(reef_id, poison=True)
+        if self._breaker.open and not self._unreadable_too_often.is_set():
+            self._open_breaker(reason, "messages cannot be read")
+            self._unreadable_too_often.set()
+
+    async def until_too_much_is_unreadable(self) -> NoReturn:
+        """Raises TooMuchPoison when the breaker has opened over messages that reach no lane."""
+        await self._unreadable_too_often.wait()
+        raise TooMuchPoison(f"{self._inbox} stopped: too many messages cannot be read")
+
+    def _open_breaker(self, reason: str, detail: str) -> None:
+        self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
+        log.error("too much poison, consumer stops", reason=reason, detail=detail)
 
     async def _wait_before_retry(self, attempt: int) -> bool:
         """Wait for the backoff; return False as soon as the worker drains."""

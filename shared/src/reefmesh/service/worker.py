@@ -9,12 +9,14 @@ outbox says what is still to be sent (``EarlierOutputs``). Poison is set aside b
 
 import asyncio
 import logging
+from dataclasses import replace
 from random import Random
 from typing import Generic, TypeVar
 
 import structlog
 
-from reefmesh.broker.port import UNREADABLE_PARKED, Broker, BrokerEvent, Consumer
+from reefmesh.broker.parking_quota import ParkingQuota
+from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, Broker, BrokerEvent, Consumer
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.senders import ANYBODY_WITH_THE_JOURNAL, Senders
@@ -22,7 +24,7 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.tracing import Tracer
-from reefmesh.service.application import Application
+from reefmesh.service.application import BEHIND_PARKED, Application
 from reefmesh.service.attempt import Attempts
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.earlier_outputs import EarlierOutputs
@@ -74,6 +76,10 @@ class Worker(Generic[S]):
         self._consumer: Consumer | None = None
         self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit) if reefs is None else reefs
         self._metrics = metrics
+        self._speakers = senders.speakers
+        self._quota = _quota(limits.parking_quota, subscription, senders)
+        metrics.set(table.PARKING_MESSAGES_LIMIT, self._quota.messages_limit, inbox)
+        metrics.set(table.PARKING_BYTES_LIMIT, self._quota.bytes_limit, inbox)
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
         application = Application(
@@ -124,14 +130,20 @@ class Worker(Generic[S]):
         ):
             metrics.counter(row, inbox)  # from 0 on, so that a rule sees the first rise
 
-        broker.on_event(self._note_unreadable)
+        broker.on_event(self._note_parked)
 
-    def _note_unreadable(self, event: BrokerEvent) -> None:
-        """Count what the engine parked by itself. The breaker does not see it: whoever finds a way to write unreadable messages
-        must not stop a consumer with them."""
-        if event.name != UNREADABLE_PARKED or event.facts.get("subscription") != str(self.subscription):
+    def _note_parked(self, event: BrokerEvent) -> None:
+        """Count what the engine parked by itself, and what it only counted. The breaker sees what cannot be read only if a
+        believed sender has sent it: a stranger must not stop a consumer."""
+        if event.facts.get("subscription") != str(self.subscription):
             return
-        self._metrics.count(table.PARKED, str(self.subscription), str(event.facts["reason"]))
+        if event.name == UNREADABLE_PARKED:
+            reason = str(event.facts["reason"])
+            self._metrics.count(table.PARKED, str(self.subscription), reason)
+            if event.facts.get("user_id") in self._speakers:
+                self._attempts.note_unreadable(str(event.facts.get("reef_id", "")), reason)
+        elif event.name == PARKING_FOLDED:
+            self._metrics.count(table.PARKED_FOLDED, str(self.subscription), str(event.facts["reason"]))
 
     def _note_refusal(self, unit: Unit, stale: Stale) -> None:
         self._refusals.inc()
@@ -152,12 +164,18 @@ class Worker(Generic[S]):
         if self._draining.is_set():
             return
         self._attempts.logs_each = logging.getLogger().isEnabledFor(logging.DEBUG)
-        consumer = self._consumer = self._broker.consumer(self.subscription, lanes=self._lanes)
+        consumer = self._consumer = self._broker.consumer(self.subscription, lanes=self._lanes, quota=self._quota)
         await consumer.start()
         try:
             async with asyncio.TaskGroup() as lanes:
-                for lane in consumer.lanes:
-                    lanes.create_task(self._loop.run(lane), name=f"{self.subscription}/{lane.index}")
+                watching = lanes.create_task(self._attempts.until_too_much_is_unreadable())
+                await asyncio.wait(
+                    [
+                        lanes.create_task(self._loop.run(lane), name=f"{self.subscription}/{lane.index}")
+                        for lane in consumer.lanes
+                    ]
+                )
+                watching.cancel()
         except* TooMuchPoison as stopped:
             raise stopped.exceptions[0] from None
         finally:
@@ -174,3 +192,10 @@ class Worker(Generic[S]):
         self._progress.draining()
         if self._consumer is not None:
             await self._consumer.drain()
+
+
+def _quota(quota: ParkingQuota, subscription: Subscription, senders: Senders) -> ParkingQuota:
+    """Return what bounds the parking of this subscription. Of a numbered channel it binds only those who may not speak there:
+    the mesh's own messages are kept whole. A message that only waits behind a parked one is always kept whole."""
+    trusted = senders.speakers | senders.replayers if subscription.is_numbered else frozenset[str]()
+    return replace(quota, whole_of=trusted, whole_for=frozenset({BEHIND_PARKED}))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reefmesh.broker.connect import open_broker
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, BrokerEvent, Consumer, Delivery, Lane, Publication
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Channel, Subscription
@@ -147,8 +148,8 @@ class RecordedBroker:
         self._broker = broker
         self._recording = recording
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
-        return RecordedConsumer(self._broker.consumer(subscription, lanes=lanes), self._recording)
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        return RecordedConsumer(self._broker.consumer(subscription, lanes=lanes, quota=quota), self._recording)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)

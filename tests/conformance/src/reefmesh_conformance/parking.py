@@ -1,9 +1,12 @@
-"""Law 8: a poison message is parked with its reason; parked messages can be listed, shown and replayed in order."""
+"""Law 8: a poison message is parked with its reason; parked messages can be listed, shown and replayed in order. Law 14: what a
+quota binds fills no parking, and everything beyond it is counted."""
 
 from datetime import datetime
 
-from reefmesh.broker.port import Broker, Consumer, Delivery
+from reefmesh.broker.parking_quota import SAMPLE_BYTES, ParkingQuota
+from reefmesh.broker.port import PARKING_FOLDED, Broker, BrokerEvent, Consumer, Delivery, Publication
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.senders import OPERATOR, UNAUTHENTICATED
 from reefmesh_conformance.law import Law
 from reefmesh_conformance.stage import Stage, number_of
 
@@ -123,3 +126,62 @@ class ParkingLaw(Law):
             await client.close()
         later = await stage.client(subscription)
         assert [number_of(entry.message) for entry in await later.parking(subscription).list()] == [0, 1]
+
+    async def _park_within(self, stage: Stage, quota: ParkingQuota, *, messages: int, body: bytes) -> tuple[Subscription, int]:
+        """Park so many messages of one reef; return their subscription, and how many were only counted."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        events: list[BrokerEvent] = []
+        client.on_event(events.append)
+        for number in range(messages):
+            message = stage.message("reef-a", number).model_copy(update={"body": body})
+            await client.publish([Publication(channel=stage.channel, message=message)])
+        async with stage.consuming(client, subscription, quota=quota) as consumer:
+            lane = consumer.lanes[0]
+            for number in range(messages):
+                delivery = await stage.receive(lane)
+                assert number_of(delivery.message) == number
+                await lane.park(delivery, reason="bad-json", detail="", attempts=1)
+        own = str(subscription)
+        return subscription, sum(event.name == PARKING_FOLDED and event.facts["subscription"] == own for event in events)
+
+    async def test_beyond_the_quota_messages_are_settled_and_counted_and_what_was_parked_stays(self, stage: Stage) -> None:
+        """Nothing comes again, nothing waits, and kept and counted add up to all."""
+        subscription, counted = await self._park_within(stage, ParkingQuota(messages_limit=6), messages=9, body=b"{}")
+        later = await stage.client()
+        parked = [number_of(entry.message) for entry in await later.parking(subscription).list()]
+        assert parked == list(range(len(parked)))
+        assert 1 <= len(parked) <= 6
+        assert len(parked) + counted == 9
+        await stage.publish(later, {"reef-a": 1}, first=9)
+        async with stage.consuming(later, subscription) as consumer:
+            assert await self._take(stage, consumer, 1) == [(9, None)]
+
+    async def test_what_already_lies_in_the_parking_counts_for_a_later_client(self, stage: Stage) -> None:
+        """A restart gives nobody a new quota."""
+        subscription, _ = await self._park_within(stage, ParkingQuota(messages_limit=6), messages=7, body=b"{}")
+        client = await stage.client()
+        before = len(await client.parking(subscription).list())
+        await stage.publish(client, {"reef-a": 2}, first=7)
+        async with stage.consuming(client, subscription, quota=ParkingQuota(messages_limit=6)) as consumer:
+            for _ in range(2):
+                lane = consumer.lanes[0]
+                await lane.park(await stage.receive(lane), reason="bad-json", detail="", attempts=1)
+        assert before == len(await client.parking(subscription).list())
+
+    async def test_first_of_its_reason_beyond_the_quota_is_kept_cut_and_never_replayed(self, stage: Stage) -> None:
+        """A cut body must not come back as a message."""
+        body = b"x" * (3 * SAMPLE_BYTES)
+        subscription, counted = await self._park_within(stage, ParkingQuota(bytes_limit=1024), messages=3, body=body)
+        client = await stage.client()
+        (sample,) = await client.parking(subscription).list()
+        assert (body[:SAMPLE_BYTES], 2) == (sample.message.body, counted)
+        assert await client.parking(subscription).replay([sample.parking_id]) == 0
+        assert await client.parking(subscription).discard([sample.parking_id]) == 1
+
+    async def test_messages_of_whoever_is_kept_whole_have_no_quota(self, stage: Stage) -> None:
+        """Law 3: of a service that owns a channel nothing is lost."""
+        quota = ParkingQuota(messages_limit=1, whole_of=frozenset({OPERATOR, UNAUTHENTICATED}))
+        subscription, counted = await self._park_within(stage, quota, messages=4, body=b"{}")
+        client = await stage.client()
+        assert (4, 0) == (len(await client.parking(subscription).list()), counted)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, BrokerUnavailable, Consumer, Delivery, Lane, LaneLost, Publication
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -178,8 +179,10 @@ class Stage:
         return delivery
 
     @asynccontextmanager
-    async def consuming(self, client: Broker, subscription: Subscription, *, lanes: int = 1) -> AsyncIterator[Consumer]:
-        consumer = client.consumer(subscription, lanes=lanes)
+    async def consuming(
+        self, client: Broker, subscription: Subscription, *, lanes: int = 1, quota: ParkingQuota | None = None
+    ) -> AsyncIterator[Consumer]:
+        consumer = client.consumer(subscription, lanes=lanes, quota=quota)
         await consumer.start()
         try:
             yield consumer

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from reefmesh_hostile.attacker import Attacker
+from reefmesh_hostile.reefs import HONEST, Reef
 from reefmesh_hostile.stage import Stage
 from reefmesh_hostile.stomp_wire import Outcome, Send
 
@@ -73,7 +74,9 @@ def nothing_more(_: Scene, __: Deed) -> Iterable[Finding]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """``row`` is that of the table of holes (0: none of them); ``user`` whose password is used. ``is_costly``: it fills or
-    overwhelms the broker for long; with ``heap`` it has a broker of its own with so much memory."""
+    overwhelms the broker for long; with ``heap`` it has a broker of its own with so much memory. ``judged``: the reefs whose
+    honest reports must be in time; not one in whose name more is sent than can be worked off, since a reef's messages are
+    handled one after the other."""
 
     name: str
     row: int
@@ -83,3 +86,4 @@ class Act:
     holds: Callable[[Scene, Deed], Iterable[Finding]] = nothing_more
     is_costly: bool = False
     heap: str = ""
+    judged: Sequence[Reef] = HONEST

@@ -40,7 +40,7 @@ class Theatre:
         if not (self._is_well and self._stage.is_up) or self._stage.is_nearly_full():
             self._stage.renew()
         self._is_well = False  # until the checker says so
-        checker = Checker(self._stage, is_hasty=self._is_hasty)
+        checker = Checker(self._stage, is_hasty=self._is_hasty, judged=act.judged)
         before = checker.snapshot()
         scene = Scene(stage=self._stage, attacker=self._stage.attacker(act.user))
         began = time.monotonic()

@@ -25,7 +25,8 @@ from reefmesh_hostile.stomp_wire import StompCut, StompFrame
 Store = Literal["sqlite", "postgresql"]
 
 HEAP: Final = "256m"
-STORE_LIMIT: Final = "128 mb"
+STORE_LIMIT: Final = "256 mb"
+"""More than any act sends at once: what waits is in the store too, whatever becomes of it."""
 BROKER_PARAMETERS: Final = "heartbeat_ms=3000&connect_timeout_ms=6000&confirm_timeout_ms=9000"
 ENVIRONMENT: Final = {
     "REEFMESH_LOG_LEVEL": "info",
@@ -33,6 +34,7 @@ ENVIRONMENT: Final = {
     "REEFMESH_GAP_PATIENCE_SECONDS": "25",  # longer than the checker's
     "REEFMESH_POISON_LINGER_SECONDS": "0",
     "REEFMESH_DRAIN_TIMEOUT_SECONDS": "5",
+    "REEFMESH_PARKING_BYTES_LIMIT": str(16 * 1024 * 1024),  # a sixteenth of the broker's store
     "REEFMESH_INGEST_QUARANTINE_DEVICE_ENTRIES_LIMIT": "100000",  # so that the checker finds each body of a long run
 }
 DEVICE_USERS: Final = (ATTACKER_DEVICE, VICTIM_DEVICE)

@@ -20,15 +20,19 @@ from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageStat
 from reefmesh.broker.activemq.isolation import Isolation
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits, IsolationWatch
 from reefmesh.broker.activemq.lane import ActiveMQLane, OwningConsumer
+from reefmesh.broker.activemq.parked_copy import ParkedCopy
+from reefmesh.broker.activemq.parking import ActiveMQParking
+from reefmesh.broker.activemq.parking_stock import ParkingStock
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.subscription import BrokerSubscription
-from reefmesh.broker.port import UNREADABLE_PARKED, BrokerEvent, SubscriptionStatistics
+from reefmesh.broker.parking_quota import ParkingQuota
+from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
-from reefmesh.errors import PoisonMessage
 
 COME_BACK_SECONDS: Final = 0.1
 """How long a draining consumer waits for a lane to receive again, while messages are ready."""
@@ -50,12 +54,17 @@ class ActiveMQConsumer:
         subscriptions_limit: int,
         clock: Clock,
         transactions: Callable[[Session], SharedTransactions],
+        killers: SessionKillers,
+        parking: ActiveMQParking,
+        quota: ParkingQuota | None,
         on_event: Callable[[BrokerEvent], None],
         random: Random,
         limits: IsolationLimits,
     ) -> None:
         self.subscription = subscription
         self.transactions = transactions
+        self.killers = killers
+        self.stock = ParkingStock(quota, look=parking.usage, on_counted=self._note_counted)
         self.clock = clock
         self._sessions = sessions
         self._on_event = on_event
@@ -140,7 +149,7 @@ class ActiveMQConsumer:
         await self._isolation.until_carried_over()
         await self._idle.wait()
         await self._leave([*self._shared, *self._isolation.dedicated.values()])
-        self._finish()
+        await self._finish()
 
     async def close(self) -> None:
         if self._closed:
@@ -152,10 +161,11 @@ class ActiveMQConsumer:
         self._isolation.end()
         await self._leave([*self._shared, *self._isolation.dedicated.values()])
         self._isolation.lost()  # a settlement that waits for a message being carried over ends now
-        self._finish()
+        await self._finish()
 
     def statistics(self) -> SubscriptionStatistics:
         busy = sum(lane.is_busy for lane in self._lanes)
+        parked = self.stock.usage()
         return SubscriptionStatistics(
             waiting_messages=None,
             in_flight_messages=busy + self._ready.open_messages,
@@ -163,6 +173,8 @@ class ActiveMQConsumer:
             lanes=len(self._lanes),
             lanes_busy=busy,
             isolated_reefs=tuple(self._isolation.dedicated),
+            parked_messages=None if parked is None else parked.messages,
+            parked_bytes=None if parked is None else parked.stored_bytes,
         )
 
     def _oldest_age_seconds(self) -> float | None:
@@ -233,13 +245,14 @@ class ActiveMQConsumer:
         self._ready.put_first(message)
         return True
 
-    def note_unreadable(self, message: InboundMessage, poison: PoisonMessage) -> None:
+    def note_unreadable(self, message: InboundMessage, copy: ParkedCopy) -> None:
         facts: dict[str, str | int | float] = {
             "subscription": str(self.subscription),
-            "reason": poison.reason,
-            "detail": poison.detail[:DETAIL_CHARACTERS],
+            "reason": copy.reason,
+            "detail": copy.detail[:DETAIL_CHARACTERS],
             "message_id": (message.message_id or "")[:DETAIL_CHARACTERS],
             "reef_id": message.reef_id[:DETAIL_CHARACTERS],
+            "user_id": copy.user_id or "",
         }
         self._on_event(BrokerEvent(name=UNREADABLE_PARKED, facts=facts))
 
@@ -270,6 +283,14 @@ class ActiveMQConsumer:
         self._ready.add(message)
         self._wake()
 
+    def _note_counted(self, copy: ParkedCopy) -> None:
+        facts: dict[str, str | int | float] = {
+            "subscription": str(self.subscription),
+            "reason": copy.reason,
+            "user_id": copy.user_id or "",
+        }
+        self._on_event(BrokerEvent(name=PARKING_FOLDED, facts=facts))
+
     def _on_isolated(self, reef_id: str) -> None:
         facts: dict[str, str | int | float] = {"subscription": str(self.subscription), "reef_id": reef_id}
         self._on_event(BrokerEvent(name="reef_isolated", facts=facts))
@@ -293,8 +314,9 @@ class ActiveMQConsumer:
             if isinstance(result, BaseException) and not isinstance(result, BrokerRefusal | ConnectionLost):
                 raise result
 
-    def _finish(self) -> None:
+    async def _finish(self) -> None:
         self._closed = True
+        await self.stock.close()
         self._idle.set()
         self._sessions.remove(self)
         self._hand_over.unsubscribe()

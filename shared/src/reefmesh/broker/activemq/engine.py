@@ -11,11 +11,13 @@ from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.publisher import ActiveMQPublisher
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.stamp import stamped_sender
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
 from reefmesh.broker.stamping import StampingBroker
 from reefmesh.clock import Clock
@@ -43,6 +45,7 @@ class ActiveMQBroker:
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
         self._receipts = ReceiptPolicy()
+        self._killers = SessionKillers()
         self._transactions: tuple[Session, SharedTransactions] | None = None
         self._listeners: list[Callable[[BrokerEvent], None]] = []
         self._closed = False
@@ -77,13 +80,16 @@ class ActiveMQBroker:
     async def publish(self, publications: Sequence[Publication]) -> None:
         await self._publisher.publish(publications)
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
         consumer = ActiveMQConsumer(
             self._consuming,
             subscription,
             lanes=lanes,
             clock=self._clock,
             transactions=self._transactions_of,
+            killers=self._killers,
+            parking=ActiveMQParking(self._publishing, subscription),
+            quota=quota,
             on_event=self._emit,
             random=self._random,
             limits=self._limits,

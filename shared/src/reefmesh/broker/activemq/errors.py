@@ -11,6 +11,10 @@ class ConnectionLost(BrokerUnavailable):
     """The connection is gone; the last commands were executed or not."""
 
 
+class BrokerSilent(ConnectionLost):
+    """The broker answered no more, or took no more: that is no message's doing."""
+
+
 class ProtocolViolation(ConnectionLost):
     """The peer broke the STOMP protocol: the connection is dropped."""
 

@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from reefmesh.broker.activemq.destinations import parking_queue
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal, BrokerSilent, ConnectionLost
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant, from_frame
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ParkedCopy
 from reefmesh.broker.activemq.parking import UNREADABLE
+from reefmesh.broker.activemq.parking_stock import ParkingStock
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session_killers import KILLS_SESSIONS, SESSIONS_LIMIT, SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
 from reefmesh.broker.port import Delivery, LaneLost, Publication, PublishRefused
 from reefmesh.clock import Clock
@@ -28,6 +30,10 @@ UNREADABLE_BODY_BYTES_LIMIT: Final = 64 * 1024
 """An unreadable message of a channel to which devices write is parked with this much at most: no replay makes it readable."""
 
 
+IDS: Final = ("message-id", "event-id", "reef-id")
+ID_CHARACTERS: Final = 128
+
+
 class OwningConsumer(Protocol):
     """What a lane uses of its consumer."""
 
@@ -36,6 +42,12 @@ class OwningConsumer(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def stock(self) -> ParkingStock: ...
+
+    @property
+    def killers(self) -> SessionKillers: ...
 
     async def next_message(self) -> InboundMessage | None:
         """Wait for a message of a reef that no lane has in hand; None: there will be none."""
@@ -51,7 +63,7 @@ class OwningConsumer(Protocol):
 
     def transactions(self, session: Session) -> SharedTransactions: ...
 
-    def note_unreadable(self, message: InboundMessage, poison: PoisonMessage) -> None:
+    def note_unreadable(self, message: InboundMessage, copy: ParkedCopy) -> None:
         """A message that no lane can hand to a worker lies in the parking now."""
         ...
 
@@ -80,10 +92,15 @@ class ActiveMQLane:
         if self._in_hand is not None:  # the handler was interrupted and did not release it
             await self.release(self._in_hand)
         while (message := await self._consumer.next_message()) is not None:
+            if self._consumer.killers.is_killer(message.message_id):
+                await self._park_killer(message)
+                continue
             try:
                 envelope = _envelope_of(message)
             except PoisonMessage as poison:
-                await self._park_unreadable(message, poison)
+                copy = self._copy(message, message.frame.body, reason=poison.reason, detail=poison.detail, attempts=0)
+                is_long = len(copy.body) > UNREADABLE_BODY_BYTES_LIMIT and not self._consumer.subscription.is_numbered
+                await self._park_unread(message, copy, is_cut=is_long)
                 continue
             released = message.state is MessageState.RELEASED
             hold = Hold(message, self._loop.time())
@@ -106,14 +123,15 @@ class ActiveMQLane:
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
         message = _hold(delivery).message
         copy = self._copy(message, delivery.message.body, reason=reason, detail=detail, attempts=attempts)
-        destination = parking_queue(self._consumer.subscription)
+        queue = parking_queue(self._consumer.subscription)
         await message.until_first()  # parked but not acknowledged, it would come again and be parked twice
-        try:
-            await self._conclude(delivery, [copy.whole(destination)], confirms_first=True)
-        except PublishRefused as refused:
-            if not (isinstance(refused.__cause__, BrokerRefusal) and refused.__cause__.is_about_size):
-                raise
-            await self._conclude(delivery, [copy.small(destination)], confirms_first=True)
+        async with self._consumer.stock.place(copy, queue=queue) as copies:
+            try:
+                await self._conclude(delivery, copies, confirms_first=True)
+            except PublishRefused as refused:
+                if not (isinstance(refused.__cause__, BrokerRefusal) and refused.__cause__.is_about_size):
+                    raise
+                await self._conclude(delivery, [copy.small(queue)], confirms_first=True)
 
     async def release(self, delivery: Delivery) -> None:
         hold = _hold(delivery)
@@ -131,7 +149,7 @@ class ActiveMQLane:
             raise LaneLost("the broker took the message back")
         part = TransactionPart(messages=messages, acknowledgement=hold.message, confirms_first=confirms_first)
         try:
-            await self._consumer.transactions(session).commit(part)
+            await self._commit(part, hold.message)
         except BrokerRefusal as refusal:
             hold.settling_failed()
             raise refusal.as_publish_refused() from refusal
@@ -145,30 +163,62 @@ class ActiveMQLane:
             self._in_hand = None
             self._consumer.let_go(delivery.message.reef_id)
 
-    async def _park_unreadable(self, message: InboundMessage, poison: PoisonMessage) -> None:
-        """A message without a readable envelope never reaches a handler: it is parked with what is readable."""
+    async def _park_killer(self, message: InboundMessage) -> None:
+        """Nothing that the sender wrote into a header goes out again: it may be what the broker cannot bear."""
+        ids = ", ".join(f"{name} {message.frame.headers.get(name, '')[:ID_CHARACTERS]!a}" for name in IDS)
+        copy = ParkedCopy(
+            headers={name: value for name, value in message.frame.headers.items() if name == USER_ID},
+            body=message.frame.body,
+            reason=KILLS_SESSIONS,
+            detail=f"{SESSIONS_LIMIT} connections in a row were lost while it was being settled; {ids}",
+            attempts=SESSIONS_LIMIT,
+            parked_at=self._consumer.clock.now(),
+        )
+        await self._park_unread(message, copy, is_cut=True)
+
+    async def _park_unread(self, message: InboundMessage, copy: ParkedCopy, *, is_cut: bool) -> None:
+        """A message that no handler gets: it is parked with what is readable."""
         await message.until_first()
         if not message.is_open:
             return
-        copy = self._copy(message, message.frame.body, reason=poison.reason, detail=poison.detail, attempts=0)
-        destination = parking_queue(self._consumer.subscription)
-        is_long = len(copy.body) > UNREADABLE_BODY_BYTES_LIMIT and not self._consumer.subscription.is_numbered
+        queue = parking_queue(self._consumer.subscription)
         try:
-            try:
-                await self._move_out(message, copy.small(destination) if is_long else copy.whole(destination))
-            except BrokerRefusal as refusal:
-                if not refusal.is_about_size:
-                    raise
-                await self._move_out(message, copy.small(destination))
+            async with self._consumer.stock.place(copy, queue=queue, is_cut=is_cut) as copies:
+                try:
+                    await self._move_out(message, copies)
+                except BrokerRefusal as refusal:
+                    if not refusal.is_about_size:
+                        raise
+                    await self._move_out(message, [copy.small(queue)])
         except (BrokerRefusal, ConnectionLost):
             await asyncio.sleep(PARK_AGAIN_SECONDS)  # a refusal may last: a full store, a missing right
             await message.source.give_back()
         else:
-            self._consumer.note_unreadable(message, poison)
+            self._consumer.note_unreadable(message, copy)
 
-    async def _move_out(self, message: InboundMessage, parked: OutboundMessage) -> None:
-        part = TransactionPart(messages=[parked], acknowledgement=message, confirms_first=True)
-        await self._consumer.transactions(message.session).commit(part)
+    async def _move_out(self, message: InboundMessage, copies: Sequence[OutboundMessage]) -> None:
+        await self._commit(TransactionPart(messages=copies, acknowledgement=message, confirms_first=True), message)
+
+    async def _commit(self, part: TransactionPart, message: InboundMessage) -> None:
+        """Raises BrokerRefusal or ConnectionLost."""
+        killers = self._consumer.killers
+        if killers.is_one_at_a_time:
+            async with killers.turn:
+                await self._write(part, message)
+        else:
+            await self._write(part, message)
+
+    async def _write(self, part: TransactionPart, message: InboundMessage) -> None:
+        session, killers = message.session, self._consumer.killers
+        if session.is_lost:
+            raise ConnectionLost(str(session.lost.result()))
+        try:
+            await self._consumer.transactions(session).commit(part)
+        except ConnectionLost:
+            if session.is_lost and not isinstance(session.lost.result(), BrokerSilent):
+                killers.note_lost(session, message.message_id)
+            raise
+        killers.note_settled(session)
 
     def _copy(self, message: InboundMessage, body: bytes, *, reason: str, detail: str, attempts: int) -> ParkedCopy:
         return ParkedCopy(

@@ -12,7 +12,7 @@ from typing import Final
 
 from reefmesh.broker.activemq.errors import ProtocolViolation
 from reefmesh.broker.activemq.frame_headers import unescape
-from reefmesh.broker.activemq.message_headers import PLAIN
+from reefmesh.broker.activemq.message_headers import PLAIN, USER_ID
 
 HEADERS_BYTES_LIMIT: Final = 64 * 1024 * 1024
 BODY_BYTES_LIMIT: Final = 256 * 1024 * 1024
@@ -27,6 +27,7 @@ KEPT_HEADERS: Final = 64
 KEPT_BODY_BYTES: Final = 4 * 1024
 
 _ALWAYS_KEPT: Final = PLAIN | {
+    USER_ID,
     "ack",
     "content-length",
     "destination",

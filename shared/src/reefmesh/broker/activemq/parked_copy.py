@@ -22,6 +22,7 @@ from reefmesh.broker.activemq.message_headers import (
     text_of,
 )
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.parking_quota import BODY_BYTES, DEVICE, SAMPLE_BYTES, ParkedPart
 
 PARKING_ID: Final = "parking_id"
 """A header that can stand in a selector, which a name with a dash cannot."""
@@ -30,15 +31,15 @@ SENDER: Final = "parked-sender"
 """Who sent the parked message, as the broker stated it; a replay takes it along."""
 FOR: Final = " for "
 SENDER_CHARACTERS_LIMIT: Final = 200
-BODY_BYTES, BODY_SHA256 = "parked-body-bytes", "parked-body-sha256"
-"""Length and hash of a body of which only the beginning was parked."""
+BODY_SHA256: Final = "parked-body-sha256"
+"""The hash of a body of which only the beginning was parked."""
+LENGTH_DIGITS_LIMIT: Final = 18
+DEVICE_CHARACTERS_LIMIT: Final = 128
 DETAIL_CHARACTERS_LIMIT: Final = 2_000
 FACTS_LIMIT: Final = 200
 FACTS_BYTES_LIMIT: Final = 64 * 1024
 """Of all facts together, as lines. An envelope that this mesh publishes has an eighth of it at most."""
 NAME_BYTES_LIMIT: Final = 512
-SAMPLE_BYTES: Final = 4 * 1024
-"""How much of a long body that is not parked whole is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,20 @@ class ParkedCopy:
     detail: str
     attempts: int
     parked_at: datetime
+
+    @property
+    def user_id(self) -> str | None:
+        return self.headers.get(USER_ID)
+
+    def part_of(self, message: OutboundMessage) -> ParkedPart:
+        """Return what the quota counts of a copy that is sent in this form or a smaller one: headers, and the body as it came.
+        ActiveMQ gives a journal file back when nothing in it is needed, so a small copy may hold as much as a whole one."""
+        return ParkedPart(
+            user_id=self.user_id,
+            device=_device(self.headers),
+            reason=self.reason,
+            stored_bytes=_stored_bytes(dict(message.headers), len(self.body)),
+        )
 
     def whole(self, destination: str) -> OutboundMessage:
         return OutboundMessage(destination=destination, headers=self._headers(), body=self.body)
@@ -76,6 +91,18 @@ class ParkedCopy:
         ]
 
 
+def parked_part(headers: Mapping[str, str], body: bytes) -> ParkedPart:
+    """Return what the quota counts of a copy that lies in the parking."""
+    length = headers.get(BODY_BYTES, "")
+    is_cut = length.isascii() and length.isdigit() and len(length) <= LENGTH_DIGITS_LIMIT
+    return ParkedPart(
+        user_id=(text_of(headers, SENDER) or "").partition(FOR)[0] or None,
+        device=_device(headers),
+        reason=text_of(headers, REASON) or "",
+        stored_bytes=_stored_bytes(headers, int(length) if is_cut else len(body)),
+    )
+
+
 def cut_to_line(name: str, value: str) -> tuple[str, str]:
     """Return the header with as much of its value as the broker takes in one line."""
     excess = line_bytes(name, value) - HEADER_LINE_BYTES_LIMIT
@@ -83,6 +110,15 @@ def cut_to_line(name: str, value: str) -> tuple[str, str]:
         value = value[: len(value) - max(1, excess // 4)]  # a character has four bytes at most, so this never cuts too much
         excess = line_bytes(name, value) - HEADER_LINE_BYTES_LIMIT
     return name, value
+
+
+def _stored_bytes(headers: Mapping[str, str], body_bytes: int) -> int:
+    return body_bytes + sum(len(name) + len(value) for name, value in headers.items())
+
+
+def _device(headers: Mapping[str, str]) -> str | None:
+    device = text_of(headers, DEVICE)
+    return None if device is None else device[:DEVICE_CHARACTERS_LIMIT]
 
 
 def _sender(headers: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The parked messages of one subscription: a dead-letter queue of its own, without groups, in the order of parking."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,10 +10,11 @@ from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.parked_copy import ATTEMPTS, DETAIL, PARKED_AT, PARKING_ID, REASON, SENDER
+from reefmesh.broker.activemq.parked_copy import ATTEMPTS, DETAIL, PARKED_AT, PARKING_ID, REASON, SENDER, parked_part
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transaction import Transaction
+from reefmesh.broker.parking_quota import BODY_BYTES, ParkingQuota, ParkingUsage
 from reefmesh.broker.port import BrokerUnavailable, ParkedMessage
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -33,9 +34,15 @@ class ActiveMQParking:
         self._subscription = subscription
 
     async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]:
-        frames = await self._browse(self._sessions.session())
+        frames = await self._frames(self._sessions.session())
         chosen = [frame for frame in frames if reef_id is None or frame.headers.get("reef-id") == reef_id]
         return [self._parked(frame) for frame in chosen[:limit]]
+
+    async def usage(self, quota: ParkingQuota) -> ParkingUsage:
+        """Return what the quota binds of the parked messages, as far as the broker lists them."""
+        usage = ParkingUsage(quota)
+        await self._browse(self._sessions.session(), lambda frame: usage.add(parked_part(frame.headers, frame.body)))
+        return usage
 
     async def replay(self, parking_ids: Sequence[str]) -> int:
         return await self._take(parking_ids, replay=True)
@@ -48,7 +55,8 @@ class ActiveMQParking:
             return 0
         session = self._sessions.session()
         wanted = set(parking_ids)
-        found = [identity for frame in await self._browse(session) if (identity := frame.headers.get(PARKING_ID, "")) in wanted]
+        frames = [frame for frame in await self._frames(session) if not (replay and BODY_BYTES in frame.headers)]
+        found = [identity for frame in frames if (identity := frame.headers.get(PARKING_ID, "")) in wanted]
         taken = 0
         try:
             for start in range(0, len(found), TAKE_AT_ONCE):
@@ -98,16 +106,20 @@ class ActiveMQParking:
             committed = transaction.commit()
         await committed
 
-    async def _browse(self, session: Session) -> Sequence[Frame]:
+    async def _frames(self, session: Session) -> Sequence[Frame]:
         """Return all parked messages, oldest first, without taking them."""
         frames: list[Frame] = []
+        await self._browse(session, frames.append)
+        return frames
+
+    async def _browse(self, session: Session, on_parked: Callable[[Frame], None]) -> None:
         finished = asyncio.Event()
 
         def arrived(frame: Frame) -> None:
             if frame.headers.get("browser") == "end":
                 finished.set()
             else:
-                frames.append(frame)
+                on_parked(frame)
 
         name = session.new_name("b")
         headers = (("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", str(BROWSE_PREFETCH)))
@@ -120,7 +132,6 @@ class ActiveMQParking:
         if session.is_lost:
             raise BrokerUnavailable(str(session.lost.result()))
         await session.unsubscribe(name)
-        return frames
 
     def _parked(self, frame: Frame) -> ParkedMessage:
         headers = frame.headers

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, ProtocolViolation, login_failure
+from reefmesh.broker.activemq.errors import BrokerRefusal, BrokerSilent, ConnectionLost, ProtocolViolation, login_failure
 from reefmesh.broker.activemq.frames import Frame, encode
 from reefmesh.broker.activemq.transport import Connection
 from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
@@ -253,7 +253,7 @@ class Session:
         oldest = next(iter(self._receipts.values()), None)
         if oldest is not None and oldest[1] < self._loop.time():
             seconds = self.address.confirm_timeout_seconds
-            self.lose(ConnectionLost(f"{self.peer}: did not confirm within {seconds:g} s"))
+            self.lose(BrokerSilent(f"{self.peer}: did not confirm within {seconds:g} s"))
             return
         delay = self.address.confirm_timeout_seconds / CHECKS_PER_CONFIRM_TIMEOUT
         self._check = self._loop.call_later(delay, self._check_receipts)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from reefmesh.broker.activemq.errors import ConnectionLost, ProtocolViolation, connect_failure
+from reefmesh.broker.activemq.errors import BrokerSilent, ConnectionLost, ProtocolViolation, connect_failure
 from reefmesh.broker.activemq.frames import HEARTBEAT, Frame, FrameParser
 from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
@@ -178,10 +178,10 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         within = self._hear_within_seconds
         if within and now - self._heard_at > within:
-            self.lose(ConnectionLost(f"{self.peer}: silent for {now - self._heard_at:.1f} s"))
+            self.lose(BrokerSilent(f"{self.peer}: silent for {now - self._heard_at:.1f} s"))
             return
         if within and self._blocked_since is not None and now - self._blocked_since > within:
-            self.lose(ConnectionLost(f"{self.peer}: takes no data for {now - self._blocked_since:.1f} s"))
+            self.lose(BrokerSilent(f"{self.peer}: takes no data for {now - self._blocked_since:.1f} s"))
             return
         every = self._send_every_seconds
         if every and now - self._sent_at >= every - self._tick_seconds and self._blocked_since is None:

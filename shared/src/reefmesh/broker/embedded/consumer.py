@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from reefmesh.broker.embedded.dispatcher import Dispatcher
 from reefmesh.broker.embedded.lane import EmbeddedLane
 from reefmesh.broker.embedded.session import JournalSession
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Lane
 from reefmesh.contracts.channels import Subscription
 
@@ -13,10 +14,11 @@ from reefmesh.contracts.channels import Subscription
 class EmbeddedConsumer:
     """K lanes; started once, stopped by ``drain`` or ``close``."""
 
-    def __init__(self, session: JournalSession, subscription: Subscription, lanes: int) -> None:
+    def __init__(self, session: JournalSession, subscription: Subscription, lanes: int, quota: ParkingQuota | None) -> None:
         if lanes < 1:
             raise ValueError("a consumer has at least one lane")
         self.session = session
+        self.quota = quota
         self.dispatcher: Dispatcher | None = None
         self.is_closed = False
         self._subscription = subscription
@@ -31,7 +33,7 @@ class EmbeddedConsumer:
     async def start(self) -> None:
         if self.is_stopping or self.dispatcher is not None:
             raise RuntimeError("a consumer is started once")
-        self.dispatcher = await self.session.attach(self._subscription, len(self._lanes))
+        self.dispatcher = await self.session.attach(self._subscription, len(self._lanes), self.quota)
 
     async def isolate(self, reef_id: str) -> None:
         """Nothing to do: a lane takes any message whose reef is free, so no reef waits for another one."""

@@ -6,6 +6,7 @@ from reefmesh.broker.embedded.consumer import EmbeddedConsumer
 from reefmesh.broker.embedded.parking import EmbeddedParking
 from reefmesh.broker.embedded.session import JournalSession
 from reefmesh.broker.embedded.url import EmbeddedAddress
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
@@ -75,8 +76,8 @@ class EmbeddedBroker:
         finally:
             self._publishes -= 1
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
-        consumer = EmbeddedConsumer(self._session, subscription, lanes)
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        consumer = EmbeddedConsumer(self._session, subscription, lanes, quota)
         self._consumers = [known for known in self._consumers if not known.is_closed]
         self._consumers.append(consumer)
         return consumer

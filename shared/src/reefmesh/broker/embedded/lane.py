@@ -8,7 +8,8 @@ from reefmesh.broker.embedded.dispatcher import Dispatcher
 from reefmesh.broker.embedded.fifo import Held
 from reefmesh.broker.embedded.parking import park_action
 from reefmesh.broker.embedded.session import JournalSession
-from reefmesh.broker.port import Delivery, LaneLost, Publication
+from reefmesh.broker.parking_quota import ParkedAs, ParkingQuota
+from reefmesh.broker.port import PARKING_FOLDED, BrokerEvent, Delivery, LaneLost, Publication
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.senders import UNAUTHENTICATED
 
@@ -18,6 +19,7 @@ class LaneOwner(Protocol):
 
     session: JournalSession
     dispatcher: Dispatcher | None
+    quota: ParkingQuota | None
     is_stopping: bool
     is_closed: bool
 
@@ -76,12 +78,21 @@ class EmbeddedLane:
         action = park_action(
             dispatcher.number,
             held.entry.position,
+            message=delivery.message,
+            quota=self._consumer.quota,
             reason=reason,
             detail=detail,
             attempts=attempts,
             now_us=self._consumer.session.now_us(),
         )
-        await self._consumer.session.park(dispatcher, held, action)
+        session = self._consumer.session
+        if await session.park(dispatcher, held, action) is ParkedAs.COUNTED:
+            facts: dict[str, str | int | float] = {
+                "subscription": str(dispatcher.subscription),
+                "reason": reason,
+                "user_id": UNAUTHENTICATED,
+            }
+            session.tell(BrokerEvent(name=PARKING_FOLDED, facts=facts))
 
     async def release(self, delivery: Delivery) -> None:
         held = self._held

@@ -6,26 +6,46 @@ from datetime import UTC, datetime, timedelta
 
 from reefmesh.broker.embedded.backlog import REPLAYED
 from reefmesh.broker.embedded.journal import Journal
+from reefmesh.broker.embedded.parking_usage import part_of, usage_of
 from reefmesh.broker.embedded.record import COLUMNS, envelope_of
 from reefmesh.broker.embedded.session import JournalSession
+from reefmesh.broker.parking_quota import BODY_BYTES, SAMPLE_BYTES, ParkedAs, ParkingQuota
 from reefmesh.broker.port import ParkedMessage
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.senders import UNAUTHENTICATED
 
 _FACTS = COLUMNS.partition(", ")[2]  # all columns of a message but its position
+_SAMPLED_FACTS = _FACTS.replace(
+    "headers", f"json_set(COALESCE(headers, '{{}}'), '$.\"{BODY_BYTES}\"', CAST(LENGTH(body) AS TEXT))"
+).replace(", body", f", SUBSTR(body, 1, {SAMPLE_BYTES})")
 
 
 def park_action(
-    subscription: int, position: int, *, reason: str, detail: str, attempts: int, now_us: int
-) -> Callable[[Journal], None]:
-    """Return the action that copies a message into the parking, before its settlement deletes it."""
+    subscription: int,
+    position: int,
+    *,
+    message: Envelope,
+    quota: ParkingQuota | None,
+    reason: str,
+    detail: str,
+    attempts: int,
+    now_us: int,
+) -> Callable[[Journal], ParkedAs]:
+    """Return the action that copies a message into the parking, before its settlement deletes it, and says what it kept."""
 
-    def park(journal: Journal) -> None:
-        journal.execute(
-            f"INSERT INTO parked (subscription, reason, detail, attempts, parked_us, {_FACTS}) "  # noqa: S608 - constants only
-            f"SELECT ?, ?, ?, ?, ?, {_FACTS} FROM message WHERE id = ?",
-            (subscription, _storable(reason), _storable(detail), attempts, now_us, position),
-        )
+    def park(journal: Journal) -> ParkedAs:
+        keeping = ParkedAs.WHOLE
+        if quota is not None and quota.binds(UNAUTHENTICATED, reason):
+            keeping = usage_of(journal, subscription, quota).keeping_of(part_of(message, reason))
+        if keeping is not ParkedAs.COUNTED:
+            is_cut = keeping is ParkedAs.SAMPLE and len(message.body) > SAMPLE_BYTES
+            journal.execute(
+                f"INSERT INTO parked (subscription, reason, detail, attempts, parked_us, {_FACTS}) "  # noqa: S608 - constants only
+                f"SELECT ?, ?, ?, ?, ?, {_SAMPLED_FACTS if is_cut else _FACTS} FROM message WHERE id = ?",
+                (subscription, _storable(reason), _storable(detail), attempts, now_us, position),
+            )
+        return keeping
 
     return park
 
@@ -56,7 +76,8 @@ class EmbeddedParking:
             replayed = 0
             for parking_id in _numbers(parking_ids):
                 row = journal.execute(
-                    f"DELETE FROM parked WHERE subscription = ? AND id = ? RETURNING {_FACTS}",  # noqa: S608 - constants only
+                    "DELETE FROM parked WHERE subscription = ? AND id = ? "  # noqa: S608 - constants only
+                    f"AND json_extract(headers, '$.\"{BODY_BYTES}\"') IS NULL RETURNING {_FACTS}",
                     (number, parking_id),
                 ).fetchone()
                 if row is not None:

@@ -12,9 +12,11 @@ from reefmesh.broker.embedded.fifo import Fifo, Held
 from reefmesh.broker.embedded.job import Job
 from reefmesh.broker.embedded.journal import Journal
 from reefmesh.broker.embedded.ownership import Ownership
+from reefmesh.broker.embedded.parking_usage import usage_of
 from reefmesh.broker.embedded.record import Record, check_size, microseconds
 from reefmesh.broker.embedded.url import EmbeddedAddress
 from reefmesh.broker.embedded.writer import Writer
+from reefmesh.broker.parking_quota import ParkedAs, ParkingQuota
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable, Publication, SubscriptionStatistics
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
@@ -39,6 +41,7 @@ class JournalSession:
         self._dispatchers: dict[int, Dispatcher] = {}
         self._inherited_to = 0
         self._consumers: Counter[Subscription] = Counter()
+        self._quotas: dict[Subscription, ParkingQuota] = {}
 
     # clients
 
@@ -81,8 +84,8 @@ class JournalSession:
             check_size(publication.message)
         await self._submit_settlement(Job(outputs, dispatcher=dispatcher, held=held))
 
-    async def park(self, dispatcher: Dispatcher, held: Held[Envelope], action: Callable[[Journal], None]) -> None:
-        await self._submit_settlement(Job(dispatcher=dispatcher, held=held, action=action))
+    async def park(self, dispatcher: Dispatcher, held: Held[Envelope], action: Callable[[Journal], ParkedAs]) -> ParkedAs:
+        return cast(ParkedAs, await self._submit_settlement(Job(dispatcher=dispatcher, held=held, action=action)))
 
     async def transact(self, action: Callable[[Journal], T]) -> T:
         """Run ``action`` in a transaction; returns its result once that is durable."""
@@ -96,8 +99,9 @@ class JournalSession:
 
     # consumers
 
-    async def attach(self, subscription: Subscription, lanes: int) -> Dispatcher:
-        """Return the subscription's dispatcher, which from now on serves so many more lanes."""
+    async def attach(self, subscription: Subscription, lanes: int, quota: ParkingQuota | None) -> Dispatcher:
+        """Return the subscription's dispatcher, which from now on serves so many more lanes. ``quota``: of its parking, which
+        the statistics show."""
         if self.address.role != "owner":
             raise ConfigurationError("this process opened the journal as a publisher: open it without ?role= to consume")
         await self.declare([subscription])
@@ -109,6 +113,8 @@ class JournalSession:
         if dispatcher is None:
             dispatcher = self._dispatchers[number] = self._dispatcher(number, subscription)
         dispatcher.lanes += lanes
+        if quota is not None:
+            self._quotas[subscription] = quota
         self._consumers[subscription] += 1
         self._working().wake()
         self._notify(subscription)
@@ -190,12 +196,16 @@ class JournalSession:
                 oldest_us = dispatcher.fifo.oldest_us() if dispatcher is not None else None
                 if oldest_us is None:
                     oldest_us = journal.oldest_published_us(number)
+            quota = self._quotas.get(subscription)
+            parked = None if quota is None else usage_of(journal, number, quota).total
             statistics[subscription] = SubscriptionStatistics(
                 waiting_messages=max(0, unsettled - in_flight),
                 in_flight_messages=in_flight,
                 oldest_age_seconds=None if oldest_us is None else max(0.0, (now_us - oldest_us) / 1_000_000),
                 lanes=dispatcher.lanes if dispatcher is not None else 0,
                 lanes_busy=in_flight,
+                parked_messages=None if parked is None else parked.messages,
+                parked_bytes=None if parked is None else parked.stored_bytes,
             )
         return statistics
 
@@ -243,11 +253,11 @@ class JournalSession:
             raise BrokerUnavailable("the embedded broker is closed")
         return self._writer
 
-    async def _submit_settlement(self, job: Job) -> None:
+    async def _submit_settlement(self, job: Job) -> object:
         if job.held is not None:
             job.held.pinned = True
         try:
-            await self._working().submit(job)
+            return await self._working().submit(job)
         except BrokerUnavailable:
             if job.held is not None and not job.future.done():  # it was not even taken
                 job.held.pinned = False
@@ -272,5 +282,8 @@ class JournalSession:
             name="consumers_changed",
             facts={"subscription": str(subscription), "consumers": self._consumers[subscription]},
         )
+        self.tell(event)
+
+    def tell(self, event: BrokerEvent) -> None:
         for listener in tuple(self._listeners):
             listener(event)

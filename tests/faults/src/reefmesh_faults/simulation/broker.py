@@ -114,6 +114,10 @@ class Queue:
         self._places = count(1)
 
     @property
+    def waiting(self) -> Sequence[Message]:
+        return [*self._returned, *self._waiting]
+
+    @property
     def unsettled_messages(self) -> int:
         held = sum(len(each.held) for each in self.subscribers)
         return len(self._waiting) + len(self._returned) + len(self._until_restart) + held
@@ -399,12 +403,22 @@ class BrokerSession:
             self._broker.listen(Subscriber(number, self, name, queue, 0))
             return
         queue = self._broker.queue(destination.removeprefix("/queue/"))
+        if headers.get("browser") == "true":
+            self._show(queue, name)
+            return
         subscriber = self._subscribers[name] = Subscriber(number, self, name, queue, asked)
         subscriber.priority = int(headers.get("activemq.priority", "0"))
         if (selector := _GROUP_SELECTOR.fullmatch(headers.get("selector", ""))) is not None:
             subscriber.only_group = selector[1]
         queue.join(subscriber)
         queue.dispatch()
+
+    def _show(self, queue: Queue, name: str) -> None:
+        """What a browser gets: each message that waits, and an end; nothing is taken."""
+        for message in queue.waiting:
+            headers = [(each, value) for each, value in message.headers.items() if each not in _NOT_PASSED_ON]
+            self.connection.send(encode("MESSAGE", [*headers, ("subscription", name)], message.body))
+        self.connection.send(encode("MESSAGE", [("subscription", name), ("browser", "end")], b""))
 
     def _unsubscribe(self, name: str) -> None:
         subscriber = self._subscribers.pop(name, None)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import (
     Broker,
     BrokerEvent,
@@ -93,8 +94,8 @@ class UnsubscribesFirst:
     async def publish(self, publications: Sequence[Publication]) -> None:
         await self._broker.publish(publications)
 
-    def consumer(self, subscription: Subscription, *, lanes: int) -> Consumer:
-        return _Hasty(self._broker.consumer(subscription, lanes=lanes))
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        return _Hasty(self._broker.consumer(subscription, lanes=lanes, quota=quota))
 
     def parking(self, subscription: Subscription) -> Parking:
         return self._broker.parking(subscription)

@@ -5,7 +5,7 @@ from typing import Final
 from reefmesh_hostile.act import Act, Deed, Scene
 from reefmesh_hostile.messages import TELEMETRY, envelope
 from reefmesh_hostile.mqtt_wire import MqttMessage
-from reefmesh_hostile.reefs import ATTACKER_DEVICE, SHARED, VICTIM
+from reefmesh_hostile.reefs import ATTACKER_DEVICE, HONEST, SHARED, VICTIM
 from reefmesh_hostile.stomp_wire import Send
 
 BREAKER: Final = 220
@@ -75,5 +75,6 @@ ACTS: Final = (
         what=f"{FLOOD} messages of {FLOOD_BYTES // 1000} kB without a schema",
         does=lambda scene: _unreadable(scene, FLOOD, FLOOD_BYTES),
         is_costly=True,
+        judged=[reef for reef in HONEST if reef is not SHARED],
     ),
 )
