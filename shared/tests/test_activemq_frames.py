@@ -142,6 +142,14 @@ def test_what_is_not_stomp_is_refused_before_it_ends(data: bytes) -> None:
 LONG_LINES = b"".join(b"h-%d:%s\n" % (number, b"a" * 9_000) for number in range(30))
 
 
+def test_who_sent_a_message_is_kept_however_many_headers_stand_before_it() -> None:
+    """Law 12: the quota of the parking and the breaker go by it."""
+    lines = b"".join(b"h-%d:%s\n" % (number, b"a" * 2_000) for number in range(100))
+    (frame,) = parsed(b"MESSAGE\n" + lines + b"JMSXUserID:buoy\n\n\0")
+    assert frame.fault is not None
+    assert "buoy" == frame.headers["JMSXUserID"]
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

@@ -8,10 +8,12 @@ from typing import Any, cast
 import pytest
 
 from reefmesh.backoff import Backoff
-from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, Broker, BrokerEvent
+from reefmesh.broker.parking_quota import ParkingQuota
+from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, Broker, BrokerEvent, Consumer
 from reefmesh.contracts import channels
+from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope, event_id_of
-from reefmesh.contracts.senders import UNAUTHENTICATED
+from reefmesh.contracts.senders import UNAUTHENTICATED, BrokerUsers, senders_to
 from reefmesh.errors import TransientError
 from reefmesh.observability import table
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
@@ -43,6 +45,11 @@ class TellingBroker:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._listeners: list[Callable[[BrokerEvent], None]] = []
+        self.quota: ParkingQuota | None = None
+
+    def consumer(self, subscription: Subscription, *, lanes: int, quota: ParkingQuota | None = None) -> Consumer:
+        self.quota = quota
+        return self._broker.consumer(subscription, lanes=lanes, quota=quota)
 
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
@@ -94,6 +101,22 @@ async def test_garbage_on_telemetry_never_stops_the_consumer(bench: WorkerBench)
             broker.tell(UNREADABLE_PARKED, subscription=str(channels.INGEST), user_id=UNAUTHENTICATED, reef_id=f"reef-{number}")
     assert bench.metrics.value(table.PARKED, str(channels.INGEST), "unreadable") == 20
     assert bench.metrics.value(table.POISON_BREAKER_OPEN, str(channels.INGEST)) == 0
+
+
+@pytest.mark.parametrize("subscription", [channels.SCORING, channels.INGEST], ids=str)
+async def test_quota_binds_everybody_on_telemetry_and_else_strangers_alone(
+    subscription: Subscription, bench: WorkerBench
+) -> None:
+    """Law 3: of what the service that owns a channel sends nothing is lost; nor of what only waits behind a parked message."""
+    broker = telling(bench)
+    senders = senders_to(subscription, BrokerUsers())
+    async with running(bench.worker(Collector(), subscription=subscription, senders=senders)) as run:
+        while broker.quota is None and not run.done():  # noqa: ASYNC110  # a worker has no event; this only yields to the loop
+            await asyncio.sleep(0)
+    assert broker.quota is not None
+    bound = {user for user in ("ingest", "operator", "scoring", "buoy", None) if broker.quota.binds(user, "bad-body")}
+    assert bound == ({"buoy", None} if subscription.is_numbered else {"ingest", "operator", "scoring", "buoy", None})
+    assert not broker.quota.binds("buoy", "behind-parked")
 
 
 async def test_zombie_with_an_old_version_is_refused_and_starts_over(bench: WorkerBench) -> None:
