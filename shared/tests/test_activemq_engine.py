@@ -126,14 +126,15 @@ async def test_each_service_may_do_its_work_and_no_more(
                 await receive(operator, each)  # leave nothing to the next test
 
 
-async def test_buoy_may_only_write_telemetry(activemq_process: ActivemqProcess) -> None:
-    async with client(activemq_process.url("buoy")) as buoy:
-        await buoy.publish([publication(TELEMETRY.name)])
-        with pytest.raises(PublishRefused, match="not authorized"):
-            await buoy.publish([publication(READINGS.name)])
-        with pytest.raises(ConfigurationError, match="not authorized"):
-            await buoy.consumer(INGEST, lanes=1).start()
-        await buoy.publish([publication(TELEMETRY.name, 2)])
+async def test_direct_publisher_may_only_write_telemetry_and_a_device_not_even_that(activemq_process: ActivemqProcess) -> None:
+    async with client(activemq_process.url("publisher")) as publisher, client(activemq_process.url("buoy")) as device:
+        await publisher.publish([publication(TELEMETRY.name)])
+        for refused, channel in ((publisher, READINGS), (device, TELEMETRY)):
+            with pytest.raises(PublishRefused, match="not authorized to write"):
+                await refused.publish([publication(channel.name)])
+            with pytest.raises(ConfigurationError, match="not authorized"):
+                await refused.consumer(INGEST, lanes=1).start()
+        await publisher.publish([publication(TELEMETRY.name, 2)])
     async with client(activemq_process.url("ingest")) as ingest:
         for _ in range(2):
             await receive(ingest, INGEST)

@@ -1,7 +1,7 @@
 """Forged messages reach a service's queue through wildcards on a real broker, and the service applies none of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,9 +13,11 @@ from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.message_headers import to_frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.devices import Move
 from reefmesh.broker.port import Publication
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
+from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.senders import BrokerUsers, senders_to
 from reefmesh.observability import table
@@ -25,17 +27,20 @@ from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Store
-from reefmesh_components.activemq_client import client, publication, receive
+from reefmesh_components.activemq_client import PATIENCE_SECONDS, client, publication, receive
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.worker_bench import AwaitedMetrics, Collector
 
 INBOX: Final = str(channels.ALERTING)
-WILDCARDS: Final = (
-    ("buoy", "/topic/VirtualTopic.reef.*"),
-    ("ingest", "/topic/VirtualTopic.*.*"),
-    ("ingest", "/topic/*.*.scores"),
-    ("ingest", "/queue/*.*.*.*.*"),
+BESIDE_SCORES: Final = (channels.INGEST, channels.SCORING)
+WILDCARDS: Final[tuple[tuple[str, str, tuple[Subscription, ...]], ...]] = (
+    ("buoy", "/topic/*.reef.*", BESIDE_SCORES),
+    ("publisher", "/topic/VirtualTopic.reef.*", BESIDE_SCORES),
+    ("ingest", "/topic/VirtualTopic.*.*", BESIDE_SCORES),
+    ("ingest", "/topic/*.*.scores", ()),
+    ("ingest", "/queue/*.*.*.*.*", ()),
 )
+"""User, destination, and the subscriptions besides that of alerts that are given the message."""
 
 
 class Silent(Collector):
@@ -60,16 +65,18 @@ async def send_raw(url: str, destination: str, message: Envelope) -> None:
 
 
 @asynccontextmanager
-async def alerts_worker(broker: ActiveMQBroker, store: Store, metrics: AwaitedMetrics) -> AsyncIterator[None]:
+async def worker_of(
+    subscription: Subscription, broker: ActiveMQBroker, store: Store, metrics: AwaitedMetrics
+) -> AsyncIterator[None]:
     worker = Worker(
-        subscription=channels.ALERTING,
+        subscription=subscription,
         broker=broker,
         store=store,
         handler=Silent(),
         clock=SystemClock(),
         metrics=metrics,
         progress=Progress(),
-        senders=senders_to(channels.ALERTING, BrokerUsers()),
+        senders=senders_to(subscription, BrokerUsers()),
         limits=WorkerLimits(lanes=4),
     )
     task = asyncio.create_task(worker.run())
@@ -80,9 +87,22 @@ async def alerts_worker(broker: ActiveMQBroker, store: Store, metrics: AwaitedMe
         await task
 
 
-@pytest.mark.parametrize(("user", "destination"), WILDCARDS)
+async def leave_nothing(process: ActivemqProcess, others: Sequence[Subscription], *, on_device_queue: bool) -> None:
+    """Take what the wildcards of a test have left to the next one."""
+    async with client(process.url()) as operator:
+        for each in others:
+            await receive(operator, each)
+        if on_device_queue:
+            queue = operator.device_queue()
+            await queue.start()
+            batch = await asyncio.wait_for(queue.receive(), PATIENCE_SECONDS)
+            await queue.settle([Move(message=message, outputs=()) for message in batch])
+            await queue.close()
+
+
+@pytest.mark.parametrize(("user", "destination", "others"), WILDCARDS)
 async def test_nobody_speaks_for_scoring_a_score_through_wildcards_is_never_applied(
-    activemq_process: ActivemqProcess, user: str, destination: str
+    activemq_process: ActivemqProcess, user: str, destination: str, others: tuple[Subscription, ...]
 ) -> None:
     """Law 12: the broker's rights let it through; the service parks it as forged and names who sent it."""
     metrics, store = AwaitedMetrics("test"), open_store("sqlite://", migrations=[])
@@ -90,7 +110,7 @@ async def test_nobody_speaks_for_scoring_a_score_through_wildcards_is_never_appl
     async with client(activemq_process.url("alerts")) as broker, client(activemq_process.url("scoring")) as scoring:
         await broker.declare([channels.ALERTING])
         await send_raw(activemq_process.url(user), destination, score("forged"))
-        async with alerts_worker(broker, store, metrics):
+        async with worker_of(channels.ALERTING, broker, store, metrics):
             await metrics.until(table.PARKED, INBOX, "forged", reaches=1)
             assert 0 == (await store.load("a")).version
             await scoring.publish([Publication(channel=channels.SCORES.name, message=score("honest", "b"))])
@@ -98,10 +118,29 @@ async def test_nobody_speaks_for_scoring_a_score_through_wildcards_is_never_appl
         (parked,) = await broker.parking(channels.ALERTING).list()
         assert ("forged", user) == (parked.reason, parked.sender)
         await broker.parking(channels.ALERTING).discard([parked.parking_id])
-    if "VirtualTopic" in destination and destination.startswith("/topic/"):  # leave nothing to the next test
-        async with client(activemq_process.url()) as operator:
-            for each in (channels.INGEST, channels.SCORING):
-                await receive(operator, each)
+    await leave_nothing(activemq_process, others, on_device_queue=user == "buoy")
+    await store.close()
+
+
+async def test_user_of_devices_is_not_believed_on_telemetry_where_wildcards_carry_it_there(
+    activemq_process: ActivemqProcess,
+) -> None:
+    """Law 12: devices come through the bridge, so nothing of theirs on the channel itself is honest."""
+    inbox = str(channels.INGEST)
+    metrics, store = AwaitedMetrics("test"), open_store("sqlite://", migrations=[])
+    await store.open()
+    async with client(activemq_process.url("ingest")) as broker, client(activemq_process.url("publisher")) as publisher:
+        await broker.declare([channels.INGEST])
+        await send_raw(activemq_process.url("buoy"), "/topic/*.reef.*", score("forged"))
+        async with worker_of(channels.INGEST, broker, store, metrics):
+            await metrics.until(table.PARKED, inbox, "forged", reaches=1)
+            assert 0 == (await store.load("a")).version
+            await publisher.publish([Publication(channel=channels.TELEMETRY.name, message=score("honest", "b"))])
+            await metrics.until(table.MESSAGES_HANDLED, inbox, "handled", reaches=1)
+        (parked,) = await broker.parking(channels.INGEST).list()
+        assert ("forged", "buoy") == (parked.reason, parked.sender)
+        await broker.parking(channels.INGEST).discard([parked.parking_id])
+    await leave_nothing(activemq_process, (channels.SCORING, channels.ALERTING), on_device_queue=True)
     await store.close()
 
 

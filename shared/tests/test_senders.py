@@ -21,7 +21,7 @@ def settings(**variables: str) -> ServiceSettings:
 @pytest.mark.parametrize(
     ("channel", "speakers"),
     [
-        (channels.TELEMETRY, {"buoy", "ingest", "operator"}),
+        (channels.TELEMETRY, {"publisher", "ingest", "operator"}),
         (channels.READINGS, {"ingest"}),
         (channels.QUARANTINE, {"ingest"}),
         (channels.SCORES, {"scoring"}),
@@ -38,11 +38,20 @@ def test_channel_belongs_to_those_who_publish_to_it(channel: Channel, speakers: 
 
 def test_users_of_other_names_are_set_and_the_shipped_names_mean_nothing_then() -> None:
     users = settings(
-        REEFMESH_BROKER_USERS="ingest=reef-in,operator=admin,ingest=reef-in-2", REEFMESH_TELEMETRY_SENDERS="gateway,partner"
+        REEFMESH_BROKER_USERS="ingest=reef-in,operator=admin,ingest=reef-in-2,buoy=nemo",
+        REEFMESH_TELEMETRY_SENDERS="gateway,partner",
     ).users_of_broker(["scoring"])
     assert {"reef-in", "reef-in-2"} == senders_to(channels.SCORING, users).speakers
     assert {"admin", "scoring"} == senders_to(channels.SCORING, users).replayers
-    assert {"gateway", "partner", "admin"} == device_senders(users)
+    assert {"gateway", "partner", "admin", "reef-in", "reef-in-2"} == senders_to(channels.INGEST, users).speakers
+    assert {"nemo", "admin"} == device_senders(users)
+
+
+def test_devices_and_direct_publishers_are_believed_each_where_they_come_in() -> None:
+    """Law 12: the bridge publishes for devices, so telemetry in their user's name on the channel itself is forged."""
+    assert {"buoy", "operator"} == device_senders(SHIPPED)
+    assert "buoy" not in senders_to(channels.INGEST, SHIPPED).speakers
+    assert "buoy" not in senders_to(channels.INGEST, SHIPPED).replayers
 
 
 def test_own_login_has_the_own_role_alone() -> None:

@@ -176,26 +176,30 @@ def test_nothing_that_breaks_the_order_of_a_reef_is_in_use(file: Path) -> None:
     assert all(element.get("prioritizedMessages") is None for element in broker(file).iter())
 
 
-def test_buoys_may_write_telemetry_hear_commands_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    ("group", "rights"),
+    [
+        ("buoys", {("buoys.*.d2c.>", "write"), ("buoys.*.c2d.>", "read")}),
+        ("publishers", {("VirtualTopic.reef.telemetry", "write")}),
+    ],
+)
+def test_who_sends_telemetry_has_its_own_door_and_nothing_else(group: str, rights: set[tuple[str, str]]) -> None:
+    """Devices come over MQTT and through the bridge; the channel itself is for direct publishers."""
     entries = part(LOCAL, "plugins/authorizationPlugin/map/authorizationMap/authorizationEntries")
-    rights = {
+    assert rights == {
         (entry.get("queue") or entry.get("topic"), right)
         for entry in entries
         for right in ("read", "write")
-        if "buoys" in (entry.get(right) or "").split(",")
-    }
-    assert rights == {
-        ("buoys.*.d2c.>", "write"),
-        ("buoys.*.c2d.>", "read"),
-        ("VirtualTopic.reef.telemetry", "write"),
+        if group in (entry.get(right) or "").split(",")
     }
 
 
-def test_buoys_may_make_advisories_and_neither_read_nor_forge_them() -> None:
+@pytest.mark.parametrize("group", ["buoys", "publishers"])
+def test_who_sends_telemetry_may_make_advisories_and_neither_read_nor_forge_them(group: str) -> None:
     """Without ``admin`` MQTT refuses a device's login; with ``write`` a device announces consumers that do not exist."""
     entries = part(LOCAL, "plugins/authorizationPlugin/map/authorizationMap/authorizationEntries")
     (advisories,) = [entry for entry in entries if entry.get("topic") == "ActiveMQ.Advisory.>"]
-    assert ["admin"] == [right for right in ("read", "write", "admin") if "buoys" in (advisories.get(right) or "").split(",")]
+    assert ["admin"] == [right for right in ("read", "write", "admin") if group in (advisories.get(right) or "").split(",")]
 
 
 def test_idle_topics_of_devices_are_collected_and_no_queue_is() -> None:

@@ -112,6 +112,8 @@ def lacks_in_compose(entry: ServiceEntry) -> list[str]:
             == {f"${{{stored}:?no password; run deploy/docker/new-env}}"},
             "its role in deploy/postgresql/roles.sql": not entry.has_database
             or f"\\set role {entry}\n\\unset password\n\\getenv password {stored}\n" in read("deploy/postgresql/roles.sql"),
+            "REEFMESH_ACCEPT_UNSTAMPED_UNTIL from where Compose runs": environment.get("REEFMESH_ACCEPT_UNSTAMPED_UNTIL", "")
+            is None,
             "its health check": service["healthcheck"]["test"] == ["CMD", f"reefmesh-{entry}", "--check-health=ready"],
             "the port of its pages": str(entry.pages_port) in ports,
         }

@@ -200,6 +200,17 @@ def test_env_example_names_every_variable_of_the_compose_file_and_no_password() 
     assert profiles == set(example()["COMPOSE_PROFILES"].split(","))
 
 
+def test_stand_ins_find_one_name_for_each_image_of_the_compose_file() -> None:
+    """Two services may run from one image, which must be tagged once."""
+    script = (DOCKER / "stand-ins" / "build").read_text(encoding="utf-8")
+    (function,) = re.findall(r"^image_of\(\) .*$", script, re.MULTILINE)
+    asked = re.findall(r"\$\(image_of ([\w./-]+)\)", script)
+    lines = [f'root="{ROOT}"', function, *(f"image_of {image}" for image in asked)]
+    found = subprocess.run(["bash", "-c", "\n".join(lines)], text=True, capture_output=True, check=True).stdout.split()
+    assert asked
+    assert asked == [image.rpartition(":")[0] for image in found]
+
+
 def test_new_env_when_run_fills_every_password_and_overwrites_nothing(tmp_path: Path) -> None:
     """Passwords differ from each other, are the owner's alone to read, and a second run keeps the first one's."""
     (tmp_path / "deploy" / "docker").mkdir(parents=True)

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from reefmesh.broker.activemq.destinations import consumer_advisories
+from reefmesh.broker.activemq.destinations import consumer_advisories, subscription_queue
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import Move
-from reefmesh.contracts.channels import SCORING
-from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client
+from reefmesh.contracts.channels import INGEST, SCORING, TELEMETRY
+from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication, receive
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.nemo_pi import data, nemo_pi
 
@@ -42,6 +42,14 @@ async def test_device_that_comes_before_any_service_logs_in_listens_and_publishe
         assert [(f"buoys/{IMEI}/d2c/telemetry", data(26.5))] == await moved(services, 1)
 
 
+async def test_direct_publisher_that_comes_before_any_service_publishes(broker: ActivemqProcess) -> None:
+    await asyncio.to_thread(broker.restart)
+    async with client(broker.url("publisher")) as publisher:
+        await publisher.publish([publication(TELEMETRY.name)])
+    async with client(broker.url("ingest")) as services:
+        assert publication(TELEMETRY.name).message == (await receive(services, INGEST)).message
+
+
 @pytest.mark.parametrize(
     "destination", [consumer_advisories(SCORING), "/topic/ActiveMQ.Advisory.Connection", "/topic/ActiveMQ.>"]
 )
@@ -54,6 +62,51 @@ async def test_device_neither_reads_nor_forges_advisories(destination: str, brok
                 await session.request(command, (("destination", destination), *headers), b"{}" if command == "SEND" else None)
     finally:
         await session.close()
+
+
+async def refused(broker: ActivemqProcess, user: str, destination: str) -> str:
+    """Send over STOMP as a user; return the broker's refusal, or nothing when it has taken the message."""
+    address = ActiveMQAddress.parse(broker.url(user))
+    session = await Session.open(address, address.endpoints[0], None)
+    try:
+        await session.request("SEND", [("destination", destination)], b"{}")
+    except BrokerRefusal as refusal:
+        return str(refusal)
+    finally:
+        await session.close()
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"), [("buoy", "VirtualTopic.reef.telemetry"), ("publisher", f"buoys.{IMEI}.d2c.telemetry")]
+)
+async def test_devices_and_direct_publishers_have_a_door_each_over_stomp(
+    user: str, topic: str, broker: ActivemqProcess
+) -> None:
+    assert f"User {user} is not authorized to write to: topic://{topic}" in await refused(broker, user, f"/topic/{topic}")
+
+
+async def test_device_writes_no_telemetry_to_the_channel_itself_over_mqtt(broker: ActivemqProcess) -> None:
+    """The broker acknowledges what it drops there; what a direct publisher sends after it is the first to arrive."""
+    async with nemo_pi(broker, IMEI) as device:
+        await device.publish_to("VirtualTopic/reef/telemetry", b"device")
+    assert not await refused(broker, "publisher", "/topic/VirtualTopic.reef.telemetry")
+    address = ActiveMQAddress.parse(broker.url("ingest"))
+    session, first = await Session.open(address, address.endpoints[0], None), asyncio.get_running_loop().create_future()
+    await session.subscribe("1", subscription_queue(INGEST), (("ack", "auto"),), first.set_result)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert ("publisher", b"{}") == ((frame := await first).headers["JMSXUserID"], frame.body)
+    await session.close()
+
+
+async def test_direct_publisher_over_mqtt_is_no_device(broker: ActivemqProcess) -> None:
+    """The broker acknowledges what it drops there."""
+    async with nemo_pi(broker, "867740030000004", user="publisher") as stranger:
+        await stranger.publish(data(31.0))
+    async with nemo_pi(broker, IMEI) as device:
+        await device.publish(data(26.5))
+    async with client(broker.url("ingest")) as services:
+        assert [(f"buoys/{IMEI}/d2c/telemetry", data(26.5))] == await moved(services, 1)
 
 
 async def test_topic_that_is_longer_than_any_header_costs_no_link_and_is_moved_with_its_beginning(

@@ -138,6 +138,12 @@ async def start_ingest(url: str = "sqlite://") -> Ingest:
     )
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty database; a test that asks for it runs on both."""
+    return str(request.getfixturevalue("postgresql_schema_url")) if request.param == "postgresql" else "sqlite://"
+
+
 @pytest.fixture
 async def ingest() -> AsyncIterator[Ingest]:
     service = await start_ingest()

@@ -250,10 +250,11 @@ async def test_roles_are_shown_in_health_and_metrics(running: Any) -> None:
 
 
 async def test_user_that_may_not_send_as_any_device_is_named_for_ingest_to_compare(running: Any) -> None:
-    """Law 12: a shared user and operators speak for any device; a message of before the upgrade is believed for a time."""
-    users = ["buoy", "operator", IMEI, "scoring", None]
+    """Law 12: the devices' shared user and operators speak for any device, direct publishers do not; a message of before the
+    upgrade is believed for a time."""
+    users = ["buoy", "operator", IMEI, "scoring", "publisher", None]
     queue = ScriptedQueue()
     async with running(queue) as bridged:
         queue.batches.put_nowait([sent(number, user=user) for number, user in enumerate(users)])
         await bridged.finish()
-    assert [None, None, IMEI, "scoring", None] == [message.headers.get("sent-by") for message in queue.moved]
+    assert [None, None, IMEI, "scoring", "publisher", None] == [message.headers.get("sent-by") for message in queue.moved]

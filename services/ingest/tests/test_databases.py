@@ -5,8 +5,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from reefmesh.contracts.quantities import NITRATE_AND_NITRITE
 from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.register.entries import EARLIEST, BuoyEntry, SensorEntry
@@ -14,11 +12,6 @@ from reefmesh_ingest.register.entries import EARLIEST, BuoyEntry, SensorEntry
 Make = Callable[..., bytes]
 IMEI, SERIAL, AGENT = "865000000000001", "ABCDEF0123456789", "agent-1"
 BASE = EARLIEST + timedelta(days=3000)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue("postgresql_schema_url")) if request.param == "postgresql" else "sqlite://"
 
 
 async def test_story_of_a_fleet_ends_the_same_on_every_database(

@@ -1,9 +1,11 @@
 """What refused telemetry may take is bounded; each message is accounted for, and no device is refused for another's use."""
 
+import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,14 @@ from reefmesh_ingest.register.entries import BuoyEntry
 
 Make = Callable[..., bytes]
 AGENT = "agent-1"
+
+
+@pytest.fixture
+async def ingest(new_ingest: Any, url: str) -> AsyncIterator[Any]:
+    """The bounds are sums and counts of the database: each holds on both."""
+    service = await new_ingest(url)
+    yield service
+    await service.store.close()
 
 
 def with_quota(service: Any, **limits: float) -> QuarantineStorage:
@@ -170,6 +180,24 @@ async def test_old_entries_are_removed_a_few_at_a_time_and_stay_accounted(ingest
     await ingest.assert_accounted()
 
 
+async def test_processes_that_remove_at_the_same_time_count_each_entry_once(
+    new_ingest: Any, postgresql_schema_url: str
+) -> None:
+    """Each process of ingest may remove; only PostgreSQL lets two of them write at once."""
+    first, second = await new_ingest(postgresql_schema_url), await new_ingest(postgresql_schema_url)
+    for number in range(20):
+        await first.take(b"old %d" % number, "telemetry/1", device=AGENT)
+    for service in (first, second):
+        service.clock.advance(timedelta(days=91))
+    await asyncio.gather(*(removal_of(service).remove_some() for service in (first, second)))
+    books = await accounting(first.store)
+    assert (books.entries_removed, books.readings_removed) == (20, 20)
+    assert await entries_of(first, status=None) == []
+    await first.assert_accounted()
+    await first.store.close()
+    await second.store.close()
+
+
 async def test_replayed_entries_make_room_when_quarantine_is_full(ingest: Any, mqtt_data: Make) -> None:
     await ingest.take(mqtt_data(29.4), "nemopi-mqtt/1", device="newcomer")
     await ingest.register.upsert(buoys=[BuoyEntry(id="newcomer", reef="menjangan")])
@@ -230,8 +258,8 @@ def before_quotas() -> MigrationSet:
     return MigrationSet(name=newest.name, migrations=newest.migrations[:1])
 
 
-async def test_entries_from_before_quotas_count(before_quotas: MigrationSet, tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path}/ingest.db"
+async def test_entries_from_before_quotas_count(before_quotas: MigrationSet, url: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ingest.db" if url == "sqlite://" else url  # it is opened twice
     store = open_store(url, migrations=(before_quotas,))
     await store.open()
     message = "INSERT INTO quarantine_message VALUES ('o', 'r', 's/1', 0, '{}', 0, ?)"

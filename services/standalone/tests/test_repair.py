@@ -20,37 +20,41 @@ INBOX = "scoring@reef.readings"
 READINGS = "reef.readings"
 
 
-def repair(home: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["repair", *arguments, "--home", str(home)])
+def repair(home: Home, *arguments: str) -> Result:
+    options = ["--home", str(home.path), *(["--store", home.store_url] if home.store_url else [])]
+    return CliRunner().invoke(app, ["repair", *arguments, *options])
 
 
-def shown(home: Path) -> dict[str, Any]:
+def shown(home: Home) -> dict[str, Any]:
     result = repair(home, "a", "--json")
     assert 0 == result.exit_code, result.output
     document: dict[str, Any] = json.loads(result.stdout)
     return document
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
     """Return a home in which ingest was restored: its last number is 5, scoring has applied 8, with a hole."""
+    url = request.getfixturevalue("postgresql_database_url") if request.param == "postgresql" else None
+    place = Home(path=tmp_path, store_url=url)
     cursors = {
         INGEST: Cursor(published={READINGS: 5}),
         SCORING: Cursor(applied={INBOX: 8}, missing={INBOX: (3, 7)}, parked={INBOX: 2}, hashes={INBOX: "abcd"}),
     }
 
     async def main() -> None:
-        async with open_stores(Home(path=tmp_path)) as stores:
+        async with open_stores(place) as stores:
             for entry, cursor in cursors.items():
                 unit = Unit(reef_id="a", inbox="x", event_id="e", expected_version=0, cursor=cursor, state=b"state")
                 await stores[entry].commit(unit)
 
-    (tmp_path / "ingest.db").touch()
+    if place.store_url is None:
+        (tmp_path / "ingest.db").touch()
     asyncio.run(main())
-    return tmp_path
+    return place
 
 
-def test_reef_is_shown_with_the_publisher_that_is_behind(home: Path) -> None:
+def test_reef_is_shown_with_the_publisher_that_is_behind(home: Home) -> None:
     document = shown(home)
     scoring = next(each for each in document["services"] if each["service"] == "scoring")
     assert (8, [3, 7], 2) == (scoring["applied"], scoring["missing"], scoring["parked"])
@@ -59,19 +63,19 @@ def test_reef_is_shown_with_the_publisher_that_is_behind(home: Path) -> None:
     assert f"--service ingest --published {READINGS}=8" in behind
 
 
-def test_nothing_is_written_without_apply(home: Path) -> None:
+def test_nothing_is_written_without_apply(home: Home) -> None:
     before = shown(home)
     result = repair(home, "a", "--service", "ingest", "--published", f"{READINGS}=8")
     assert 0 == result.exit_code
     assert before == shown(home)
 
 
-def test_restored_publisher_goes_on_behind_the_last_applied_number(home: Path) -> None:
+def test_restored_publisher_goes_on_behind_the_last_applied_number(home: Home) -> None:
     assert 0 == repair(home, "a", "--service", "ingest", "--published", f"{READINGS}=8", "--apply").exit_code
     assert [] == shown(home)["behind"]
 
 
-def test_cursor_is_set_back_and_forgets_what_is_told(home: Path) -> None:
+def test_cursor_is_set_back_and_forgets_what_is_told(home: Home) -> None:
     options = ("--service", "scoring", "--applied", "5", "--forget-parked", "--apply")
     assert 0 == repair(home, "a", *options).exit_code
     scoring = next(each for each in shown(home)["services"] if each["service"] == "scoring")
@@ -99,7 +103,7 @@ def test_set_back_numbers_are_taken_again_with_any_event() -> None:
     ],
 )
 def test_mistake_is_refused_in_one_clear_line(
-    home: Path, arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]
+    home: Home, arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = repair(home, *arguments)
     assert 78 == result.exit_code

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from reefmesh.broker.connect import ENGINES
-from reefmesh.contracts.senders import DEVICES, BrokerUsers
+from reefmesh.contracts.senders import PUBLISHERS, BrokerUsers
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
@@ -42,15 +42,15 @@ BrokerUsersText = Annotated[
     str,
     Field(
         pattern=r"^([^,=\s]+=[^,=\s]+(,[^,=\s]+=[^,=\s]+)*)?$",
-        description="pairs of a role (a service's name, or operator) and the broker user that has it, with commas:"
-        " ingest=reef-ingest,operator=admin; a role that is not named has the user of its own name",
+        description="pairs of a role (a service's name, operator, or buoy, which MQTT devices share) and the broker user that"
+        " has it, with commas: ingest=reef-ingest,operator=admin; a role that is not named has the user of its own name",
     ),
 ]
 TelemetrySendersText = Annotated[
     str,
     Field(
         pattern=r"^[^,\s]+(,[^,\s]+)*$",
-        description="the broker users that send telemetry of any device (shared by devices, gateways, partners), with commas",
+        description="the broker users that publish telemetry of any device over STOMP (gateways, partners), with commas",
     ),
 ]
 
@@ -154,7 +154,7 @@ class ServiceSettings(Settings):
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
     broker_users: BrokerUsersText = ""
-    telemetry_senders: TelemetrySendersText = DEVICES
+    telemetry_senders: TelemetrySendersText = PUBLISHERS
     accept_unstamped_until: Annotated[AwareDatetime, AfterValidator(_soon)] | None = Field(
         default=None,
         description=f"an instant like 2026-12-24T00:00:00Z, at most {UNSTAMPED_DAYS_LIMIT} days ahead: until then messages are"

@@ -17,7 +17,7 @@ class Home:
     and a database server elsewhere.
 
     A ``temporary`` home is deleted when its command ends. ``visibility_timeout_seconds`` is the embedded broker's.
-    ``device_senders``: the broker users that may send as any device.
+    ``device_senders``: the broker users that may send as any device over MQTT.
     """
 
     path: Path

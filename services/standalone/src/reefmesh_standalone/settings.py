@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import BeforeValidator, Field, SecretStr
 
 from reefmesh.broker.connect import ENGINES
-from reefmesh.contracts.senders import DEVICES
+from reefmesh.contracts.senders import PUBLISHERS
 from reefmesh.settings import (
     COMMAND_SECTION,
     BrokerUsersText,
@@ -45,7 +45,7 @@ class StandaloneSettings(Settings):
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
     broker_password: SecretStr | None = Field(default=None, description="a password of the broker, when the address has none")
     broker_users: BrokerUsersText = ""
-    telemetry_senders: TelemetrySendersText = DEVICES
+    telemetry_senders: TelemetrySendersText = PUBLISHERS
     visibility_timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
         default=None,
         description="seconds from 1 to 86400: how long a lane may hold a message of the embedded broker before another lane "

@@ -1,7 +1,8 @@
 """Who may speak where: of which broker users a subscription believes a message. The one place that decides it.
 
 The broker states the authenticated user of each message; what a message says of itself counts for nothing here.
-A channel belongs to the services that publish to it. Telemetry has further senders, because devices and partners send it.
+A channel belongs to the services that publish to it. Telemetry has further senders: direct publishers, such as gateways and
+partners. Devices send it over MQTT, and ingest's bridge publishes it for them.
 A message in a subscription's own queue that an operator, or the service itself, replays from its parking has another sender
 than the channel's: it is believed only if it was parked there before (see ``reefmesh.service.forgery``).
 """
@@ -21,7 +22,10 @@ UNAUTHENTICATED: Final = "(unauthenticated)"
 
 OPERATOR: Final = "operator"
 DEVICES: Final = "buoy"
-"""The broker user that all devices share, unless each has a user of its own."""
+"""The broker user that all devices share, unless each has a user of its own. It may send as any device over MQTT; on the
+channel of telemetry itself it is not believed, because the bridge publishes there for devices."""
+PUBLISHERS: Final = "publisher"
+"""The broker user that direct publishers of telemetry share, unless each has a user of its own."""
 
 REPLAYED: Final = "replayed"
 """Header of a message that was parked and is sent to its subscription again."""
@@ -35,12 +39,12 @@ OF_REPLAYERS: Final = frozenset({REPLAYED, REPLAY_OF})
 class BrokerUsers:
     """The names of the broker's users in one deployment.
 
-    ``renamed``: role (a service's name, or ``operator``) -> the users that have it, where they are not called as their role.
-    ``telemetry``: users that send telemetry beside ingest's bridge and the operator: devices, gateways, partners.
+    ``renamed``: role (a service's name, ``operator``, or ``buoy``) -> the users that have it, where they are not called as
+    their role. ``telemetry``: the direct publishers of telemetry, beside ingest's bridge and the operator.
     """
 
     renamed: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    telemetry: frozenset[str] = frozenset({DEVICES})
+    telemetry: frozenset[str] = frozenset({PUBLISHERS})
 
     def of(self, role: str) -> frozenset[str]:
         return self.renamed.get(role, frozenset({role}))
@@ -84,7 +88,7 @@ def senders_to(
     has no speaker."""
     speakers = frozenset[str]().union(*(users.of(each.name) for each in services if subscription.channel in each.publishes))
     if subscription.channel == channels.TELEMETRY:
-        speakers |= device_senders(users)
+        speakers |= users.telemetry | users.of(OPERATOR)
     return Senders(
         speakers=speakers,
         replayers=users.of(OPERATOR) | users.of(subscription.service),
@@ -93,6 +97,6 @@ def senders_to(
 
 
 def device_senders(users: BrokerUsers) -> frozenset[str]:
-    """Return the users that may send as any device: those that devices share, gateways, partners, operators. A user that is
-    not among them may send as the device of its own name alone."""
-    return users.telemetry | users.of(OPERATOR)
+    """Return the users that may send as any device over MQTT: the one that devices share, and operators. A user that is not
+    among them may send as the device of its own name alone."""
+    return users.of(DEVICES) | users.of(OPERATOR)

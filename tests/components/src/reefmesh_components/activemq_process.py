@@ -24,7 +24,7 @@ HOST: Final = "127.0.0.1"
 STORE_LIMIT: Final = "2 gb"
 COLUMNS_BEFORE_NAME: Final = 3
 """Of a line of a class histogram: rank, objects, bytes."""
-USERS: Final = ("operator", *(each.name for each in SERVICES), "buoy")
+USERS: Final = ("operator", *(each.name for each in SERVICES), "buoy", "publisher")
 LOGGING: Final = """\
 rootLogger.level = WARN
 rootLogger.appenderRef.console.ref = console

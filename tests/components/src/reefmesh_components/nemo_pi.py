@@ -57,15 +57,15 @@ class NemoPi:
 
 @asynccontextmanager
 async def nemo_pi(
-    broker: ActivemqProcess, imei: str, *, confirm_timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS
+    broker: ActivemqProcess, imei: str, *, user: str = USER, confirm_timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS
 ) -> AsyncIterator[NemoPi]:
     """Connect a device; a publish that the broker does not acknowledge within the time-out raises."""
     client = aiomqtt.Client(
         HOST,
         broker.ports.mqtt,
         identifier=imei,
-        username=USER,
-        password=password_of(USER),
+        username=user,
+        password=password_of(user),
         protocol=aiomqtt.ProtocolVersion.V311,
         clean_session=True,
         keepalive=KEEP_ALIVE_SECONDS,

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -48,7 +49,16 @@ def postgresql_schema_url(postgresql_url: str) -> Iterator[str]:
     separator = "&" if "?" in postgresql_url else "?"
     yield f"{postgresql_url}{separator}schema={schema}"
     with ThreadPoolExecutor(max_workers=1) as thread:  # the test's own event loop is none of ours
-        thread.submit(asyncio.run, _drop(postgresql_url, schema)).result()
+        thread.submit(asyncio.run, _execute(postgresql_url, f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')).result()
+
+
+@pytest.fixture
+def postgresql_database_url(postgresql_url: str) -> Iterator[str]:
+    """The URL of an empty database that no other test uses, for what makes schemas of its own; it is dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_execute(postgresql_url, f'CREATE DATABASE "{name}"'))
+    yield urlsplit(postgresql_url)._replace(path=f"/{name}").geturl()
+    asyncio.run(_execute(postgresql_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
 @pytest.fixture(scope="session", name="activemq")
@@ -102,9 +112,9 @@ def activemq_pair() -> Iterator[tuple[ActivemqProcess, ActivemqProcess]]:
         requirement.give_up(missing)
 
 
-async def _drop(url: str, schema: str) -> None:
+async def _execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+        await connection.execute(statement)
     finally:
         await connection.close()

@@ -4,15 +4,12 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
-from reefmesh_hostile.attacker import Attacker
+from reefmesh_hostile.attacker import PUBLISHER, Attacker
 from reefmesh_hostile.reefs import HONEST, Reef
 from reefmesh_hostile.stage import Stage
 from reefmesh_hostile.stomp_wire import Outcome, Send
-
-DEVICE: Final = "buoy"
-"""The user that all devices share."""
 
 Kind = Literal[
     "process-ended", "link-lost", "honest-late", "forged", "unaccounted", "uncounted", "above-bound", "page", "not-held"
@@ -82,7 +79,7 @@ class Act:
     row: int
     what: str
     does: Callable[[Scene], Deed]
-    user: str = DEVICE
+    user: str = PUBLISHER
     holds: Callable[[Scene, Deed], Iterable[Finding]] = nothing_more
     is_costly: bool = False
     heap: str = ""

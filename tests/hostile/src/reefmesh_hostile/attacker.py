@@ -10,6 +10,10 @@ from reefmesh_components.activemq_process import HOST, Ports, password_of
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttMessage
 from reefmesh_hostile.stomp_wire import Headers, Outcome, Send, StompConnection
 
+DEVICE: Final = "buoy"
+"""The user that all devices share: it speaks MQTT."""
+PUBLISHER: Final = "publisher"
+"""The user that direct publishers of telemetry share: it speaks STOMP."""
 CLIENT_ID: Final = "867740039999999"
 """The IMEI of the attacker's own device."""
 
@@ -20,7 +24,7 @@ HALF_A_REQUEST: Final = b"GET /health HTTP/1.1\r\nHost: reefmesh\r\nX-Slow: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attacker:
-    """``user`` is the broker's: ``buoy``, which all devices share, one device's own, or a service's."""
+    """``user`` is the broker's: that of devices or of publishers, one device's own, or a service's."""
 
     ports: Ports
     user: str

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Final
 
-from reefmesh_hostile.act import DEVICE, Act, Deed, Finding, Scene
-from reefmesh_hostile.attacker import half_open_requests
+from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.attacker import DEVICE, PUBLISHER, half_open_requests
 from reefmesh_hostile.checker import Checker, Snapshot
 from reefmesh_hostile.mischief import HalfOpen, Mischief, Wire, drawn
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut, MqttMessage
@@ -74,7 +74,7 @@ class Campaign:
         self._limits = limits
         self._on_act = on_act
         self._checker = Checker(stage, judged=[reef for reef in HONEST if reef is not SHARED])  # a flood delays its own reef
-        self._attacker = stage.attacker(DEVICE)
+        self._attacker, self._device = stage.attacker(PUBLISHER), stage.attacker(DEVICE)
         self._tally = Tally()
         self._connections: dict[str, StompConnection] = {}
         self._recent: list[Mischief] = []
@@ -148,7 +148,7 @@ class Campaign:
     def _mqtt(self, wire: Wire) -> tuple[int, int]:
         messages = [MqttMessage(topic=topic, body=body) for topic, body in wire.mqtt]
         connection: MqttConnection
-        with self._attacker.mqtt(wire.client_id) as connection:
+        with self._device.mqtt(wire.client_id) as connection:
             return connection.publish_all(messages), len(messages)
 
     def _stomp(self, wire: Wire) -> tuple[int, int]:

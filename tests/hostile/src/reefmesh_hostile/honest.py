@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from reefmesh_components.activemq_process import Ports
-from reefmesh_hostile.attacker import Attacker
+from reefmesh_hostile.attacker import DEVICE, PUBLISHER, Attacker
 from reefmesh_hostile.databases import Databases
 from reefmesh_hostile.messages import nemo_pi_data, telemetry
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut
 from reefmesh_hostile.reefs import HONEST, Reef
 from reefmesh_hostile.stomp_wire import StompConnection, StompCut
 
-USER: Final = "buoy"
 WATCH_SECONDS: Final = 0.15
 RETRY_SECONDS: Final = 0.3
 IN_ONE_QUERY: Final = 200
@@ -57,7 +56,8 @@ class HonestTraffic:
     """Two threads, from ``start`` to ``stop``: one sends, one watches. ``round_seconds``: between two reports of a reef."""
 
     def __init__(self, ports: Ports, databases: Databases, *, round_seconds: float = 0.5) -> None:
-        self._people = Attacker(ports=ports, user=USER)  # the same doors as the attacker's, with honest intentions
+        self._publishers = Attacker(ports=ports, user=PUBLISHER)  # the same doors as the attacker's, with honest intentions
+        self._devices = Attacker(ports=ports, user=DEVICE)
         self._databases = databases
         self._round_seconds = round_seconds
         self._stop = threading.Event()
@@ -147,10 +147,10 @@ class HonestTraffic:
         reef, is_broken = report.reef, report.number % 2 == 1
         try:
             if reef.imei:
-                self._mqtt = self._mqtt or self._people.mqtt(reef.honest)
+                self._mqtt = self._mqtt or self._devices.mqtt(reef.honest)
                 body = nemo_pi_data(20.0 + report.number % 10_000 / 1000)
                 return self._mqtt.publish(f"buoys/{reef.honest}/d2c/telemetry", body)
-            self._stomp = self._stomp or self._people.stomp()
+            self._stomp = self._stomp or self._publishers.stomp()
             send = telemetry(
                 report.event_id,
                 reef_id=reef.id,

@@ -76,7 +76,7 @@ def simulate(
     Examples:
       reefmesh simulate --home ~/reefs --port 8090
       reefmesh simulate --days 100 --speed 14400
-      REEFMESH_BROKER_PASSWORD_FILE=buoy.txt reefmesh simulate --broker stomp://buoy@host --store postgresql://ingest@host/reefmesh
+      REEFMESH_BROKER_PASSWORD_FILE=publisher.txt reefmesh simulate --broker stomp://publisher@host --store postgresql://ingest@host
     """
     place = home_of(home, broker, store, config)
     clock = SystemClock()

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
-from reefmesh.contracts.senders import DEVICES
+from reefmesh.contracts.senders import PUBLISHERS
 from reefmesh_faults.simulation.broker import ModelBroker
 from reefmesh_faults.simulation.laws import next_queue_name, queue_name
 from reefmesh_faults.simulation.loop import Process, VirtualLoop
@@ -58,7 +58,7 @@ class Apart(World):
         self._loop.spawn(sender, self._send())
 
     async def _send(self) -> None:
-        broker = ActiveMQBroker(URL.format(user=DEVICES), clock=DriftingClock(self._loop), random=self._around.random)
+        broker = ActiveMQBroker(URL.format(user=PUBLISHERS), clock=DriftingClock(self._loop), random=self._around.random)
         await self._devices.send(broker)
         await broker.close()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.attacker import DEVICE
 from reefmesh_hostile.checker import metrics_of, sum_of
 from reefmesh_hostile.stage import QUEUES
 from reefmesh_hostile.stomp_wire import Send
@@ -89,25 +90,35 @@ ACTS: Final = (
     Act(
         name="advisory-of-a-number",
         row=8,
+        user=DEVICE,
         what='{"ConsumerInfo": 5} on the advisories of every subscription',
         does=lambda scene: _advisory(scene, b'{"ConsumerInfo": 5}'),
     ),
     Act(
         name="advisory-of-200000-brackets",
         row=8,
+        user=DEVICE,
         what="JSON nested deeper than a parser goes",
         does=lambda scene: _advisory(scene, b"[" * 200_000),
     ),
     Act(
         name="advisory-with-a-count-of-5000-digits",
         row=8,
+        user=DEVICE,
         what="a number that Python does not convert",
         does=lambda scene: _advisory(scene, joined(1), count="9" * 5_000),
     ),
-    Act(name="advisories-of-400-members", row=8, what="consumers that there are not", does=_many_members),
+    Act(
+        name="advisories-of-400-members",
+        row=8,
+        user=DEVICE,
+        what="consumers that there are not",
+        does=_many_members,
+    ),
     Act(
         name="hand-over-in-a-flood-of-joins",
         row=8,
+        user=DEVICE,
         what="a real consumer joins while others are forged",
         does=_hand_over_in_a_flood,
         is_costly=True,

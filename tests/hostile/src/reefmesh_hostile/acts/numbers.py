@@ -56,7 +56,7 @@ ACTS: Final = (
     Act(
         name="number-of-a-billion-at-scoring",
         row=3,
-        what="one message of an unknown schema with seq 1,000,000,000, by a device through a wildcard",
+        what="one message of an unknown schema with seq 1,000,000,000, by a publisher through a wildcard",
         does=lambda scene: _far_number(scene, UNHEARD, "/topic/VirtualTopic.reef.*"),
     ),
     Act(

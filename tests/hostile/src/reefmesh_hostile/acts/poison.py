@@ -3,6 +3,7 @@
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Scene
+from reefmesh_hostile.attacker import DEVICE
 from reefmesh_hostile.messages import TELEMETRY, envelope
 from reefmesh_hostile.mqtt_wire import MqttMessage
 from reefmesh_hostile.reefs import ATTACKER_DEVICE, HONEST, SHARED, VICTIM
@@ -53,16 +54,22 @@ ACTS: Final = (
     Act(
         name="unknown-schemas-at-scoring-and-alerts",
         row=4,
-        what=f"{BREAKER} messages {{}} of an unknown schema, by a device through a wildcard",
+        what=f"{BREAKER} messages {{}} of an unknown schema, by a publisher through a wildcard",
         does=lambda scene: _unknown_schemas(scene, "/topic/VirtualTopic.reef.*"),
     ),
     Act(
         name="unknown-schemas-on-telemetry",
         row=0,
-        what=f"{BREAKER} messages {{}} of an unknown schema where devices may speak",
+        what=f"{BREAKER} messages {{}} of an unknown schema where publishers may speak",
         does=lambda scene: _unknown_schemas(scene, TELEMETRY),
     ),
-    Act(name="garbage-over-mqtt", row=0, what=f"{BREAKER} reports of a device that mean nothing", does=_garbage_over_mqtt),
+    Act(
+        name="garbage-over-mqtt",
+        row=0,
+        user=DEVICE,
+        what=f"{BREAKER} reports of a device that mean nothing",
+        does=_garbage_over_mqtt,
+    ),
     Act(
         name="unreadable-envelopes",
         row=5,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.attacker import PUBLISHER
 from reefmesh_hostile.messages import telemetry
 from reefmesh_hostile.reefs import ATTACKER_DEVICE, SHARED, VICTIM
 from reefmesh_hostile.stomp_wire import Send
@@ -27,7 +28,7 @@ def _closes_quarantine(scene: Scene) -> Deed:
     """An honest stranger's report waits in quarantine for its registration; a device says that it was replayed."""
     stage = scene.stage
     origin = f"honest/stranger/{scene.mark}"
-    with stage.attacker("buoy").stomp() as connection:
+    with stage.attacker(PUBLISHER).stomp() as connection:
         report = telemetry(origin, reef_id=VICTIM.id, buoy_id=STRANGER)
         connection.send(report.destination, report.headers, report.body)
     stage.traffic().until_a_round_is_handled(10.0)

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.attacker import DEVICE
 from reefmesh_hostile.mqtt_wire import MqttMessage
 
 IDLE_TOPICS: Final = 1_000
@@ -51,10 +52,17 @@ def _many_topics(scene: Scene) -> Deed:
 
 
 ACTS: Final = (
-    Act(name="1000-idle-topics", row=9, what="a message each to 1,000 topics that are never used again", does=_idle_topics),
+    Act(
+        name="1000-idle-topics",
+        row=9,
+        user=DEVICE,
+        what="a message each to 1,000 topics that are never used again",
+        does=_idle_topics,
+    ),
     Act(
         name="9000-topics-on-a-small-broker",
         row=9,
+        user=DEVICE,
         what=f"9,000 topics on a broker of {SMALL_HEAP}",
         does=_many_topics,
         is_costly=True,
