@@ -2,6 +2,7 @@
 
 import pytest
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.port import Publication
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
@@ -47,6 +48,26 @@ async def test_handler_that_always_fails_on_a_message_parks_it_after_its_attempt
     assert handler.attempts == {"a0": 3, "a1": 1}
     (only,) = await bench.broker.parking(channels.SCORING).list()
     assert (only.reason, only.detail) == ("handler-fault", "ZeroDivisionError: of the tests")
+
+
+async def test_parallel_messages_that_meet_a_bug_keep_a_quarter_of_the_lanes_and_the_others_have_their_tries_at_once(
+    bench: WorkerBench,
+) -> None:
+    """Law 13: whoever finds a bug of ours must not keep all lanes with it."""
+
+    def act(text: str, attempt: int) -> None:
+        if not text.startswith("good"):
+            raise ZeroDivisionError("of the tests")
+
+    handler = Collector(act)
+    for number in range(8):
+        await bench.send(f"reef-{number}", f"bad-{number}")
+    await bench.send("reef-8", "good")
+    waits_long = Backoff(first_seconds=3600.0, max_seconds=3600.0)
+    async with running(bench.worker(handler, lanes=4, fault_attempts_limit=3, backoff=waits_long)):
+        await bench.received(1)
+        await bench.until_parked(7)
+        assert [1, *[3] * 7] == sorted(handler.attempts[f"bad-{number}"] for number in range(8))
 
 
 async def test_too_much_poison_stops_the_consumer_instead_of_parking_everything(bench: WorkerBench) -> None:

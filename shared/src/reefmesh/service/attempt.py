@@ -20,7 +20,7 @@ from reefmesh.service.application import BEHIND_PARKED, NUMBER_CONFLICT, Applica
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.crash_guard import CrashGuard
 from reefmesh.service.forgery import ForgeryCheck
-from reefmesh.service.gap_waiter import EarlierMissing
+from reefmesh.service.gap_waiter import LANES_PER_WAIT, EarlierMissing
 from reefmesh.service.message_in_hand import MessageInHand, Outcome
 from reefmesh.service.message_parking import MessageParking
 from reefmesh.service.reef_cache import ReefCache
@@ -39,6 +39,10 @@ every reef has some conflicts, and they end by themselves."""
 SENDER: Final = "device"
 """The header with the name under which a device has sent; only telemetry has it."""
 NOBODY: Final = "none"
+
+
+class HandlerFault(TransientError):
+    """A bug that one message meets; the message is tried again, for what else the bug depends on may have changed."""
 
 
 class Attempts:
@@ -76,6 +80,8 @@ class Attempts:
         self._limits = limits
         self._breaker = breaker
         self._unreadable_too_often = asyncio.Event()
+        self._fault_waits = 0
+        self._fault_waits_limit = max(1, limits.lanes // LANES_PER_WAIT)
         self._crash_guard = CrashGuard(store=store, inbox=inbox, crash_limit=limits.crash_limit)
         self._draining = draining
         self._random = random
@@ -117,7 +123,7 @@ class Attempts:
                 self._progress.retrying(self._inbox, in_hand.lane.index, str(error))
                 kind = type(error).__name__
                 self._folded.write("warning", "retry", kind=kind, attempt=in_hand.attempts, reason=str(error))
-                if not await self._wait_before_retry(in_hand.attempts):
+                if not await self._wait_after(error, in_hand.attempts):
                     await self._release(in_hand)
                     return "released"
                 self._progress.attempting(self._inbox, in_hand.lane.index)
@@ -143,11 +149,12 @@ class Attempts:
             except TransientError:
                 raise
             except Exception as error:  # a bug that one message meets must not stop the lanes of the other reefs
-                log.exception("handler fault", attempt=in_hand.attempts + 1)
+                kind = type(error).__name__
+                self._folded.write("error", "handler fault", kind=kind, attempt=in_hand.attempts + 1, exc_info=True)
                 in_hand.faults += 1
                 if in_hand.faults < self._limits.fault_attempts_limit:
-                    raise TransientError(f"{type(error).__name__}: {error}") from error
-                await self._judge_poison(in_hand, PoisonMessage("handler-fault", f"{type(error).__name__}: {error}"[:500]))
+                    raise HandlerFault(f"{kind}: {error}") from error
+                await self._judge_poison(in_hand, PoisonMessage("handler-fault", f"{kind}: {error}"[:500]))
         if in_hand.poison is not None:
             await self._park(in_hand, in_hand.poison)
             return "parked"
@@ -215,6 +222,19 @@ class Attempts:
     def _open_breaker(self, reason: str, detail: str) -> None:
         self._metrics.set(table.POISON_BREAKER_OPEN, 1, self._inbox)
         log.error("too much poison, consumer stops", reason=reason, detail=detail)
+
+    async def _wait_after(self, error: TransientError, attempt: int) -> bool:
+        """Wait for the backoff, as ``_wait_before_retry``. Few lanes wait for messages that meet a bug, or whoever finds it
+        keeps all lanes; beyond those such a message has its tries at once."""
+        if not isinstance(error, HandlerFault):
+            return await self._wait_before_retry(attempt)
+        if self._fault_waits >= self._fault_waits_limit:
+            return not self._draining.is_set()
+        self._fault_waits += 1
+        try:
+            return await self._wait_before_retry(attempt)
+        finally:
+            self._fault_waits -= 1
 
     async def _wait_before_retry(self, attempt: int) -> bool:
         """Wait for the backoff; return False as soon as the worker drains."""
