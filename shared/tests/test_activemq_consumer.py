@@ -1,8 +1,11 @@
 """The consumer and its lanes, without a broker."""
 
 import asyncio
+from collections import defaultdict
 from random import Random
 from typing import cast
+
+import pytest
 
 from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
@@ -81,3 +84,52 @@ async def test_isolating_a_reef_without_messages_here_writes_nothing() -> None:
     await consumer.isolate("reef-unknown")
     assert written == sessions.spy.commands[: len(written)]
     assert () == consumer.statistics().isolated_reefs
+
+
+class UnconfirmedSession(SpyingSession):
+    """Takes each message of a transaction, and confirms none before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = defaultdict[str, asyncio.Event](asyncio.Event)
+        self.confirmation: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def send(self, command: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None) -> None:
+        self.commands.append(command)
+        self.written[command].set()
+
+    def request(self, command: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None) -> "asyncio.Future[None]":
+        self.send(command, headers, body)
+        return self.confirmation if command == "SEND" else self._confirmed()
+
+    async def drain(self) -> None:
+        """There is always room."""
+
+
+@pytest.mark.parametrize("headers", [{}, {"schema": ""}], ids=["parked by its handler", "unreadable"])
+async def test_parked_copy_is_confirmed_before_its_message_is_acknowledged(headers: dict[str, str]) -> None:
+    """A refused copy without a receipt does not keep the broker from committing the acknowledgement beside it."""
+    sessions = OneSession()
+    sessions.spy = session = UnconfirmedSession()
+    consumer = consumer_on(sessions, lanes=1)
+    await consumer.start()
+    (lane,) = consumer.lanes
+    session.commands.clear()
+    message = to_frame(publication(QUARANTINE.name, 1).message)
+    session.deliver(ack="a1", **{name.replace("-", "_"): value for name, value in {**dict(message), **headers}.items()})
+
+    async def settle() -> None:
+        delivery = await lane.receive()
+        assert delivery is not None
+        await lane.park(delivery, reason="poison", detail="", attempts=1)
+
+    parking = asyncio.create_task(settle())
+    await asyncio.wait_for(session.written["SEND"].wait(), 1)
+    await asyncio.sleep(0)  # one turn of the loop: whatever does not wait is written
+    assert ["BEGIN", "SEND"] == session.commands
+    session.confirmation.set_result(None)
+    await asyncio.wait_for(session.written["COMMIT"].wait(), 1)
+    assert ["BEGIN", "SEND", "ACK", "COMMIT"] == session.commands
+    parking.cancel()
+    await asyncio.gather(parking, return_exceptions=True)
+    await consumer.close()

@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import HOST, ActivemqProcess
+from reefmesh_components.requirement import ComponentMissing, give_up
 from reefmesh_components.service_process import ServiceProcess
 
 EXIT_CONFIGURATION = 78
@@ -127,3 +129,20 @@ def test_user_without_the_right_is_one_line(broker: ActivemqProcess, stomp: Door
     assert "not authorized" in line
     assert "Consumer.scoring.VirtualTopic.reef.readings" in line
     assert stomp.connections <= ATTEMPTS_LIMIT
+
+
+def test_broker_that_does_not_state_who_sent_a_message_is_one_line(tmp_path: Path) -> None:
+    """Law 12: instead of parking everything that comes."""
+    try:
+        with local_activemq(edited=without_senders) as broker:
+            line = refused(broker.url("scoring"), tmp_path)
+    except ComponentMissing as missing:
+        give_up(missing)
+    assert "the broker does not state who sent a message" in line
+    assert 'populateJMSXUserID="true"' in line
+
+
+def without_senders(broker_xml: str) -> str:
+    stated = 'populateJMSXUserID="true"'
+    assert stated in broker_xml
+    return broker_xml.replace(stated, 'populateJMSXUserID="false"')

@@ -13,7 +13,7 @@ Tests that kill, restart or pause the broker, and those that need its users, ask
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Final
 
 from reefmesh_components.activemq_container import activemq_container
 from reefmesh_components.activemq_distribution import DistributionMissing, distribution
-from reefmesh_components.activemq_process import STORE_LIMIT, ActivemqProcess
+from reefmesh_components.activemq_process import BROKER_XML, STORE_LIMIT, ActivemqProcess
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.docker_engine import docker_engine_failure
 from reefmesh_components.requirement import ComponentMissing
@@ -55,11 +55,17 @@ def activemq_server() -> Iterator[ActivemqServer]:
 
 
 @contextmanager
-def local_activemq(*, heap: str = "512m", store_limit: str = STORE_LIMIT) -> Iterator[ActivemqProcess]:
-    """Start a broker of this run's own from the upstream distribution. Raises ComponentMissing."""
+def local_activemq(
+    *, heap: str = "512m", store_limit: str = STORE_LIMIT, edited: Callable[[str], str] | None = None
+) -> Iterator[ActivemqProcess]:
+    """Start a broker of this run's own from the upstream distribution; ``edited`` makes another broker.xml of the shipped one.
+    Raises ComponentMissing."""
     with tempfile.TemporaryDirectory(prefix="reefmesh-activemq-") as folder, ExitStack() as stack:
         process = _process(Path(folder), heap=heap, store_limit=store_limit)
         stack.callback(process.kill)
+        if edited is not None:
+            file = process.folder / "conf" / BROKER_XML.name
+            file.write_text(edited(file.read_text(encoding="utf-8")), encoding="utf-8")
         process.start()
         yield process
 

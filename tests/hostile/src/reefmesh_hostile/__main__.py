@@ -22,13 +22,18 @@ from reefmesh_hostile.stage import stage
 EXIT_FOUND: Final = 1
 EXIT_UNAVAILABLE: Final = 69  # EX_UNAVAILABLE: what is needed to run is not on this machine
 EXIT_INTERRUPTED: Final = 130
+LONG_RUN: Final = {"REEFMESH_INGEST_QUARANTINE_DEVICE_BYTES_LIMIT": str(100 * 1024 * 1024)}
+"""Most of a run is of one claimed device: beyond the usual quota its bodies, and the marks in them, would not be kept."""
+LONG_RUN_STORE_LIMIT: Final = "256 mb"
+"""Nobody works off what a run leaves in the parkings: 69 MB after 2,500 acts."""
 EXAMPLES: Final = """\
 examples:
   python -m reefmesh_hostile --acts 5000 --seed 7
   python -m reefmesh_hostile --acts 500 --store postgresql --json reports/hostile.json
   python -m reefmesh_hostile --only received-at-9999,unreadable-flood
 
-exit codes: 0 nothing found, 1 the checker found something, 69 no ActiveMQ or PostgreSQL here, 130 interrupted"""
+exit codes: 0 nothing found, 1 the checker found something or time was up before all acts were played,
+69 no ActiveMQ or PostgreSQL here, 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,14 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json.write_text(json.dumps(document(tally, seed=options.seed), indent=1) + "\n")
         people.print(f"figures: {options.json}", soft_wrap=True)
     show(tally, Console(highlight=False), seed=options.seed)
-    return EXIT_FOUND if tally.breaches else 0
+    return exit_code(tally)
+
+
+def exit_code(tally: Tally) -> int:
+    """A run that was cut short has shown nothing."""
+    return EXIT_FOUND if tally.breaches or not tally.is_complete else 0
 
 
 def _campaign(options: argparse.Namespace, people: Console) -> Tally:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     kinds = tuple(filter(None, options.kinds.split(",")))
     limits = Limits(acts=options.acts, kinds=kinds, minutes=options.minutes, breaches=options.breaches)
-    with Progress(*columns, console=people, transient=people.is_terminal) as bars, stage(store=options.store) as place:
+    with (
+        Progress(*columns, console=people, transient=people.is_terminal) as bars,
+        stage(store=options.store, store_limit=LONG_RUN_STORE_LIMIT, environment=LONG_RUN) as place,
+    ):
         bar = bars.add_task("random mischief", total=options.acts)
 
         def on_act(tally: Tally) -> None:

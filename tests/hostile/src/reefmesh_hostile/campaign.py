@@ -1,8 +1,8 @@
 """A run of random mischief on one mesh: after each act what must hold at once, now and then everything."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import quantiles
@@ -10,7 +10,7 @@ from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
 from reefmesh_hostile.attacker import DEVICE, PUBLISHER, half_open_requests
-from reefmesh_hostile.checker import Checker, Snapshot
+from reefmesh_hostile.checker import Checker, Snapshot, Whereabouts
 from reefmesh_hostile.mischief import HalfOpen, Mischief, Wire, drawn
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut, MqttMessage
 from reefmesh_hostile.reefs import HONEST, SHARED
@@ -22,6 +22,10 @@ ACTS_AT_ONCE: Final = 100
 DEEP_EVERY: Final = 10
 ANSWER_SECONDS: Final = 3.0
 SUSPECTS: Final = 5
+BEHIND_SECONDS: Final = 6.0
+"""How long a look waits for messages of the attacker's own reef, and the last one:"""
+LAST_WITHIN_SECONDS: Final = 90.0
+LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +48,42 @@ class Breach:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a run has done so far. ``waits_seconds``: of honest reports, from sending to their last effect."""
+    """What a run has done so far. ``waits_seconds``: of honest reports of other reefs than the attacker's own, from sending to
+    their last effect; ``own_waits_seconds``: of the reef that the attacker's device belongs to. ``seconds``: of each kind, how
+    long its acts took. ``most_behind``: how many of the attacker's messages waited on at a look. ``peaks``: the most that each
+    process held and each store kept, in bytes."""
 
+    wanted: int = 0
     acts: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     confirmed: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     accounted: int = 0
+    most_behind: int = 0
     breaches: list[Breach] = field(default_factory=list)
     waits_seconds: list[float] = field(default_factory=list)
+    own_waits_seconds: list[float] = field(default_factory=list)
+    peaks: dict[str, int] = field(default_factory=dict)
     lasted_seconds: float = 0.0
 
     @property
     def played(self) -> int:
         return self.acts.total()
 
-    def wait_seconds(self, share: float) -> float:
-        """Return the wait that this share of honest reports did not exceed."""
-        if len(self.waits_seconds) < 2:
-            return max(self.waits_seconds, default=0.0)
-        return quantiles(self.waits_seconds, n=1000, method="inclusive")[min(998, round(share * 1000) - 1)]
+    @property
+    def is_complete(self) -> bool:
+        return self.played == self.wanted
+
+    def note_peaks(self, sizes_bytes: Mapping[str, int]) -> None:
+        for name, size in sizes_bytes.items():
+            self.peaks[name] = max(size, self.peaks.get(name, 0))
+
+
+def wait_seconds(waits_seconds: Sequence[float], share: float) -> float:
+    """Return the wait that this share of honest reports did not exceed."""
+    if len(waits_seconds) < 2:
+        return max(waits_seconds, default=0.0)
+    return quantiles(waits_seconds, n=1000, method="inclusive")[min(998, round(share * 1000) - 1)]
 
 
 class Campaign:
@@ -75,7 +96,7 @@ class Campaign:
         self._on_act = on_act
         self._checker = Checker(stage, judged=[reef for reef in HONEST if reef is not SHARED])  # a flood delays its own reef
         self._attacker, self._device = stage.attacker(PUBLISHER), stage.attacker(DEVICE)
-        self._tally = Tally()
+        self._tally = Tally(wanted=limits.acts)
         self._connections: dict[str, StompConnection] = {}
         self._recent: list[Mischief] = []
         self._marks: list[str] = []
@@ -85,7 +106,9 @@ class Campaign:
         before = self._renewed()
         try:
             for mischief in drawn(self._seed, self._limits.acts, kinds=self._limits.kinds):
+                acted = time.monotonic()
                 self._play(mischief)
+                self._tally.seconds[mischief.kind] += time.monotonic() - acted
                 if found := self._found(before, mischief.number):
                     self._tally.breaches.append(
                         Breach(findings=found, suspects=[str(each)[:300] for each in self._recent[: -SUSPECTS - 1 : -1]])
@@ -93,6 +116,8 @@ class Campaign:
                     if len(self._tally.breaches) >= self._limits.breaches:
                         break
                     before = self._renewed()
+                elif mischief.number % ACTS_AT_ONCE == 0:
+                    before = self._checker.snapshot()
                 self._on_act(self._tally)
                 if time.monotonic() - began > self._limits.minutes * 60:
                     break
@@ -113,7 +138,9 @@ class Campaign:
     def _note_waits(self) -> None:
         if self._stage.honest is not None:
             now = time.monotonic()
-            self._tally.waits_seconds += [report.waited_seconds(now) for report in self._stage.honest.reports]
+            for report in self._stage.honest.reports:
+                waits = self._tally.own_waits_seconds if report.reef is SHARED else self._tally.waits_seconds
+                waits.append(report.waited_seconds(now))
 
     def _leave(self) -> None:
         for connection in self._connections.values():
@@ -178,10 +205,30 @@ class Campaign:
         is_last = number == self._limits.acts
         if number % ACTS_AT_ONCE and not is_last:
             return self._checker.at_once(before, Deed(), deep=number % DEEP_EVERY == 0)
-        marks, self._marks = self._marks, []
         act = Act(name=f"the last {ACTS_AT_ONCE} acts", row=0, what="random mischief", does=lambda _: Deed())
         scene = Scene(stage=self._stage, attacker=self._attacker)
-        found = self._checker.findings(before, act, scene, Deed(marks=marks))
-        if not found:
-            self._tally.accounted += len(marks)
+        found = (
+            self._checker.findings(before, act, scene, Deed())
+            or self._unaccounted(before, is_last=is_last)
+            or self._checker.at_once(before, Deed())
+        )
+        self._tally.note_peaks(self._checker.sizes_bytes())
         return found
+
+    def _unaccounted(self, before: Snapshot, *, is_last: bool) -> list[Finding]:
+        """Look for all messages since the last look, and for those that waited then. The attacker's reef may be behind: its own
+        messages may wait on until the next look, but for the last one, and none may be nowhere."""
+        marks, self._marks = self._marks, []
+        missing = Whereabouts(nowhere=marks, waiting=())
+        deadline = time.monotonic() + (LAST_WITHIN_SECONDS if is_last else BEHIND_SECONDS)
+        try:
+            while (missing := self._checker.whereabouts(before, marks)).both and time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+        except StompCut as cut:
+            return [Finding(kind="process-ended", text=f"the broker answers an operator no more: {cut}")]
+        self._tally.accounted += len(marks) - len(missing.both)
+        if missing.nowhere or (is_last and missing.waiting):
+            return [missing.finding(len(marks))]
+        self._marks = list(missing.waiting)
+        self._tally.most_behind = max(self._tally.most_behind, len(missing.waiting))
+        return []

@@ -59,6 +59,23 @@ class Snapshot:
     forged: Sequence[Finding]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Marks of messages that are not accounted for: ``nowhere`` to be found, or still ``waiting`` in a queue."""
+
+    nowhere: Sequence[str]
+    waiting: Sequence[str]
+
+    @property
+    def both(self) -> list[str]:
+        return [*self.nowhere, *self.waiting]
+
+    def finding(self, count: int) -> Finding:
+        names = ", ".join(self.both[:SHOWN])
+        text = f"of {count} messages {len(self.nowhere)} are nowhere, {len(self.waiting)} still wait in a queue: {names}"
+        return _finding("unaccounted", text)
+
+
 class Checker:
     """Of one stage whose mesh is up. ``snapshot`` before an act, ``findings`` after it. ``is_hasty``: the first thing that is
     found is enough; else it also waits for what follows from it. ``judged``: the reefs whose honest reports must be in time."""
@@ -93,24 +110,18 @@ class Checker:
             return [*self.at_once(before, deed), *found]
         deadline = time.monotonic() + ACCOUNTED_WITHIN_SECONDS
         self._until_a_round(before, deed)
-        missing: Sequence[str] = deed.marks
+        missing = Whereabouts(nowhere=deed.marks, waiting=())
         while not (grave := self.at_once(before, deed)):
             try:
-                missing = self._unaccounted(before, deed)
+                missing = self.whereabouts(before, deed.marks)
             except StompCut as cut:
                 return [_finding("process-ended", f"the broker answers an operator no more: {cut}")]
-            if not missing or time.monotonic() > deadline:
+            if not missing.both or time.monotonic() > deadline:
                 break
             self._until_a_round(before, deed)
         found = list(grave)
-        if missing and not grave:
-            names = ", ".join(missing[:SHOWN])
-            found.append(
-                _finding(
-                    "unaccounted",
-                    f"{len(missing)} of {len(deed.marks)} messages are nowhere, or still wait in a queue: {names}",
-                )
-            )
+        if missing.both and not grave:
+            found.append(missing.finding(len(deed.marks)))
         return [
             *found,
             *act.holds(scene, deed),
@@ -128,6 +139,15 @@ class Checker:
             *forged,
             *self._late(before, deed),
         ]
+
+    def sizes_bytes(self) -> dict[str, int]:
+        """Return what each process holds in memory, and how large each store is now."""
+        return {
+            **{f"memory of {name}": held for name, held in self._memory().items()},
+            **{f"database of {service}": self._stage.databases.size_bytes(service) for service in SERVICES},
+            "memory of the broker": 0 if self._stage.broker.pid is None else _rss(self._stage.broker.pid),
+            "store of the broker": self._store_bytes(),
+        }
 
     def _until_a_round(self, before: Snapshot, deed: Deed) -> None:
         def is_enough() -> bool:
@@ -246,19 +266,20 @@ class Checker:
 
     # where everything is
 
-    def _unaccounted(self, before: Snapshot, deed: Deed) -> list[str]:
-        """Return the marks of messages that are no receipt, in no quarantine and in no parking, or still wait somewhere.
-        As many may be nowhere as the parkings have only counted."""
-        if not deed.marks:
-            return []
-        waiting = "\n".join(_searched(frame) for frame in self._stage.waiting())
+    def whereabouts(self, before: Snapshot, marks: Sequence[str]) -> Whereabouts:
+        """Return the marks of messages that still wait, and of those that do not and are no receipt, in no quarantine and in no
+        parking either. As many may be nowhere as the parkings have only counted since. Raises StompCut."""
+        if not marks:
+            return Whereabouts(nowhere=(), waiting=())
+        queued = "\n".join(_searched(frame) for frame in self._stage.waiting())
         places = [f"{row[0]} {row[1]}" for row in self._receipts()]
         for service in SERVICES:
             places += [_searched(frame) for frame in self._stage.parked(service)]
         text = "\n".join(places)
-        nowhere = [mark for mark in deed.marks if mark not in text and mark not in waiting]
+        waiting = [mark for mark in marks if mark in queued]
+        nowhere = [mark for mark in marks if mark not in text and mark not in queued]
         counted = sum(self._risen(before, service, "reefmesh_parked_folded_total") for service in SERVICES)
-        return [*(mark for mark in deed.marks if mark in waiting), *nowhere[max(0, int(counted)) :]]
+        return Whereabouts(nowhere=nowhere[max(0, int(counted)) :], waiting=waiting)
 
     def _receipts(self) -> Iterable[Sequence[object]]:
         query = (
@@ -308,7 +329,7 @@ class Checker:
                 yield _finding("above-bound", f"{process.name} wrote {lines:,} lines into its log")
 
     def _memory(self) -> dict[str, int]:
-        return {each.name: psutil.Process(each.pid).memory_info().rss for each in self._stage.processes if each.pid is not None}
+        return {each.name: _rss(each.pid) for each in self._stage.processes if each.pid is not None}
 
     def _store_bytes(self) -> int:
         return self._stage.store_bytes()
@@ -353,6 +374,10 @@ def _searched(frame: StompFrame) -> str:
 
 def _finding(kind: Kind, text: str) -> Finding:
     return Finding(kind=kind, text=text)
+
+
+def _rss(pid: int) -> int:
+    return int(psutil.Process(pid).memory_info().rss)
 
 
 def _mb(size_bytes: int) -> str:

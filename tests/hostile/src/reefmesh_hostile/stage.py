@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -56,8 +56,11 @@ DEAD: Final = tuple(f"DLQ.{queue}" for queue in (DEVICE_QUEUE, *QUEUES.values())
 class Stage:
     """Made by ``stage``. ``renew`` makes the mesh new after an act has wrecked it; the broker goes on."""
 
-    def __init__(self, broker: ActivemqProcess, folder: Path, postgresql: PostgresqlProcess | None) -> None:
+    def __init__(
+        self, broker: ActivemqProcess, folder: Path, postgresql: PostgresqlProcess | None, environment: Mapping[str, str]
+    ) -> None:
         self.broker = broker
+        self._environment = environment
         self.folder = folder
         self._postgresql = postgresql
         self._runs = 0
@@ -108,7 +111,7 @@ class Stage:
             home,
             broker_url_of=lambda user: self.broker.url(user, parameters=BROKER_PARAMETERS),
             store_url=store_url,
-            environment=ENVIRONMENT,
+            environment={**ENVIRONMENT, **self._environment},
         )
         self._register(home, store_url)
         self.mesh.start(scoring=1)
@@ -193,8 +196,15 @@ class Stage:
 
 
 @contextmanager
-def stage(*, store: Store = "sqlite", heap: str = HEAP, store_limit: str = STORE_LIMIT) -> Iterator[Stage]:
-    """Start a broker (and a PostgreSQL); ``renew`` starts the mesh. Everything is ended at the end.
+def stage(
+    *,
+    store: Store = "sqlite",
+    heap: str = HEAP,
+    store_limit: str = STORE_LIMIT,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """Start a broker (and a PostgreSQL); ``renew`` starts the mesh. ``environment``: further settings of its services.
+    Everything is ended at the end.
 
     Raises:
         ComponentMissing: there is no ActiveMQ or PostgreSQL here.
@@ -206,9 +216,9 @@ def stage(*, store: Store = "sqlite", heap: str = HEAP, store_limit: str = STORE
         try:
             if store == "postgresql":
                 with local_postgresql() as server:
-                    yield from _played(Stage(broker, folder, server))
+                    yield from _played(Stage(broker, folder, server, environment or {}))
             else:
-                yield from _played(Stage(broker, folder, None))
+                yield from _played(Stage(broker, folder, None, environment or {}))
         finally:
             broker.kill()
     finally:

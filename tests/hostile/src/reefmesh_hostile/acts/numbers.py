@@ -6,7 +6,7 @@ from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
 from reefmesh_hostile.checker import metrics_of, sum_of
-from reefmesh_hostile.messages import envelope
+from reefmesh_hostile.messages import envelope, forged_readings
 from reefmesh_hostile.reefs import UNHEARD, VICTIM
 from reefmesh_hostile.stomp_wire import Send
 
@@ -18,6 +18,12 @@ CONFLICTS: Final = "reefmesh_number_conflicts_total"
 def _far_number(scene: Scene, reef_id: str, destination: str) -> Deed:
     headers = envelope(scene.mark, reef_id=reef_id, schema="readings/9", seq=FAR)
     return scene.sent([Send(destination=destination, headers=headers, body=b"{}")], [scene.mark])
+
+
+def _far_readings(scene: Scene) -> Deed:
+    headers = envelope(scene.mark, reef_id=VICTIM.id, schema="readings/1", seq=FAR)
+    body = forged_readings(VICTIM.id, VICTIM.honest, celsius=26.0)
+    return scene.sent([Send(destination="/topic/VirtualTopic.reef.readings", headers=headers, body=body)], [scene.mark])
 
 
 def _restored_publisher(scene: Scene) -> Deed:
@@ -34,15 +40,20 @@ def _restored_publisher(scene: Scene) -> Deed:
     stage.traffic().until_a_round_is_handled(15.0)
     ingest.terminate()
     _copy(home, "backup", "ingest")
-    before = sum_of(metrics_of(stage.process("scoring")), CONFLICTS)
+    before = _conflicts(scene)
     ingest.start()
     ingest.wait_until_healthy()
     stage.traffic().until_a_round_is_handled(15.0)
-    counted = sum_of(metrics_of(stage.process("scoring")), CONFLICTS) - before
+    counted = _conflicts(scene) - before
     if counted:
         return Deed(note=f"{counted:g} conflicts were counted", restarted=[ingest.name])
     text = f"numbers came twice with other events, and {CONFLICTS} did not rise"
     return Deed(findings=[Finding(kind="uncounted", text=text)], restarted=[ingest.name])
+
+
+def _conflicts(scene: Scene) -> float:
+    """By any process of scoring: a reef may be with each of them."""
+    return sum(sum_of(metrics_of(process), CONFLICTS) for process in scene.stage.processes_of("scoring"))
 
 
 def _copy(home: Path, source: str, target: str) -> None:
@@ -71,6 +82,13 @@ ACTS: Final = (
         user="ingest",
         what="the same on the plain channel, by the service that owns it",
         does=lambda scene: _far_number(scene, UNHEARD, "/topic/VirtualTopic.reef.readings"),
+    ),
+    Act(
+        name="number-of-a-billion-that-can-be-read",
+        row=3,
+        user="ingest",
+        what="good readings of a busy reef with that number, by the service that owns the channel",
+        does=_far_readings,
     ),
     Act(
         name="publisher-restored-from-a-backup",

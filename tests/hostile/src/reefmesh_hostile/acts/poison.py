@@ -1,5 +1,7 @@
 """Rows 4 and 5: much that cannot be read, small or large."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Scene
@@ -11,20 +13,21 @@ from reefmesh_hostile.stomp_wire import Send
 
 BREAKER: Final = 220
 """More than the window of the breaker, so that it opens whatever came before."""
+MANY_REEFS: Final = 40
 UNREADABLE: Final = 20
 FLOOD: Final = 700
 FLOOD_BYTES: Final = 200_000
 
 
-def _unknown_schemas(scene: Scene, destination: str) -> Deed:
+def _unknown_schemas(scene: Scene, destination: str, *, reefs: Sequence[str] = (VICTIM.id,)) -> Deed:
     marks = [f"{scene.mark}-{number}" for number in range(BREAKER)]
     sends = [
         Send(
             destination=destination,
-            headers=envelope(mark, reef_id=VICTIM.id, schema="nothing/9", more={"device": ATTACKER_DEVICE}),
+            headers=envelope(mark, reef_id=reef_id, schema="nothing/9", more={"device": ATTACKER_DEVICE}),
             body=b"{}",
         )
-        for mark in marks
+        for mark, reef_id in zip(marks, itertools.cycle(reefs), strict=False)
     ]
     return scene.sent(sends, marks)
 
@@ -62,6 +65,19 @@ ACTS: Final = (
         row=0,
         what=f"{BREAKER} messages {{}} of an unknown schema where publishers may speak",
         does=lambda scene: _unknown_schemas(scene, TELEMETRY),
+    ),
+    Act(
+        name="unknown-schemas-of-many-reefs-on-telemetry",
+        row=4,
+        what=f"the same, of {MANY_REEFS} reefs: what opens a breaker where one service is the only sender",
+        does=lambda scene: _unknown_schemas(scene, TELEMETRY, reefs=[f"anywhere-{number}" for number in range(MANY_REEFS)]),
+    ),
+    Act(
+        name="unknown-schemas-of-one-reef-by-ingest",
+        row=4,
+        user="ingest",
+        what=f"{BREAKER} messages of an unknown schema and one reef, by the service that owns the channel",
+        does=lambda scene: _unknown_schemas(scene, "/topic/VirtualTopic.reef.readings"),
     ),
     Act(
         name="garbage-over-mqtt",
