@@ -19,8 +19,8 @@ def assigned(*samples: SensorSample, by: Assignment | None = None) -> tuple[Obse
     return assign(observation, by or Assignment(), refused), refused.collected()
 
 
-def probe(channel: str, raw: float | None) -> SensorSample:
-    return SensorSample(source=f"{LOGGER}/rs485/2/{channel}", hint=LOGGER, unit="", raw=raw)
+def probe(channel: str, raw: float | None, fault: str | None = None) -> SensorSample:
+    return SensorSample(source=f"{LOGGER}/rs485/2/{channel}", hint=LOGGER, unit="", raw=raw, fault=fault)
 
 
 def test_first_probe_of_a_logger_feeds_temperature_and_the_second_stays_readable() -> None:
@@ -29,6 +29,27 @@ def test_first_probe_of_a_logger_feeds_temperature_and_the_second_stays_readable
     assert observation.status is not None
     assert observation.status.detail == {f"{LOGGER}/rs485/2/ch2": "28.0"}
     assert refused == ()
+
+
+@pytest.mark.parametrize("first", [probe("ch1", None, "timeout"), probe("ch1", 85.0, "CRC"), probe("ch1", None)])
+def test_field_10_healthy_second_probe_feeds_temperature_and_is_named(first: SensorSample) -> None:
+    """FIELD 10: the first probe is broken, or was never there. The second one's value is the temperature, and no fault."""
+    observation, refused = assigned(first, probe("ch2", 28.6))
+    assert (observation.values, observation.faults) == ({SEA_WATER_TEMPERATURE: 28.6}, {})
+    assert observation.status is not None
+    assert observation.status.detail["sea_water_temperature of"] == f"{LOGGER}/rs485/2/ch2"
+    assert f"{LOGGER}/rs485/2/ch1" in observation.status.detail
+    assert refused == ()
+
+
+def test_field_10_without_a_healthy_probe_the_first_ones_fault_is_told() -> None:
+    observation, _ = assigned(probe("ch1", None, "timeout"), probe("ch2", None, "CRC"))
+    assert (observation.values, observation.faults) == ({SEA_WATER_TEMPERATURE: None}, {SEA_WATER_TEMPERATURE: "timeout"})
+
+
+def test_probe_that_the_register_ignores_is_passed_over() -> None:
+    observation, _ = assigned(probe("ch1", 29.4), probe("ch2", 28.0), by=Assignment(quantities={f"{LOGGER}/rs485/2/ch1": None}))
+    assert observation.values == {SEA_WATER_TEMPERATURE: 28.0}
 
 
 def test_register_chooses_the_second_probe() -> None:

@@ -91,6 +91,19 @@ def test_connect_becomes_a_status_and_names_its_device() -> None:
     assert status.detail == {"version": "2", "ticks": "9", "power_on_reason": "[0,1,0]"}
 
 
+@pytest.mark.parametrize("message", ["data", "detect"])
+def test_field_09_empty_table_of_the_firmware_is_an_empty_list(message: str) -> None:
+    """FIELD 9: a Nemo-Pi without a sensor at boot sends an object where it otherwise sends a list."""
+    report = report_of({"msg_type": message, "sensors": {}})
+    assert report.refused == ()
+    assert report.observations[0].samples == ()
+
+
+def test_field_09_sensor_without_channels_is_no_error_but_a_filled_object_is() -> None:
+    assert report_of({"msg_type": "data", "sensors": [{"model": "X", "data": {}}]}).refused == ()
+    assert refusal_of({"msg_type": "data", "sensors": {"ch1": 28.0}}).reason is Reason.WRONG_STRUCTURE
+
+
 def test_detect_becomes_a_status_that_lists_the_sensors() -> None:
     sensor = {"model": "DS18B20-LOGGER", "feature": {"ch1": True, "ch2": False}, "address": 2, "interface": "rs485"}
     status = report_of({"msg_type": "detect", "sensors": [sensor]}).observations[0].status

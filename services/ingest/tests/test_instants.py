@@ -58,6 +58,27 @@ def test_good_readings_beside_broken_ones_keep_their_time() -> None:
     assert at(5, RECEIVED - DAY, 7) == [(RECEIVED - 1, "broken_clock"), (RECEIVED - DAY, "device"), (RECEIVED, "broken_clock")]
 
 
+def test_field_04_clock_ahead_shifts_every_reading_of_the_message_by_the_same() -> None:
+    """FIELD 4: 48 half-hourly readings, 8 h ahead. Two thirds of their instants are possible, and all are wrong."""
+    ahead, half_hour = 8 * 3600 * SECOND, 1800 * SECOND
+    true = [RECEIVED - number * half_hour for number in range(47, -1, -1)]
+    shifted = at(*(instant + ahead for instant in true), sent=RECEIVED + ahead)
+    assert shifted == [(instant, "broken_clock") for instant in true]
+
+
+def test_clock_that_is_ahead_of_nothing_sent_leaves_possible_readings_alone() -> None:
+    assert at(RECEIVED - DAY, RECEIVED + DAY) == [(RECEIVED - DAY, "device"), (RECEIVED, "broken_clock")]
+
+
+def test_sending_so_far_ahead_that_its_readings_would_be_years_old_shifts_none_that_is_possible() -> None:
+    assert at(RECEIVED - DAY, sent=RECEIVED + 400 * DAY) == [(RECEIVED - DAY, "device")]
+
+
+def test_readings_that_a_clock_behind_may_have_dated_are_left() -> None:
+    """A clock behind looks like a message that took long; one message cannot tell."""
+    assert at(RECEIVED - DAY, sent=RECEIVED - DAY + 60 * SECOND) == [(RECEIVED - DAY, "device")]
+
+
 @given(
     st.lists(st.integers(-(10**17), EARLIEST - 1), min_size=1, max_size=50, unique=True),
     st.none() | st.integers(-(10**17), 10**17),

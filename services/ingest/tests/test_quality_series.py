@@ -47,8 +47,11 @@ def exact(value: float) -> Fraction:
 
 def definition(points: Points, limits: QuantityLimits) -> dict[int, str]:
     """The digits of every point, straight from the prose of the tests, in exact fractions."""
-    held = [(time_us, exact(value)) for time_us, value in sorted(points.items()) if value is not None]
+    present = [(time_us, exact(value)) for time_us, value in sorted(points.items()) if value is not None]
+    held = [(time_us, value) for time_us, value in present if is_possible(value, limits)]
     digits = dict.fromkeys(points, MISSING.tests)
+    for index, (time_us, _) in enumerate(present):
+        digits[time_us] = f"{gross_range(present, index, limits)}{climatology(present, index, limits)}222"
     for index, (time_us, _) in enumerate(held):
         digits[time_us] = "".join(
             str(test(held, index, limits)) for test in (gross_range, climatology, spike, rate_of_change, flat_line)
@@ -65,9 +68,13 @@ def neighbours(held: Held, first: int, second: int, limits: QuantityLimits) -> b
     return held[second][0] - held[first][0] <= limits.neighbour_gap_seconds * 1_000_000
 
 
+def is_possible(value: Fraction, limits: QuantityLimits) -> bool:
+    return exact(limits.fail_span[0]) <= value <= exact(limits.fail_span[1])
+
+
 def gross_range(held: Held, index: int, limits: QuantityLimits) -> int:
     value = held[index][1]
-    if not exact(limits.fail_span[0]) <= value <= exact(limits.fail_span[1]):
+    if not is_possible(value, limits):
         return 4
     low, high = limits.suspect_span or limits.fail_span
     return 1 if exact(low) <= value <= exact(high) else 3
@@ -87,7 +94,8 @@ def spike(held: Held, index: int, limits: QuantityLimits) -> int:
         return 2
     if not (neighbours(held, index - 1, index, limits) and neighbours(held, index, index + 1, limits)):
         return 2
-    height = abs(held[index][1] - (held[index - 1][1] + held[index + 1][1]) / 2)
+    before, value, after = (held[each][1] for each in (index - 1, index, index + 1))
+    height = max(value - max(before, after), min(before, after) - value, Fraction(0))
     return graded(height, limits.spike_suspect, limits.spike_fail)
 
 
@@ -96,7 +104,17 @@ def rate_of_change(held: Held, index: int, limits: QuantityLimits) -> int:
         return 2
     if not neighbours(held, index - 1, index, limits):
         return 2
-    per_hour = abs(held[index][1] - held[index - 1][1]) / Fraction(held[index][0] - held[index - 1][0], HOUR)
+    change = abs(held[index][1] - held[index - 1][1])
+    if limits.flat_line_tolerance is not None and change < exact(limits.flat_line_tolerance):
+        return 1
+    since_us = held[index][0] - 25 * HOUR
+    day = [point for point in held[max(0, index - limits.flat_line_points_limit) : index] if point[0] >= since_us]
+    if held[index][0] - day[0][0] >= 25 * HOUR / 2:
+        mean = sum(value for _, value in day) / len(day)
+        variance = sum((value - mean) ** 2 for _, value in day) / len(day)
+        if change**2 <= 9 * variance:
+            return 1
+    per_hour = change / Fraction(held[index][0] - held[index - 1][0], HOUR)
     return graded(per_hour, limits.rate_suspect_per_hour, limits.rate_fail_per_hour)
 
 
@@ -171,7 +189,7 @@ class Caller:
         changes = series.put(time_us, value)
         assert [change[0] for change in changes] == sorted({change[0] for change in changes})
         assert time_us in {change[0] for change in changes}
-        held = {each: (each_value, tests) for each, (each_value, tests) in rows.items() if each_value is not None}
+        held = {each: row for each, row in rows.items() if row[0] is not None and is_possible(exact(row[0]), self.limits)}
         for each_us, before, now in changes:
             assert (held[each_us][1] if each_us in held else None) == (before and before.tests)
             if each_us == time_us:
@@ -290,6 +308,7 @@ def arrivals(times: Iterable[int], delays: list[int]) -> list[int]:
         [
             [28.0, 28.0, 28.0, 28.1, 28.1, 28.2, 29.0, 31.1, 46.0, None],
             [28.0] * 40 + [28.2, None],
+            [28.0] * 20 + [31.1, 36.0],
             [28.0, 28.05, 28.1, 28.15, 28.2],
         ]
     ),
@@ -455,14 +474,85 @@ def test_withdrawn_point_lets_its_neighbours_be_good_again() -> None:
     put_all(series, {START: 28.0, START + 30 * MINUTE: 28.3, START + 60 * MINUTE: 38.0, START + 90 * MINUTE: 28.2})
     changes = {time_us: (before, now) for time_us, before, now in series.remove(START + 60 * MINUTE)}
     assert MISSING == changes[START + 60 * MINUTE][1]
-    assert "12411" == (changes[START + 30 * MINUTE][0] or MISSING).tests
-    assert "12111" == changes[START + 30 * MINUTE][1].tests
+    assert START + 30 * MINUTE not in changes, "the spike had flagged only itself"
+    assert "12231" == (changes[START + 90 * MINUTE][0] or MISSING).tests
+    assert "12211" == changes[START + 90 * MINUTE][1].tests
 
 
 def test_missing_value_is_flagged_missing_and_no_neighbour_of_anybody() -> None:
     readings = enumerate([28.0, None, 31.0, None, 28.0])
     final = put_all(Series(TEMPERATURE), {START + index * 20 * MINUTE: value for index, value in readings})
     assert ["12222", "99999", "12331", "99999", "12231"] == list(final.values())
+
+
+@pytest.mark.parametrize("sentinel", [85.0, -127.0, -999.0, -9999.0, 1e30])
+def test_field_15_value_that_a_broken_probe_says_fails_by_itself_and_costs_its_neighbours_nothing(sentinel: float) -> None:
+    """FIELD 15: 85 degC is what a DS18B20 says after power-on, -127 what its driver says without one."""
+    values = [28.0, 28.1, sentinel, 28.1, 28.0]
+    final = put_all(Series(TEMPERATURE), {START + index * 30 * MINUTE: value for index, value in enumerate(values)})
+    assert ["12222", "12112", "42222", "12112", "12212"] == list(final.values())
+
+
+@pytest.mark.parametrize("quantity", [each for each, limits in DEFAULT_LIMITS.items() if limits.spike_suspect is not None])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_field_15_spike_flags_only_itself(quantity: str, sign: int) -> None:
+    limits = DEFAULT_LIMITS[quantity]
+    assert limits.suspect_span is not None
+    assert limits.spike_suspect is not None
+    usual = sum(limits.suspect_span) / 2
+    peak = usual + sign * 1.1 * limits.spike_suspect
+    final = put_all(Series(limits), {START + index * HOUR: peak if index == 3 else usual for index in range(7)})
+    assert ["2", "1", "1", "3", "1", "1", "2"] == [tests[2] for tests in final.values()]
+
+
+def test_field_03_one_step_of_the_sensor_in_a_minute_is_no_change_of_rate() -> None:
+    """FIELD 3: 0.1 degC in a minute is 6 degC an hour by division, and one step of the probe."""
+    dice = random.Random(3)
+    points: Points = {time_us: round(dice.uniform(28.02, 28.13), 1) for time_us in steady(2 * 24 * 60, step_us=MINUTE)}
+    assert {28.0, 28.1} == set(points.values())
+    final = put_all(Series(replace(TEMPERATURE, flat_line_tolerance=0.1)), points)
+    assert "3" in {tests[3] for tests in final.values()}, "without the tolerance of one and a half steps it is one"
+    final = put_all(Series(TEMPERATURE), points)
+    assert {"1", "2"} == {tests[3] for tests in final.values()}
+
+
+def test_field_02_cold_bores_that_come_every_two_hours_are_this_waters_own_way() -> None:
+    """FIELD 2: bores of deep water, 30.2 to 26.9 degC within minutes. The coldest rows are the signal."""
+    bore = [30.2] * 7 + [28.2, 26.9, 27.6, 28.6, 29.6]
+    points: Points = {time_us: bore[index % 12] for index, time_us in enumerate(steady(95 * 144, step_us=10 * MINUTE))}
+    series = Series(TEMPERATURE)
+    flags = {}
+    for time_us, value in points.items():
+        for each_us, _, now in series.put(time_us, value):
+            flags[each_us] = now.flag
+    suspect = [time_us for time_us, flag in flags.items() if flag is not Flag.PASS]
+    assert max(suspect) < START + 13 * HOUR, "until there is a record to compare with"
+    assert len(suspect) < len(flags) / 200
+
+
+def test_rate_looks_at_the_water_of_the_day_before_and_no_longer() -> None:
+    """A stormy day excuses a fast change for 25 hours; after another, calm one the same change is suspect."""
+    stormy: Points = {time_us: 28.0 + index % 4 for index, time_us in enumerate(steady(60))}
+    calm = steady(60, start_us=max(stormy) + 30 * MINUTE, value=28.0)
+    series = Series(TEMPERATURE)
+    put_all(series, stormy)
+    again = deepcopy(series)
+    assert "1" == put_all(again, {max(stormy) + 30 * MINUTE: 28.0})[max(stormy) + 30 * MINUTE][3]
+    put_all(series, calm)
+    late_us = max(calm) + 30 * MINUTE
+    assert "3" == put_all(series, {late_us: 31.0})[late_us][3]
+
+
+def test_correction_alters_the_rates_of_all_the_next_day() -> None:
+    """The standard deviation of a point hours later holds it; its flat line and its neighbours do not."""
+    points: Points = {**steady(30, step_us=HOUR), START + 30 * HOUR: 31.5}
+    series = Series(TEMPERATURE)
+    final = put_all(series, points)
+    assert "3" == final[START + 30 * HOUR][3]
+    corrected = START + 20 * HOUR
+    changes = {time_us: now.tests for time_us, _, now in series.put(corrected, 40.0)}
+    assert "1" == changes[START + 30 * HOUR][3]
+    assert definition({**points, corrected: 40.0}, TEMPERATURE) == final | changes
 
 
 @pytest.mark.parametrize("gap_us", [3 * HOUR, 3 * HOUR + 1])

@@ -22,7 +22,9 @@ from reefmesh_ingest.domain.decode.values import example_of
 from reefmesh_ingest.domain.units import factor_of
 
 MODEL_LOGGER: Final = "DS18B20-LOGGER"
-"""Several probes of one logger measure water temperature; without an entry in the register the first one counts."""
+"""Several probes of one logger measure water temperature; without an entry in the register the first healthy one counts."""
+FED_BY: Final = "sea_water_temperature of"
+"""The detail of a reading's status that names the probe, where it is not the first."""
 
 BY_SOURCE: Final = {
     "KIT0021": SEA_WATER_TEMPERATURE,
@@ -77,16 +79,19 @@ def assign(observation: Observation, assignment: Assignment, refused: RefusedPar
     values, faults, factors = dict(observation.values), dict(observation.faults), dict(observation.factors)
     beside: dict[str, str] = {}
     crowded = _crowded(observation.samples, assignment, chosen)
+    probe = _probe(observation.samples, assignment)
     for sample in observation.samples:
         quantity = _quantity_of(sample, assignment)
         if isinstance(quantity, Reason):
             refused.add(_trouble(sample, quantity, f"{sample.source} {sample.hint}".strip()))
-        elif quantity is None or (quantity in chosen and not _is_named(sample, assignment)):
+        elif (
+            quantity is None
+            or (quantity in chosen and not _is_named(sample, assignment))
+            or (sample.hint == MODEL_LOGGER and (quantity in values or _is_beside(sample, probe, assignment)))
+        ):
             beside[sample.source] = _words_of(sample)
         elif quantity in crowded:
             refused.add(_trouble(sample, Reason.AMBIGUOUS_SENSOR, f"{quantity} from {' and '.join(crowded[quantity])}"))
-        elif quantity in values and sample.hint == MODEL_LOGGER:
-            beside[sample.source] = _words_of(sample)
         elif quantity in values:
             refused.add(_trouble(sample, Reason.REPEATED_QUANTITY, f"{quantity} from {sample.source}"))
         elif (factor := _factor_of(quantity, sample, assignment)) is None:
@@ -95,11 +100,21 @@ def assign(observation: Observation, assignment: Assignment, refused: RefusedPar
             values[quantity], factors[quantity] = sample.raw, factor
             if sample.fault is not None:
                 faults[quantity] = sample.fault
+            if sample is probe and beside:
+                beside[FED_BY] = sample.source
     status = observation.status
     if beside:
         status = status or DeviceStatus(report="data")
         status = status.model_copy(update={"detail": {**status.detail, **beside}})
     return replace(observation, values=values, faults=faults, factors=factors, samples=(), status=status)
+
+
+def _probe(samples: Sequence[SensorSample], assignment: Assignment) -> SensorSample | None:
+    """Return the logger's probe that counts: the first that gives a value without a fault, else the first there is. Those that
+    the register names by their source are its own choice."""
+    probes = [sample for sample in samples if sample.hint == MODEL_LOGGER and sample.source not in assignment.quantities]
+    healthy = (sample for sample in probes if sample.raw is not None and sample.fault is None)
+    return next(healthy, probes[0] if probes else None)
 
 
 def _quantity_of(sample: SensorSample, assignment: Assignment) -> str | Reason | None:
@@ -125,6 +140,11 @@ def _factor_of(quantity: str, sample: SensorSample, assignment: Assignment) -> f
     factor = factor_of(quantity, unit)
     correction = assignment.corrections.get(quantity, sample.factor)
     return factor if factor is None or correction is None else factor * correction
+
+
+def _is_beside(sample: SensorSample, probe: SensorSample | None, assignment: Assignment) -> bool:
+    """Whether another probe of the logger counts."""
+    return sample.source not in assignment.quantities and sample is not probe
 
 
 def _is_named(sample: SensorSample, assignment: Assignment) -> bool:

@@ -54,8 +54,13 @@ def _connect(document: dict[str, Any]) -> Report:
     return _report(Observation(observed_us=None, values={}, status=status), device=device)
 
 
+def _list_of(value: object) -> object:
+    """Return a list as it is, and an empty one for an empty object: the firmware's Lua writes every empty table as ``{}``."""
+    return [] if value == {} else value
+
+
 def _detect(document: dict[str, Any]) -> Report | Refusal:
-    sensors = document.get("sensors")
+    sensors = _list_of(document.get("sensors"))
     if not isinstance(sensors, list) or not all(isinstance(sensor, dict) for sensor in sensors):
         return Refusal(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list of objects")
     detail = {}
@@ -97,7 +102,7 @@ def _response(document: dict[str, Any]) -> Report:
 
 
 def _data(document: dict[str, Any]) -> Report | Refusal:
-    sensors = document.get("sensors")
+    sensors = _list_of(document.get("sensors"))
     if not isinstance(sensors, list):
         return Refusal(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list")
     if len(sensors) > SENSORS_LIMIT:
@@ -105,7 +110,7 @@ def _data(document: dict[str, Any]) -> Report | Refusal:
     refused = RefusedParts()
     samples: list[SensorSample] = []
     for place, sensor in enumerate(sensors):
-        channels = sensor.get("data") if isinstance(sensor, dict) else None
+        channels = _list_of(sensor.get("data")) if isinstance(sensor, dict) else None
         if not isinstance(channels, list) or len(channels) > CHANNELS_PER_SENSOR_LIMIT:
             refused.add(
                 RefusedPart(

@@ -1,19 +1,23 @@
 """The QARTOD tests themselves, on points held in memory.
 
 A series here is two parallel sequences: times in microseconds, strictly ascending, and values in ticks (see ``thresholds``).
-Missing values are not in it, so they are transparent: the neighbours of a point are the nearest points that have a value, when
-they are at most ``neighbour_gap_us`` away. Points that fail other tests, the gross range included, stay neighbours.
+Missing values are not in it, nor are values outside the fail span of the gross range: the first 85 degC of a probe says nothing
+about the water. So both are transparent: the neighbours of a point are the nearest points in the series, when they are at most
+``neighbour_gap_us`` away. Points that fail other tests stay neighbours.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from operator import mul
 from typing import Final, NamedTuple
 
 from reefmesh.contracts.flags import Flag
-from reefmesh_ingest.domain.quality.limits import QuantityLimits
+from reefmesh_ingest.domain.quality.limits import RATE_DEVIATIONS, RATE_HISTORY_SECONDS, QuantityLimits
 from reefmesh_ingest.domain.quality.thresholds import (
     MICROSECONDS_PER_HOUR,
+    MICROSECONDS_PER_SECOND,
     Thresholds,
     thresholds_of,
     ticks_of,
@@ -32,6 +36,8 @@ NOT_EVALUATED_DIGIT: Final = Flag.NOT_EVALUATED - 1
 SUSPECT_DIGIT: Final = Flag.SUSPECT - 1
 FAIL_DIGIT: Final = Flag.FAIL - 1
 
+_WITHOUT_NEIGHBOURS: Final = (NOT_EVALUATED_DIGIT << SPIKE) + (NOT_EVALUATED_DIGIT << RATE_OF_CHANGE) + NOT_EVALUATED_DIGIT
+_RATE_HISTORY_US: Final = RATE_HISTORY_SECONDS * MICROSECONDS_PER_SECOND
 _MICROSECONDS_PER_DAY: Final = 24 * MICROSECONDS_PER_HOUR
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -41,10 +47,29 @@ def evaluate(points: Sequence[tuple[int, float | None]], limits: QuantityLimits)
 
     ``points`` are (time in UTC microseconds, value or None when missing), their times strictly ascending.
     """
-    times = [time_us for time_us, value in points if value is not None]
-    ticks = [ticks_of(value) for _, value in points if value is not None]
-    codes = (code for code, _ in judge(times, ticks, thresholds_of(limits), 0))
-    return [MISSING if value is None else VERDICTS[next(codes)] for _, value in points]
+    thresholds = thresholds_of(limits)
+    held = [(time_us, tick) for time_us, value in points if (tick := tick_held(value, thresholds)) is not None]
+    times, ticks = [time_us for time_us, _ in held], [tick for _, tick in held]
+    codes = (code for code, _ in judge(times, ticks, thresholds, 0))
+    return [
+        verdict_without_neighbours(time_us, value, thresholds)
+        if tick_held(value, thresholds) is None
+        else VERDICTS[next(codes)]
+        for time_us, value in points
+    ]
+
+
+def tick_held(value: float | None, limits: Thresholds) -> int | None:
+    """Return the value in ticks; None where it is missing or outside the fail span, so that no series holds it."""
+    if value is None:
+        return None
+    tick = ticks_of(value)
+    return tick if limits.fail_lowest <= tick <= limits.fail_highest else None
+
+
+def verdict_without_neighbours(time_us: int, value: float | None, limits: Thresholds) -> Verdict:
+    """Return the verdict of a value that no series holds."""
+    return MISSING if value is None else VERDICTS[judge_alone(time_us, ticks_of(value), limits) + _WITHOUT_NEIGHBOURS]
 
 
 class Run(NamedTuple):
@@ -104,10 +129,7 @@ def judge(times: Sequence[int], ticks: Sequence[int], limits: Thresholds, first:
             code += spike_digit(ticks[index - 1], tick, ticks[index + 1], limits) << SPIKE
         else:
             code += NOT_EVALUATED_DIGIT << SPIKE
-        if has_previous and limits.has_rate:
-            code += rate_digit(tick - ticks[index - 1], time_us - times[index - 1], limits) << RATE_OF_CHANGE
-        else:
-            code += NOT_EVALUATED_DIGIT << RATE_OF_CHANGE
+        code += rate_digit(times, ticks, limits, index) << RATE_OF_CHANGE
         start = index
         if limits.has_flat_line:
             run = _run_after(run, ticks, limits, index) if run and has_previous else None
@@ -151,19 +173,46 @@ def _month_of_day(day: int) -> int:
 
 
 def spike_digit(previous: int, tick: int, following: int, limits: Thresholds) -> int:
-    """``|x1 - (x0 + x2) / 2|`` against the thresholds, doubled to stay among integers."""
-    twice = abs(2 * tick - previous - following)
-    if twice <= limits.twice_spike_suspect:
+    """How far the value lies above both neighbours, or below both, against the thresholds."""
+    height = min(tick - previous, tick - following) if tick > previous else min(previous - tick, following - tick)
+    if height <= limits.spike_suspect:
         return 0
-    return FAIL_DIGIT if twice > limits.twice_spike_fail else SUSPECT_DIGIT
+    return FAIL_DIGIT if height > limits.spike_fail else SUSPECT_DIGIT
 
 
-def rate_digit(change: int, step_us: int, limits: Thresholds) -> int:
-    """``|change| / step`` against ticks per hour, cross-multiplied."""
-    scaled = abs(change) * MICROSECONDS_PER_HOUR
-    if scaled <= limits.rate_suspect_per_hour * step_us:
+def rate_digit(times: Sequence[int], ticks: Sequence[int], limits: Thresholds, index: int) -> int:
+    """Return the digit of the change to the point at ``index``."""
+    if index == 0 or not limits.has_rate:
+        return NOT_EVALUATED_DIGIT
+    step_us = times[index] - times[index - 1]
+    if step_us > limits.neighbour_gap_us:
+        return NOT_EVALUATED_DIGIT
+    change = abs(ticks[index] - ticks[index - 1])
+    if change * MICROSECONDS_PER_HOUR <= limits.rate_suspect_per_hour * step_us:
         return 0
-    return FAIL_DIGIT if scaled > limits.rate_fail_per_hour * step_us else SUSPECT_DIGIT
+    return fast_change_digit(times, ticks, limits, index, change=change, step_us=step_us, time_us=times[index])
+
+
+def fast_change_digit(
+    times: Sequence[int], ticks: Sequence[int], limits: Thresholds, count: int, *, change: int, step_us: int, time_us: int
+) -> int:
+    """Return the digit of a change that is faster than the suspect limit, to a point at ``time_us`` behind the first ``count``
+    points. It passes all the same if it is no more than the sensor's own steps, or than this water's own way."""
+    if change < limits.same_below or _is_usual(times, ticks, limits, count, change=change, time_us=time_us):
+        return 0
+    return FAIL_DIGIT if change * MICROSECONDS_PER_HOUR > limits.rate_fail_per_hour * step_us else SUSPECT_DIGIT
+
+
+def _is_usual(times: Sequence[int], ticks: Sequence[int], limits: Thresholds, count: int, *, change: int, time_us: int) -> bool:
+    """Whether the change is within so many standard deviations of what was before it; False while the record is too short."""
+    start = max(bisect_left(times, time_us - limits.rate_window_us, 0, count), count - limits.flat_line_points)
+    if time_us - times[start] < _RATE_HISTORY_US:
+        return False
+    before = ticks[start:count]
+    total = sum(before)
+    squares: int = sum(map(mul, before, before))
+    scaled = change * len(before)  # both sides are squares, so that no root is rounded
+    return scaled * scaled <= RATE_DEVIATIONS * RATE_DEVIATIONS * (len(before) * squares - total * total)
 
 
 def flat_line_digit(elapsed_us: int, is_open: bool, limits: Thresholds) -> int:

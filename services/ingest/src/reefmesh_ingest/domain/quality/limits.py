@@ -23,6 +23,13 @@ Span = tuple[float, float]
 RESOLUTION: Final = 0.0001
 """Limits and values are compared in steps of this, in the quantity's unit."""
 
+RATE_WINDOW_SECONDS: Final = 25 * 3600
+"""The standard deviation of the rate test is of the values in this time before the point: one tidal day, as QARTOD says."""
+RATE_DEVIATIONS: Final = 3
+"""A change of so many standard deviations is what this water does."""
+RATE_HISTORY_SECONDS: Final = RATE_WINDOW_SECONDS // 2
+"""The standard deviation counts once the record before the point is so long."""
+
 LIMIT_HIGHEST: Final = 1e9
 SECONDS_HIGHEST: Final = 14 * 86_400
 POINTS_HIGHEST: Final = 20_000
@@ -37,9 +44,10 @@ class QuantityLimits:
 
     * ``fail_span``, ``suspect_span``: gross range; the suspect span must lie within the fail span.
     * ``climatology_by_month``: twelve spans, January first (months of UTC), None where unknown; outside is suspect.
-    * ``spike_suspect``, ``spike_fail``: thresholds of ``|x1 - (x0 + x2) / 2|``.
+    * ``spike_suspect``, ``spike_fail``: thresholds of how far the value lies above both neighbours, or below both.
     * ``rate_suspect_per_hour``, ``rate_fail_per_hour``: thresholds of the change since the previous neighbour, per second of
-      time between them (stated per hour because people think so).
+      time between them (stated per hour because people think so). A change below ``flat_line_tolerance``, or within
+      ``RATE_DEVIATIONS`` standard deviations of the ``RATE_WINDOW_SECONDS`` before, exceeds none.
     * ``flat_line_tolerance``: values whose range is below it count as the same; after ``flat_line_suspect_seconds`` or
       ``flat_line_fail_seconds`` of nothing else the point is flagged.
     * ``flat_line_points_limit``: a flat line is looked for among this many points at most: a whole day of one a minute.

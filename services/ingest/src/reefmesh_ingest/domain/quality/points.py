@@ -4,9 +4,16 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
-from reefmesh_ingest.domain.quality.judgement import judge
-from reefmesh_ingest.domain.quality.thresholds import Thresholds, ticks_of
-from reefmesh_ingest.domain.quality.verdicts import MISSING, VERDICTS, Verdict, VerdictChange, code_of
+from reefmesh_ingest.domain.quality.judgement import judge, rate_digit, tick_held, verdict_without_neighbours
+from reefmesh_ingest.domain.quality.thresholds import Thresholds
+from reefmesh_ingest.domain.quality.verdicts import (
+    RATE_OF_CHANGE,
+    RATE_OF_CHANGE_DIGIT,
+    VERDICTS,
+    Verdict,
+    VerdictChange,
+    code_of,
+)
 
 SeriesRow = tuple[int, float | None, str]
 """(time in UTC microseconds, value or None when missing, its digits ``tests`` as last published)."""
@@ -24,7 +31,7 @@ class JudgedPoints:
     """Three parallel arrays, 18 bytes a point: ``times`` in microseconds, strictly ascending, values in ``ticks`` (see
     ``thresholds``), and the ``codes`` of the verdicts last given (see ``verdicts``).
 
-    Only points with a value are held: a missing value is the absence of a point.
+    A missing value and one outside the fail span are the absence of a point.
     """
 
     __slots__ = ("codes", "ticks", "times")
@@ -37,12 +44,13 @@ class JudgedPoints:
     def __len__(self) -> int:
         return len(self.times)
 
-    def load(self, rows: Iterable[SeriesRow]) -> None:
+    def load(self, rows: Iterable[SeriesRow], limits: Thresholds) -> None:
         """Append stored rows, oldest first."""
         for time_us, value, tests in rows:
-            if value is not None:
+            tick = tick_held(value, limits)
+            if tick is not None:
                 self.times.append(time_us)
-                self.ticks.append(ticks_of(value))
+                self.ticks.append(tick)
                 self.codes.append(code_of(tests))
 
     def extend(self, other: "JudgedPoints", low_us: int, high_us: int) -> None:
@@ -65,26 +73,28 @@ class JudgedPoints:
         del self.times[:count], self.ticks[:count], self.codes[:count]
 
     def put(self, time_us: int, value: float | None, limits: Thresholds) -> list[VerdictChange]:
-        """Put a point where others may be newer (None: remove it), and judge again those that it can alter."""
+        """Put a point where others may be newer (a value that is not held removes it); judge again those that it can alter."""
         times, ticks, codes = self.times, self.ticks, self.codes
         index = bisect_left(times, time_us)
         is_held = index < len(times) and times[index] == time_us
         before = VERDICTS[codes[index]] if is_held else None
-        if value is None:
+        tick = tick_held(value, limits)
+        if tick is None:
+            absent = (time_us, before, verdict_without_neighbours(time_us, value, limits))
             if not is_held:
-                return [(time_us, None, MISSING)]
+                return [absent]
             del times[index], ticks[index], codes[index]
-            after = index
+            changes = [absent, *self._judge_around(time_us, before, index, index, limits=limits)]
         else:
-            tick = ticks_of(value)
             if is_held:
                 ticks[index] = tick
             else:
                 times.insert(index, time_us)
                 ticks.insert(index, tick)
                 codes.insert(index, 0)
-            after = index + 1
-        return self._judge_around(time_us, before, index, after, limits=limits)
+            changes = self._judge_around(time_us, before, index, index + 1, limits=limits)
+        changes.sort(key=_time_of)
+        return changes
 
     def _judge_around(
         self, time_us: int, before: Verdict | None, index: int, after: int, *, limits: Thresholds
@@ -93,12 +103,11 @@ class JudgedPoints:
         times, codes = self.times, self.codes
         gap_us = limits.neighbour_gap_us
         changes: list[VerdictChange] = []
-        if after == index:
-            changes.append((time_us, before, MISSING))
         first = index - 1 if index > 0 and time_us - times[index - 1] <= gap_us else index
         altered_until_us = time_us + limits.flat_line_window_us + gap_us
         # Points later than the change see it through a chain of neighbours only.
         last = after if after < len(times) and times[after] - time_us <= gap_us else after - 1
+        judged = first
         for at, (code, run_start) in enumerate(judge(times, self.ticks, limits, first), first):
             if at > last and (last < after or run_start > after or times[at] > altered_until_us):
                 # The run of this point, and therefore that of every later one, was ended by a point later than the change,
@@ -109,7 +118,21 @@ class JudgedPoints:
             elif code != codes[at]:
                 changes.append((times[at], VERDICTS[codes[at]], VERDICTS[code]))
             codes[at] = code
-        changes.sort(key=_time_of)
+            judged = at + 1
+        if limits.has_rate:
+            changes += self._judge_rates(judged, time_us + limits.rate_window_us, limits)
+        return changes
+
+    def _judge_rates(self, first: int, until_us: int, limits: Thresholds) -> list[VerdictChange]:
+        """Judge the rates from index ``first`` on again, whose standard deviation has altered."""
+        codes = self.codes
+        changes: list[VerdictChange] = []
+        for at in range(first, bisect_right(self.times, until_us)):
+            before = codes[at]
+            now = before & ~RATE_OF_CHANGE_DIGIT | rate_digit(self.times, self.ticks, limits, at) << RATE_OF_CHANGE
+            if now != before:
+                changes.append((self.times[at], VERDICTS[before], VERDICTS[now]))
+                codes[at] = now
         return changes
 
 

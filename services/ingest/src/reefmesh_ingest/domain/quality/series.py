@@ -6,11 +6,12 @@ from typing import Final
 
 from reefmesh_ingest.domain.quality.judgement import (
     NOT_EVALUATED_DIGIT,
+    fast_change_digit,
     flat_line_digit,
     judge_alone,
-    rate_digit,
     run_before,
     spike_digit,
+    verdict_without_neighbours,
 )
 from reefmesh_ingest.domain.quality.limits import QuantityLimits
 from reefmesh_ingest.domain.quality.points import JudgedPoints, NotCovered, SeriesRow
@@ -66,7 +67,7 @@ class Series:
         Load at least ``tail_us(limits)`` before the newest row of the buoy. Missing values may be left out.
         """
         series = cls(limits)
-        series._points.load(rows)
+        series._points.load(rows, series._limits)
         series._since_us = since_us
         series._settle()
         return series
@@ -90,7 +91,8 @@ class Series:
         """Add a point, or replace the value of the one at that instant; None is a missing value.
 
         Returns every point whose verdict is new or different, oldest first, the point itself always included. "Before" is None
-        for a point that was not held: a new one, or one whose value was missing. Microseconds in time order.
+        for a point that was not held: a new one, or one whose value was missing or failed the gross range. Microseconds in time
+        order.
 
         Raises:
             NotCovered: ``covers`` is False for this instant; nothing was changed.
@@ -115,15 +117,21 @@ class Series:
                 continue
             # From here on: newer than all others. The tests are those of ``judge``, arranged so that only what the new point
             # adds is computed; that both always agree is a property test.
-            previous_us, previous = times[-1], ticks[-1]
             tick = ticks_of(value)
+            if not limits.fail_lowest <= tick <= limits.fail_highest:
+                changes.append((time_us, None, verdict_without_neighbours(time_us, value, limits)))
+                continue
+            previous_us, previous = times[-1], ticks[-1]
             code = judge_alone(time_us, tick, limits) + (NOT_EVALUATED_DIGIT << SPIKE)
             step_us = time_us - previous_us
             if step_us <= gap_us:
                 if limits.has_rate:
                     change = tick - previous if tick > previous else previous - tick
                     if change * MICROSECONDS_PER_HOUR > limits.rate_suspect_per_hour * step_us:
-                        code += rate_digit(change, step_us, limits) << RATE_OF_CHANGE
+                        digit = fast_change_digit(
+                            times, ticks, limits, len(times), change=change, step_us=step_us, time_us=time_us
+                        )
+                        code += digit << RATE_OF_CHANGE
                 else:
                     code += NOT_EVALUATED_DIGIT << RATE_OF_CHANGE
                 if limits.has_spike and len(times) > 1 and previous_us - times[-2] <= gap_us:
@@ -185,7 +193,8 @@ class Series:
         """
         held_since_us = window.low_us if self._since_us is None else max(window.low_us, self._since_us)
         points = JudgedPoints()
-        points.load(row for row in rows if window.low_us <= row[0] < held_since_us and row[0] <= window.high_us)
+        earlier = (row for row in rows if window.low_us <= row[0] < held_since_us and row[0] <= window.high_us)
+        points.load(earlier, self._limits)
         points.extend(self._points, held_since_us, window.high_us)
         return WindowSeries(self._limits, window, points)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from reefmesh_ingest.domain.quality.limits import QuantityLimits
+from reefmesh_ingest.domain.quality.limits import RATE_WINDOW_SECONDS, QuantityLimits
 
 TICKS_PER_UNIT: Final = 10_000
 MICROSECONDS_PER_SECOND: Final = 1_000_000
@@ -40,7 +40,9 @@ class Thresholds:
 
     * A fail limit that is not set is unreachable, a suspect limit that is not set is the fail limit; ``has_...`` says whether a
       test is set at all.
+    * ``same_below``: a smaller difference is none; 0 without a flat line's tolerance.
     * ``flat_line_window_us``: the longest duration a flat line is looked for.
+    * ``rate_window_us``: how far back the standard deviation looks; 0 without a rate of change.
     * ``reach_us``: a change at t alters no verdict outside t +- ``reach_us``, and needs no point outside to know them.
     * ``tail_us``: how much a series holds behind its newest point: ``reach_us`` and some lateness.
     """
@@ -51,11 +53,13 @@ class Thresholds:
     highest: int
     climatology_by_month: tuple[tuple[int, int] | None, ...] | None
     has_spike: bool
-    twice_spike_suspect: int
-    twice_spike_fail: int
+    spike_suspect: int
+    spike_fail: int
     has_rate: bool
     rate_suspect_per_hour: int
     rate_fail_per_hour: int
+    rate_window_us: int
+    same_below: int
     has_flat_line: bool
     flat_line_tolerance: int
     flat_line_suspect_us: int
@@ -81,9 +85,12 @@ def thresholds_of(limits: QuantityLimits) -> Thresholds:
     window_us = 0
     if limits.flat_line_tolerance is not None:
         window_us = suspect_us if fail_us == _UNREACHABLE else fail_us
-    # The farthest point a change can alter ends a flat line that began at the change: one window and one gap later. That
-    # point's spike asks for its next neighbour, one gap farther; before the change it is the same, in the mirror.
-    reach_us = window_us + 2 * gap_us
+    has_rate = limits.rate_suspect_per_hour is not None or limits.rate_fail_per_hour is not None
+    rate_window_us = RATE_WINDOW_SECONDS * MICROSECONDS_PER_SECOND if has_rate else 0
+    # The farthest point a change can alter ends a flat line that began at the change, one window and one gap later, or is the
+    # last one whose standard deviation holds the change. That point's spike asks for its next neighbour, one gap farther;
+    # before the change it is the same, in the mirror.
+    reach_us = max(window_us, rate_window_us) + 2 * gap_us
     climatology = limits.climatology_by_month
     return Thresholds(
         fail_lowest=fail_lowest,
@@ -94,11 +101,13 @@ def thresholds_of(limits: QuantityLimits) -> Thresholds:
         if climatology is None
         else tuple(None if span is None else (ticks_of(span[0]), ticks_of(span[1])) for span in climatology),
         has_spike=limits.spike_suspect is not None or limits.spike_fail is not None,
-        twice_spike_suspect=_ticks(limits.spike_suspect or limits.spike_fail, times=2),
-        twice_spike_fail=_ticks(limits.spike_fail, times=2),
-        has_rate=limits.rate_suspect_per_hour is not None or limits.rate_fail_per_hour is not None,
+        spike_suspect=_ticks(limits.spike_suspect or limits.spike_fail),
+        spike_fail=_ticks(limits.spike_fail),
+        has_rate=has_rate,
         rate_suspect_per_hour=_ticks(limits.rate_suspect_per_hour or limits.rate_fail_per_hour),
         rate_fail_per_hour=_ticks(limits.rate_fail_per_hour),
+        rate_window_us=rate_window_us,
+        same_below=0 if limits.flat_line_tolerance is None else ticks_of(limits.flat_line_tolerance),
         has_flat_line=limits.flat_line_tolerance is not None,
         flat_line_tolerance=_ticks(limits.flat_line_tolerance),
         flat_line_suspect_us=suspect_us,
@@ -111,8 +120,8 @@ def thresholds_of(limits: QuantityLimits) -> Thresholds:
     )
 
 
-def _ticks(limit: float | None, times: int = 1) -> int:
-    return _UNREACHABLE if limit is None else times * ticks_of(limit)
+def _ticks(limit: float | None) -> int:
+    return _UNREACHABLE if limit is None else ticks_of(limit)
 
 
 def _microseconds(seconds: int | None) -> int:

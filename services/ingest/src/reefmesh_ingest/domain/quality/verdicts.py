@@ -30,6 +30,8 @@ GROSS_RANGE: Final = 8
 CLIMATOLOGY: Final = 6
 SPIKE: Final = 4
 RATE_OF_CHANGE: Final = 2
+RATE_OF_CHANGE_DIGIT: Final = 3 << RATE_OF_CHANGE
+"""The bits of that digit."""
 FLAT_LINE: Final = 0
 _SHIFTS: Final = (GROSS_RANGE, CLIMATOLOGY, SPIKE, RATE_OF_CHANGE, FLAT_LINE)
 
