@@ -157,8 +157,17 @@ def test_parallel_crowds_that_come_one_after_the_other_do_not_wait() -> None:
 def test_reef_that_is_applied_frees_its_place() -> None:
     waiter = GapWaiter(patience_seconds=60.0, lanes=1)
     assert ["waits", "crowded"] == [accepted(waiter, reef_id, 0.0) for reef_id in ("a", "b")]
-    waiter.applied("a")
+    waiter.applied(ahead("a", 0))
     assert "waits" == accepted(waiter, "b", 1.0)
+
+
+def test_other_messages_of_the_reef_do_not_lengthen_a_wait() -> None:
+    """Law 13: a claim may come in any group, beside the reef's own messages; if each of those ended its wait, it would never be
+    over, and nor would be that of the group."""
+    waiter = GapWaiter(patience_seconds=60.0, lanes=4)
+    assert "waits" == accepted(waiter, "a", 0.0)
+    waiter.applied(ahead("a", 1))
+    assert "waited" == accepted(waiter, "a", 60.0)
 
 
 def test_patience_of_each_reef_runs_from_when_its_gap_was_first_seen() -> None:

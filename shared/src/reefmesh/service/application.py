@@ -87,7 +87,7 @@ class Application(Generic[S]):
                 reef.unconfirmed.add(message.event_id)
         in_hand.is_applied = True
         if unit is not None:
-            self._gap_waiter.applied(message.reef_id)
+            self._gap_waiter.applied(message)
             if in_hand.missing or in_hand.is_late:
                 self._count_disorder(in_hand, unit.cursor)
 

@@ -99,10 +99,12 @@ class GapWaiter:
         wait.times += 1
         raise EarlierMissing(missing, times=wait.times)
 
-    def applied(self, reef_id: str) -> None:
-        """Note that a message of the reef was applied: the missing one came, unless the reef has waited in vain."""
-        if self._waiting:
-            self._waiting.pop(reef_id, None)
+    def applied(self, message: Envelope) -> None:
+        """Note that a message was applied; if it waited, its wait is over. Another message of its reef ends no wait: whoever
+        claims a predecessor may name any reef, in any group, and would wait anew after each message of that reef."""
+        wait = self._waiting.get(message.reef_id)
+        if wait is not None and wait.event_id == message.event_id:
+            del self._waiting[message.reef_id]
 
     def _end_of_crowd(self, now_seconds: float) -> float:
         """Return until when the crowd may wait; a new one begins only when the last one has rested as any reef does."""
