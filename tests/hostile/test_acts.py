@@ -34,7 +34,6 @@ SHORT: Final = frozenset(
 
 HOLES: Final[dict[str, str]] = {
     "ingest-makes-a-queue-that-collects-scores": "row 2: a queue named by a wildcard gets a copy of each score, for nobody",
-    "claims-of-ten-reefs-in-the-group-of-another": "row 7: the reef of the group waits 5 s for each of them",
     "commands-of-another-device": "row 10: any device may subscribe to any device's commands",
 }
 """Name of an act -> what happens today."""

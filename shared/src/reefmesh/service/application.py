@@ -187,7 +187,9 @@ class Application(Generic[S]):
             missing += not await self._store.is_applied(message.reef_id, self._inbox, message.headers[FOLLOWS])
         if missing:
             now_seconds = asyncio.get_running_loop().time()
-            in_hand.accepted = self._gap_waiter.accept(message, missing, is_claim=is_claim, now_seconds=now_seconds)
+            in_hand.accepted = self._gap_waiter.accept(
+                message, missing, is_claim=is_claim, now_seconds=now_seconds, user_id=in_hand.delivery.user_id
+            )
             in_hand.missing = missing
 
     def _after(self, cursor: Cursor, message: Envelope, is_replayed: bool) -> Cursor:

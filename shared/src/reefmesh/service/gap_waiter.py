@@ -49,6 +49,7 @@ class EarlierMissing(TransientError):
 @dataclass(slots=True)
 class _Wait:
     event_id: str
+    is_claim: bool
     until_seconds: float
     rests_until_seconds: float
     times: int = 0
@@ -56,6 +57,9 @@ class _Wait:
 
 class GapWaiter:
     """The reefs of one inbox that wait for a missing message, and the reefs that have waited in vain.
+
+    A user whose claim was in vain rests with all its claims: the broker orders by group, a claim may come in any group, and it
+    would delay that group's reef once for each reef that it names.
 
     ``now_seconds`` is the event loop's time. A message waits ``patience_seconds`` at most, from when its gap was first seen
     here, wherever the message is meanwhile.
@@ -68,10 +72,13 @@ class GapWaiter:
         self._crowd_until_seconds = self._crowd_rests_until_seconds = float("-inf")
         self._waiting: dict[str, _Wait] = {}
         self._resting: dict[str, _Wait] = {}
+        self._claims_rest_until_seconds: dict[str | None, float] = {}
 
-    def accept(self, message: Envelope, missing: int, *, is_claim: bool, now_seconds: float) -> Accepted:
+    def accept(
+        self, message: Envelope, missing: int, *, is_claim: bool, now_seconds: float, user_id: str | None = None
+    ) -> Accepted:
         """Return if the gap of ``missing`` messages before this one is to be accepted. ``is_claim``: only the message says that
-        there is one.
+        there is one. ``user_id``: who sent it, as the broker states.
 
         Raises:
             EarlierMissing: the message is to wait.
@@ -82,6 +89,8 @@ class GapWaiter:
             rest = self._resting.get(reef_id)
             if rest is not None and now_seconds < rest.rests_until_seconds:
                 return "waited" if rest.event_id == message.event_id else "rests"
+            if is_claim and now_seconds < self._claims_rest_until_seconds.get(user_id, now_seconds):
+                return "rests"
             patience_seconds = min(self._patience_seconds, CLAIM_PATIENCE_SECONDS) if is_claim else self._patience_seconds
             until_seconds = now_seconds + patience_seconds
             if len(self._waiting) >= self._waiting_limit:
@@ -91,19 +100,21 @@ class GapWaiter:
                 if now_seconds >= until_seconds or len(self._waiting) >= self._lanes:
                     return "crowded"
             rest_seconds = REST_PATIENCES * (until_seconds - now_seconds)
-            wait = _Wait(message.event_id, until_seconds, until_seconds + rest_seconds)
+            wait = _Wait(message.event_id, is_claim, until_seconds, until_seconds + rest_seconds)
             self._waiting[reef_id] = wait
         if now_seconds >= wait.until_seconds:
+            if is_claim and wait.event_id == message.event_id:
+                self._claims_rest_until_seconds[user_id] = wait.rests_until_seconds
             self._end_waits(now_seconds)
             return "waited"
         wait.times += 1
         raise EarlierMissing(missing, times=wait.times)
 
     def applied(self, message: Envelope) -> None:
-        """Note that a message was applied; if it waited, its wait is over. Another message of its reef ends no wait: whoever
-        claims a predecessor may name any reef, in any group, and would wait anew after each message of that reef."""
+        """Note that a message was applied: the missing one came, or the one that waited. A claim's wait ends with its own
+        message alone: whoever claims may name any reef, and would wait anew after each message of that reef."""
         wait = self._waiting.get(message.reef_id)
-        if wait is not None and wait.event_id == message.event_id:
+        if wait is not None and (not wait.is_claim or wait.event_id == message.event_id):
             del self._waiting[message.reef_id]
 
     def _end_of_crowd(self, now_seconds: float) -> float:
