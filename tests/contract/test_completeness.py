@@ -24,12 +24,12 @@ import reefmesh_scoring
 import reefmesh_standalone
 from reefmesh.contracts import alerts, quantities
 from reefmesh.contracts.flags import Flag
-from reefmesh.contracts.scores import CarbonateBand, CarbonateStatus, DaySource, DiveVerdict, HeatStatus, Level
+from reefmesh.contracts.scores import CarbonateBand, CarbonateStatus, DaySource, DayStatus, DiveVerdict, HeatStatus, Level
 from reefmesh.observability import table
 from reefmesh_alerts.delivery.lane import CountedOutcome
 from reefmesh_alerts.domain.buoy import BuoyKind, states_of_buoy
 from reefmesh_alerts.domain.severity import highest_severity, severity_of, states_of
-from reefmesh_scoring.reef_gauges import verdict_code
+from reefmesh_scoring.reef_gauges import status_code, verdict_code
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (reefmesh, reefmesh_ingest, reefmesh_scoring, reefmesh_alerts, reefmesh_standalone)
@@ -42,6 +42,7 @@ CLOSED_SETS: Mapping[str, frozenset[Any]] = {
     "carbonate band": frozenset(get_args(CarbonateBand)),
     "carbonate status": frozenset(get_args(CarbonateStatus)),
     "day source": frozenset(get_args(DaySource)),
+    "day status": frozenset(get_args(DayStatus)),
     "heat status": frozenset(HeatStatus),
     "level": frozenset(Level),
     "flag": frozenset(Flag),
@@ -145,6 +146,9 @@ def test_dashboards_and_the_metrics_page_name_every_level_and_every_verdict(monk
     boards = importlib.import_module("boards.reefs")
     verdicts = {verdict_code(verdict): verdict.replace("_", " ") for verdict in get_args(DiveVerdict)}
 
+    statuses = {status_code(status): status.value.replace("_", " ") for status in HeatStatus}
+
     assert {-1, *Level} == set(boards.LEVELS)
+    assert statuses == {code: words for code, (words, _) in boards.STATUSES.items()}
     assert verdicts == {code: words for code, (words, _) in boards.VERDICTS.items()}
     assert ", ".join(f"{code} {words}" for code, words in sorted(verdicts.items())) in table.REEF_DIVE_VERDICT.help

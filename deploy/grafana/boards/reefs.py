@@ -20,6 +20,15 @@ LEVELS: Final[dict[int, tuple[str, Colour]]] = {
     Level.ALERT_4: ("Alert 4", "purple"),
     Level.ALERT_5: ("Alert 5", "purple"),
 }
+STATUSES: Final[dict[int, tuple[str, Colour]]] = {
+    0: ("unknown", "text"),
+    1: ("warming up", "text"),
+    2: ("insufficient", "red"),
+    3: ("daytime only", "orange"),
+    4: ("suspect share", "orange"),
+    5: ("lower bound", "yellow"),
+    6: ("ok", "green"),
+}
 VERDICTS: Final[dict[int, tuple[str, Colour]]] = {
     0: ("unknown", "text"),
     1: ("good", "green"),
@@ -84,15 +93,23 @@ def reefs() -> Dashboard:
         ),
         Chart(
             title="Degree heating weeks",
-            says="Celsius weeks; a lower bound where days are missing, nothing where it is unknown.",
+            says="Celsius weeks; nothing where it is unknown, its status says how reliable.",
             queries=((latest(table.REEF_DEGREE_HEATING), "{{reef}}"),),
             width=12,
         ),
         Chart(
             title="Coverage",
-            says="Days with data among the latest 84.",
+            says="Days with readings at night among the latest 84.",
             queries=((latest(table.REEF_COVERAGE_DAYS), "{{reef}}"),),
             unit="d",
+            width=12,
+        ),
+        Chart(
+            title="Status of degree heating weeks",
+            says="How reliable they are; only ok is comparable to a satellite's.",
+            queries=((latest(table.REEF_HEAT_STATUS), "{{reef}}"),),
+            kind="states",
+            words=STATUSES,
             width=12,
         ),
         Chart(

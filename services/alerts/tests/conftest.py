@@ -1,5 +1,6 @@
 """Scores by hand, and the alerts service on a real store in memory."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,7 @@ from reefmesh.contracts.channels import ALERTING, ALERTS
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.register import BuoyFacts
-from reefmesh.contracts.schema import ALERT_1, SCORES_1
+from reefmesh.contracts.schema import ALERT_1, SCORES_1, SCORES_2
 from reefmesh.contracts.scores import (
     BuoyHealth,
     Carbonate,
@@ -56,6 +57,8 @@ class Samples:
             "date": START.date() + timedelta(days=number),
             "source": "night",
             "readings": 1,
+            "suspect_share": 0.0,
+            "day_status": "ok",
             "sst_celsius": 30.0,
             "hotspot_celsius": 1.5,
             "dhw_celsius_weeks": 4.5,
@@ -64,6 +67,10 @@ class Samples:
             "level": None if level is None else Level(level),
             "level_7day_max": None if level is None else Level(level),
             "coverage_days": 84,
+            "whole_days": 0,
+            "filled_days": 0,
+            "missing_days": 0,
+            "suspect_days": 0,
             "status": HeatStatus.OK,
         }
         return DayScore(**(facts | changes))
@@ -148,16 +155,23 @@ class AlertsBench:
         self.ticker = Ticker(store=store, broker=broker, clock=self.clock, handler=self.handler, recipients=self.recipients)
         self.sent = 0
 
-    async def send(self, score: ReefScore, *, produced_at: datetime | None = None, event_id: str | None = None) -> list[Alert]:
-        """Handle one score and commit what comes of it; returns its alerts."""
+    async def send(
+        self,
+        score: ReefScore,
+        *,
+        produced_at: datetime | None = None,
+        event_id: str | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> list[Alert]:
+        """Handle one score and commit what comes of it; returns its alerts. ``body``: the same score as ``scores/1``."""
         self.sent += 1
         message = Envelope(
             event_id=event_id or f"score-{self.sent}",
             reef_id=score.reef_id,
-            schema_id=SCORES_1,
+            schema_id=SCORES_2 if body is None else SCORES_1,
             produced_at=produced_at or self.clock.now(),
             seq=self.sent,
-            body=score.model_dump_json().encode(),
+            body=score.model_dump_json().encode() if body is None else json.dumps(body).encode(),
         )
         row = await self.store.load(score.reef_id)
         state = await self.handler.load(score.reef_id, row.state)

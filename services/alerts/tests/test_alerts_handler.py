@@ -11,7 +11,7 @@ import pytest
 
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.flags import Flag
-from reefmesh.contracts.schema import SCORES_1
+from reefmesh.contracts.schema import SCORES_2
 from reefmesh.errors import PoisonMessage
 from reefmesh_alerts import queries
 from reefmesh_alerts.domain.alert_text import describe
@@ -118,7 +118,7 @@ async def test_names_and_faults_from_outside_stay_on_one_line(bench: AlertsBench
 
 
 async def test_unknown_schema_is_poison(bench: AlertsBench, samples: type[Samples]) -> None:
-    message = Envelope(event_id="1", reef_id=samples.REEF, schema_id="scores/2", produced_at=samples.START, body=b"{}")
+    message = Envelope(event_id="1", reef_id=samples.REEF, schema_id="scores/99", produced_at=samples.START, body=b"{}")
 
     with pytest.raises(PoisonMessage) as caught:
         await bench.handler.handle(message, ReefWatch())
@@ -163,7 +163,7 @@ async def test_score_without_changes_costs_little(bench: AlertsBench, samples: t
     row = await bench.store.load(samples.REEF)
     state = await bench.handler.load(samples.REEF, row.state)
     message = Envelope(
-        event_id="1", reef_id=samples.REEF, schema_id=SCORES_1, produced_at=samples.START, body=score.model_dump_json().encode()
+        event_id="1", reef_id=samples.REEF, schema_id=SCORES_2, produced_at=samples.START, body=score.model_dump_json().encode()
     )
 
     best_us = 1e9

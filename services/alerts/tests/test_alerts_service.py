@@ -15,7 +15,7 @@ from reefmesh.clock import ManualClock
 from reefmesh.contracts.alerts import READERS, Alert
 from reefmesh.contracts.channels import ALERTING, ALERTS, SCORES, Subscription
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.contracts.schema import ALERT_1, SCORES_1
+from reefmesh.contracts.schema import ALERT_1, SCORES_2
 from reefmesh.contracts.scores import ReefScore
 from reefmesh.service.assembly import Assembled, assemble
 from reefmesh_alerts import queries
@@ -54,7 +54,7 @@ def publication(score: ReefScore, seq: int, clock: ManualClock) -> Publication:
     message = Envelope(
         event_id=f"{score.reef_id}-{seq}",
         reef_id=score.reef_id,
-        schema_id=SCORES_1,
+        schema_id=SCORES_2,
         produced_at=clock.now(),
         seq=seq,
         body=score.model_dump_json().encode(),

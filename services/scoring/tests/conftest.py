@@ -16,8 +16,8 @@ from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.contracts.readings import ChannelReading, DeviceStatus, Position, Reading, Readings
 from reefmesh.contracts.register import BuoyFacts, ReefFacts
-from reefmesh.contracts.schema import READINGS_1, SCORES_1
-from reefmesh.contracts.scores import READERS, DayScore, ReefScore
+from reefmesh.contracts.schema import READINGS_1, read_body
+from reefmesh.contracts.scores import READERS, DayScore, ReefScore, current_score
 from reefmesh.observability.metrics import Metrics
 from reefmesh.store.connect import open_store
 from reefmesh.store.cursor import Cursor
@@ -96,18 +96,20 @@ class Mesh:
         self.counting = CountingStore(store)
         self.store: Store = self.counting
         self.metrics = Metrics("scoring")
-        gauges = ReefGauges(self.metrics)
+        self.clock = ManualClock(START)
+        gauges = ReefGauges(self.metrics, self.clock)
         self.metrics.add_sampler(gauges.sample)
         self.handler = ScoringHandler(
             self.store,
             gauges=gauges,
-            timeliness=Timeliness(self.metrics, ManualClock(START)),
+            timeliness=Timeliness(self.metrics, self.clock),
             clock=ManualClock(NOW),
             **rules,
         )
         self.states: dict[str, ScoredReef] = {}
         self.seq = 0
         self.writes: Sequence[Write] = ()
+        self.outputs: Sequence[Envelope] = ()
 
     async def send(
         self,
@@ -160,7 +162,8 @@ class Mesh:
         assert isinstance(await self.store.commit(unit), Committed)
         await self.store.outputs_sent([message.event_id])
         self.writes = change.writes
-        return [READERS[SCORES_1].validate_json(output.message.body) for output in outputs]
+        self.outputs = [output.message for output in outputs]
+        return [current_score(read_body(output.message, READERS)) for output in outputs]
 
     async def days(self, reef_id: str = "reef") -> list[DayScore]:
         return [day async for day in queries.day_scores(self.store, reef_id)]
@@ -174,8 +177,8 @@ class Mesh:
 
 
 @asynccontextmanager
-async def open_mesh(**rules: Any) -> AsyncIterator[Mesh]:
-    store = open_store("sqlite://", migrations=[migrations()])
+async def open_mesh(url: str = "sqlite://", **rules: Any) -> AsyncIterator[Mesh]:
+    store = open_store(url, migrations=[migrations()])
     await store.open()
     try:
         yield Mesh(store, **rules)

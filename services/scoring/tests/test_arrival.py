@@ -1,6 +1,7 @@
 """Law 9: whatever order, lateness and repetition readings arrive in, the tables and the score are the same in the end."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.readings import DeviceStatus, Reading
 from reefmesh.contracts.register import BuoyFacts
-from reefmesh.contracts.scores import ReefScore
+from reefmesh.contracts.scores import INSTANT_HOURS, DiveInstant, ReefScore
 from reefmesh_scoring import queries
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def readings_with_revisions(draw: st.DrawFn, make_reading: Callable[..., Reading
             st.tuples(
                 st.sampled_from(["b1", "b2"]),
                 st.one_of(st.integers(0, 130), st.integers(60, 64)),
-                st.sampled_from([0, 1, 2, 240, 300, 700, 1200]),
+                st.sampled_from([0, 1, 2, 240, 300, 420, 700, 900, 1200]),
             ),
             min_size=1,
             max_size=40,
@@ -66,15 +67,21 @@ def readings_with_revisions(draw: st.DrawFn, make_reading: Callable[..., Reading
     return readings
 
 
-async def final(mesh: "Mesh", batches: list[list[Reading]], *, reload: bool) -> tuple[Any, Any, Any]:
+async def final(mesh: "Mesh", batches: list[list[Reading]], *, reload: bool) -> tuple[Any, Any, Any, Any]:
     """Send batches; return the tables, the score without what this last message changed (None of a reef that was never heard),
-    and the counters."""
+    the verdicts by instants that all messages together told, and the counters."""
     scores: list[ReefScore] = []
+    told: dict[Any, DiveInstant] = {}
     for batch in batches:
         scores = await mesh.send(*batch, buoys=BUOYS, reload=reload)
-    score = scores[-1].model_dump(exclude={"heat": {"changed"}}) if scores else None
+        for score in scores:
+            oldest = score.as_of - timedelta(hours=INSTANT_HOURS)
+            told |= {(each.observed_at, each.buoy_id, each.quantity): each for each in score.dive.instants}
+            told = {key: each for key, each in told.items() if each.observed_at > oldest}
+    last = scores[-1].model_dump(exclude={"heat": {"changed"}, "dive": {"instants"}}) if scores else None
+    instants = {key: each for key, each in told.items() if scores and each.value is not None}
     assert await queries.latest_scores(mesh.store) == scores[-1:]
-    return await mesh.tables(), score, mesh.states["reef"].readings
+    return await mesh.tables(), last, instants, mesh.states["reef"].readings
 
 
 def in_batches(readings: list[Reading], sizes: Random) -> list[list[Reading]]:
@@ -129,12 +136,12 @@ async def test_withdrawn_readings_never_were(
     Random(seed).shuffle(everything)
     async with meshes() as mesh:
         await mesh.send(make_reading(0.0, buoy="b3", revision=2, withdrawn=True), buoys=BUOYS)
-        tables, score, readings = await final(mesh, [standing] if standing else [], reload=reload)
+        tables, *expected = await final(mesh, [standing] if standing else [], reload=reload)
     async with meshes() as mesh:
         await mesh.send(make_reading(0.0, buoy="b3", revision=2, withdrawn=True), buoys=BUOYS)
         other_tables, *others = await final(mesh, in_batches(everything, Random(seed)), reload=reload)
     other_tables["samples"] = [row for row in other_tables["samples"] if row[-1] is not None or row[1] == "b3"]
-    assert (other_tables, others) == (tables, [score, readings])
+    assert (other_tables, others) == (tables, expected)
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -196,7 +203,7 @@ async def test_withdrawn_reading_stays_none_when_the_longitude_is_corrected(
     await mesh.send(make_reading(1.0, t=30.0), make_reading(5.0, t=30.0))
     await mesh.send(make_reading(5.0, revision=2, withdrawn=True))
     gone = make_reading(9.0, revision=2, withdrawn=True)
-    await mesh.send(make_reading(0.5, t=30.0), gone, reef=make_reef(longitude_degrees=90), reload=reload)
+    await mesh.send(make_reading(0.6, t=30.0), gone, reef=make_reef(longitude_degrees=75), reload=reload)
     assert [day.readings for day in await mesh.days()] == [1, 1]
 
 

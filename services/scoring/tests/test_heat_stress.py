@@ -10,19 +10,20 @@ from reefmesh.contracts.scores import HeatStatus, Level
 from reefmesh_scoring.domain.fixed_point import to_e4
 from reefmesh_scoring.domain.heat_revision import (
     Days,
-    NewValue,
     Yardstick,
     days_needed,
     record_after,
     revise,
     spans_to_revise,
 )
-from reefmesh_scoring.domain.heat_span import NO_VALUE, Stretch, score_span
+from reefmesh_scoring.domain.heat_span import NO_VALUE, NewValue, Stretch, score_span
 from reefmesh_scoring.domain.heat_stress import (
     DHW_DAYS,
     E4_DAYS_PER_DHW,
+    SUSPECT_SHARE_LIMIT_E4,
     DayHeat,
     DayRecord,
+    RealSource,
     highest,
     level_of,
     score_days,
@@ -172,8 +173,13 @@ def test_lachs_variant_counts_every_warm_day_of_eight_weeks() -> None:
         lachs_dhw_e4_days(sst, 99, MMM_E4, weeks=12)
 
 
-# Temperatures around MMM + 1, where the rules bite.
-values = st.one_of(st.none(), st.integers(MMM_E4 - 5_000, MMM_E4 + 45_000))
+# Temperatures around MMM + 1, where the rules bite; most of them of nights, most with few suspect readings.
+temperatures = st.integers(MMM_E4 - 5_000, MMM_E4 + 45_000)
+readings_of_a_day = st.sampled_from([3, 3, 3, -3])
+shares = st.sampled_from([0, 0, 0, SUSPECT_SHARE_LIMIT_E4, SUSPECT_SHARE_LIMIT_E4 + 1])
+values = st.one_of(
+    st.builds(NewValue, st.just(NO_VALUE), st.just(0), shares), st.builds(NewValue, temperatures, readings_of_a_day, shares)
+)
 days = st.one_of(st.integers(0, 40), st.integers(0, 300))
 batches = st.lists(st.lists(st.tuples(days, values), min_size=1, max_size=12), min_size=1, max_size=25)
 # A long record first, then changes of it: what one day reaches is only seen where there is something to reach.
@@ -197,7 +203,7 @@ class IncrementalRecord:
             first, last = days_needed(span, now)
             empty = NewValue(NO_VALUE, 0)
             known = [self.values.get(day, empty) for day in range(first, last + 1)]
-            stretch = Stretch(base=first, sst_e4=[each.sst_e4 for each in known], readings=[each.readings for each in known])
+            stretch = stretch_of(known, base=first)
             changed = revise(stretch, span, touched, record=self.days, now=now, yardstick=self.yardstick)
             self.rows_scored += span.last - span.first + 1
             for row in changed:
@@ -207,38 +213,45 @@ class IncrementalRecord:
         self.days = now
 
 
-def as_record(latest: Mapping[int, int | None]) -> list[DayRecord]:
-    return [DayRecord(day=day, sst_e4=sst_e4, readings=3 if sst_e4 is not None else 0) for day, sst_e4 in latest.items()]
+def stretch_of(known: Sequence[NewValue], *, base: int) -> Stretch:
+    sst_e4, readings, suspect_e4 = (list(each) for each in zip(*known, strict=True))
+    return Stretch(base=base, sst_e4=sst_e4, readings=readings, suspect_e4=suspect_e4)
 
 
-def as_touched(batch: Sequence[tuple[int, int | None]]) -> dict[int, NewValue]:
-    return {day: NewValue(NO_VALUE, 0) if sst_e4 is None else NewValue(sst_e4, 3) for day, sst_e4 in batch}
+def as_record(latest: Mapping[int, NewValue]) -> list[DayRecord]:
+    records = []
+    for day, value in latest.items():
+        source: RealSource = "whole_day" if value.readings < 0 else "night"
+        sst_e4 = None if value.sst_e4 == NO_VALUE else value.sst_e4
+        records.append(
+            DayRecord(day=day, sst_e4=sst_e4, source=source, readings=abs(value.readings), suspect_e4=value.suspect_e4)
+        )
+    return records
 
 
 @settings(max_examples=120, deadline=None)
 @given(updates=updates, mmm=st.sampled_from([MMM_E4, MMM_E4, MMM_E4, None]), accuracy_e4=st.sampled_from([0, 1000, 5000]))
 def test_incremental_scores_equal_the_definition_in_any_order_of_arrival(
-    updates: list[list[tuple[int, int | None]]], mmm: int | None, accuracy_e4: int
+    updates: list[list[tuple[int, NewValue]]], mmm: int | None, accuracy_e4: int
 ) -> None:
     """Law 9: whatever days came, went and were revised in whatever order, the rows are those of the whole record."""
     incremental = IncrementalRecord(Yardstick(mmm, accuracy_e4))
-    latest: dict[int, int | None] = {}
+    latest: dict[int, NewValue] = {}
     for batch in updates:
-        incremental.update(as_touched(batch))
+        incremental.update(dict(batch))
         latest.update(dict(batch))
         assert score_days(as_record(latest), mmm, accuracy_e4) == [incremental.rows[day] for day in sorted(incremental.rows)]
 
 
 @settings(max_examples=100, deadline=None)
 @given(series=st.lists(values, min_size=1, max_size=260), data=st.data())
-def test_any_span_of_a_record_scores_as_the_whole(series: list[int | None], data: st.DataObject) -> None:
-    whole = score_days([DayRecord(day=day, sst_e4=value) for day, value in enumerate(series)], MMM_E4, 1000)
+def test_any_span_of_a_record_scores_as_the_whole(series: list[NewValue], data: st.DataObject) -> None:
+    whole = score_days(as_record(dict(enumerate(series))), MMM_E4, 1000)
     first = data.draw(st.integers(0, len(series) - 1))
     last = data.draw(st.integers(first, len(series) - 1))
     now = Days(0, len(series) - 1)
     low, high = days_needed(Days(first, last), now)
-    cut = [NO_VALUE if value is None else value for value in series[low : high + 1]]
-    stretch = Stretch(base=low, sst_e4=cut, readings=[0] * len(cut))
+    stretch = stretch_of(series[low : high + 1], base=low)
     assert whole[first : last + 1] == score_span(stretch, first=first, last=last, first_day=0, mmm_e4=MMM_E4, accuracy_e4=1000)
 
 
@@ -258,16 +271,17 @@ def test_cost_of_a_new_day_does_not_grow_with_the_record(years: int) -> None:
 def test_changed_day_reaches_96_days_ahead() -> None:
     """Over the gap after it (7 days), from there to the end of the accumulation (83), and on to the published level (6)."""
     changed, last = 100, 200
-    series = dict.fromkeys(range(last + 1), MMM_E4)
+    sst_e4 = dict.fromkeys(range(last + 1), MMM_E4)
     for day in range(changed + 1, changed + 8):
-        del series[day]
-    series |= {changed + 8: MMM_E4 + 16_000, changed + 20: MMM_E4 + 17_000, changed + 90: MMM_E4 + 10_000}
-    series |= dict.fromkeys(range(changed + 9, changed + 20), MMM_E4 + 20_000)
+        del sst_e4[day]
+    sst_e4 |= {changed + 8: MMM_E4 + 16_000, changed + 20: MMM_E4 + 17_000, changed + 90: MMM_E4 + 10_000}
+    sst_e4 |= dict.fromkeys(range(changed + 9, changed + 20), MMM_E4 + 20_000)
+    series = {day: NewValue(value, 3) for day, value in sst_e4.items()}
     incremental = IncrementalRecord(Yardstick(MMM_E4, 0))
-    incremental.update({day: NewValue(sst_e4, 3) for day, sst_e4 in series.items()})
+    incremental.update(series)
     assert incremental.rows[changed + 96].level_7day_max == Level.WARNING
     incremental.update({changed: NewValue(MMM_E4 + 40_000, 3)})
     assert incremental.rows[changed + 96].level_7day_max == Level.ALERT_1
     assert incremental.rows[changed + 97].level_7day_max == Level.NO_STRESS
-    record = as_record(series | {changed: MMM_E4 + 40_000})
+    record = as_record(series | {changed: NewValue(MMM_E4 + 40_000, 3)})
     assert score_days(record, MMM_E4, 0) == [incremental.rows[day] for day in sorted(incremental.rows)]

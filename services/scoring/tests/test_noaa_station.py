@@ -51,7 +51,8 @@ def test_noaa_station_by_definition_has_noaas_digits_on_every_day(noaa_rows: lis
         assert day.dhw_e4_days is not None
         assert day.level_7day_max is not None
         check(row, hotspot=day.hotspot_e4 / 1e4, dhw=day.dhw_e4_days / 7e4, level_7day_max=day.level_7day_max)
-    stretch = Stretch(base=scored[0].day, sst_e4=[to_e4(driven(row)) for row in noaa_rows], readings=[1] * len(noaa_rows))
+    sst_e4, days = [to_e4(driven(row)) for row in noaa_rows], len(noaa_rows)
+    stretch = Stretch(base=scored[0].day, sst_e4=sst_e4, readings=[1] * days, suspect_e4=[0] * days)
     whole = score_span(
         stretch, first=stretch.base, last=stretch.end - 1, first_day=stretch.base, mmm_e4=to_e4(MMM), accuracy_e4=0
     )

@@ -42,7 +42,7 @@ class AlertsHandler:
         Raises:
             PoisonMessage: the body is not a score of a known version.
         """
-        score = read_body(message, scores.READERS)
+        score = scores.current_score(read_body(message, scores.READERS))
         watch, transitions = judge_score(
             state, score, heard_at=message.produced_at, seq=message.seq, heat_opens_at=self._heat_opens_at
         )

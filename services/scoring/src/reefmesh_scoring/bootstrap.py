@@ -14,16 +14,21 @@ from reefmesh_scoring.timeliness import Timeliness
 MIGRATIONS: Final = (read_migrations("scoring", "reefmesh_scoring"),)
 
 
-def blueprint(_: ScoringSettings) -> Blueprint:
+def blueprint(settings: ScoringSettings) -> Blueprint:
     """Return what is particular to the scoring service."""
-    return Blueprint(name="scoring", handlers={channels.SCORING: _handler}, migrations=MIGRATIONS)
 
+    def handler(parts: Parts) -> ScoringHandler:
+        gauges = ReefGauges(parts.metrics, parts.clock)
+        parts.metrics.add_sampler(gauges.sample)
+        return ScoringHandler(
+            parts.store,
+            gauges=gauges,
+            timeliness=Timeliness(parts.metrics, parts.clock),
+            clock=parts.clock,
+            scores_schema=settings.scores_schema,
+        )
 
-def _handler(parts: Parts) -> ScoringHandler:
-    gauges = ReefGauges(parts.metrics)
-    parts.metrics.add_sampler(gauges.sample)
-    timeliness = Timeliness(parts.metrics, parts.clock)
-    return ScoringHandler(parts.store, gauges=gauges, timeliness=timeliness, clock=parts.clock)
+    return Blueprint(name="scoring", handlers={channels.SCORING: handler}, migrations=MIGRATIONS)
 
 
 PROGRAM: Final = Program(entry=services.SCORING, settings=ScoringSettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -1,14 +1,16 @@
-"""Carbonate chemistry of a reef: the newest day that can be judged, or the reason why none can."""
+"""Carbonate chemistry of a reef: the newest days that can be judged, or the reason why none can."""
 
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE
+from reefmesh.contracts.scores import JUDGED_DAYS_LIMIT
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.day_chemistry import DayChemistry, judge_totals
 from reefmesh_scoring.domain.solar_day import CARBON_DIOXIDE, PH, DayTotals
-from reefmesh_scoring.scored_reef import ScoredReef
+from reefmesh_scoring.scored_reef import TOTALS_KEPT_DAYS, ScoredReef
 
 
-def judge_chemistry(state: ScoredReef, rules: CarbonateRules) -> DayChemistry | str:
-    """Judge the newest day that is over and has enough readings of pH and pCO2; if there is none, return the reason.
+def judge_chemistry(state: ScoredReef, rules: CarbonateRules) -> list[DayChemistry] | str:
+    """Judge the newest days that are over and have enough readings of pH and pCO2, at most ``JUDGED_DAYS_LIMIT``, newest
+    first; if there is none, return the reason.
 
     A day is over when there is a reading of a later day: the few readings of an unfinished day would show a part of the
     daily swing of 0.2 pH only.
@@ -18,14 +20,20 @@ def judge_chemistry(state: ScoredReef, rules: CarbonateRules) -> DayChemistry | 
         return f"no {' and no '.join(unmeasured)} measured"
     last = state.record.last
     reason = f"no day of the last {rules.age_days_limit} that is over has scored values of pH and pCO2"
+    found: list[DayChemistry] = []
     for day in range(last - 1, last - 1 - rules.age_days_limit, -1):
         totals = state.totals.get(day)
         if totals is None or not totals[PH + 1] or not totals[CARBON_DIOXIDE + 1]:
             continue
         judged = _judge_day(day, totals, state, rules)
-        if isinstance(judged, DayChemistry):
-            return judged
-        reason = judged
+        if isinstance(judged, str):
+            reason = judged
+            continue
+        found.append(judged)
+        if len(found) == JUDGED_DAYS_LIMIT:
+            break
+    if found:
+        return found
     today = state.totals.get(last)
     if reason.startswith("no day") and today is not None and today[PH + 1] and today[CARBON_DIOXIDE + 1]:
         return "the first day with pH and pCO2 is not over yet"
@@ -37,13 +45,14 @@ def _is_measured(state: ScoredReef, quantity: str) -> bool:
 
 
 def _judge_day(day: int, totals: DayTotals, state: ScoredReef, rules: CarbonateRules) -> DayChemistry | str:
-    """Judge one day. Every message needs this and a day that is over seldom changes, so the last result is remembered together
-    with its inputs."""
+    """Judge one day. Every message needs this and a day that is over seldom changes, so the results are remembered together
+    with their inputs."""
     assumed_salinity = 35.0 if state.facts is None else state.facts.assumed_salinity
     ph_accuracy = state.accuracy(PH_TOTAL_SCALE, "ph_accuracy")
     pco2_accuracy_uatm = state.accuracy(PCO2, "pco2_accuracy_uatm")
     basis = (day, *totals, assumed_salinity, ph_accuracy, pco2_accuracy_uatm, rules)
-    if state.chemistry is None or state.chemistry[0] != basis:
+    known = state.chemistry.get(day)
+    if known is None or known[0] != basis:
         judged = judge_totals(
             day,
             totals,
@@ -52,5 +61,7 @@ def _judge_day(day: int, totals: DayTotals, state: ScoredReef, rules: CarbonateR
             pco2_accuracy_uatm=pco2_accuracy_uatm,
             rules=rules,
         )
-        state.chemistry = basis, judged
-    return state.chemistry[1]
+        known = state.chemistry[day] = basis, judged
+        for old in [each for each in state.chemistry if each <= day - TOTALS_KEPT_DAYS]:
+            del state.chemistry[old]
+    return known[1]

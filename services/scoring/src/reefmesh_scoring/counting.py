@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from reefmesh.contracts.flags import SCORED
+from reefmesh.contracts.flags import SCORED, Flag
 from reefmesh.contracts.readings import Reading
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh_scoring.domain.fixed_point import E4
 from reefmesh_scoring.domain.solar_day import (
     COUNTED_AT,
+    NIGHT_SUSPECT,
     NIGHT_TEMPERATURE,
+    SUSPECT,
     TEMPERATURE,
     DayTotals,
     empty_totals,
@@ -140,10 +142,16 @@ def _withdraw(state: ScoredReef, counted: Counted, key: ReadingKey, previous: Ke
 
 
 def add_to_totals(totals: DayTotals, items: Mapping[str, ReportedValue], *, night: bool, times: int) -> None:
-    """Add the scored values of one reading to the totals of its day (``times`` = 1), or subtract them (-1)."""
+    """Add the scored values of one reading, and its suspect temperature, to the totals of its day (``times`` = 1), or subtract
+    them (-1)."""
     for name, reported in items.items():
         at = COUNTED_AT.get(name)
-        if at is None or reported.flag not in SCORED or (value := reported.value) is None:
+        if at is None or (value := reported.value) is None:
+            continue
+        if reported.flag not in SCORED:
+            if at == TEMPERATURE and reported.flag == Flag.SUSPECT:
+                totals[SUSPECT] += times
+                totals[NIGHT_SUSPECT] += times * night
             continue
         value_e4 = times * round(value * E4)
         totals[at] += value_e4

@@ -13,12 +13,12 @@ PAGE_ROWS: Final = 5000
 DAYS_PER_QUERY_LIMIT: Final = 256
 
 _TOTALS_COLUMNS: Final = (
-    "night_temperature_e4, night_temperature_count, temperature_e4, temperature_count, "
+    "night_temperature_e4, night_temperature_count, temperature_e4, temperature_count, night_suspect_count, suspect_count, "
     "ph_e4, ph_count, pco2_e4, pco2_count, salinity_e4, salinity_count"
 )
 _SCORE_COLUMNS: Final = (
-    "source, readings, sst_e4, hotspot_e4, dhw_e4_days, dhw_low_e4_days, dhw_high_e4_days, "
-    "level, level_7day_max, coverage_days, status"
+    "source, readings, suspect_e4, sst_e4, hotspot_e4, dhw_e4_days, dhw_low_e4_days, dhw_high_e4_days, "
+    "level, level_7day_max, coverage_days, whole_days, filled_days, missing_days, suspect_days, status"
 )
 
 
@@ -35,6 +35,9 @@ def _upsert(table: str, columns: str) -> str:
 _UPSERT_TOTALS: Final = _upsert("day_totals", _TOTALS_COLUMNS)
 _UPSERT_SCORE: Final = _upsert("days", _SCORE_COLUMNS)
 _DELETE_TOTALS: Final = "DELETE FROM day_totals WHERE reef_id = ? AND day = ?"
+_SELECT_TOTALS: Final = (
+    f"SELECT day, {_TOTALS_COLUMNS} FROM day_totals WHERE reef_id = ? AND day >= ? AND day <= ? ORDER BY day LIMIT ?"  # noqa: S608  # constant names
+)
 _SELECT_SCORES: Final = (
     f"SELECT day, {_SCORE_COLUMNS} FROM days WHERE reef_id = ? AND day >= ? AND day <= ? ORDER BY day LIMIT ?"  # noqa: S608  # constant names
 )
@@ -45,7 +48,7 @@ _SELECT_HIGHEST: Final = (
 
 
 def put_totals(reef_id: str, day: int, totals: DayTotals) -> Write:
-    """Return the statement that stores the totals of a day; a day without scored values has no row."""
+    """Return the statement that stores the totals of a day; a day without values to count has no row."""
     if not any(totals):
         return Write(_DELETE_TOTALS, (reef_id, day))
     return Write(_UPSERT_TOTALS, (reef_id, day, *totals))
@@ -67,7 +70,7 @@ def delete_all(reef_id: str) -> tuple[Write, Write]:
 
 
 async def fetch_totals(store: Store, reef_id: str, days: Sequence[int]) -> dict[int, DayTotals]:
-    """Return the totals of the given days; a day without scored values is missing from the result."""
+    """Return the totals of the given days; a day without values to count is missing from the result."""
     found: dict[int, DayTotals] = {}
     for start in range(0, len(days), DAYS_PER_QUERY_LIMIT):
         part = list(days[start : start + DAYS_PER_QUERY_LIMIT])
@@ -76,6 +79,16 @@ async def fetch_totals(store: Store, reef_id: str, days: Sequence[int]) -> dict[
         sql = f"SELECT day, {_TOTALS_COLUMNS} FROM day_totals WHERE reef_id = ? AND day IN ({marks})"  # noqa: S608  # only marks
         for row in await store.fetch(sql, (reef_id, *part)):
             found[row[0]] = list(row[1 : TOTALS + 1])
+    return found
+
+
+async def fetch_totals_between(store: Store, reef_id: str, days: Days) -> dict[int, DayTotals]:
+    """Return the totals of a span of days, read in pages; a day without values to count is missing from the result."""
+    found: dict[int, DayTotals] = {}
+    first = days.first
+    while page := await store.fetch(_SELECT_TOTALS, (reef_id, first, days.last, PAGE_ROWS)):
+        found.update((row[0], list(row[1 : TOTALS + 1])) for row in page)
+        first = page[-1][0] + 1
     return found
 
 

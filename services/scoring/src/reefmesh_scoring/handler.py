@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import SCORES
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.readings import READERS, Readings
-from reefmesh.contracts.schema import SCORES_1, read_body
+from reefmesh.contracts.schema import SCORES_1, SCORES_2, read_body
 from reefmesh.errors import PoisonMessage
 from reefmesh.service.handler import Change, Output
 from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh.store.port import Store, Write
 from reefmesh_scoring import scored_reef
 from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
+from reefmesh_scoring.dive_instants import instants_of, readings_at_instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.dive import DiveLimits
 from reefmesh_scoring.domain.solar_day import SECOND_US, microseconds_of
@@ -22,7 +23,7 @@ from reefmesh_scoring.kept_readings import fetch_readings, upsert
 from reefmesh_scoring.newest_lookup import mend_newest
 from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.rescoring import let_others_run, rescore
-from reefmesh_scoring.score_body import score_bodies, score_fields
+from reefmesh_scoring.score_body import bodies_1, score_bodies, score_fields
 from reefmesh_scoring.scored_reef import ScoredBuoy, ScoredReef
 from reefmesh_scoring.timeliness import Timeliness
 
@@ -32,6 +33,8 @@ _UPSERT_SCORE: Final = (
     "revisions = excluded.revisions, ignored = excluded.ignored, body = excluded.body"
 )
 
+
+ScoresSchema = Literal["scores/1", "scores/2"]
 
 EARLIEST_US: Final = 0
 """1970-01-01: records of stations begin before 2000, and ingest passes them where the register says so."""
@@ -45,7 +48,10 @@ def migrations() -> MigrationSet:
 
 
 class ScoringHandler:
-    """Scores reefs from ``reef.readings``. Two sets of rules can be set; the definitions by NOAA are fixed."""
+    """Scores reefs from ``reef.readings``. Two sets of rules can be set; the definitions by NOAA are fixed.
+
+    ``scores_schema``: the major that is published; what is stored is the newest.
+    """
 
     schemas = frozenset(READERS)
 
@@ -56,6 +62,7 @@ class ScoringHandler:
         gauges: ReefGauges,
         timeliness: Timeliness,
         clock: Clock,
+        scores_schema: ScoresSchema = SCORES_2,
         dive_limits: DiveLimits | None = None,
         carbonate_rules: CarbonateRules | None = None,
     ) -> None:
@@ -63,6 +70,7 @@ class ScoringHandler:
         self._gauges = gauges
         self._timeliness = timeliness
         self._clock = clock
+        self._scores_schema = scores_schema
         self._dive_limits = dive_limits or DiveLimits()
         self._carbonate_rules = carbonate_rules or CarbonateRules()
 
@@ -85,6 +93,7 @@ class ScoringHandler:
         on_record = at_hand(keys, state)
         if lacking := [key for key in keys if key not in on_record]:
             on_record |= await fetch_readings(self._store, state.reef_id, lacking)
+        was_us = state.as_of_us
         counted = count(body.readings, observed_us, state, on_record)
         if counted.dropped or counted.reopened or counted.withdrawn:
             await mend_newest(self._store, state, counted)  # first: the band depends on the buoys that measure temperature
@@ -92,7 +101,11 @@ class ScoringHandler:
         await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
-            fields = score_fields(state, limits=self._dive_limits, rules=self._carbonate_rules)
+            told = counted.kept
+            if was_us is not None and state.as_of_us < was_us:
+                told = await readings_at_instants(self._store, state) | told
+            instants = instants_of(told, on_record, as_of_us=state.as_of_us, limits=self._dive_limits)
+            fields = score_fields(state, instants=instants, limits=self._dive_limits, rules=self._carbonate_rules)
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:
@@ -101,8 +114,16 @@ class ScoringHandler:
         writes += rescored.writes
         writes.append(_score_write(state, bodies))
         return Change(
-            state=state, writes=writes, outputs=_outputs(bodies), committed=partial(self._timeliness.note, body.readings)
+            state=state, writes=writes, outputs=self._outputs(bodies), committed=partial(self._timeliness.note, body.readings)
         )
+
+    def _outputs(self, bodies: Sequence[bytes]) -> list[Output]:
+        if self._scores_schema == SCORES_1:
+            bodies = bodies_1(bodies)
+        return [
+            Output(channel=SCORES, step="score" if part == 0 else f"score/{part}", schema_id=self._scores_schema, body=body)
+            for part, body in enumerate(bodies)
+        ]
 
 
 def _take_facts(body: Readings, seq: int | None, state: ScoredReef) -> None:
@@ -129,13 +150,6 @@ def _refuse_impossible(observed_us: Sequence[int], now_us: int) -> None:
         raise PoisonMessage(
             "impossible-time", "a reading is from before 1970, or more than an hour ahead of this machine's clock"
         )
-
-
-def _outputs(bodies: Sequence[bytes]) -> list[Output]:
-    return [
-        Output(channel=SCORES, step="score" if part == 0 else f"score/{part}", schema_id=SCORES_1, body=body)
-        for part, body in enumerate(bodies)
-    ]
 
 
 def _score_write(state: ScoredReef, bodies: Sequence[bytes]) -> Write:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from reefmesh.contracts.schema import SCORES_1
-from reefmesh.contracts.scores import READERS, DayScore, ReefScore
+from pydantic import ValidationError
+
+from reefmesh.contracts.schema import SCORES_1, SCORES_2
+from reefmesh.contracts.scores import READERS, DayScore, ReefScore, current_score
 from reefmesh.store.port import Store
 from reefmesh_scoring.days import fetch_scores
 from reefmesh_scoring.domain.heat_revision import Days
@@ -34,7 +36,7 @@ async def latest_scores(store: Store, *, reef_id: str | None = None) -> list[Ree
         rows = await store.fetch("SELECT body FROM scores ORDER BY reef_id")
     else:
         rows = await store.fetch("SELECT body FROM scores WHERE reef_id = ?", (reef_id,))
-    return [READERS[SCORES_1].validate_json(bytes(row[0])) for row in rows]
+    return [_score(bytes(row[0])) for row in rows]
 
 
 async def day_scores(
@@ -61,3 +63,13 @@ async def reading_counts(store: Store) -> ReadingCounts:
         ignored=int(ignored or 0),
         newest_observed_at=None if as_of_us is None else instant_of(as_of_us),
     )
+
+
+def _score(body: bytes) -> ReefScore:
+    """Read a stored score. It is of the older major if its reef was not heard since scoring writes the newer one, or if a
+    process of the version before has scored it meanwhile; bodies are closed, so neither major is taken for the other."""
+    try:
+        score = READERS[SCORES_2].validate_json(body)
+    except ValidationError:
+        score = READERS[SCORES_1].validate_json(body)
+    return current_score(score)

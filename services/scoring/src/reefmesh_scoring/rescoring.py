@@ -13,20 +13,20 @@ from reefmesh_scoring.days import (
     fetch_highest,
     fetch_scores,
     fetch_totals,
+    fetch_totals_between,
     put_totals,
     upsert_score,
 )
-from reefmesh_scoring.domain.heat_revision import Days, NewValue, days_needed, record_after, revise, spans_to_revise
-from reefmesh_scoring.domain.heat_span import NO_VALUE, Stretch, score_span
+from reefmesh_scoring.domain.heat_revision import Days, days_needed, record_after, revise, spans_to_revise
+from reefmesh_scoring.domain.heat_span import NewValue, Stretch, score_span
 from reefmesh_scoring.domain.heat_stress import DayHeat, highest
-from reefmesh_scoring.domain.recent_days import RECENT_DAYS_LIMIT, RecentDays, value_of
-from reefmesh_scoring.domain.solar_day import NIGHT_TEMPERATURE, TEMPERATURE, DayTotals, day_value, empty_totals, split_solar
+from reefmesh_scoring.domain.recent_days import NONE, RECENT_DAYS_LIMIT, RecentDays, value_of
+from reefmesh_scoring.domain.solar_day import OF_TEMPERATURE, DayTotals, empty_totals, split_solar
 from reefmesh_scoring.kept_readings import KeptReading, all_readings, oldest_us
 from reefmesh_scoring.scored_reef import NEVER_US, TOTALS_KEPT_DAYS, ScoredReef
 
 YIELD_AFTER_DAYS: Final = 512
 
-_NONE: Final = NewValue(NO_VALUE, 0)
 _NO_DAYS: Final = Days(0, -1)
 
 
@@ -40,16 +40,14 @@ class Rescored:
 
 async def rescore(store: Store, state: ScoredReef, counted: Counted) -> Rescored:
     """Update the totals and scores of the reef, and its state, by what was counted."""
-    if state.offset_us != state.wanted_offset_us():
+    if state.offset_us != state.wanted_offset_us() or state.is_outdated:
         return await _recount_all(store, state, counted)
     if not counted.deltas:
         return await _rescore_all(store, state, {}) if _yardstick_changed(state) else Rescored(changed=(), writes=())
     totals = await _add_deltas(store, state, counted)
     writes = [put_totals(state.reef_id, day, totals[day]) for day in totals]
     touched = {
-        day: new_value(totals[day])
-        for day in totals
-        if _is_new(day, state.record) or any(counted.deltas[day][NIGHT_TEMPERATURE : TEMPERATURE + 2])
+        day: value_of(totals[day]) for day in totals if _is_new(day, state.record) or any(counted.deltas[day][OF_TEMPERATURE])
     }
     shorter = await _shorter_record(store, state, counted, touched) if counted.withdrawn else None
     if shorter is not None:
@@ -61,13 +59,6 @@ async def rescore(store: Store, state: ScoredReef, counted: Counted) -> Rescored
     else:
         rescored = Rescored(changed=(), writes=())
     return Rescored(changed=rescored.changed, writes=[*writes, *rescored.writes])
-
-
-def new_value(totals: DayTotals) -> NewValue:
-    sst_e4, source, readings = day_value(totals)
-    if sst_e4 is None:
-        return _NONE
-    return NewValue(sst_e4, readings if source == "night" else -readings)
 
 
 def _is_new(day: int, record: Days | None) -> bool:
@@ -130,10 +121,10 @@ async def let_others_run(days: int) -> None:
 
 async def _stretch(store: Store, state: ScoredReef, days: Days) -> Stretch:
     """Return days of the record as they were, from memory where possible."""
-    older: Sequence[DayHeat] = ()
+    older: Mapping[int, DayTotals] = {}
     if state.record is not None and days.first < state.recent.base and state.record.first < state.recent.base:
-        older = await fetch_scores(store, state.reef_id, Days(days.first, min(days.last, state.recent.base - 1)))
-    return state.recent.stretch(days, older)
+        older = await fetch_totals_between(store, state.reef_id, Days(days.first, min(days.last, state.recent.base - 1)))
+    return state.recent.stretch(days, {day: value_of(totals) for day, totals in older.items()})
 
 
 async def _note_highest(store: Store, state: ScoredReef, changed: Sequence[DayHeat], record: Days | None) -> None:
@@ -163,8 +154,7 @@ async def _rescore_all(store: Store, state: ScoredReef, touched: Mapping[int, Ne
     now = record_after(record, [record.first, record.last, *touched])
     stretch = await _stretch(store, state, now)
     for day, value in touched.items():
-        stretch.sst_e4[day - now.first] = value.sst_e4
-        stretch.readings[day - now.first] = value.readings
+        stretch.put(day, value)
     rows = _score_whole(state, stretch, now)
     await let_others_run(len(rows))
     return Rescored(changed=rows, writes=[upsert_score(state.reef_id, row) for row in rows])
@@ -199,7 +189,8 @@ async def _rescore_shorter(
         return _forget_all(state)
     record = state.record
     before = {} if record is None else {row.day: row for row in await fetch_scores(store, state.reef_id, record)}
-    values = {day: value_of(row) for day, row in before.items()} | dict(touched)
+    known = {} if record is None else await fetch_totals_between(store, state.reef_id, record)
+    values = {day: value_of(each) for day, each in known.items()} | dict(touched)
     state.yardstick = state.wanted_yardstick()
     rows = _score_whole(state, _stretch_of(values, now), now)
     changed = [row for row in rows if row != before.get(row.day)]
@@ -217,21 +208,27 @@ def _forget_all(state: ScoredReef) -> Rescored:
 
 
 def _stretch_of(values: Mapping[int, NewValue], days: Days) -> Stretch:
-    each = [values.get(day, _NONE) for day in range(days.first, days.last + 1)]
-    return Stretch(base=days.first, sst_e4=[value.sst_e4 for value in each], readings=[value.readings for value in each])
+    each = [values.get(day, NONE) for day in range(days.first, days.last + 1)]
+    return Stretch(
+        base=days.first,
+        sst_e4=[value.sst_e4 for value in each],
+        readings=[value.readings for value in each],
+        suspect_e4=[value.suspect_e4 for value in each],
+    )
 
 
 def _score_whole(state: ScoredReef, stretch: Stretch, now: Days) -> list[DayHeat]:
     rows = score_span(stretch, first=now.first, last=now.last, first_day=now.first, **state.yardstick._asdict())
     base = max(now.first, now.last - RECENT_DAYS_LIMIT + 1)
-    state.recent = RecentDays(base, rows[base - now.first :])
+    state.recent = RecentDays(base, stretch.values_from(base))
     state.record, state.latest, state.highest_before = now, rows[-1], highest(rows[:-1])
     return rows
 
 
 async def _recount_all(store: Store, state: ScoredReef, counted: Counted) -> Rescored:
-    """Count every reading again, because its solar date may be another: the reef's longitude was corrected."""
-    state.offset_us = state.wanted_offset_us()
+    """Count every reading again: the reef's longitude was corrected, so that its solar date may be another, or the state is one
+    of an older version, which counted less."""
+    state.offset_us, state.is_outdated = state.wanted_offset_us(), False
     state.yardstick = state.wanted_yardstick()
     totals: dict[int, DayTotals] = {}
 
@@ -248,7 +245,7 @@ async def _recount_all(store: Store, state: ScoredReef, counted: Counted) -> Res
     if not totals:
         return _forget_all(state)
     now = Days(min(totals), max(totals))
-    values = {day: new_value(totals[day]) for day in totals}
+    values = {day: value_of(totals[day]) for day in totals}
     rows = _score_whole(state, _stretch_of(values, now), now)
     state.totals = {day: totals[day] for day in totals if day > now.last - TOTALS_KEPT_DAYS}
     writes = [

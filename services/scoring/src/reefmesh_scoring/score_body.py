@@ -1,19 +1,20 @@
-"""Writes ``scores/1``. The parts are plain mappings of the contract's fields: building models for every message would cost more
-than the scores. Tests check that the mappings are valid."""
+"""Writes ``scores/2``, and ``scores/1`` while consumers of it may run. The parts are plain mappings of the contract's fields:
+building models for every message would cost more than the scores. Tests check that the mappings are valid."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
-from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, Level
+from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, HeatStatus, Level
+from reefmesh.contracts.scores_1 import DayScore1, HeatStatus1
 from reefmesh_scoring.chemistry import judge_chemistry
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.dive import HEAT_ADVICE, DiveLimits, Factor, Measured, judge_dive
 from reefmesh_scoring.domain.fixed_point import E4
-from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat
+from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat, day_status_of
 from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
 from reefmesh_scoring.domain.window import LOOKBACK_US, NewestScored
 from reefmesh_scoring.kept_readings import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
@@ -23,6 +24,8 @@ Fields = dict[str, Any]
 
 _UNKNOWN_UNIT: Final = "unknown"
 
+_WITHOUT_A_WORD_IN_1: Final = frozenset({HeatStatus.DAYTIME_ONLY.value, HeatStatus.SUSPECT_SHARE.value})
+
 
 def day_fields(row: DayHeat) -> Fields:
     """Return the fields of ``DayScore``."""
@@ -30,6 +33,8 @@ def day_fields(row: DayHeat) -> Fields:
         "date": date_of(row.day).isoformat(),
         "source": row.source,
         "readings": row.readings,
+        "suspect_share": None if row.suspect_e4 is None else row.suspect_e4 / E4,
+        "day_status": day_status_of(row.source, row.suspect_e4),
         "sst_celsius": _celsius(row.sst_e4),
         "hotspot_celsius": _celsius(row.hotspot_e4),
         "dhw_celsius_weeks": _weeks(row.dhw_e4_days),
@@ -38,12 +43,16 @@ def day_fields(row: DayHeat) -> Fields:
         "level": row.level,
         "level_7day_max": row.level_7day_max,
         "coverage_days": row.coverage_days,
+        "whole_days": row.whole_days,
+        "filled_days": row.filled_days,
+        "missing_days": row.missing_days,
+        "suspect_days": row.suspect_days,
         "status": row.status.value,  # an enumeration member costs the serializer a microsecond
     }
 
 
-def score_fields(state: ScoredReef, *, limits: DiveLimits, rules: CarbonateRules) -> Fields:
-    """Return the fields of ``ReefScore``, except for the days that changed."""
+def score_fields(state: ScoredReef, *, instants: list[Fields], limits: DiveLimits, rules: CarbonateRules) -> Fields:
+    """Return the fields of ``ReefScore``, except for the days that changed; ``instants`` are those of its dive conditions."""
     if state.facts is None or state.as_of_us is None:
         raise ValueError("a reef without a reading has no score")
     return {
@@ -52,7 +61,7 @@ def score_fields(state: ScoredReef, *, limits: DiveLimits, rules: CarbonateRules
         "as_of": text_of(state.as_of_us),
         "heat": _heat_fields(state),
         "carbonate": _carbonate_fields(judge_chemistry(state, rules)),
-        "dive": _dive_fields(state, state.as_of_us, limits),
+        "dive": {**_dive_fields(state, state.as_of_us, limits), "instants": instants},
         "latest": _latest_fields(state, state.as_of_us),
         "buoys": [_buoy_fields(buoy) for _, buoy in sorted(state.buoys.items()) if buoy.last_seen_us != NEVER_US],
     }
@@ -72,6 +81,30 @@ def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat 
     return bodies
 
 
+def bodies_1(bodies: Sequence[bytes]) -> list[bytes]:
+    """Return bodies of ``scores/2`` as ``scores/1``, for consumers that read no other yet. It has no word for a DHW that rests
+    on daytime or lost too many readings as suspect: these are ``insufficient`` there, and never ``ok``."""
+    return [to_json(_fields_1(from_json(body))) for body in bodies]
+
+
+def _fields_1(fields: Fields) -> Fields:
+    heat = fields["heat"]
+    latest = heat["latest"]
+    changed = [_day_fields_1(day) for day in heat["changed"]]
+    return fields | {
+        "heat": heat | {"latest": None if latest is None else _day_fields_1(latest), "changed": changed},
+        "carbonate": {name: value for name, value in fields["carbonate"].items() if name != "days"},
+        "dive": {name: value for name, value in fields["dive"].items() if name != "instants"},
+    }
+
+
+def _day_fields_1(day: Fields) -> Fields:
+    fields = {name: day[name] for name in DayScore1.model_fields}
+    if day["status"] in _WITHOUT_A_WORD_IN_1:
+        fields["status"] = HeatStatus1.INSUFFICIENT.value
+    return fields
+
+
 def _heat_fields(state: ScoredReef) -> Fields:
     facts, latest = state.facts, state.latest
     highest = state.highest_before
@@ -86,9 +119,10 @@ def _heat_fields(state: ScoredReef) -> Fields:
     }
 
 
-def _carbonate_fields(judged: DayChemistry | str) -> Fields:
-    if isinstance(judged, str):
-        return {"status": "unknown", "reason": judged}
+def _carbonate_fields(days: Sequence[DayChemistry] | str) -> Fields:
+    if isinstance(days, str):
+        return {"status": "unknown", "reason": days}
+    judged = days[0]
     saturation = judged.saturation
     return {
         "status": "indicative" if saturation.indicative else "ok",
@@ -101,6 +135,19 @@ def _carbonate_fields(judged: DayChemistry | str) -> Fields:
         "salinity": judged.salinity,
         "salinity_assumed": judged.salinity_assumed,
         "reason": f"salinity {judged.salinity:g} is assumed, not measured" if judged.salinity_assumed else None,
+        "days": [_judged_day_fields(day) for day in reversed(days)],
+    }
+
+
+def _judged_day_fields(judged: DayChemistry) -> Fields:
+    saturation = judged.saturation
+    return {
+        "date": date_of(judged.day).isoformat(),
+        "status": "indicative" if saturation.indicative else "ok",
+        "band": saturation.band,
+        "omega_aragonite": saturation.omega,
+        "omega_low": saturation.low,
+        "omega_high": saturation.high,
     }
 
 

@@ -11,12 +11,12 @@ from pydantic_core import from_json, to_json
 from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh.store.port import Store
-from reefmesh_scoring.days import fetch_highest, fetch_scores, fetch_totals
+from reefmesh_scoring.days import fetch_highest, fetch_scores, fetch_totals_between
 from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.fixed_point import to_e4
 from reefmesh_scoring.domain.heat_revision import Days, Yardstick
 from reefmesh_scoring.domain.heat_stress import DayHeat
-from reefmesh_scoring.domain.recent_days import RECENT_DAYS_LIMIT, RecentDays
+from reefmesh_scoring.domain.recent_days import RECENT_DAYS_LIMIT, RecentDays, value_of
 from reefmesh_scoring.domain.solar_day import DayTotals, solar_offset_us
 from reefmesh_scoring.domain.window import NewestScored
 from reefmesh_scoring.kept_readings import KeptReading
@@ -27,6 +27,10 @@ TOTALS_KEPT_DAYS: Final = 8
 NEVER_US: Final = -(2**62)
 
 _FORMAT: Final = 1
+_COUNTS: Final = 2
+"""What is counted of a reading: 1 (before this was stored) the scored values, 2 the suspect temperatures, too. It stands beside
+the format, which stays, so that processes of both versions can take reefs over from each other while a deployment rolls."""
+
 _NO_YARDSTICK: Final = Yardstick(None, 0)
 
 
@@ -63,7 +67,7 @@ class ScoredReef:
 
     ``record`` holds the first and last solar date with a reading. ``highest_before`` is the highest DHW of the days before
     the last one; the last day changes with every reading, and ``latest`` is its score. ``chemistry`` remembers the last
-    judged day after its inputs; it is not stored.
+    judged days after their inputs; it is not stored. ``is_outdated``: an older version, which counted less, wrote the state.
     """
 
     reef_id: str
@@ -79,10 +83,11 @@ class ScoredReef:
     totals: dict[int, DayTotals] = field(default_factory=dict)
     latest: DayHeat | None = None
     highest_before: tuple[int, int] | None = None
-    chemistry: tuple[tuple[object, ...], DayChemistry | str] | None = None
+    chemistry: dict[int, tuple[tuple[object, ...], DayChemistry | str]] = field(default_factory=dict)
     readings: int = 0
     revisions: int = 0
     ignored: int = 0
+    is_outdated: bool = False
 
     def newest_seen_us(self) -> int | None:
         """Return the newest reading of all buoys."""
@@ -110,6 +115,7 @@ def dump(state: ScoredReef) -> bytes:
     return to_json(
         {
             "format": _FORMAT,
+            "counts_of": _COUNTS,
             "facts": state.facts,
             "facts_seq": state.facts_seq,
             "offset_us": state.offset_us,
@@ -165,6 +171,7 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
         readings=readings,
         revisions=revisions,
         ignored=ignored,
+        is_outdated=parts.get("counts_of", 1) < _COUNTS,
     )
     for buoy_facts, facts_seq, last_seen_us, newest_us, items in parts["buoys"]:
         buoy = ScoredBuoy(
@@ -190,9 +197,8 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
 
 async def _load_days(store: Store, state: ScoredReef, record: Days) -> None:
     base = max(record.first, record.last - RECENT_DAYS_LIMIT + 1)
-    rows = await fetch_scores(store, state.reef_id, Days(base, record.last))
-    state.recent = RecentDays(base, rows)
-    state.latest = rows[-1]
-    kept = range(record.last - TOTALS_KEPT_DAYS + 1, record.last + 1)
-    state.totals = await fetch_totals(store, state.reef_id, kept)
+    totals = await fetch_totals_between(store, state.reef_id, Days(base, record.last))
+    state.recent = RecentDays(base, (value_of(totals.get(day)) for day in range(base, record.last + 1)))
+    state.totals = {day: each for day, each in totals.items() if day > record.last - TOTALS_KEPT_DAYS}
+    (state.latest,) = await fetch_scores(store, state.reef_id, Days(record.last, record.last))
     state.highest_before = await fetch_highest(store, state.reef_id, before=record.last)

@@ -10,7 +10,8 @@ from typing import Any, Final
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
-from reefmesh.contracts.services import SERVICES, ServiceEntry, subscriptions_of
+from reefmesh.contracts.schema import SCORES_2
+from reefmesh.contracts.services import SCORING, SERVICES, ServiceEntry, subscriptions_of
 from reefmesh.observability.broker_events import broker_event_log
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import PageRoute
@@ -24,6 +25,9 @@ from reefmesh.store.port import Store
 from reefmesh_standalone.home import Home
 
 POLL_SECONDS: Final = 0.05
+
+ONE_VERSION: Final[Mapping[ServiceEntry, Mapping[str, Any]]] = {SCORING: {"scores_schema": SCORES_2}}
+"""In one process the consumers of a body are of its producer's version, so the newest major can be published."""
 
 Stores = Mapping[ServiceEntry, Store]
 """The database of each service that has one, for reading: only a service itself writes to its database, and ``repair``."""
@@ -107,7 +111,7 @@ async def open_mesh(
     plans = {}
     for entry in services:  # every mistake in the settings is reported before anything is made or opened
         program = load_program(entry)
-        given = addresses(home, entry) | dict((overrides or {}).get(entry, {}))
+        given = {**addresses(home, entry), **ONE_VERSION.get(entry, {}), **(overrides or {}).get(entry, {})}
         settings = program.settings.load(config=config, overrides=given, services=services)
         plans[entry] = (program.blueprint(settings), settings)
     broker = open_broker(home.broker_address(), clock=clock)

@@ -18,6 +18,7 @@ NEMOPI_MQTT_1: Final = "nemopi-mqtt/1"
 NEMOPI_2021_1: Final = "nemopi-2021/1"
 READINGS_1: Final = "readings/1"
 SCORES_1: Final = "scores/1"
+SCORES_2: Final = "scores/2"
 ALERT_1: Final = "alert/1"
 QUARANTINE_1: Final = "quarantine/1"
 

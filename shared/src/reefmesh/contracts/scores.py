@@ -1,83 +1,100 @@
 """Body of ``reef.scores``: the state of one reef after a batch of readings. Unknown is a value in every part of it."""
 
 import datetime as dt
-from enum import IntEnum, StrEnum
-from typing import Final, Literal, assert_never
+from enum import StrEnum
+from typing import Any, Final, Literal, assert_never
 
 from pydantic import Field, TypeAdapter
 
 from reefmesh.contracts.contract import BuoyId, Contract, Instant, ReefId
-from reefmesh.contracts.flags import Flag
-from reefmesh.contracts.register import BuoyFacts
-from reefmesh.contracts.schema import SCORES_1
+from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
+from reefmesh.contracts.schema import SCORES_1, SCORES_2
+from reefmesh.contracts.score_parts import (
+    BuoyHealth,
+    CarbonateBand,
+    CarbonateStatus,
+    DaySource,
+    DiveFactor,
+    DiveVerdict,
+    LatestValue,
+    Level,
+    Window,
+)
+from reefmesh.contracts.scores_1 import DAYS_PER_MESSAGE_LIMIT, DayScore1, ReefScore1
 
-DAYS_PER_MESSAGE_LIMIT: Final = 500
+__all__ = [
+    "DAYS_PER_MESSAGE_LIMIT",
+    "INSTANTS_LIMIT",
+    "INSTANT_HOURS",
+    "JUDGED_DAYS_LIMIT",
+    "PUBLISHED_LEVEL_DAYS",
+    "READERS",
+    "BuoyHealth",
+    "Carbonate",
+    "CarbonateBand",
+    "CarbonateDay",
+    "CarbonateStatus",
+    "DayScore",
+    "DaySource",
+    "DayStatus",
+    "DiveConditions",
+    "DiveFactor",
+    "DiveInstant",
+    "DiveVerdict",
+    "HeatStatus",
+    "HeatStress",
+    "LatestValue",
+    "Level",
+    "ReefScore",
+    "Window",
+    "current_score",
+    "is_still_known",
+]
 
+INSTANT_HOURS: Final = 6
+"""A score carries the verdicts of instants of so many hours before ``as_of``."""
 
-class Level(IntEnum):
-    """Bleaching alert area codes of NOAA Coral Reef Watch, table of December 2023."""
+INSTANTS_LIMIT: Final = 2 * READINGS_PER_MESSAGE_LIMIT
+"""Each reading of a message may have a current and a visibility."""
 
-    NO_STRESS = 0
-    WATCH = 1
-    WARNING = 2
-    ALERT_1 = 3
-    ALERT_2 = 4
-    ALERT_3 = 5
-    ALERT_4 = 6
-    ALERT_5 = 7
+JUDGED_DAYS_LIMIT: Final = 3
 
-    @property
-    def title(self) -> str:
-        """The name that Coral Reef Watch gives this level."""
-        match self:
-            case Level.NO_STRESS:
-                return "No Stress"
-            case Level.WATCH:
-                return "Bleaching Watch"
-            case Level.WARNING:
-                return "Bleaching Warning"
-            case Level.ALERT_1:
-                return "Alert Level 1"
-            case Level.ALERT_2:
-                return "Alert Level 2"
-            case Level.ALERT_3:
-                return "Alert Level 3"
-            case Level.ALERT_4:
-                return "Alert Level 4"
-            case Level.ALERT_5:
-                return "Alert Level 5"
-            case _:
-                assert_never(self)
+PUBLISHED_LEVEL_DAYS: Final = 7
 
 
 class HeatStatus(StrEnum):
-    """How reliable a day's DHW is: the first that applies of unknown, warming_up, insufficient, lower_bound, ok."""
+    """How reliable a day's DHW is: the first that applies of unknown, warming_up, insufficient, daytime_only, suspect_share,
+    lower_bound, ok."""
 
     UNKNOWN = "unknown"
     WARMING_UP = "warming_up"
     INSUFFICIENT = "insufficient"
+    DAYTIME_ONLY = "daytime_only"
+    SUSPECT_SHARE = "suspect_share"
     LOWER_BOUND = "lower_bound"
     OK = "ok"
 
 
-DaySource = Literal["night", "whole_day", "filled", "missing"]
-"""What a day's temperature is made of: its night readings, all its readings, a linear fill of a short gap, or nothing."""
-
-CarbonateStatus = Literal["ok", "indicative", "unknown"]
-CarbonateBand = Literal["good", "adequate", "low", "marginal"]
-DiveVerdict = Literal["good", "fair", "poor", "experienced_only", "no_go", "unknown"]
+DayStatus = Literal["suspect_share", "missing", "filled", "daytime_only", "ok"]
+"""What is to be said of a day's own value, the first that applies: too many of its readings were left out as suspect; it has no
+value; its value is a fill; it had no reading at night; nothing."""
 
 
 class DayScore(Contract):
-    """Heat stress of one reef on one solar date.
+    """Heat stress of one reef on one solar date, and what it rests on.
 
-    ``source`` is that of ``sst_celsius``.
-    ``dhw_low``/``dhw_high`` is the band from the sensor's stated accuracy. ``coverage_days`` counts real days of the last 84.
+    ``source`` and ``readings`` are those of ``sst_celsius``; ``suspect_share`` (0 to 1) of the day's readings was left out as
+    suspect. ``dhw_low``/``dhw_high`` is the band from the sensor's stated accuracy. DHW is summed over the at most 84 days of
+    ``coverage_days`` (with readings at night), ``whole_days`` (daytime stands in), ``filled_days`` and ``missing_days``;
+    ``suspect_days`` of these have the day status ``suspect_share``. The counts and the share are None on a day that was scored
+    before they were counted.
     """
 
     date: dt.date
     source: DaySource
     readings: int = Field(ge=0)
+    suspect_share: float | None = Field(ge=0, le=1)
+    day_status: DayStatus
     sst_celsius: float | None
     hotspot_celsius: float | None
     dhw_celsius_weeks: float | None
@@ -86,6 +103,10 @@ class DayScore(Contract):
     level: Level | None
     level_7day_max: Level | None
     coverage_days: int = Field(ge=0, le=84)
+    whole_days: int | None = Field(ge=0, le=84)
+    filled_days: int | None = Field(ge=0, le=84)
+    missing_days: int | None = Field(ge=0, le=84)
+    suspect_days: int | None = Field(ge=0, le=84)
     status: HeatStatus
 
 
@@ -101,8 +122,22 @@ class HeatStress(Contract):
     changed: list[DayScore] = Field(default_factory=list, max_length=DAYS_PER_MESSAGE_LIMIT)
 
 
+class CarbonateDay(Contract):
+    """Aragonite saturation from the daily means of one solar date."""
+
+    date: dt.date
+    status: CarbonateStatus
+    band: CarbonateBand
+    omega_aragonite: float
+    omega_low: float
+    omega_high: float
+
+
 class Carbonate(Contract):
-    """Aragonite saturation from daily means; ``indicative`` when the relative uncertainty is above 20 %."""
+    """Aragonite saturation from daily means; ``indicative`` when the relative uncertainty is above 20 %.
+
+    ``days`` are the newest days that could be judged, oldest first; the other fields are those of the last of them.
+    """
 
     status: CarbonateStatus
     date: dt.date | None = None
@@ -114,63 +149,33 @@ class Carbonate(Contract):
     salinity: float | None = None
     salinity_assumed: bool = False
     reason: str | None = None
+    days: list[CarbonateDay] = Field(default_factory=list, max_length=JUDGED_DAYS_LIMIT)
 
 
-class DiveFactor(Contract):
-    """One factor of the verdict, with the age of its value at ``as_of`` of the score."""
+class DiveInstant(Contract):
+    """The verdict on one factor by one reading alone; ``unknown``, without a value, if that reading has no scored one now."""
 
+    observed_at: Instant
+    buoy_id: BuoyId
     quantity: str
     value: float | None
-    unit: str
     verdict: DiveVerdict
-    observed_at: Instant | None
-    age_seconds: float | None
-    reason: str
 
 
 class DiveConditions(Contract):
-    """Guidance for divers; the worst factor decides. After ``valid_until`` the verdict is ``unknown``."""
+    """Guidance for divers; the worst factor decides. After ``valid_until`` the verdict is ``unknown``.
+
+    ``instants`` are those that this message sets or revises, oldest first, from ``INSTANT_HOURS`` hours before ``as_of`` on.
+    A consumer that keeps the last one of each instant, buoy and quantity of these hours has them all, in whatever order they
+    arrived.
+    """
 
     verdict: DiveVerdict
     reasons: list[str]
     factors: list[DiveFactor]
     valid_until: Instant | None
     advice: str | None = None
-
-
-class Window(Contract):
-    """Minimum, mean and maximum of the 5-minute window of event time that holds the newest value."""
-
-    starts_at: Instant
-    minimum: float
-    mean: float
-    maximum: float
-    count: int = Field(ge=1)
-
-
-class LatestValue(Contract):
-    """Newest value of one quantity, with any flag; its age at ``as_of``; and the window of its scored values."""
-
-    quantity: str
-    unit: str
-    value: float | None
-    flag: Flag
-    observed_at: Instant
-    age_seconds: float
-    buoy_id: BuoyId
-    window: Window | None
-
-
-class BuoyHealth(Contract):
-    """A buoy at its newest reading: the register's facts, and what the buoy reports about itself."""
-
-    facts: BuoyFacts
-    last_seen_at: Instant
-    battery_volts: float | None = None
-    battery_percent: float | None = None
-    drift_metres: float | None = None
-    position_flag: Flag | None = None
-    faults: dict[str, str] = Field(default_factory=dict)
+    instants: list[DiveInstant] = Field(default_factory=list, max_length=INSTANTS_LIMIT)
 
 
 class ReefScore(Contract):
@@ -186,4 +191,56 @@ class ReefScore(Contract):
     buoys: list[BuoyHealth]
 
 
-READERS: Final = {SCORES_1: TypeAdapter(ReefScore)}
+READERS: Final[dict[str, TypeAdapter[Any]]] = {SCORES_1: TypeAdapter(ReefScore1), SCORES_2: TypeAdapter(ReefScore)}
+
+
+def is_still_known(day: dt.date, now: dt.datetime) -> bool:
+    """Tell whether the published level of a day says anything of ``now``. It is the highest of seven days: when none of the
+    last seven is on record, there is no level today, only a last one with its date."""
+    return (now.date() - day).days < PUBLISHED_LEVEL_DAYS
+
+
+def current_score(score: ReefScore | ReefScore1) -> ReefScore:
+    """Return a score of any readable major as one of the current: what the older one did not say is None, or empty."""
+    if isinstance(score, ReefScore):
+        return score
+    heat = score.heat
+    return ReefScore(
+        reef_id=score.reef_id,
+        reef_name=score.reef_name,
+        as_of=score.as_of,
+        heat=HeatStress(
+            mmm_celsius=heat.mmm_celsius,
+            mmm_source=heat.mmm_source,
+            latest=None if heat.latest is None else _current_day(heat.latest),
+            highest_dhw_celsius_weeks=heat.highest_dhw_celsius_weeks,
+            highest_dhw_date=heat.highest_dhw_date,
+            changed=[_current_day(day) for day in heat.changed],
+        ),
+        carbonate=Carbonate(**dict(score.carbonate)),
+        dive=DiveConditions(**dict(score.dive)),
+        latest=score.latest,
+        buoys=score.buoys,
+    )
+
+
+def _current_day(day: DayScore1) -> DayScore:
+    status: DayStatus
+    match day.source:
+        case "night":
+            status = "ok"
+        case "whole_day":
+            status = "daytime_only"
+        case "filled" | "missing":
+            status = day.source
+        case _:
+            assert_never(day.source)
+    return DayScore(
+        **dict(day) | {"status": HeatStatus(day.status.value)},
+        suspect_share=None,
+        day_status=status,
+        whole_days=None,
+        filled_days=None,
+        missing_days=None,
+        suspect_days=None,
+    )

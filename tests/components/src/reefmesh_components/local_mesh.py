@@ -34,6 +34,8 @@ SCORING_LIMIT: Final = 16
 EXIT_UNAVAILABLE: Final = 69  # EX_UNAVAILABLE: what is needed to run is not on this machine
 EXIT_FAILED: Final = 75
 NEVER_SECONDS: Final = "86400"
+ONE_VERSION: Final = {"REEFMESH_SCORING_SCORES_SCHEMA": "scores/2"}
+"""All services are of this checkout, so each reads the newest bodies that the others write."""
 
 
 class CannotStart(Exception):
@@ -142,7 +144,13 @@ def _local_mesh(
         )
         stack.callback(broker.stop)
         services = stack.enter_context(
-            MeshProcesses(home, broker_url_of=broker.url, store_url=store_url, environment=environment, command_of=command_of)
+            MeshProcesses(
+                home,
+                broker_url_of=broker.url,
+                store_url=store_url,
+                environment={**ONE_VERSION, **(environment or {})},
+                command_of=command_of,
+            )
         )
         try:
             broker.start()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from reefmesh.contracts.alerts import Alert, Kind
+from reefmesh.contracts.scores import is_still_known
 from reefmesh.visible_text import visible
 from reefmesh_alerts.domain.transition import Transition
 
@@ -51,12 +52,21 @@ def describe(alert: Alert) -> str:
         f"Happened:  {zulu(alert.occurred_at)}",
         f"Raised:    {zulu(alert.raised_at)}",
         f"Data age:  {age(alert.data_age_seconds)} when the alert was raised",
+        *_not_today(alert),
         "Evidence:",
         *(_evidence_line(name, value) for name, value in alert.evidence.items()),
         "",
         f"Alert {alert.alert_id}",
     ]
     return "".join(visible(line, instead=" ") + "\n" for line in lines)
+
+
+def _not_today(alert: Alert) -> list[str]:
+    """Return the line that a level of old data needs: it is the last one known, and not today's."""
+    day = alert.occurred_at.date()
+    if alert.kind != "heat" or is_still_known(day, alert.raised_at):
+        return []
+    return [f"Today:     unknown; {alert.to_state} is the last level known, of {day.isoformat()}"]
 
 
 def summarise_digest(alerts: Sequence[Alert], *, recipient: str) -> str:
@@ -104,8 +114,9 @@ def _main_evidence(transition: Transition) -> str:
         case "heat":
             dhw = evidence["dhw_celsius_weeks"]
             known = "DHW unknown" if dhw is None else f"DHW {dhw:.2f} degC-weeks"
-            status = "" if evidence["status"] == "ok" else f", {evidence['status']}"
-            return f" ({evidence['date']}, {known}{status})"
+            words = dict.fromkeys((evidence["status"], evidence["day_status"]))
+            said = "".join(f", {word}" for word in words if word != "ok")
+            return f" ({evidence['date']}, {known}{said})"
         case "dive":
             return f" ({evidence['reasons']})"
         case "chemistry":

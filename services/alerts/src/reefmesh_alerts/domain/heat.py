@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, assert_never
 
-from reefmesh.contracts.scores import DayScore, HeatStatus, Level
+from reefmesh.contracts.scores import DayScore, DayStatus, HeatStatus, Level
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, microseconds
 
 DEFAULT_OPENS_AT: Final = Level.WATCH.value
@@ -43,6 +43,12 @@ class HeatDay:
     level_7day_max: int | None
     coverage_days: int
     status: HeatStatus
+    day_status: DayStatus = "ok"
+    suspect_share: float | None = None
+    whole_days: int | None = None
+    filled_days: int | None = None
+    missing_days: int | None = None
+    suspect_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,31 +193,69 @@ def _evidence(before: HeatWatch, day: HeatDay, *, revised: bool) -> Evidence:
         "coverage_days": day.coverage_days,
         "status": day.status.value,
         "source": day.source,
+        "day_status": day.day_status,
     }
+    rests_on = {
+        "suspect_share": day.suspect_share,
+        "whole_days": day.whole_days,
+        "filled_days": day.filled_days,
+        "missing_days": day.missing_days,
+        "suspect_days": day.suspect_days,
+    }
+    evidence |= {name: value for name, value in rests_on.items() if value is not None}
     if before.opened_on is not None:
         evidence |= {"episode_since": before.opened_on.isoformat(), "episode_peak_level": before.peak}
     if revised:
         evidence["revised"] = "this day was judged before; data that came later changed it"
-    if (caution := caution_of(day.status)) is not None:
-        evidence["caution"] = caution
+    if cautions := [each for each in (caution_of(day), caution_of_day(day)) if each is not None]:
+        evidence["caution"] = "; ".join(cautions)
     return evidence
 
 
-def caution_of(status: HeatStatus) -> str | None:
+def caution_of(day: HeatDay) -> str | None:
     """Return a sentence about the weakness of a day's DHW; None if it has none."""
-    match status:
+    match day.status:
         case HeatStatus.UNKNOWN:
             return "the heat stress of this day is not fully known"
         case HeatStatus.WARMING_UP:
             return "fewer than 84 days are on record, so DHW does not yet hold twelve weeks"
         case HeatStatus.INSUFFICIENT:
             return "less than 75 % of the last 84 days have data"
+        case HeatStatus.DAYTIME_ONLY:
+            if not day.whole_days:
+                return f"only {day.coverage_days} of the last 84 days have readings at night"
+            return (
+                f"{day.whole_days} of the last 84 days have no reading at night, and their daytime stands in; the limits are"
+                " for the night, so DHW may be too high"
+            )
+        case HeatStatus.SUSPECT_SHARE:
+            return (
+                f"{day.suspect_days} of the last 84 days lost more than 25 % of their readings as suspect; if these were right,"
+                " DHW is not"
+            )
         case HeatStatus.LOWER_BOUND:
             return "gaps could not be filled, so DHW is at least this"
         case HeatStatus.OK:
             return None
         case _:
-            assert_never(status)
+            assert_never(day.status)
+
+
+def caution_of_day(day: HeatDay) -> str | None:
+    """Return a sentence about the weakness of a day's own value, where its DHW does not say the same; None if it has none."""
+    if day.day_status == day.status.value:
+        return None
+    match day.day_status:
+        case "ok" | "missing":
+            return None
+        case "filled":
+            return "this day's value is a line between its neighbours"
+        case "daytime_only":
+            return "this day has no reading at night, and its daytime stands in"
+        case "suspect_share":
+            return f"{day.suspect_share or 0:.0%} of this day's readings were left out as suspect"
+        case _:
+            assert_never(day.day_status)
 
 
 def _day(score: DayScore) -> HeatDay:
@@ -227,6 +271,12 @@ def _day(score: DayScore) -> HeatDay:
         level_7day_max=None if score.level_7day_max is None else int(score.level_7day_max),
         coverage_days=score.coverage_days,
         status=score.status,
+        day_status=score.day_status,
+        suspect_share=score.suspect_share,
+        whole_days=score.whole_days,
+        filled_days=score.filled_days,
+        missing_days=score.missing_days,
+        suspect_days=score.suspect_days,
     )
 
 

@@ -8,6 +8,7 @@ from reefmesh_scoring.domain.heat_span import (
     NEED_BEFORE_DAYS,
     NO_VALUE,
     REACH_AHEAD_DAYS,
+    NewValue,
     Stretch,
     affected,
     score_span,
@@ -20,13 +21,6 @@ class Days(NamedTuple):
 
     first: int
     last: int
-
-
-class NewValue(NamedTuple):
-    """The new value of a day: its SST (or ``NO_VALUE``) and its number of readings, negative for those of the whole day."""
-
-    sst_e4: int
-    readings: int
 
 
 class Yardstick(NamedTuple):
@@ -89,8 +83,7 @@ def revise(
             rows = score_span(before, first=old.first, last=old.last, first_day=record.first, **yardstick._asdict())
             was = {row.day: row for row in rows}
     for day, value in inside.items():
-        before.sst_e4[day - before.base] = value.sst_e4
-        before.readings[day - before.base] = value.readings
+        before.put(day, value)
     rows = score_span(before, first=first, last=last, first_day=now.first, **yardstick._asdict())
     return [row for row in rows if row.day in inside or row != was.get(row.day)]
 
@@ -103,7 +96,7 @@ def _narrowed(before: Stretch, span: Days, inside: Mapping[int, NewValue], *, re
     if now.last > record.last and span.last == now.last:
         first, last = max(span.first, record.last + 1), now.last
     for day, value in inside.items():
-        if before.sst_e4[day - before.base] == value.sst_e4 or (value.sst_e4 == NO_VALUE and day > record.last):
+        if value.counts_as(before.value_of(day)) or (value.sst_e4 == NO_VALUE and day > record.last):
             low = high = day
         else:
             low, high = affected(before, day, first_day=now.first, last_day=now.last)

@@ -4,8 +4,9 @@ A day reaches back over the gap before it (at most 7 days are filled) and forwar
 accumulation and the 7 days of the published level: about a hundred days, however long the record is.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reefmesh.contracts.scores import DaySource, HeatStatus
 from reefmesh_scoring.domain.heat_stress import (
@@ -14,6 +15,8 @@ from reefmesh_scoring.domain.heat_stress import (
     FILL_DAYS_LIMIT,
     LEVEL_DAYS,
     STRESS_E4,
+    SUSPECT_SHARE_LIMIT_E4,
+    WAIT_DAYS,
     DayHeat,
     between_e4,
     level_of,
@@ -29,56 +32,111 @@ NEED_BEFORE_DAYS: Final = (LEVEL_DAYS - 1) + DHW_DAYS + FILL_DAYS_LIMIT + 1
 """To score a day, the record must be known from this many days before it (or from its beginning)."""
 
 _NO_LEVEL: Final = -1
+_WITH_READINGS: Final = frozenset({"night", "whole_day"})
 
 NEED_AFTER_DAYS: Final = FILL_DAYS_LIMIT + 1
 """... and up to this many days after it, where a gap over it may close."""
 
 
+class NewValue(NamedTuple):
+    """The new value of a day: its SST (or ``NO_VALUE``), its number of readings, negative without one at night, and the share
+    (in 1e-4) that was left out as suspect."""
+
+    sst_e4: int
+    readings: int
+    suspect_e4: int = 0
+
+    def counts_as(self, other: "NewValue") -> bool:
+        """Tell whether both are worth the same to every other day."""
+        return (
+            self.sst_e4 == other.sst_e4
+            and (self.readings < 0) == (other.readings < 0)
+            and (self.suspect_e4 > SUSPECT_SHARE_LIMIT_E4) == (other.suspect_e4 > SUSPECT_SHARE_LIMIT_E4)
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class Stretch:
-    """Consecutive days of a record, from ``base`` on: values of real days (or ``NO_VALUE``) and how many readings made
-    them, counted negative when they were of the whole day instead of the night."""
+    """Consecutive days of a record, from ``base`` on: values of days with readings (or ``NO_VALUE``), how many readings made
+    them, counted negative when there was none at night, and the share (in 1e-4) that was left out as suspect."""
 
     base: int
     sst_e4: list[int]
     readings: list[int]
+    suspect_e4: list[int]
 
     @property
     def end(self) -> int:
         """The day after the last one."""
         return self.base + len(self.sst_e4)
 
+    def values_from(self, day: int) -> Iterator[NewValue]:
+        """Iterate over the values of the days from ``day`` on."""
+        index = day - self.base
+        return map(NewValue, self.sst_e4[index:], self.readings[index:], self.suspect_e4[index:])
+
+    def value_of(self, day: int) -> NewValue:
+        index = day - self.base
+        return NewValue(self.sst_e4[index], self.readings[index], self.suspect_e4[index])
+
+    def put(self, day: int, value: NewValue) -> None:
+        index = day - self.base
+        self.sst_e4[index], self.readings[index], self.suspect_e4[index] = value
+
+    def has_night(self, index: int) -> bool:
+        return self.sst_e4[index] != NO_VALUE and self.readings[index] >= 0
+
 
 def affected(stretch: Stretch, day: int, *, first_day: int, last_day: int) -> tuple[int, int]:
     """Return the first and last day whose score may change when the value of ``day`` does."""
     low = day
     index = day - stretch.base
-    while low > max(first_day, day - FILL_DAYS_LIMIT) and stretch.sst_e4[index - 1] == NO_VALUE:
+    while low > max(first_day, day - FILL_DAYS_LIMIT) and not stretch.has_night(index - 1):
         low -= 1
         index -= 1
     return low, min(last_day, day + REACH_AHEAD_DAYS)
 
 
-def fill_stretch(sst_e4: list[int]) -> list[int]:
-    """Return the values with every closed gap of at most 7 days filled; the same list if there is none."""
-    if NO_VALUE not in sst_e4:
-        return sst_e4
-    filled = sst_e4.copy()
-    end = len(sst_e4)
-    gap = sst_e4.index(NO_VALUE)
+class Settled(NamedTuple):
+    """The days of a stretch as they count: the nights; the days that stand in with their daytime; and these two with every
+    other day that has a value (the filled ones) together. ``NO_VALUE`` for the rest."""
+
+    night_e4: list[int]
+    whole_e4: list[int] | None
+    value_e4: list[int]
+
+
+def settle(stretch: Stretch) -> Settled:
+    """Fill every gap of at most 7 days between two nights; elsewhere a day without a night stands in with its daytime, once
+    there was no night for a week before it."""
+    real, readings = stretch.sst_e4, stretch.readings
+    if min(readings) >= 0:
+        night, daytime = real, False
+    else:
+        night = [value if count >= 0 else NO_VALUE for value, count in zip(real, readings, strict=True)]
+        daytime = True
+    if NO_VALUE not in night:
+        return Settled(night, None, night)
+    values = night.copy()
+    end = len(night)
+    whole = [NO_VALUE] * end if daytime else None
+    gap = night.index(NO_VALUE)
     while gap < end:
         after = gap + 1
-        while after < end and sst_e4[after] == NO_VALUE:
+        while after < end and night[after] == NO_VALUE:
             after += 1
         if gap > 0 and after < end and after - gap <= FILL_DAYS_LIMIT:
             before, steps = gap - 1, after - gap + 1
             for step in range(1, steps):
-                filled[before + step] = between_e4(sst_e4[before], sst_e4[after], step, steps)
+                values[before + step] = between_e4(night[before], night[after], step, steps)
+        elif whole is not None:
+            stands_from = gap + WAIT_DAYS if gap > 0 else gap
+            values[stands_from:after] = whole[stands_from:after] = real[stands_from:after]
         try:
-            gap = sst_e4.index(NO_VALUE, after)
+            gap = night.index(NO_VALUE, after)
         except ValueError:
             break
-    return filled
+    return Settled(night, whole, values)
 
 
 def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs through: calls cost more than they explain
@@ -91,7 +149,9 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
     """
     base = stretch.base
     real = stretch.sst_e4
-    values = fill_stretch(real)
+    night, whole, values = settle(stretch)
+    suspect = stretch.suspect_e4
+    any_suspect = max(suspect) > SUSPECT_SHARE_LIMIT_E4
     if mmm_e4 is None:
         mmm_e4, mmm_known = 0, False
     else:
@@ -104,31 +164,47 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
     middle = _Accumulation(values, mmm_e4, window_from, window_to)
     low = _Accumulation(values, mmm_e4 + accuracy_e4, window_from, window_to)
     high = _Accumulation(values, mmm_e4 - accuracy_e4, window_from, window_to)
-    coverage_days = window_to - window_from - real[window_from:window_to].count(NO_VALUE)
+    length = window_to - window_from
+    observed_days = length - real[window_from:window_to].count(NO_VALUE)
+    night_days = length - night[window_from:window_to].count(NO_VALUE)
+    whole_days = 0 if whole is None else length - whole[window_from:window_to].count(NO_VALUE)
     missing_days = values[window_from:window_to].count(NO_VALUE)
+    suspect_days = sum(share > SUSPECT_SHARE_LIMIT_E4 for share in suspect[window_from:window_to]) if any_suspect else 0
     levels: list[int] = []
     rows: list[DayHeat] = []
     for day in range(start, last + 1):
         index = day - base
         leaving = index - DHW_DAYS
         sst_e4 = values[index]
-        is_real = real[index] != NO_VALUE
-        coverage_days += is_real
+        length += 1
+        observed_days += real[index] != NO_VALUE
+        night_days += night[index] != NO_VALUE
         missing_days += sst_e4 == NO_VALUE
+        is_whole = whole is not None and whole[index] != NO_VALUE
+        whole_days += is_whole
+        suspect_days += suspect[index] > SUSPECT_SHARE_LIMIT_E4
         if day - DHW_DAYS >= first_day:
-            coverage_days -= real[leaving] != NO_VALUE
+            length -= 1
+            observed_days -= real[leaving] != NO_VALUE
+            night_days -= night[leaving] != NO_VALUE
             missing_days -= values[leaving] == NO_VALUE
+            whole_days -= whole is not None and whole[leaving] != NO_VALUE
+            suspect_days -= suspect[leaving] > SUSPECT_SHARE_LIMIT_E4
         else:
             leaving = -1
         dhw = middle.roll(index, leaving)
         dhw_low = low.roll(index, leaving)
         dhw_high = high.roll(index, leaving)
-        if not mmm_known or coverage_days == 0:
+        if not mmm_known or not night_days + whole_days:
             status = HeatStatus.UNKNOWN
         elif day - first_day + 1 < DHW_DAYS:
             status = HeatStatus.WARMING_UP
-        elif coverage_days < COVERAGE_DAYS_MINIMUM:
+        elif observed_days < COVERAGE_DAYS_MINIMUM:
             status = HeatStatus.INSUFFICIENT
+        elif whole_days or night_days < COVERAGE_DAYS_MINIMUM:
+            status = HeatStatus.DAYTIME_ONLY
+        elif suspect_days:
+            status = HeatStatus.SUSPECT_SHARE
         else:
             status = HeatStatus.LOWER_BOUND if missing_days else HeatStatus.OK
         known = status is not HeatStatus.UNKNOWN
@@ -139,19 +215,19 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
         if day < first:
             continue
         level_7day_max = max(levels[-LEVEL_DAYS:])
-        count = stretch.readings[index] if is_real else 0
         source: DaySource
-        if sst_e4 == NO_VALUE:
-            source = "missing"
-        elif not is_real:
-            source = "filled"
+        if night[index] != NO_VALUE:
+            source = "night"
+        elif is_whole:
+            source = "whole_day"
         else:
-            source = "night" if count >= 0 else "whole_day"
+            source = "missing" if sst_e4 == NO_VALUE else "filled"
         rows.append(
             DayHeat(
                 day,
                 source,
-                abs(count),
+                abs(stretch.readings[index]) if source in _WITH_READINGS else 0,
+                suspect[index],
                 None if sst_e4 == NO_VALUE else sst_e4,
                 hotspot_e4 if scored else None,
                 dhw if known else None,
@@ -159,7 +235,11 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
                 dhw_high if known else None,
                 None if level == _NO_LEVEL else level,
                 None if level_7day_max == _NO_LEVEL else level_7day_max,
-                coverage_days,
+                night_days,
+                whole_days,
+                length - night_days - whole_days - missing_days,
+                missing_days,
+                suspect_days,
                 status,
             )
         )

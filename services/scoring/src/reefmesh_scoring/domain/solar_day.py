@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SALINITY, SEA_WATER_TEMPERATURE
-from reefmesh_scoring.domain.fixed_point import mean_e4
+from reefmesh_scoring.domain.fixed_point import E4, mean_e4
 from reefmesh_scoring.domain.heat_stress import EPOCH_ORDINAL, RealSource
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,13 +21,19 @@ NIGHT_UNTIL_US: Final = 6 * HOUR_US
 NIGHT_FROM_US: Final = 18 * HOUR_US
 _SECONDS_PER_DEGREE: Final = 86_400 / 360
 
-# The totals of one day are one flat list of integers: a sum of 1e-4 units, then its count, for each of these.
+# The totals of one day are one flat list of integers: a sum of 1e-4 units, then its count, for each of these; and for
+# temperature the counts that were left out as suspect.
 NIGHT_TEMPERATURE: Final = 0
 TEMPERATURE: Final = 2
-PH: Final = 4
-CARBON_DIOXIDE: Final = 6
-PRACTICAL_SALINITY: Final = 8
-TOTALS: Final = 10
+NIGHT_SUSPECT: Final = 4
+SUSPECT: Final = 5
+PH: Final = 6
+CARBON_DIOXIDE: Final = 8
+PRACTICAL_SALINITY: Final = 10
+TOTALS: Final = 12
+
+OF_TEMPERATURE: Final = slice(NIGHT_TEMPERATURE, SUSPECT + 1)
+"""The totals that a day's heat value rests on."""
 
 COUNTED_AT: Final = {SEA_WATER_TEMPERATURE: TEMPERATURE, PH_TOTAL_SCALE: PH, PCO2: CARBON_DIOXIDE, SALINITY: PRACTICAL_SALINITY}
 """Quantity -> its place in the totals of a day; a quantity without a place has no daily mean."""
@@ -62,6 +68,15 @@ def day_value(totals: DayTotals) -> tuple[int | None, RealSource, int]:
         count = totals[TEMPERATURE + 1]
         return mean_e4(totals[TEMPERATURE], count), "whole_day", count
     return None, "night", 0
+
+
+def suspect_share_e4(totals: DayTotals) -> int:
+    """Return the share, in 1e-4, that was left out as suspect of the readings behind ``day_value``: of those at night if one of
+    them is scored, else of all."""
+    scored, suspect = totals[NIGHT_TEMPERATURE + 1], totals[NIGHT_SUSPECT]
+    if not scored:
+        scored, suspect = totals[TEMPERATURE + 1], totals[SUSPECT]
+    return mean_e4(suspect * E4, scored + suspect) if suspect else 0
 
 
 def daily_mean(totals: DayTotals, at: int) -> float | None:

@@ -8,9 +8,12 @@ from typing import Final, Literal
 from rich import box
 from rich.table import Table
 
-from reefmesh.contracts.scores import HeatStatus, Level, ReefScore
+from reefmesh.contracts.scores import DayScore, HeatStatus, Level, ReefScore, is_still_known
 
 UNKNOWN: Final = "unknown"
+TODAYS_DAYS: Final = 1
+"""A day that is not over yet, or was the last to be over."""
+
 ROOMY_COLUMNS: Final = 100
 """From this width on, lists have their optional columns."""
 
@@ -76,43 +79,66 @@ def age(at: datetime, now: datetime) -> str:
     return f"{passed.total_seconds() / 3600:.0f} h" if passed < timedelta(days=2) else f"{passed.days} days"
 
 
+def level_now(score: ReefScore, now: datetime) -> Level | None:
+    """Return the published heat level as it stands now: a week after the newest day nobody knows."""
+    day = score.heat.latest
+    return None if day is None or not is_still_known(day.date, now) else day.level_7day_max
+
+
+def days_old(day: DayScore, now: datetime) -> int:
+    """Return how many days ago a solar date was, by the date in UTC; sites east of Greenwich may be a day ahead."""
+    return max(0, (now.date() - day.date).days)
+
+
 def _level(level: int | None) -> str:
     return UNKNOWN if level is None else Level(level).title
 
 
-def _week(score: ReefScore, _: datetime) -> str:
+def _week(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
-    return UNKNOWN if day is None else _level(day.level_7day_max)
+    if day is None or day.level_7day_max is None:
+        return UNKNOWN
+    level, age_days = _level(day.level_7day_max), days_old(day, now)
+    if not is_still_known(day.date, now):
+        return f"{UNKNOWN}; last {level} on {day.date}"
+    return level if age_days <= TODAYS_DAYS else f"{level}, {age_days} days ago"
 
 
-def _today(score: ReefScore, _: datetime) -> str:
+def _today(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
-    return UNKNOWN if day is None else _level(day.level)
+    return UNKNOWN if day is None or days_old(day, now) > TODAYS_DAYS else _level(day.level)
 
 
-def _weeks(score: ReefScore, _: datetime) -> str:
+def _weeks(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
-    if day is None or day.dhw_celsius_weeks is None:
+    if day is None or day.dhw_celsius_weeks is None or not is_still_known(day.date, now):
         return UNKNOWN
     at_least = ">= " if day.status is HeatStatus.LOWER_BOUND else ""
     return f"{at_least}{day.dhw_celsius_weeks:.2f}"
 
 
-def _band(score: ReefScore, _: datetime) -> str:
+def _band(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
-    if day is None or day.dhw_low_celsius_weeks is None or day.dhw_high_celsius_weeks is None:
+    if day is None or not is_still_known(day.date, now):
+        return ""
+    if day.dhw_low_celsius_weeks is None or day.dhw_high_celsius_weeks is None:
         return ""
     return f"{day.dhw_low_celsius_weeks:.1f}-{day.dhw_high_celsius_weeks:.1f}"
 
 
-def _days(score: ReefScore, _: datetime) -> str:
+def _days(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
-    return "0/84" if day is None else f"{day.coverage_days}/84"
+    return "0/84" if day is None or not is_still_known(day.date, now) else f"{day.coverage_days}/84"
 
 
-def _status(score: ReefScore, _: datetime) -> str:
+def _status(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
-    return "no temperature" if day is None else words(day.status.value)
+    if day is None:
+        return "no temperature"
+    if not is_still_known(day.date, now):
+        return f"no day for {days_old(day, now):,} days"
+    said = dict.fromkeys((day.status.value, day.day_status))
+    return words(", ".join(word for word in said if word != "ok") or "ok")
 
 
 def _omega(score: ReefScore, _: datetime) -> str:
@@ -128,7 +154,7 @@ COLUMNS: Final = (
     Column(title="heat today", cell=_today, from_width=140),
     Column(title="DHW", cell=_weeks, number=True),
     Column(title="band", cell=_band, from_width=140),
-    Column(title="days", cell=_days, number=True, if_unknown="0/84"),
+    Column(title="nights", cell=_days, number=True, if_unknown="0/84"),
     Column(title="status", cell=_status, if_unknown="no readings"),
     Column(title="aragonite", cell=_omega, from_width=110, if_unknown=UNKNOWN),
     Column(title="dive", cell=lambda score, now: words(dive_verdict(score, now)), if_unknown=UNKNOWN),

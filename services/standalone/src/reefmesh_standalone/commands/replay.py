@@ -14,7 +14,7 @@ import typer
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import services
 from reefmesh.contracts.alerts import Alert
-from reefmesh.contracts.scores import DayScore
+from reefmesh.contracts.scores import DayScore, HeatStatus
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.queries import export_alerts
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
@@ -54,6 +54,13 @@ COLUMNS: Final = (
     "level_7day_max",
     "coverage_days",
     "status",
+    "source",
+    "day_status",
+    "suspect_share",
+    "whole_days",
+    "filled_days",
+    "missing_days",
+    "suspect_days",
 )
 KEPT: Final = "what was sent is kept in the home; repeat the command to go on."
 TEMPORARY: Final = "nothing is kept; with --home it would be, and the command could go on."
@@ -139,7 +146,8 @@ def _say(summary: dict[str, Any], days: Sequence[DayScore], alerts: Path | None)
     said = "no day has a DHW: is the MMM known, and is there sea_water_temperature?"
     if scored:
         worst = max(scored, key=lambda day: day.dhw_celsius_weeks or 0.0)
-        said = f"highest DHW {worst.dhw_celsius_weeks:.4f} degC-weeks on {worst.date}"
+        status = "" if worst.status is HeatStatus.OK else f" ({worst.status.value})"
+        said = f"highest DHW {worst.dhw_celsius_weeks:.4f} degC-weeks on {worst.date}{status}"
     people.print(f"{len(days):,} days to {summary['out']}; {said}")
     people.print(f"{counted(summary['alerts'], 'alert')}" + (f" to {alerts}" if alerts else ""))
 
@@ -217,6 +225,10 @@ def _row(day: DayScore) -> Sequence[object]:
         "" if day.level_7day_max is None else int(day.level_7day_max),
         day.coverage_days,
         day.status.value,
+        day.source,
+        day.day_status,
+        _decimal(day.suspect_share),
+        *("" if count is None else count for count in (day.whole_days, day.filled_days, day.missing_days, day.suspect_days)),
     )
 
 

@@ -1,7 +1,7 @@
 """``reefmesh status``: every reef and its buoys as last known, the open episodes, the accounting, and the services."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -28,7 +28,18 @@ from reefmesh_standalone.commands.context import (
     results,
     run,
 )
-from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, ReefLine, age, dive_verdict, reef_table, table_of, words
+from reefmesh_standalone.commands.reef_table import (
+    ROOMY_COLUMNS,
+    ReefLine,
+    age,
+    days_old,
+    dive_verdict,
+    level_now,
+    reef_table,
+    table_of,
+    words,
+)
+from reefmesh_standalone.commands.replaying import counted
 from reefmesh_standalone.commands.service_table import ServiceLine, service_lines, service_table
 from reefmesh_standalone.mesh import open_stores
 
@@ -76,9 +87,11 @@ def status(
         _show_reefs(list(lines.values()), now)
         if reef is not None:
             for score in (line.score for line in lines.values() if line.score is not None):
+                for line in heat_lines(score, now):
+                    results().print(line)
                 _show_quantities(score, now)
                 _show_buoys(score, now)
-        _show_episodes(episodes)
+        _show_episodes(episodes, lines, now)
         if reef is None:
             results().print(books_table(books))
             results().print(service_table(of_services))
@@ -129,7 +142,24 @@ def _show_buoys(score: ReefScore, now: datetime) -> None:
     results().print(table)
 
 
-def _show_episodes(episodes: Sequence[OpenEpisode]) -> None:
+def heat_lines(score: ReefScore, now: datetime) -> Iterator[str]:
+    """Yield what the newest day and its DHW rest on."""
+    day = score.heat.latest
+    if day is None:
+        return
+    share = "" if day.suspect_share is None else f", {day.suspect_share:.0%} of its readings left out as suspect"
+    yield f"Heat: {day.date}, {counted(days_old(day, now), 'day')} ago, {words(day.source)}, {words(day.day_status)}{share}"
+    nights = f"{day.coverage_days} with readings at night"
+    if day.whole_days is None or day.filled_days is None or day.missing_days is None:
+        yield f"DHW is summed over 84 days, {nights}; {words(day.status.value)}"
+        return
+    days = day.coverage_days + day.whole_days + day.filled_days + day.missing_days
+    rest = f"{day.whole_days} with their daytime standing in, {day.filled_days} filled, {day.missing_days} missing"
+    suspect = f"{day.suspect_days} lost too many readings as suspect"
+    yield f"DHW is summed over {days} days, {nights}, {rest}; {suspect}; {words(day.status.value)}"
+
+
+def _show_episodes(episodes: Sequence[OpenEpisode], lines: Mapping[str, ReefLine], now: datetime) -> None:
     out = results()
     if not episodes:
         out.print("No episode is open.\n")
@@ -138,8 +168,16 @@ def _show_episodes(episodes: Sequence[OpenEpisode]) -> None:
     for each in episodes:
         # A subject is a buoy, or a buoy and a channel with a slash between: a space is where a narrow terminal may break it.
         about = f"{words(each.kind)} {each.subject.replace('/', ' ')}".strip()
-        table.add_row(each.reef_id, about, words(each.state), f"{each.since:%Y-%m-%d %H:%M}")
+        table.add_row(each.reef_id, about, state_of(each, lines.get(each.reef_id), now), f"{each.since:%Y-%m-%d %H:%M}")
     out.print(table)
+
+
+def state_of(episode: OpenEpisode, line: ReefLine | None, now: datetime) -> str:
+    """Return an episode's state; one of heat that no day of the last week bears out is the last one known."""
+    state, score = words(episode.state), None if line is None else line.score
+    if episode.kind != "heat" or score is None or score.heat.latest is None or level_now(score, now) is not None:
+        return state
+    return f"unknown; last {state} on {score.heat.latest.date}"
 
 
 def _document(
@@ -155,10 +193,7 @@ def _document(
         if score is None:
             reefs.append({"reef_id": reef_id, "reef_name": line.name, "as_of": None, "age_seconds": None})
             continue
-        document = score.model_dump(mode="json", exclude={"heat": {"changed"}})
-        document["age_seconds"] = (now - score.as_of).total_seconds()
-        document["dive"]["verdict_now"] = dive_verdict(score, now)
-        reefs.append(document)
+        reefs.append(document_of(score, now))
     accounts = asdict(books) | {"discrepancies": list(books.discrepancies)}
     return {
         "at": now.isoformat(),
@@ -169,3 +204,13 @@ def _document(
         "accounting": accounts,
         "services": [asdict(line) for line in of_services],
     }
+
+
+def document_of(score: ReefScore, now: datetime) -> dict[str, Any]:
+    """Return a reef's score as it stands now: beside what it said, what of that still holds."""
+    document = score.model_dump(mode="json", exclude={"heat": {"changed"}})
+    document["age_seconds"] = (now - score.as_of).total_seconds()
+    document["heat"]["level_now"] = level_now(score, now)
+    document["heat"]["age_days"] = None if score.heat.latest is None else days_old(score.heat.latest, now)
+    document["dive"]["verdict_now"] = dive_verdict(score, now)
+    return document

@@ -1,0 +1,55 @@
+"""The verdicts by single readings of current and visibility: what alerts judge a change by that must hold, or be large."""
+
+from typing import Any, Final
+
+from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
+from reefmesh.contracts.scores import INSTANT_HOURS, DiveVerdict
+from reefmesh.store.port import Store
+from reefmesh_scoring.domain.dive import DiveLimits, judge_current, judge_visibility
+from reefmesh_scoring.domain.solar_day import HOUR_US, text_of
+from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReadingKey, newest_readings, scored_value
+from reefmesh_scoring.scored_reef import ScoredReef
+
+_WINDOW_US: Final = INSTANT_HOURS * HOUR_US
+_JUDGES: Final = ((SEA_WATER_SPEED, judge_current), (VISIBILITY, judge_visibility))
+
+
+async def readings_at_instants(store: Store, state: ScoredReef) -> dict[ReadingKey, KeptReading]:
+    """Return the readings of the last hours that are on record, for when a reef's newest reading was withdrawn: what was too
+    old to be told beside it may not be so any more."""
+    found: dict[ReadingKey, KeptReading] = {}
+    if (until_us := state.as_of_us) is not None:
+        for buoy_id in state.buoys:
+            newest = newest_readings(store, state.reef_id, buoy_id, from_us=until_us - _WINDOW_US + 1, until_us=until_us)
+            found |= {key: reading async for key, reading in newest}
+    return found
+
+
+def instants_of(kept: KeptReadings, before: KeptReadings, *, as_of_us: int, limits: DiveLimits) -> list[dict[str, Any]]:
+    """Return the fields of ``DiveInstant`` of every reading that a message sets or revises, oldest first.
+
+    ``kept``: the readings as they count now. ``before``: as they counted, if they did: a value that a revision dropped, failed
+    or withdrew must be taken back.
+    """
+    fields: list[dict[str, Any]] = []
+    for key in sorted(kept, key=lambda each: (each[1], each[0])):
+        buoy_id, at_us = key
+        if at_us <= as_of_us - _WINDOW_US:
+            continue
+        items, was = kept[key].items, before.get(key)
+        for quantity, judge in _JUDGES:
+            reported = items.get(quantity)
+            if reported is None and (was is None or quantity not in was.items):
+                continue
+            value = None if reported is None else scored_value(reported)
+            verdict: DiveVerdict = "unknown" if value is None else judge(value, limits)[0]
+            fields.append(
+                {
+                    "observed_at": text_of(at_us),
+                    "buoy_id": buoy_id,
+                    "quantity": quantity,
+                    "value": value,
+                    "verdict": verdict,
+                }
+            )
+    return fields
