@@ -88,7 +88,7 @@ def as_scores_1(score: ReefScore) -> dict[str, Any]:
     for day in (body["heat"]["latest"], *body["heat"]["changed"]):
         for name in set(day) - set(DayScore1.model_fields):
             del day[name]
-    del body["carbonate"]["days"], body["dive"]["instants"]
+    del body["carbonate"]["days"], body["dive"]["instants"], body["dive"]["all_instants"]
     return body
 
 

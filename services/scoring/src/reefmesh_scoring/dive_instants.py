@@ -1,9 +1,9 @@
 """The verdicts by single readings of current and visibility: what alerts judge a change by that must hold, or be large."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
-from reefmesh.contracts.scores import INSTANT_HOURS, DiveVerdict
+from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT, DiveVerdict
 from reefmesh.store.port import Store
 from reefmesh_scoring.domain.dive import DiveLimits, judge_current, judge_visibility
 from reefmesh_scoring.domain.solar_day import HOUR_US, text_of
@@ -14,9 +14,16 @@ _WINDOW_US: Final = INSTANT_HOURS * HOUR_US
 _JUDGES: Final = ((SEA_WATER_SPEED, judge_current), (VISIBILITY, judge_visibility))
 
 
+class Instants(NamedTuple):
+    """Fields of ``DiveInstant``; ``are_all``: of every instant of the last hours, so that whoever kept others forgets them."""
+
+    are_all: bool
+    fields: list[dict[str, Any]]
+
+
 async def readings_at_instants(store: Store, state: ScoredReef) -> dict[ReadingKey, KeptReading]:
-    """Return the readings of the last hours that are on record, for when a reef's newest reading was withdrawn: what was too
-    old to be told beside it may not be so any more."""
+    """Return the readings of the last hours that are on record, for when a reef's newest reading was withdrawn, or all of them:
+    what was too old to be told beside it may not be so any more, and what was told may be gone."""
     found: dict[ReadingKey, KeptReading] = {}
     if (until_us := state.as_of_us) is not None:
         for buoy_id in state.buoys:
@@ -25,11 +32,14 @@ async def readings_at_instants(store: Store, state: ScoredReef) -> dict[ReadingK
     return found
 
 
-def instants_of(kept: KeptReadings, before: KeptReadings, *, as_of_us: int, limits: DiveLimits) -> list[dict[str, Any]]:
-    """Return the fields of ``DiveInstant`` of every reading that a message sets or revises, oldest first.
+def instants_of(
+    kept: KeptReadings, before: KeptReadings, *, as_of_us: int, limits: DiveLimits, anew: bool = False
+) -> list[dict[str, Any]]:
+    """Return the fields of ``DiveInstant`` of every value that a message sets or revises, oldest first; at most the newest
+    ``INSTANTS_LIMIT``.
 
     ``kept``: the readings as they count now. ``before``: as they counted, if they did: a value that a revision dropped, failed
-    or withdrew must be taken back.
+    or withdrew must be taken back, and one that it left alone is told ``anew`` only.
     """
     fields: list[dict[str, Any]] = []
     for key in sorted(kept, key=lambda each: (each[1], each[0])):
@@ -42,6 +52,11 @@ def instants_of(kept: KeptReadings, before: KeptReadings, *, as_of_us: int, limi
             if reported is None and (was is None or quantity not in was.items):
                 continue
             value = None if reported is None else scored_value(reported)
+            if anew:
+                if value is None:
+                    continue
+            elif was is not None and quantity in was.items and scored_value(was.items[quantity]) == value:
+                continue
             verdict: DiveVerdict = "unknown" if value is None else judge(value, limits)[0]
             fields.append(
                 {
@@ -52,4 +67,4 @@ def instants_of(kept: KeptReadings, before: KeptReadings, *, as_of_us: int, limi
                     "verdict": verdict,
                 }
             )
-    return fields
+    return fields[-INSTANTS_LIMIT:]

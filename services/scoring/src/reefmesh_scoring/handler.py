@@ -15,7 +15,7 @@ from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh.store.port import Store, Write
 from reefmesh_scoring import scored_reef
 from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
-from reefmesh_scoring.dive_instants import instants_of, readings_at_instants
+from reefmesh_scoring.dive_instants import Instants, instants_of, readings_at_instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.dive import DiveLimits
 from reefmesh_scoring.domain.solar_day import SECOND_US, microseconds_of
@@ -101,11 +101,12 @@ class ScoringHandler:
         await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
-            told = counted.kept
-            if was_us is not None and state.as_of_us < was_us:
+            told, anew = counted.kept, was_us is None or state.as_of_us < was_us
+            if anew:
                 told = await readings_at_instants(self._store, state) | told
-            instants = instants_of(told, on_record, as_of_us=state.as_of_us, limits=self._dive_limits)
-            fields = score_fields(state, instants=instants, limits=self._dive_limits, rules=self._carbonate_rules)
+            limits, as_of_us = self._dive_limits, state.as_of_us
+            instants = Instants(anew, instants_of(told, on_record, as_of_us=as_of_us, limits=limits, anew=anew))
+            fields = score_fields(state, instants=instants, limits=limits, rules=self._carbonate_rules)
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:

@@ -8,8 +8,9 @@ from pydantic_core import from_json, to_json
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
 from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, HeatStatus, Level
-from reefmesh.contracts.scores_1 import DayScore1, HeatStatus1
+from reefmesh.contracts.scores_1 import DayScore1, DiveConditions1, HeatStatus1
 from reefmesh_scoring.chemistry import judge_chemistry
+from reefmesh_scoring.dive_instants import Instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.dive import HEAT_ADVICE, DiveLimits, Factor, Measured, judge_dive
@@ -51,7 +52,7 @@ def day_fields(row: DayHeat) -> Fields:
     }
 
 
-def score_fields(state: ScoredReef, *, instants: list[Fields], limits: DiveLimits, rules: CarbonateRules) -> Fields:
+def score_fields(state: ScoredReef, *, instants: Instants, limits: DiveLimits, rules: CarbonateRules) -> Fields:
     """Return the fields of ``ReefScore``, except for the days that changed; ``instants`` are those of its dive conditions."""
     if state.facts is None or state.as_of_us is None:
         raise ValueError("a reef without a reading has no score")
@@ -61,7 +62,7 @@ def score_fields(state: ScoredReef, *, instants: list[Fields], limits: DiveLimit
         "as_of": text_of(state.as_of_us),
         "heat": _heat_fields(state),
         "carbonate": _carbonate_fields(judge_chemistry(state, rules)),
-        "dive": {**_dive_fields(state, state.as_of_us, limits), "instants": instants},
+        "dive": {**_dive_fields(state, state.as_of_us, limits), "instants": instants.fields, "all_instants": instants.are_all},
         "latest": _latest_fields(state, state.as_of_us),
         "buoys": [_buoy_fields(buoy) for _, buoy in sorted(state.buoys.items()) if buoy.last_seen_us != NEVER_US],
     }
@@ -94,7 +95,7 @@ def _fields_1(fields: Fields) -> Fields:
     return fields | {
         "heat": heat | {"latest": None if latest is None else _day_fields_1(latest), "changed": changed},
         "carbonate": {name: value for name, value in fields["carbonate"].items() if name != "days"},
-        "dive": {name: value for name, value in fields["dive"].items() if name != "instants"},
+        "dive": {name: fields["dive"][name] for name in DiveConditions1.model_fields},
     }
 
 

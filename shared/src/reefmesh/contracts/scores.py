@@ -167,7 +167,7 @@ class DiveConditions(Contract):
 
     ``instants`` are those that this message sets or revises, oldest first, from ``INSTANT_HOURS`` hours before ``as_of`` on.
     A consumer that keeps the last one of each instant, buoy and quantity of these hours has them all, in whatever order they
-    arrived.
+    arrived. With ``all_instants`` they are all there are, after readings were withdrawn: it forgets the others.
     """
 
     verdict: DiveVerdict
@@ -176,6 +176,7 @@ class DiveConditions(Contract):
     valid_until: Instant | None
     advice: str | None = None
     instants: list[DiveInstant] = Field(default_factory=list, max_length=INSTANTS_LIMIT)
+    all_instants: bool = False
 
 
 class ReefScore(Contract):
