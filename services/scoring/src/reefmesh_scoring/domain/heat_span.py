@@ -150,8 +150,9 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
     base = stretch.base
     real = stretch.sst_e4
     night, whole, values = settle(stretch)
-    suspect = stretch.suspect_e4
-    any_suspect = max(suspect) > SUSPECT_SHARE_LIMIT_E4
+    suspect = None
+    if max(stretch.suspect_e4) > SUSPECT_SHARE_LIMIT_E4:
+        suspect = [share > SUSPECT_SHARE_LIMIT_E4 for share in stretch.suspect_e4]
     if mmm_e4 is None:
         mmm_e4, mmm_known = 0, False
     else:
@@ -169,7 +170,7 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
     night_days = length - night[window_from:window_to].count(NO_VALUE)
     whole_days = 0 if whole is None else length - whole[window_from:window_to].count(NO_VALUE)
     missing_days = values[window_from:window_to].count(NO_VALUE)
-    suspect_days = sum(share > SUSPECT_SHARE_LIMIT_E4 for share in suspect[window_from:window_to]) if any_suspect else 0
+    suspect_days = 0 if suspect is None else sum(suspect[window_from:window_to])
     levels: list[int] = []
     rows: list[DayHeat] = []
     for day in range(start, last + 1):
@@ -180,16 +181,19 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
         observed_days += real[index] != NO_VALUE
         night_days += night[index] != NO_VALUE
         missing_days += sst_e4 == NO_VALUE
-        is_whole = whole is not None and whole[index] != NO_VALUE
-        whole_days += is_whole
-        suspect_days += suspect[index] > SUSPECT_SHARE_LIMIT_E4
+        if whole is not None:
+            whole_days += whole[index] != NO_VALUE
+        if suspect is not None:
+            suspect_days += suspect[index]
         if day - DHW_DAYS >= first_day:
             length -= 1
             observed_days -= real[leaving] != NO_VALUE
             night_days -= night[leaving] != NO_VALUE
             missing_days -= values[leaving] == NO_VALUE
-            whole_days -= whole is not None and whole[leaving] != NO_VALUE
-            suspect_days -= suspect[leaving] > SUSPECT_SHARE_LIMIT_E4
+            if whole is not None:
+                whole_days -= whole[leaving] != NO_VALUE
+            if suspect is not None:
+                suspect_days -= suspect[leaving]
         else:
             leaving = -1
         dhw = middle.roll(index, leaving)
@@ -218,7 +222,7 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
         source: DaySource
         if night[index] != NO_VALUE:
             source = "night"
-        elif is_whole:
+        elif whole is not None and whole[index] != NO_VALUE:
             source = "whole_day"
         else:
             source = "missing" if sst_e4 == NO_VALUE else "filled"
@@ -227,7 +231,7 @@ def score_span(  # noqa: PLR0912, PLR0915  # one loop that every reading runs th
                 day,
                 source,
                 abs(stretch.readings[index]) if source in _WITH_READINGS else 0,
-                suspect[index],
+                stretch.suspect_e4[index],
                 None if sst_e4 == NO_VALUE else sst_e4,
                 hotspot_e4 if scored else None,
                 dhw if known else None,
