@@ -273,6 +273,19 @@ async def test_score_carries_the_verdict_of_each_of_its_instants_of_the_last_hou
     assert [(each.observed_at, each.verdict) for each in gone.dive.instants] == [(half_hours[46].observed_at, "unknown")]
 
 
+@pytest.mark.parametrize("reload", [False, True])
+async def test_withdrawal_of_the_newest_reading_tells_all_instants_before_it_anew(
+    mesh: "Mesh", make_reading: MakeReading, reload: bool
+) -> None:
+    """What was too old to be told beside it is not so any more, and whoever listens forgets what is gone."""
+    await mesh.send(make_reading(5.0, sea_water_speed=0.9))
+    (late,) = await mesh.send(make_reading(2.0, sea_water_speed=0.1), reload=reload)
+    assert (late.dive.instants, late.dive.all_instants) == ([], False)
+    (gone,) = await mesh.send(make_reading(5.0, revision=2, withdrawn=True), reload=reload)
+    assert [(each.value, each.verdict) for each in gone.dive.instants] == [(0.1, "good")]
+    assert gone.dive.all_instants
+
+
 async def test_score_carries_the_newest_days_that_chemistry_could_judge(mesh: "Mesh", make_reading: MakeReading) -> None:
     carbon = {"sea_water_ph_reported_on_total_scale": 8.05, "partial_pressure_of_carbon_dioxide_in_sea_water": 400.0}
     scores: list[ReefScore] = []

@@ -174,7 +174,7 @@ def test_lachs_variant_counts_every_warm_day_of_eight_weeks() -> None:
 
 
 # Temperatures around MMM + 1, where the rules bite; most of them of nights, most with few suspect readings.
-temperatures = st.integers(MMM_E4 - 5_000, MMM_E4 + 45_000)
+temperatures = st.one_of(st.just(MMM_E4 + 20_000), st.integers(MMM_E4 - 5_000, MMM_E4 + 45_000))
 readings_of_a_day = st.sampled_from([3, 3, 3, -3])
 shares = st.sampled_from([0, 0, 0, SUSPECT_SHARE_LIMIT_E4, SUSPECT_SHARE_LIMIT_E4 + 1])
 values = st.one_of(
@@ -266,6 +266,20 @@ def test_cost_of_a_new_day_does_not_grow_with_the_record(years: int) -> None:
     needed = days_needed(late, Days(0, length))
     assert needed.last - needed.first + 1 <= 104 + 98 + 8
     assert DHW_DAYS == 84
+
+
+def test_night_as_warm_as_the_daytime_that_stood_in_is_a_change() -> None:
+    """The value is the same; what the DHW of the days after it rests on is not."""
+    incremental = IncrementalRecord(Yardstick(MMM_E4, 0))
+    incremental.update({day: NewValue(MMM_E4, -3) for day in range(100)})
+    incremental.update({20: NewValue(MMM_E4, 3)})
+    assert [(incremental.rows[day].coverage_days, incremental.rows[day].status) for day in (19, 20, 99)] == [
+        (0, HeatStatus.WARMING_UP),
+        (1, HeatStatus.WARMING_UP),
+        (1, HeatStatus.DAYTIME_ONLY),
+    ]
+    record = as_record({day: NewValue(MMM_E4, 3 if day == 20 else -3) for day in range(100)})
+    assert score_days(record, MMM_E4, 0) == [incremental.rows[day] for day in sorted(incremental.rows)]
 
 
 def test_changed_day_reaches_96_days_ahead() -> None:
