@@ -36,7 +36,8 @@ async def score_one_reading(url: str, ingest_url: str) -> None:
     now = datetime.now(UTC)
     water = ChannelReading(value=28.0, raw=28.0, flag=Flag.PASS)
     reading = Reading(buoy_id="b1", observed_at=now, received_at=now, channels={SEA_WATER_TEMPERATURE: water})
-    facts = ReefFacts(reef_id="atoll", name="Atoll", latitude_degrees=0, longitude_degrees=0)
+    midnight_degrees = (-15 * (now.hour + now.minute / 60) + 180) % 360 - 180  # only a reading at night counts as coverage
+    facts = ReefFacts(reef_id="atoll", name="Atoll", latitude_degrees=0, longitude_degrees=midnight_degrees)
     body = Readings(reef=facts, buoys=[], readings=[reading]).model_dump_json().encode()
     message = Envelope(event_id="one", reef_id="atoll", schema_id=READINGS_1, produced_at=now, body=body, seq=1)
     client, ingest = open_broker(url, clock=SystemClock()), open_broker(ingest_url, clock=SystemClock())
