@@ -78,11 +78,12 @@ async def test_same_input_twice_makes_the_same_alert(benches: Callable[..., Any]
     assert len(ids[0]) == len(set(ids[0])) == 5
 
 
-async def test_two_equal_changes_of_one_day_are_two_alerts(bench: AlertsBench, samples: type[Samples]) -> None:
-    """Late data may lift, lower and lift the same day again."""
+async def test_two_equal_changes_of_an_episode_are_two_alerts(bench: AlertsBench, samples: type[Samples]) -> None:
+    """Late data may lift and lower a day, and the next one lifts again."""
     await bench.send(samples.score(days=[samples.day(0, 0), samples.day(1, 2)]))
 
-    alerts = [(await bench.send(samples.score(days=[samples.day(1, level)])))[0] for level in (3, 2, 3)]
+    revisions = [samples.day(1, 3), samples.day(1, 2), samples.day(2, 3)]
+    alerts = [(await bench.send(samples.score(days=[revision])))[0] for revision in revisions]
 
     assert ["worsened", "eased", "worsened"] == [alert.change for alert in alerts]
     assert 3 == len({alert.alert_id for alert in alerts})

@@ -168,6 +168,32 @@ class TestLateData:
         assert [change] == [each.change for each in transitions]
         assert "later changed it" in str(transitions[0].evidence["revised"])
 
+    def test_field_21_day_that_trembles_at_a_limit_is_told_once_in_each_direction(
+        self, samples: type[Samples], watch: HeatWatch
+    ) -> None:
+        """FIELD 21: DHW at 4.01, 3.99, 4.02 on revisions of one day. What it came to is told with the next day."""
+        told_of_the_day = []
+        for level in (3, 2, 3, 2, 3):
+            watch, transitions = judge_days(watch, [samples.day(3, level)], as_of=samples.START)
+            told_of_the_day += [each.change for each in transitions]
+        watch, next_day = judge_days(watch, [samples.day(4, 3)], as_of=samples.START)
+
+        assert ["worsened", "eased"] == told_of_the_day
+        assert [(4, "worsened", "Bleaching Warning", "Alert Level 1")] == [shown(samples, each) for each in next_day]
+
+    def test_field_21_episode_that_opens_and_closes_on_one_day_does_neither_again_that_day(
+        self, samples: type[Samples]
+    ) -> None:
+        watch, _ = judge_days(HeatWatch(), [samples.day(0, 0)], as_of=samples.START)
+        changes = []
+        for level in (1, 0, 1, 0):
+            watch, transitions = judge_days(watch, [samples.day(1, level)], as_of=samples.START)
+            changes += [each.change for each in transitions]
+        _, next_day = judge_days(watch, [samples.day(2, 0)], as_of=samples.START)
+
+        assert ["opened", "closed"] == changes
+        assert [] == next_day
+
     def test_make_an_unknown_newest_day_known(self, samples: type[Samples], watch: HeatWatch) -> None:
         watch, _ = judge_days(watch, [samples.day(4, None), samples.day(5, None)], as_of=samples.START)
 
@@ -219,4 +245,21 @@ def test_any_season_tells_every_rise_once_and_never_two_easings_in_a_row(levels:
     assert rises == told_rises
     changes = [each.change for each in transitions]
     assert all(pair != ("eased", "eased") for pair in pairwise(changes))
+    assert (watch.opened_on is not None) == (watch.level > 0)
+
+
+@given(revisions=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), min_size=1, max_size=60))
+def test_no_revisions_tell_a_day_twice_in_one_direction_and_the_last_day_tells_what_is_so(
+    revisions: list[tuple[int, int]],
+) -> None:
+    """Whatever comes, in the end people know the level of the newest day: hysteresis hides no change that lasts."""
+    from services.alerts.tests.conftest import Samples
+
+    watch, told_days = HeatWatch(), []
+    last = len(revisions) + 4
+    for number, level in [*revisions, (last, revisions[-1][1]), (last + 1, revisions[-1][1])]:
+        watch, transitions = judge_days(watch, [Samples.day(number, level)], as_of=Samples.START)
+        told_days += [(shown(Samples, each)[0], each.change in ("opened", "worsened")) for each in transitions]
+    assert len(told_days) == len(set(told_days))
+    assert watch.level == revisions[-1][1]
     assert (watch.opened_on is not None) == (watch.level > 0)

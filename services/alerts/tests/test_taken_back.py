@@ -37,7 +37,9 @@ def test_judged_day_that_vanished_closes_what_it_opened_and_may_come_again(sampl
     assert [each.change for each in transitions] == ["closed"]
     assert (watch.heat.judged_on, watch.heat.known_on) == (samples.START.date(), samples.START.date())
     watch, again = told(watch, samples, [samples.day(1, 3)], seq=3)
-    assert again == ["opened"]
+    assert again == [], "that day's rise was told before"
+    watch, next_day = told(watch, samples, [samples.day(2, 3)], seq=4)
+    assert next_day == ["opened"]
 
 
 def test_first_reading_of_a_day_that_comes_again_is_not_taken_for_a_whole_day(samples: type[Samples]) -> None:

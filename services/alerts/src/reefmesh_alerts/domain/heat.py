@@ -6,6 +6,9 @@ midnight raises nothing, one reading a day is judged at once, and how telemetry 
 
 Every rise raises an alert at once. Of the falls, only the first after a rise does (``eased``); then there is silence until the
 level falls below the opening level (``closed``) or rises again. A season cools in many steps: an alert for each would be noise.
+
+A day raises at most one alert of each direction, however often it is revised: a degree heating week that trembles at a limit is
+told once, and what then differs is told with the next day.
 """
 
 from collections.abc import Iterable
@@ -26,6 +29,7 @@ UNKNOWN: Final = "unknown"
 
 HeatChange = Literal["opened", "worsened", "eased", "closed"]
 """The changes that an episode of heat stress knows: those of ``Change`` but ``changed``."""
+RISES: Final = frozenset[HeatChange]({"opened", "worsened"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,8 @@ class HeatWatch:
 
     ``known_on`` is the newest judged day with a known level, and ``level`` that level; ``told`` is the level of the last
     alert. ``opened_on``, ``peak`` and ``eased`` belong to the open episode. ``readings`` counts those of the newest judged
-    day that had any. ``waiting`` is the newest day, not complete yet.
+    day that had any. ``waiting`` is the newest day, not complete yet. ``rise_on`` and ``fall_on``: the newest days of which a
+    rise and a fall were told.
     """
 
     known_on: date | None = None
@@ -69,6 +74,8 @@ class HeatWatch:
     readings: int = 0
     judged_on: date | None = None
     waiting: HeatDay | None = None
+    rise_on: date | None = None
+    fall_on: date | None = None
 
     @property
     def state(self) -> str:
@@ -139,18 +146,20 @@ def _judge(
         return watch  # without data the level sinks too as its week passes: unknown neither opens, eases nor closes
     before = watch
     change = _change(watch, level, opens_at)
+    if change is not None and day.date == (watch.rise_on if change in RISES else watch.fall_on):
+        return replace(watch, known_on=day.date)  # the level stays what was told, so that the next day is compared with that
     watch = replace(watch, known_on=day.date, level=level)
     match change:
         case None:
             return watch
         case "opened":
-            watch = replace(watch, told=level, opened_on=day.date, peak=level, eased=False)
+            watch = replace(watch, told=level, opened_on=day.date, peak=level, eased=False, rise_on=day.date)
         case "worsened":
-            watch = replace(watch, told=level, peak=max(watch.peak, level), eased=False)
+            watch = replace(watch, told=level, peak=max(watch.peak, level), eased=False, rise_on=day.date)
         case "closed":
-            watch = replace(watch, told=level, opened_on=None, peak=0, eased=False)
+            watch = replace(watch, told=level, opened_on=None, peak=0, eased=False, fall_on=day.date)
         case "eased":
-            watch = replace(watch, told=level, eased=True)
+            watch = replace(watch, told=level, eased=True, fall_on=day.date)
         case _:
             assert_never(change)
     into.append(
