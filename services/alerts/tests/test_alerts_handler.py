@@ -80,7 +80,7 @@ async def test_same_input_twice_makes_the_same_alert(benches: Callable[..., Any]
 
 async def test_two_equal_changes_of_an_episode_are_two_alerts(bench: AlertsBench, samples: type[Samples]) -> None:
     """Late data may lift and lower a day, and the next one lifts again."""
-    await bench.send(samples.score(days=[samples.day(0, 0), samples.day(1, 2)]))
+    await bench.send(samples.score(days=[samples.day(0, 2), samples.day(1, 2)]))
 
     revisions = [samples.day(1, 3), samples.day(1, 2), samples.day(2, 3)]
     alerts = [(await bench.send(samples.score(days=[revision])))[0] for revision in revisions]
