@@ -131,6 +131,22 @@ def test_export_to_a_reader_that_goes_away_ends_quietly(reefmesh: ReefmeshComman
     assert BROKEN_PIPE == process.returncode
 
 
+def test_export_interrupted_says_that_it_is_not_the_whole(reefmesh: ReefmeshCommand, tmp_path: Path) -> None:
+    """The pipe holds back the export until the signal has come."""
+    reefmesh.register({"amed": ["wall-1"]})
+    assert 0 == reefmesh("import", long_record(tmp_path / "long.csv", readings=6000), "--buoy", "wall-1").code
+    process = subprocess.Popen(
+        [*REEFMESH, "export", "readings", "--home", str(reefmesh.home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"time (UTC)")
+        process.send_signal(signal.SIGINT)
+        rest, said = process.communicate()
+    assert (INTERRUPTED, b"Interrupted: the lines so far are not the whole.\n") == (process.returncode, said)
+    assert 0 < len(rest.splitlines()) < 6000
+
+
 def test_field_05_local_times_with_their_zone_give_no_heat_stress(reefmesh: ReefmeshCommand, tmp_path: Path) -> None:
     """Taken as UTC, the warm afternoons would be the nights of 115.64 E."""
     record, scores, alerts = lagoon(tmp_path / "lagoon.csv"), tmp_path / "scores.csv", tmp_path / "alerts.jsonl"

@@ -89,7 +89,12 @@ def test_field_13_day_of_a_station_that_cannot_be_read_is_told(day: str, said: s
 @pytest.mark.parametrize("mmm", ["nan", "-999", "warm", ""])
 def test_field_13_station_without_an_mmm_is_asked_about(mmm: str, refusal: Refusal) -> None:
     said = refusal(STATION.format(day="28.0 29.0 28.6 0.1 0.0 0.0 0").replace("\n29.0\n", f"\n{mmm}\n"))
-    assert "has no 'Averaged Maximum Monthly Mean' in its header; give --mmm" in said
+    assert "has no 'Averaged Maximum Monthly Mean' in its header; give --mmm, or set the reef's mmm_celsius" in said
+
+
+def test_field_13_station_without_an_mmm_takes_that_of_its_reef(readings: Readings) -> None:
+    content = STATION.format(day="28.0 29.0 28.6 0.1 0.0 0.0 0").replace("\n29.0\n", "\nnan\n")
+    assert [28.5, 28.6, 31.5] == [channels[SEA_WATER_TEMPERATURE] for _, channels in readings(content, reef_mmm_celsius=30.0)]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from reefmesh.clock import SystemClock
@@ -36,7 +36,7 @@ from reefmesh_standalone.importing.known import Compared, compare
 from reefmesh_standalone.importing.sending import SentRecord, send_places
 from reefmesh_standalone.records.formats import read_record
 from reefmesh_standalone.records.options import ReadingOptions
-from reefmesh_standalone.records.own_columns import titles_of
+from reefmesh_standalone.records.own_columns import cell_of, text_of, titles_of
 from reefmesh_standalone.records.record import FileRecord
 from reefmesh_standalone.sending import send_all
 from reefmesh_standalone.session import MeshSession, mesh_session
@@ -188,7 +188,7 @@ async def test_dry_run_says_what_quality_control_then_says(tmp_path: Path, read_
     sea = random.Random(5)
     values = [f"{28 + sea.uniform(-0.2, 0.2):.2f}" for _ in range(300)]
     values[40], values[80], values[81], values[120], values[200:230] = "33.9", "nan", "-999", "85.0", ["28.00"] * 30
-    lines = [f"{(BEGIN + timedelta(hours=hour)).isoformat()},{value},{400 + hour}" for hour, value in enumerate(values)]
+    lines = [f"{(BEGIN + timedelta(hours=hour)).isoformat()},{value},{1000 + hour}" for hour, value in enumerate(values)]
     record = read_text("\n".join(("time,temp_c,pco2 (uatm)", *lines)) + "\n")
     expected = expected_flags(record, REEF.limits_in_force(), BUOY.corrections)
     async with mesh(tmp_path / "home") as session:
@@ -249,8 +249,17 @@ READING = st.fixed_dictionaries(
 )
 
 
+EACH_KIND: list[dict[str, Any]] = [
+    {"minutes": 0, "seconds": 0.25, "values": {PCO2: 400.1, SALINITY: None}, "fault": "=2+3", "position": (-8.33, 115.64)},
+    {"minutes": 10, "seconds": 0.0, "values": {SEA_WATER_TEMPERATURE: 28.1}, "fault": "", "position": None},
+    {"minutes": 10, "seconds": 0.0, "values": {SEA_WATER_TEMPERATURE: 28.2}, "fault": "", "position": None},
+    {"minutes": 20, "seconds": 0.0, "values": {SEA_WATER_TEMPERATURE: 85.0}, "fault": "'no', answer", "position": None},
+]
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(reported=st.lists(READING, min_size=1, max_size=40))
+@example(reported=EACH_KIND)
 async def test_import_of_what_export_wrote_gives_the_same_readings(reported: list[dict[str, Any]]) -> None:
     """In a new home with the same register: values raw and corrected, missing values, flags, tests, faults, positions."""
     with TemporaryDirectory() as folder:
@@ -293,6 +302,13 @@ async def _report(session: MeshSession, reported: Sequence[dict[str, Any]]) -> N
     await send_all(session.broker, messages, report=lambda _: None, stop=asyncio.Event())
     await follower.until_done(lambda _: None, stop=asyncio.Event(), ended=session.ended)
     assert {"accepted", "duplicate"} >= {receipt.outcome for receipt in follower.receipts.values()}
+
+
+def test_words_of_a_device_are_no_formula_of_a_spreadsheet() -> None:
+    for words in ("=2+3", "+1", "-1", "@x", "'=2", "no answer", ""):
+        cell = cell_of(words)
+        assert not cell.startswith(("=", "+", "-", "@"))
+        assert words == text_of(cell)
 
 
 async def test_export_of_more_than_a_page_has_every_reading_once(tmp_path: Path, read_text: ReadText) -> None:

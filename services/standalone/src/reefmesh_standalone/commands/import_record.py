@@ -105,6 +105,7 @@ def import_record(
             date_order=date_order,
             encoding=encoding,
             longitude_degrees=None if destination is None else destination.reef.longitude_degrees,
+            reef_mmm_celsius=None if destination is None else destination.reef.mmm_celsius,
             corrected=() if destination is None else tuple(destination.buoy.corrections),
         )
         record = await read_beside(file, options, file_format=file_format, stop=stop, quiet=as_json)

@@ -71,6 +71,7 @@ def options_of(
     encoding: str | None = None,
     longitude_degrees: float | None = None,
     mmm_celsius: float | None = None,
+    reef_mmm_celsius: float | None = None,
     corrected: Sequence[str] = (),
 ) -> ReadingOptions:
     """Return what the command's options say.
@@ -88,6 +89,7 @@ def options_of(
         encoding=encoding,
         longitude_degrees=longitude_degrees,
         mmm_celsius=mmm_celsius,
+        reef_mmm_celsius=reef_mmm_celsius,
         corrected=corrected,
     )
 

@@ -33,7 +33,17 @@ from reefmesh_standalone.commands.context import (
     run,
 )
 from reefmesh_standalone.commands.progress import bars
-from reefmesh_standalone.commands.reading import DateOrderOption, FormatOption, TimezoneOption, options_of, read_beside
+from reefmesh_standalone.commands.reading import (
+    ColumnOption,
+    DateOrderOption,
+    EncodingOption,
+    FormatOption,
+    TimezoneOption,
+    UnitOption,
+    WhereOption,
+    options_of,
+    read_beside,
+)
 from reefmesh_standalone.commands.register import entry_of, open_register
 from reefmesh_standalone.commands.replaying import counted
 from reefmesh_standalone.following import Follower
@@ -64,8 +74,12 @@ def replay(
     reef: Annotated[str, typer.Option(help="Name of the reef: lower-case letters, digits, dots, dashes.")],
     out: Annotated[Path, typer.Option(help="Where to write the scores (CSV), one line a day.")],
     file_format: FormatOption = None,
+    column: ColumnOption = None,
+    unit: UnitOption = None,
     timezone: TimezoneOption = None,
     date_order: DateOrderOption = None,
+    where: WhereOption = None,
+    encoding: EncodingOption = None,
     mmm: Annotated[float | None, typer.Option(help="Maximum monthly mean in degC; default: the file's, else none.")] = None,
     longitude: Annotated[float | None, typer.Option(min=-180, max=180, help="Degrees east; sets the reef's night.")] = None,
     alerts: Annotated[Path | None, typer.Option(help="Where to write the alerts (JSON lines).")] = None,
@@ -90,7 +104,16 @@ def replay(
     with home_or_scratch(home, broker, store, config, purpose="replay") as place:
 
         async def main(stop: asyncio.Event) -> None:
-            options = options_of(timezone=timezone, date_order=date_order, longitude_degrees=longitude, mmm_celsius=mmm)
+            options = options_of(
+                columns=column,
+                units=unit,
+                where=where,
+                timezone=timezone,
+                date_order=date_order,
+                encoding=encoding,
+                longitude_degrees=longitude,
+                mmm_celsius=mmm,
+            )
             archive = await read_beside(file, options, file_format=file_format, stop=stop, quiet=as_json)
             entries = await _entries(archive, reef, place, mmm=mmm, longitude=longitude)
             _refuse_targets(file, out, alerts)

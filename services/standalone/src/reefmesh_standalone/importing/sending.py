@@ -68,12 +68,15 @@ async def send_places(
         sent.messages += len(messages)
         follower = Follower(session.stores, [(message.event_id, destination.reef.id) for message in messages])
         confirmed = await send_all(session.broker, messages, report=lambda _: None, stop=stop)
-        sent.complete = confirmed == len(messages) and await follower.until_done(lambda _: None, stop=stop, ended=session.ended)
+
+        def moved(receipts: int, before: int = start, at_most: int = start + len(some)) -> None:
+            report(min(before + receipts * READINGS_PER_MESSAGE, at_most))
+
+        sent.complete = confirmed == len(messages) and await follower.until_done(moved, stop=stop, ended=session.ended)
         for receipt in follower.receipts.values():
             sent.readings += receipt.readings_new + receipt.readings_merged
             sent.known += receipt.readings_duplicate
             sent.quarantined += receipt.readings_quarantined + receipt.channels_quarantined
         if not sent.complete:
             break
-        report(start + len(some))
     return sent

@@ -51,7 +51,9 @@ def read(file: TextFile, beginning: Sequence[str], options: ReadingOptions, repo
         options.longitude_degrees if options.longitude_degrees is not None else _number(header, "Polygon Middle Longitude")
     )
     if mmm is None:
-        raise mistake(path, f"has no '{_MMM}' in its header; give --mmm")
+        mmm = options.reef_mmm_celsius
+    if mmm is None:
+        raise mistake(path, f"has no '{_MMM}' in its header; give --mmm, or set the reef's mmm_celsius")
     mmm_e4, west = round(mmm * 10_000), timedelta(hours=(longitude or 0.0) / 15.0)
     instants, lines, values = array("q"), array("l"), array("d")
     for number, line in enumerate(file.read(report), start=1):

@@ -11,7 +11,8 @@ from reefmesh_standalone.records.times import DateOrder
 class ReadingOptions:
     """``columns`` and ``units``: name -> quantity or unit; ``where``: column -> the text that its lines must have.
 
-    ``now``: no record goes beyond it. ``longitude_degrees`` is the reef's, ``mmm_celsius`` replaces the one of a station file.
+    ``now``: no record goes beyond it. ``longitude_degrees`` is the reef's, ``mmm_celsius`` replaces the one of a station file,
+    ``reef_mmm_celsius`` stands in where a station file has none.
     ``corrected``: quantities that the register corrects, so that their raw values are read where a file has both.
     """
 
@@ -24,4 +25,5 @@ class ReadingOptions:
     encoding: str | None = None
     longitude_degrees: float | None = None
     mmm_celsius: float | None = None
+    reef_mmm_celsius: float | None = None
     corrected: Sequence[str] = ()

@@ -57,7 +57,7 @@ def find_sheet(beginning: Sequence[str], options: ReadingOptions) -> Sheet | Non
     times = {key_of(name) for name, use in options.columns.items() if use in (TIME, DATE)}
     for number, line in enumerate(beginning[:HEADER_LINES_LIMIT], start=1):
         below = [text for text in beginning[number : number + SAMPLE_LINES] if text.strip()]
-        found: list[tuple[tuple[bool, int, int], Sheet]] = []
+        found: list[tuple[tuple[int, int], Sheet]] = []
         for separator in SEPARATORS:
             titles = [title.strip() for title in _cells(line, separator)]
             if len(titles) < 2 or not any(_names_a_time(title, times) for title in titles):
@@ -65,7 +65,7 @@ def find_sheet(beginning: Sequence[str], options: ReadingOptions) -> Sheet | Non
             sample = [_cells(text, separator) for text in below]
             fits = sum(len(cells) == len(titles) for cells in sample)
             sheet = Sheet(separator=separator, header_line=number, titles=titles, above=beginning[: number - 1], sample=sample)
-            found.append(((not any('"' in title for title in titles), fits, len(titles)), sheet))
+            found.append(((fits, len(titles)), sheet))
         if found:
             return max(found, key=lambda each: each[0])[1]
     return None
