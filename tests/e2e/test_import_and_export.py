@@ -8,6 +8,8 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from reefmesh_components.reefmesh_command import REEFMESH, ReefmeshCommand
 
 INTERRUPTED = 130
@@ -40,13 +42,23 @@ def test_dry_run_needs_no_home_and_shows_how_a_file_is_understood(reefmesh: Reef
     (tmp_path / "wall.csv").write_text(HOBO, encoding="cp1252")
     ended = reefmesh("import", tmp_path / "wall.csv", "--dry-run")
     assert (0, "Nothing was sent.\n") == (ended.code, ended.err)
-    for shown in ("degf -> degC", "HOBO logger, cp1252", "GMT+08:00 (column", "month first: line 3", "1 line of events"):
+    for shown in ("degF -> degC", "HOBO logger, cp1252", "GMT+08:00 (column", "month first: line 3", "1 line of events"):
         assert shown in ended.out
     document = reefmesh.json("import", tmp_path / "wall.csv", "--dry-run")
     assert {"pass": 1, "not_evaluated": 0, "suspect": 0, "fail": 0, "missing": 1} == document["quantities"][
         "sea_water_temperature"
     ]
     assert not reefmesh.home.exists()
+
+
+@pytest.mark.parametrize("columns", [80, 50])
+def test_dry_run_in_a_narrow_terminal_breaks_no_word(columns: int, reefmesh: ReefmeshCommand, tmp_path: Path) -> None:
+    (tmp_path / "wall.csv").write_text(HOBO)
+    ended = reefmesh("import", tmp_path / "wall.csv", "--dry-run", environment={"COLUMNS": str(columns)})
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= columns
+    for word in ("temperature", "understood", "10000001)", "GMT+08:00", "missing", "pass"):
+        assert any(word in line for line in lines), word
 
 
 def test_import_says_what_became_of_the_readings_and_twice_what_was_known(reefmesh: ReefmeshCommand, tmp_path: Path) -> None:

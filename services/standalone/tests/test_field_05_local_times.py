@@ -186,6 +186,8 @@ def test_field_05_clocks_of_twelve_hours_and_of_dots_are_read(written: str, expe
         ("", "every line needs one"),
         ("12 Mai 2024 10:00", "is no month in English"),
         ("2026-06-02 10:00", "is in the future"),
+        ("1969-12-31 23:59", "is before 1970, and scores begin then"),
+        ("0001-01-01 00:00", "there is no date"),
     ],
 )
 def test_field_05_time_that_is_none_is_told_with_its_line(written: str, said: str, refusal: Refusal) -> None:

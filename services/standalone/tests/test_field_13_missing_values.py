@@ -86,6 +86,13 @@ def test_field_13_day_of_a_station_that_cannot_be_read_is_told(day: str, said: s
     assert said in refusal(STATION.format(day=day))
 
 
+@pytest.mark.parametrize(
+    ("year", "said"), [("1969", "line 11: 1969-01-02 is before 1970"), ("2036", "line 11: is a day in the future")]
+)
+def test_field_13_day_of_a_station_that_no_score_can_have_is_told(year: str, said: str, refusal: Refusal) -> None:
+    assert said in refusal(STATION.format(day="28.0 29.0 28.6 0.1 0.0 0.0 0").replace("2020 01 02", f"{year} 01 02"))
+
+
 @pytest.mark.parametrize("mmm", ["nan", "-999", "warm", ""])
 def test_field_13_station_without_an_mmm_is_asked_about(mmm: str, refusal: Refusal) -> None:
     said = refusal(STATION.format(day="28.0 29.0 28.6 0.1 0.0 0.0 0").replace("\n29.0\n", f"\n{mmm}\n"))

@@ -57,7 +57,7 @@ def test_field_14_hoboware_export_says_how_it_was_understood(read_text: ReadText
         understood.decimal_mark,
     )
     assert ["ignored", "time", SEA_WATER_TEMPERATURE, *["ignored"] * 4] == [use.use for use in understood.columns]
-    assert "degf -> degC" == unit_text(understood.columns[2])
+    assert "degF -> degC" == unit_text(understood.columns[2])
     assert "GMT+08:00 (column 'Date Time, GMT+08:00')" == understood.times.zone
     assert ("08/14/24 11:30:00 PM", "2024-08-14T15:30:00Z") == (understood.times.written, understood.times.meant)
     assert (3, 2) == (understood.readings, understood.events)

@@ -22,10 +22,9 @@ from reefmesh_standalone.commands.context import (
     people,
     print_json,
     refuse_unfinished,
-    results,
     run,
 )
-from reefmesh_standalone.commands.import_report import flags_document, flags_table, show_understanding
+from reefmesh_standalone.commands.import_report import flags_document, show_flags, show_understanding
 from reefmesh_standalone.commands.progress import bars
 from reefmesh_standalone.commands.reading import (
     ColumnOption,
@@ -121,7 +120,7 @@ def import_record(
                 print_json(about | {"quantities": flags_document(flags)})
                 return
             show_understanding(file, record)
-            results().print(flags_table("What quality control would say", flags))
+            show_flags("What quality control would say", flags)
             people.print("Nothing was sent.")
             return
         done = await _import(file, record, destination, place, config, stop, keep_stored=keep_stored, quiet=as_json)
@@ -166,7 +165,7 @@ class _Imported:
         people.print(f"{counted(len(record), 'reading')} of buoy {destination.buoy.id} at {destination.reef.id}: {told}")
         if self.quarantined:
             people.print(f"{self.quarantined:,} in quarantine: 'reefmesh quarantine list' says why.")
-        results().print(flags_table("Quality control", self.flags))
+        show_flags("Quality control", self.flags)
 
 
 async def _destination(place: Home, *, buoy_id: str | None, reef_id: str | None) -> Destination:

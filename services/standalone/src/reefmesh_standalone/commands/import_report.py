@@ -1,9 +1,7 @@
 """How a record was understood, and the flags of its values, for people and machines."""
 
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
+from typing import Any, Final
 
 from reefmesh.contracts.flags import Flag
 from reefmesh_standalone.commands.context import results
@@ -15,13 +13,18 @@ from reefmesh_standalone.records.record import FileRecord
 from reefmesh_standalone.records.times import iso
 from reefmesh_standalone.records.understood import unit_text
 
+WIDE_COLUMNS: Final = 76
+"""Below this, tables would break the words in them."""
+
 
 def show_understanding(file: Path, record: FileRecord) -> None:
     """Print every column with its use, and what was understood of times, text and lines."""
     out, understood = results(), record.understood
-    table = table_of(f"How {file.name} is understood", "column", "read as", "unit", "because of", whole=("unit",))
+    why = ("because of",) if out.width >= WIDE_COLUMNS else ()
+    table = table_of(f"How {file.name} is understood", "column", "read as", "unit", *why, whole=("unit",))
     for use in understood.columns:
-        table.add_row(use.title, "not read" if use.use == IGNORED else words(use.use), unit_text(use), use.why)
+        read_as = "not read" if use.use == IGNORED else words(use.use)
+        table.add_row(use.title, read_as, unit_text(use), *((use.why,) if why else ()))
     out.print(table)
     times = understood.times
     marks = f", decimals after '{understood.decimal_mark}'" if understood.decimal_mark else ""
@@ -44,12 +47,19 @@ def show_understanding(file: Path, record: FileRecord) -> None:
     out.print()
 
 
-def flags_table(title: str, counts: FlagCounts) -> Table:
-    """Return quantity by quantity how many values have which flag."""
+def show_flags(title: str, counts: FlagCounts) -> None:
+    """Print quantity by quantity how many values have which flag."""
+    out = results()
+    if out.width < WIDE_COLUMNS:
+        out.print(f"{title}:")
+        for quantity, flags in counts.items():
+            told = ", ".join(f"{flags[flag]:,} {name}" for flag, name in NAMES.items() if flags[flag])
+            out.print(f"{words(quantity)}: {told or 'no values'}")
+        return
     table = table_of(title, "quantity", "values", *NAMES.values(), numbers=("values", *NAMES.values()))
     for quantity, flags in counts.items():
         table.add_row(words(quantity), f"{sum(flags.values()):,}", *(f"{flags[flag]:,}" for flag in NAMES))
-    return table
+    out.print(table)
 
 
 def flags_document(counts: FlagCounts) -> dict[str, dict[str, Any]]:

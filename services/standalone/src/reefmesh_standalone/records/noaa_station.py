@@ -20,7 +20,7 @@ from reefmesh_standalone.records.numbers import MISSING, Numbers
 from reefmesh_standalone.records.options import ReadingOptions
 from reefmesh_standalone.records.record import Facts, FileRecord, Rows, record_of
 from reefmesh_standalone.records.text import Report, TextFile
-from reefmesh_standalone.records.times import TimesUnderstood, iso
+from reefmesh_standalone.records.times import TOO_EARLY, TimesUnderstood, iso
 from reefmesh_standalone.records.understood import Understanding
 from reefmesh_standalone.records.units import Conversion
 
@@ -66,6 +66,8 @@ def read(file: TextFile, beginning: Sequence[str], options: ReadingOptions, repo
             solar_midnight = datetime(int(fields[0]), int(fields[1]), int(fields[2]), tzinfo=UTC)
         except ValueError as error:
             raise mistake(path, str(error), line=number) from None
+        if solar_midnight.year < _EPOCH.year:
+            raise mistake(path, f"{solar_midnight:%Y-%m-%d} {TOO_EARLY}", line=number)
         if solar_midnight > options.now:
             raise mistake(path, "is a day in the future", line=number)
         sst = numbers.read(fields[5], column="SST@90th_HS", line=number)

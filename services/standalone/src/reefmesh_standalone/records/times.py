@@ -21,6 +21,8 @@ EARLIEST: Final = date(1850, 1, 1)
 AHEAD_LIMIT: Final = timedelta(minutes=10)
 """As for telemetry: a clock that is farther ahead is wrong."""
 
+TOO_EARLY: Final = "is before 1970, and scores begin then; leave those lines out"
+
 _DAY_US: Final = 86_400_000_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # wall times are counted from it, whatever their zone
@@ -173,6 +175,8 @@ class Times:
             line = self.lines[instants.index(latest_us)]
             what = f"{iso(latest_us)} is in the future; is it {_WORDS[order]}, in the right time zone, of the right century?"
             raise mistake(self._path, what, line=line)
+        if (earliest_us := min(instants)) < 0:
+            raise mistake(self._path, f"{iso(earliest_us)} {TOO_EARLY}", line=self.lines[instants.index(earliest_us)])
         own = sum(1 for offset in self._offset_seconds if offset != _NO_OFFSET)
         said = "each time's own offset" if own == len(self.lines) else self._zone_said(own)
         return instants, TimesUnderstood(

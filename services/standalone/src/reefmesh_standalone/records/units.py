@@ -54,6 +54,8 @@ _OTHER_NAMES: Final = {
 _ZEROS: Final = {"degf": (5.0 / 9.0, -32.0), "kelvin": (1.0, -273.15)}
 """Temperatures -> (factor, what is added before it)."""
 
+_SHOWN: Final = {"degf": "degF", "degc": "degC", "c": "degC", "celsius": "degC", "kelvin": "K"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
@@ -78,11 +80,12 @@ def conversion_of(quantity: str, unit: str) -> Conversion | None:
     An empty unit is the quantity's own only where no other is in use: ask for it otherwise (``needs_unit``).
     """
     name = unit_name(unit)
+    said = _SHOWN.get(name, name)
     if quantity == SEA_WATER_TEMPERATURE and name in _ZEROS:
         factor, shift = _ZEROS[name]
-        return Conversion(unit=name, factor=factor, shift=shift)
+        return Conversion(unit=said, factor=factor, shift=shift)
     factor_to = 1.0 if not name and not needs_unit(quantity) else factor_of(quantity, name)
-    return None if factor_to is None else Conversion(unit=name or UNITS[quantity], factor=factor_to)
+    return None if factor_to is None else Conversion(unit=said or UNITS[quantity], factor=factor_to)
 
 
 def needs_unit(quantity: str) -> bool:
