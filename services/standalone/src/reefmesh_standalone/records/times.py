@@ -30,6 +30,8 @@ _NO_OFFSET: Final = -(2**31)
 _CENTURY: Final = 70
 """Two-digit years from this on are of the 20th century, as POSIX has it."""
 
+_TWO_DIGITS: Final = "two digits"
+
 _WRITTEN: Final = re.compile(
     r"(?P<a>\d{1,4})(?P<mark>[-/. ])(?P<b>\d{1,2}|[A-Za-z]{3,9})(?P=mark)(?P<c>\d{1,4})"
     r"(?:(?:\s*[Tt,]\s*|\s+)(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
@@ -132,7 +134,7 @@ class Times:
         self.lines.append(line)
 
     def _place_of(self, a: str, b: str, c: str, text: str, line: int) -> int:
-        shape = "year first" if len(a) == 4 else "year last" if len(c) == 4 else "two digits"
+        shape = "year first" if len(a) == 4 else "year last" if len(c) == 4 else _TWO_DIGITS
         if len(a) == 3 or len(c) == 3 or (len(a) == 4 and len(c) > 2):
             raise mistake(self._path, f"{shown(text)} has no date in it", line=line)
         if b.isalpha():
@@ -235,7 +237,7 @@ class Times:
     def _day_or_none(self, parts: Parts, order: DateOrder) -> int | None:
         """Return the day, counted from 1970; None when there is none, or none of a record: too early, or not yet come."""
         year, month, day = (parts[place] for place in _PLACES[order])
-        if year < 100:
+        if self._shape.startswith(_TWO_DIGITS):
             year += 1900 if year >= _CENTURY else 2000
         try:
             found = date(year, month, day)
