@@ -37,7 +37,8 @@ def files(tmp_path: Path) -> Path:
     (folder / "malformed.csv").write_text(CSV.replace("28.03", "warm"))
     (folder / "short.csv").write_text(CSV.replace(",28.04", ""))
     (folder / "columns.csv").write_text("time,sea_water_warmth\n2024-01-01T00:00:00Z,28\n")
-    (folder / "header.csv").write_text("date;temperature\n")
+    (folder / "header.csv").write_text("day;warmth\n")
+    (folder / "local.csv").write_text("time,sea_water_temperature\n2024-01-01 12:00,28\n")
     (folder / "only-header.csv").write_text("time,sea_water_temperature\n")
     (folder / "station.txt").write_text(NOAA)
     (folder / "settings.toml").write_text("lanes = 8\nlains = 9\n")
@@ -65,17 +66,33 @@ MISTAKES: Final = {
     "payload a folder": (("send", "{files}", "--format", "telemetry", "--buoy", "a"), {}, "is a directory"),
     "payload empty": (("send", "-", "--lines", "--format", "telemetry", "--buoy", "a"), {}, "nothing to send"),
     "archive absent": (("replay", "{files}/none", *REPLAY), {}, "no such file"),
-    "archive binary": (("replay", "{files}/binary", *REPLAY), {}, "not UTF-8"),
-    "archive with a word for a number": (("replay", "{files}/malformed.csv", *REPLAY), {}, "line 4: sea_water_temperature"),
+    "archive binary": (("replay", "{files}/binary", *REPLAY), {}, "binary, line 1: has NUL bytes"),
+    "archive with a word for a number": (
+        ("replay", "{files}/malformed.csv", *REPLAY),
+        {},
+        "line 4: 'sea_water_temperature' is 'warm'",
+    ),
     "archive with a short line": (("replay", "{files}/short.csv", *REPLAY), {}, "line 5: 1 fields instead of 2"),
     "archive with an unknown column": (("replay", "{files}/columns.csv", *REPLAY), {}, "'sea_water_warmth'"),
-    "archive without a header": (("replay", "{files}/header.csv", *REPLAY), {}, "must be a header"),
+    "archive without a header": (("replay", "{files}/header.csv", *REPLAY), {}, "has no header with a time"),
+    "archive of local times": (("replay", "{files}/local.csv", *REPLAY), {}, "line 2: '2024-01-01 12:00' states no offset"),
     "archive without readings": (("replay", "{files}/only-header.csv", *REPLAY), {}, "no readings"),
     "station file with a 13th month": (
         ("replay", "{files}/station.txt", "--format", "noaa-station", *REPLAY[2:]),
         {},
         "station.txt, line 4: month must be in 1..12",
     ),
+    "record absent": (("import", "{files}/none", "--dry-run"), {}, "no such file"),
+    "record of local times": (("import", "{files}/local.csv", "--dry-run"), {}, "line 2: '2024-01-01 12:00' states no offset"),
+    "record of nobody": (("import", "{files}/good.csv", "--reef", "amed"), {}, "'reefmesh reefs set REEF name=..."),
+    "record with half an option": (
+        ("import", "{files}/good.csv", "--dry-run", "--unit", "degF"),
+        {},
+        "--unit 'degF' is not NAME",
+    ),
+    "export of a home where no mesh has run": (("export", "readings"), {}, "start one with 'reefmesh up'"),
+    "export from a time without an offset": (("export", "readings", "--from", "2024-01-01T00:00"), {}, "states no offset"),
+    "export to no day": (("export", "heat", "--to", "soon"), {}, "--to 'soon' is no day"),
     "reef of a name that none can have": (("replay", "{files}/good.csv", *REPLAY, "--reef", "Amed Wall!"), {}, "'Amed Wall!'"),
     "MMM of no sea": (("replay", "{files}/good.csv", *REPLAY, "--mmm", "99"), {}, "mmm_celsius is 99.0"),
     "scores into a missing folder": (("replay", "{files}/good.csv", *REPLAY, "--out", "{files}/no/s.csv"), {}, "cannot write"),

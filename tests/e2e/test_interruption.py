@@ -5,6 +5,7 @@ import re
 import signal
 import urllib.request
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,8 @@ def reports() -> bytes:
 
 
 def archive(path: Path) -> Path:
-    lines = [f"{1990 + n // 360}-{1 + n // 30 % 12:02}-{1 + n % 28:02}T12:00:00Z,{28 + n % 30 / 10}" for n in range(2500)]
-    path.write_text("time,sea_water_temperature\n" + "\n".join(dict.fromkeys(lines)) + "\n")
+    lines = [f"{date(1990, 1, 1) + timedelta(days=n)}T12:00:00Z,{28 + n % 30 / 10}" for n in range(2300)]
+    path.write_text("time,sea_water_temperature\n" + "\n".join(lines) + "\n")
     return path
 
 

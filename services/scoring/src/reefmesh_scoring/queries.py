@@ -53,6 +53,11 @@ async def day_scores(
             yield DayScore.model_validate(day_fields(row), strict=False)
 
 
+async def scored_reefs(store: Store) -> list[str]:
+    """Return the ids of all reefs that have a score, in order."""
+    return [row[0] for row in await store.fetch("SELECT reef_id FROM scores ORDER BY reef_id")]
+
+
 async def reading_counts(store: Store) -> ReadingCounts:
     rows = await store.fetch("SELECT COUNT(*), SUM(readings), SUM(revisions), SUM(ignored), MAX(as_of_us) FROM scores")
     reefs, readings, revisions, ignored, as_of_us = rows[0]

@@ -9,6 +9,8 @@ from reefmesh_standalone.commands import (
     buoys,
     demo,
     doctor,
+    export,
+    import_record,
     parked,
     quarantine,
     reefs,
@@ -49,6 +51,8 @@ def root(
 
 for command in (demo.demo, up.up, replay.replay, send.send, simulate.simulate, status.status, doctor.doctor, repair.repair):
     app.command(cls=Command)(command)
+app.command("import", cls=Command)(import_record.import_record)
+app.add_typer(export.app, name="export")
 app.add_typer(reefs.app, name="reefs")
 app.add_typer(buoys.app, name="buoys")
 app.add_typer(quarantine.app, name="quarantine")

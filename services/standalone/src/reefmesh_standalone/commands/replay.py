@@ -2,10 +2,9 @@
 
 import asyncio
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,9 +19,6 @@ from reefmesh_alerts.queries import export_alerts
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import day_scores
-from reefmesh_standalone.archive import csv_file, noaa_station
-from reefmesh_standalone.archive.record import Archive
-from reefmesh_standalone.archive.telemetry import buoy_of, interval_of, telemetry_of
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
@@ -37,10 +33,24 @@ from reefmesh_standalone.commands.context import (
     run,
 )
 from reefmesh_standalone.commands.progress import bars
+from reefmesh_standalone.commands.reading import (
+    ColumnOption,
+    DateOrderOption,
+    EncodingOption,
+    FormatOption,
+    TimezoneOption,
+    UnitOption,
+    WhereOption,
+    options_of,
+    read_beside,
+)
 from reefmesh_standalone.commands.register import entry_of, open_register
 from reefmesh_standalone.commands.replaying import counted
 from reefmesh_standalone.following import Follower
 from reefmesh_standalone.home import Home
+from reefmesh_standalone.importing.destination import RECORDS_BEGIN_AT
+from reefmesh_standalone.records.record import FileRecord
+from reefmesh_standalone.records.telemetry import interval_of, only_values, telemetry_of, with_values
 from reefmesh_standalone.sending import send_all
 from reefmesh_standalone.session import MeshSession, mesh_session
 from reefmesh_standalone.whole_file import refuse_unwritable, replacing
@@ -64,27 +74,19 @@ COLUMNS: Final = (
 )
 KEPT: Final = "what was sent is kept in the home; repeat the command to go on."
 TEMPORARY: Final = "nothing is kept; with --home it would be, and the command could go on."
-ARCHIVE_BEGINS_AT: Final = datetime(1900, 1, 1, tzinfo=UTC)
-
-
-class ArchiveFormat(StrEnum):
-    """The values of ``--format``."""
-
-    NOAA_STATION = "noaa-station"
-    CSV = "csv"
-
-
-READERS: Final[dict[ArchiveFormat, Callable[..., Archive]]] = {
-    ArchiveFormat.NOAA_STATION: noaa_station.read,
-    ArchiveFormat.CSV: csv_file.read,
-}
 
 
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive.", show_default=False)],
-    file_format: Annotated[ArchiveFormat, typer.Option("--format", help="How the file is written.")],
     reef: Annotated[str, typer.Option(help="Name of the reef: lower-case letters, digits, dots, dashes.")],
     out: Annotated[Path, typer.Option(help="Where to write the scores (CSV), one line a day.")],
+    file_format: FormatOption = None,
+    column: ColumnOption = None,
+    unit: UnitOption = None,
+    timezone: TimezoneOption = None,
+    date_order: DateOrderOption = None,
+    where: WhereOption = None,
+    encoding: EncodingOption = None,
     mmm: Annotated[float | None, typer.Option(help="Maximum monthly mean in degC; default: the file's, else none.")] = None,
     longitude: Annotated[float | None, typer.Option(min=-180, max=180, help="Degrees east; sets the reef's night.")] = None,
     alerts: Annotated[Path | None, typer.Option(help="Where to write the alerts (JSON lines).")] = None,
@@ -104,13 +106,23 @@ def replay(
 
     Examples:
       reefmesh replay florida_keys.txt --format noaa-station --reef florida-keys --out scores.csv
-      reefmesh replay logger.csv --format csv --reef amed-wall --mmm 29.5 --longitude 115.6 --out scores.csv
+      reefmesh replay logger.csv --timezone +08:00 --reef amed-wall --mmm 29.5 --longitude 115.6 --out scores.csv
     """
     with home_or_scratch(home, broker, store, config, purpose="replay") as place:
 
         async def main(stop: asyncio.Event) -> None:
-            archive = READERS[file_format](file, mmm_celsius=mmm, longitude_degrees=longitude)
-            entries = await _entries(archive, reef, place)
+            options = options_of(
+                columns=column,
+                units=unit,
+                where=where,
+                timezone=timezone,
+                date_order=date_order,
+                encoding=encoding,
+                longitude_degrees=longitude,
+                mmm_celsius=mmm,
+            )
+            archive = await read_beside(file, options, file_format=file_format, stop=stop, quiet=as_json)
+            entries = await _entries(archive, reef, place, mmm=mmm, longitude=longitude)
             _refuse_targets(file, out, alerts)
             if join and place.embedded:
                 raise ConfigurationError("--join is for services at a --broker; a mesh that is up in the home is joined anyway")
@@ -152,7 +164,14 @@ def _say(summary: dict[str, Any], days: Sequence[DayScore], alerts: Path | None)
     people.print(f"{counted(summary['alerts'], 'alert')}" + (f" to {alerts}" if alerts else ""))
 
 
-async def _entries(archive: Archive, reef_id: str, place: Home) -> tuple[ReefEntry, BuoyEntry]:
+def buoy_of(reef_id: str) -> str:
+    """Return the name of the buoy that stands for an archive of this reef."""
+    return f"replay-{reef_id}"[:64]
+
+
+async def _entries(
+    archive: FileRecord, reef_id: str, place: Home, *, mmm: float | None, longitude: float | None
+) -> tuple[ReefEntry, BuoyEntry]:
     """Return the reef and the buoy that stands for the archive; facts of the file and the options win over the register.
 
     Raises:
@@ -162,11 +181,11 @@ async def _entries(archive: Archive, reef_id: str, place: Home) -> tuple[ReefEnt
     if place.exists():
         async with open_register(place) as register:
             known = register.reef(reef_id)
-    facts: dict[str, Any] = known.entry.model_dump() if known else {"id": reef_id, "name": archive.name or reef_id}
+    facts: dict[str, Any] = known.entry.model_dump() if known else {"id": reef_id, "name": archive.facts.name or reef_id}
     stated = {
-        "mmm_celsius": archive.mmm_celsius,
-        "latitude_degrees": archive.latitude_degrees,
-        "longitude_degrees": archive.longitude_degrees,
+        "mmm_celsius": archive.facts.mmm_celsius if mmm is None else mmm,
+        "latitude_degrees": archive.facts.latitude_degrees,
+        "longitude_degrees": archive.facts.longitude_degrees if longitude is None else longitude,
     }
     facts |= {name: value for name, value in stated.items() if value is not None}
     facts.setdefault("latitude_degrees", 0.0)
@@ -175,16 +194,27 @@ async def _entries(archive: Archive, reef_id: str, place: Home) -> tuple[ReefEnt
         "id": buoy_of(reef_id),
         "reef": reef_id,
         "report_interval_seconds": round(interval_of(archive) / timedelta(seconds=1)),
-        "earliest_observed_at": ARCHIVE_BEGINS_AT,
+        "earliest_observed_at": RECORDS_BEGIN_AT,
     }
     return entry_of(ReefEntry, facts), entry_of(BuoyEntry, buoy)
 
 
 async def _send(
-    session: MeshSession, archive: Archive, reef_id: str, batch: int, stop: asyncio.Event, *, quiet: bool
+    session: MeshSession, archive: FileRecord, reef_id: str, batch: int, stop: asyncio.Event, *, quiet: bool
 ) -> dict[str, Any]:
     """Publish everything and follow it to the end of the mesh; ``complete`` is False when ``stop`` came first."""
-    messages = list(telemetry_of(archive, reef_id=reef_id, readings_per_message=batch, sent_at=SystemClock().now()))
+    messages = list(
+        telemetry_of(
+            archive,
+            with_values(archive),
+            reading=only_values,
+            sender=f"replay/{reef_id}",
+            buoy_id=buoy_of(reef_id),
+            reef_id=reef_id,
+            readings_per_message=batch,
+            sent_at=SystemClock().now(),
+        )
+    )
     follower = Follower(session.stores, [(message.event_id, reef_id) for message in messages])
     with bars(quiet=quiet) as add:
         sent = add("sent", len(messages))

@@ -1,1 +1,0 @@
-"""Records of the past as telemetry: one reader a file format, each yielding days or readings for ``reefmesh replay``."""
