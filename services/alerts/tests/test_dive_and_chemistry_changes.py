@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from reefmesh.contracts.scores import Carbonate
 from reefmesh_alerts.domain.chemistry import ChemistryWatch, judge_chemistry
 from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
 from reefmesh_alerts.domain.transition import Transition, microseconds
@@ -100,3 +103,54 @@ class TestChemistry:
     def test_first_band_if_good_is_no_change(self, samples: type[Samples]) -> None:
         assert [] == judge_chemistry(ChemistryWatch(), samples.carbonate("good"), as_of=samples.START)[1]
         assert 1 == len(judge_chemistry(ChemistryWatch(), samples.carbonate("marginal"), as_of=samples.START)[1])
+
+    def test_field_19_change_inside_its_own_error_is_none(self, samples: type[Samples]) -> None:
+        """FIELD 19: 3.98, 4.02 and 3.99, each known to 52 %, around the limit of 4."""
+        watch, told = ChemistryWatch(), []
+        for day, omega in enumerate((4.02, 3.98, 4.02, 3.99, 3.98, 4.01)):
+            watch, transitions = judge_chemistry(watch, saturation(samples, day, omega, 0.52), as_of=samples.START)
+            told += transitions
+
+        assert [] == told
+
+    def test_change_that_lasts_is_told_on_its_third_date_however_uncertain(self, samples: type[Samples]) -> None:
+        watch, days_told = ChemistryWatch(), []
+        for day, omega in enumerate((4.02, 3.9, 3.9, 3.9, 3.9)):
+            for _ in range(3):  # several scores a day
+                watch, transitions = judge_chemistry(watch, saturation(samples, day, omega, 0.52), as_of=samples.START)
+                days_told += [(day, each.change) for each in transitions]
+
+        assert [(3, "worsened")] == days_told
+
+    @pytest.mark.parametrize(("omega", "days_told"), [(3.7, [1]), (3.9, [3])])
+    def test_change_beyond_its_uncertainty_is_told_at_once(
+        self, samples: type[Samples], omega: float, days_told: list[int]
+    ) -> None:
+        watch, told = ChemistryWatch(), []
+        for day, each in enumerate((4.02, omega, omega, omega)):
+            watch, transitions = judge_chemistry(watch, saturation(samples, day, each, 0.05), as_of=samples.START)
+            told += [day] * len(transitions)
+
+        assert days_told == told
+
+
+def saturation(samples: type[Samples], day: int, omega: float, uncertainty: float) -> Carbonate:
+    """A day's mean with its relative uncertainty; the band changes at 4."""
+    return samples.carbonate("good" if omega >= 4 else "adequate", samples.START.date() + timedelta(days=day)).model_copy(
+        update={
+            "omega_aragonite": omega,
+            "omega_low": omega * (1 - uncertainty),
+            "omega_high": omega * (1 + uncertainty),
+            "relative_uncertainty": uncertainty,
+        }
+    )
+
+
+@given(omegas=st.lists(st.floats(2.0, 6.0), max_size=20), last=st.floats(2.0, 6.0), uncertainty=st.floats(0.0, 0.6))
+def test_no_uncertainty_hides_a_band_that_lasts(omegas: list[float], last: float, uncertainty: float) -> None:
+    from services.alerts.tests.conftest import Samples
+
+    watch = ChemistryWatch()
+    for day, omega in enumerate([*omegas, last, last, last]):
+        watch, _ = judge_chemistry(watch, saturation(Samples, day, omega, uncertainty), as_of=Samples.START)
+    assert watch.band == ("good" if last >= 4 else "adequate")
