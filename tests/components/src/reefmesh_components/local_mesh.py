@@ -34,8 +34,6 @@ SCORING_LIMIT: Final = 16
 EXIT_UNAVAILABLE: Final = 69  # EX_UNAVAILABLE: what is needed to run is not on this machine
 EXIT_FAILED: Final = 75
 NEVER_SECONDS: Final = "86400"
-ONE_VERSION: Final = {"REEFMESH_SCORING_SCORES_SCHEMA": "scores/2"}
-"""All services are of this checkout, so each reads the newest bodies that the others write."""
 
 
 class CannotStart(Exception):
@@ -148,7 +146,7 @@ def _local_mesh(
                 home,
                 broker_url_of=broker.url,
                 store_url=store_url,
-                environment={**ONE_VERSION, **(environment or {})},
+                environment=environment,
                 command_of=command_of,
             )
         )

@@ -49,6 +49,7 @@ class ServiceProcess:
             f"{SETTINGS_PREFIX}HTTP_HOST": HOST,
             f"{SETTINGS_PREFIX}HTTP_PORT": str(self.port),
             f"{SETTINGS_PREFIX}LOG_FORMAT": "json",
+            f"{SETTINGS_PREFIX}SCORING_SCORES_SCHEMA": "scores/2",  # every service is of this checkout and reads it
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
