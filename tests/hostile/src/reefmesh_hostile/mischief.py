@@ -175,6 +175,8 @@ def _odd_envelope(chance: Random, mark: str, now: datetime) -> Wire:
             headers.pop(name)
         else:
             headers[name] = chance.choice(TEXTS) * chance.choice((1, 1, 200))
+    if (event_id := headers.get("event-id", mark).strip()) and event_id != mark:
+        headers["event-id"] += mark  # a second message of an event is a duplicate, whatever it holds
     return _send(chance, mark, headers, mark.encode() + b"." + _body(chance, mark, now))
 
 
