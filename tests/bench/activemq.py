@@ -28,7 +28,7 @@ from mesh_under_load import HEAP, Setup, mesh_under_load
 from processes import peak_megabytes
 from reefmesh.contracts.services import SERVICES
 from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import HOST
+from reefmesh_components.ports import HOST
 from reefmesh_components.requirement import ComponentMissing
 from throughput import (
     CHANNELS,

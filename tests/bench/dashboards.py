@@ -35,7 +35,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.mesh_processes import MeshProcesses
-from reefmesh_components.service_process import HOST, free_port
+from reefmesh_components.ports import HOST, free_port
 
 ROOT: Final = Path(__file__).parents[2]
 BOARDS: Final = ROOT / "deploy" / "grafana" / "dashboards"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import HOST, ActivemqProcess, password_of
+from reefmesh_components.activemq_process import ActivemqProcess, password_of
+from reefmesh_components.ports import HOST
 
 STAGE_SCRIPT: Final = Path(__file__).with_name("plain_stage.py")
 USER: Final = "operator"

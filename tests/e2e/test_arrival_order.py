@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from pydantic.main import IncEx
 
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
@@ -35,6 +36,8 @@ LONGITUDE_DEGREES = 114.5
 SOLAR_AHEAD = timedelta(hours=LONGITUDE_DEGREES / 15)
 ENDS_AT = BEGINS_AT + timedelta(days=21) - SOLAR_AHEAD  # midnight at the reef
 REEF = "one-reef"
+OF_THE_LAST_MESSAGE: IncEx = {"heat": {"changed"}, "dive": {"instants", "all_instants"}}
+"""What a score says of its own message alone. (That all messages' instants together are the same is a test of scoring's.)"""
 URLS = {"REEFMESH_BROKER_URL": "embedded://", "REEFMESH_STORE_URL": "sqlite://"}
 
 
@@ -155,7 +158,7 @@ async def scores_of(messages: Sequence[Envelope]) -> tuple[list[dict[str, Any]],
                 await second.take(readings, channels.SCORES.name)
         days = [day.model_dump() async for day in day_scores(second.store, REEF)]
         (score,) = await latest_scores(second.store)
-        return days, score.model_dump(exclude={"heat": {"changed"}})
+        return days, score.model_dump(exclude=OF_THE_LAST_MESSAGE)
     finally:
         await first.store.close()
         await second.store.close()

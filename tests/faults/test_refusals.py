@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import HOST, ActivemqProcess
+from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.ports import HOST
 from reefmesh_components.requirement import ComponentMissing, give_up
 from reefmesh_components.service_process import ServiceProcess
 

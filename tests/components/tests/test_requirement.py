@@ -23,7 +23,7 @@ def test_with_it(database):
 """
 
 
-def run(folder: Path, require: str) -> tuple[int, str]:
+def run(folder: Path, require: str, *options: str) -> tuple[int, str]:
     """Run a test that needs a component nobody can provide, in a process of its own."""
 
     (folder / "test_component.py").write_text(TEST)
@@ -39,6 +39,7 @@ def run(folder: Path, require: str) -> tuple[int, str]:
             "/dev/null",
             "--rootdir",
             str(folder),
+            *options,
             str(folder),
         ],
         env={**os.environ, "REEFMESH_REQUIRE": require},
@@ -54,6 +55,12 @@ def test_missing_component_is_skipped_and_said_at_the_end(tmp_path: Path) -> Non
     assert code == 0
     assert "1 skipped" in output
     assert "NOT TESTED on a real component. no postgresql: nothing here; to provide it: make it so" in output
+
+
+def test_what_several_test_processes_could_not_test_is_said_once_at_the_end(tmp_path: Path) -> None:
+    code, output = run(tmp_path, "", "-n", "2")
+    assert code == 0
+    assert output.count("NOT TESTED on a real component. no postgresql: nothing here; to provide it: make it so") == 1
 
 
 def test_missing_required_component_fails(tmp_path: Path) -> None:

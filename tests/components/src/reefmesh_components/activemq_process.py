@@ -15,12 +15,12 @@ from urllib.parse import quote
 from reefmesh.contracts.services import SERVICES
 from reefmesh_components.activemq_distribution import Distribution
 from reefmesh_components.certificates import ServerCertificate
+from reefmesh_components.ports import HOST, free_port
 from reefmesh_components.requirement import ComponentMissing
 
 BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.xml"
 START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 20.0
-HOST: Final = "127.0.0.1"
 STORE_LIMIT: Final = "2 gb"
 COLUMNS_BEFORE_NAME: Final = 3
 """Of a line of a class histogram: rank, objects, bytes."""
@@ -44,11 +44,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        listeners = [socket.create_server((HOST, 0)) for _ in range(4)]
-        stomp, stomp_tls, mqtt, mqtt_tls = (listener.getsockname()[1] for listener in listeners)
-        for listener in listeners:
-            listener.close()
-        return cls(stomp=stomp, stomp_tls=stomp_tls, mqtt=mqtt, mqtt_tls=mqtt_tls)
+        return cls(stomp=free_port(), stomp_tls=free_port(), mqtt=free_port(), mqtt_tls=free_port())
 
 
 def password_of(user: str) -> str:

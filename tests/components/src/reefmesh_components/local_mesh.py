@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Final
 
 from reefmesh_components.activemq_distribution import DistributionMissing, distribution
-from reefmesh_components.activemq_process import HOST, USERS, ActivemqProcess, Ports
+from reefmesh_components.activemq_process import USERS, ActivemqProcess, Ports
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.mesh_processes import MeshProcesses
+from reefmesh_components.ports import HOST
 
 DEFAULT_HOME: Final = Path("~/.local/share/reefmesh/activemq")
 USUAL_PORTS: Final = Ports(stomp=61613, stomp_tls=61614, mqtt=1883, mqtt_tls=8883)

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import aiomqtt
 
-from reefmesh_components.activemq_process import HOST, ActivemqProcess, password_of
+from reefmesh_components.activemq_process import ActivemqProcess, password_of
+from reefmesh_components.ports import HOST
 
 KEEP_ALIVE_SECONDS: Final = 60
 CONFIRM_TIMEOUT_SECONDS: Final = 20.0

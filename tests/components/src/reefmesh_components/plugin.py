@@ -4,6 +4,8 @@ import asyncio
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -14,10 +16,25 @@ from reefmesh_components.activemq import ActivemqServer, activemq_server, local_
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.postgresql import PostgresqlServer, postgresql_server
 from reefmesh_components.prometheus_tools import Checker, checker
+from reefmesh_components.requirement import Absence
+
+_ABSENCES: Final = "reefmesh absences"
 
 
 def pytest_configure() -> None:
     requirement.required()  # a wrong name is told at once, not by a test that happens to ask
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker process of pytest-xdist hands what it could not test to the process that writes the summary."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output[_ABSENCES] = [asdict(absence) for absence in requirement.absences()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    for absence in getattr(node, "workeroutput", {}).get(_ABSENCES, ()):  # without one, the worker has crashed
+        requirement.note(Absence(**absence))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

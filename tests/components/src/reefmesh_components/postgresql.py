@@ -24,6 +24,7 @@ from typing import Final, TypedDict
 
 from reefmesh_components.certificates import ServerCertificate
 from reefmesh_components.docker_engine import docker_engine_failure
+from reefmesh_components.ports import free_port
 from reefmesh_components.requirement import ComponentMissing
 
 COMPONENT: Final = "postgresql"
@@ -74,7 +75,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 def _container() -> Iterator[PostgresqlServer]:
     from testcontainers.postgres import PostgresContainer
 
-    port = _free_port()  # a fixed one: a container that restarts would be given another
+    port = free_port()  # a fixed one: a container that restarts would be given another
     container = PostgresContainer(IMAGE, username=USER, password=PASSWORD_PLAIN, dbname=DATABASE, driver=None)
     with container.with_bind_ports(5432, port) as started:
         host = started.get_container_host_ip()
@@ -192,7 +193,7 @@ class PostgresqlProcess:
 
     def start(self) -> None:
         for attempt in range(START_ATTEMPTS):
-            self.port = _free_port()
+            self.port = free_port()
             try:
                 self._start()
             except ServerEnded:  # somebody else may have taken the port meanwhile
@@ -334,10 +335,3 @@ def _run_as(account: pwd.struct_passwd | None, command: list[str]) -> None:
 
 def _url(host: str, port: int) -> str:
     return f"postgresql://{USER}:{PASSWORD}@{host}:{port}/{DATABASE}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

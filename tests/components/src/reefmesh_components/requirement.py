@@ -54,10 +54,15 @@ def required(environ: Mapping[str, str] = os.environ) -> frozenset[str]:
 def give_up(missing: ComponentMissing) -> NoReturn:
     """End the test or fixture: a failure where the component is required, otherwise a skip that says what to do."""
     absence = missing.absence
-    _absences[absence.component] = absence
+    note(absence)
     if absence.component in required():
         pytest.fail(f"{VARIABLE} requires {absence.component}. {absence}", pytrace=False)
     pytest.skip(str(absence))
+
+
+def note(absence: Absence) -> None:
+    """Keep it for the summary at the end of the run."""
+    _absences[absence.component] = absence
 
 
 def absences() -> tuple[Absence, ...]:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-HOST: Final = "127.0.0.1"
+from reefmesh_components.ports import HOST, free_port
+
 START_TIMEOUT_SECONDS: Final = 60.0
 DRAIN_TIMEOUT_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.05
@@ -152,10 +152,3 @@ class ServiceProcess:
             self._process.wait(seconds)
             return False
         return True
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on now."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

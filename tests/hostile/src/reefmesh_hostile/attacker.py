@@ -6,7 +6,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh_components.activemq_process import HOST, Ports, password_of
+from reefmesh_components.activemq_process import Ports, password_of
+from reefmesh_components.ports import HOST
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttMessage
 from reefmesh_hostile.stomp_wire import Headers, Outcome, Send, StompConnection
 

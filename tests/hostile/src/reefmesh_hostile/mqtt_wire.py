@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh_components.activemq_process import HOST
+from reefmesh_components.ports import HOST
 
 ANSWER_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 60

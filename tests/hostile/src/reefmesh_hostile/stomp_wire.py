@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh_components.activemq_process import HOST
+from reefmesh_components.ports import HOST
 
 Headers = Sequence[tuple[str, str]]
 
