@@ -22,6 +22,7 @@ NAMESPACE = "{http://activemq.apache.org/schema/core}"
 RENAMED = {"DLQ": "dlq", "map": "authorizationMap"}  # as they are written: as the data calls them
 
 COLLECTS = "gcInactiveDestinations"
+AUTHORIZATION = "plugins/authorizationPlugin/map/authorizationMap/authorizationEntries"
 
 Element = ElementTree.Element
 
@@ -129,9 +130,17 @@ def test_both_files_hold_the_same_policies(path: str) -> None:
     assert canonical(part(LOCAL, path)) == canonical(part(AMAZON, path))
 
 
-@pytest.mark.parametrize("name", ["advisorySupport", "schedulerSupport", "persistent", "rollbackOnlyOnAsyncException"])
+@pytest.mark.parametrize(
+    "name", ["advisorySupport", "schedulerSupport", "persistent", "rollbackOnlyOnAsyncException", "rejectDurableConsumers"]
+)
 def test_both_brokers_have_the_same_switches(name: str) -> None:
     assert broker(LOCAL).get(name) == broker(AMAZON).get(name) is not None
+
+
+@pytest.mark.parametrize("file", [LOCAL, AMAZON])
+def test_both_brokers_refuse_durable_subscriptions(file: Path) -> None:
+    """One by wildcards, of somebody who may not read all that it matches, keeps the broker from making each such topic."""
+    assert broker(file).get("rejectDurableConsumers") == "true"
 
 
 @pytest.mark.parametrize("name", ["populateJMSXUserID", "useAuthenticatedPrincipalForJMSXUserID"])
@@ -164,8 +173,34 @@ def test_both_files_hold_the_same_limits_and_durability(path: str, name: str, va
     ],
 )
 def test_queues_have_the_policies_that_order_stands_on(name: str, check: Any) -> None:
-    entries = [entry for entry in part(LOCAL, "destinationPolicy/policyMap/policyEntries") if entry.get("queue") == ">"]
-    assert [True] == [check(entry.get(name)) for entry in entries]
+    """The broker takes one entry for a queue, the closest: each that groups travel through has them all."""
+    entries = {entry.get("queue"): entry for entry in part(LOCAL, "destinationPolicy/policyMap/policyEntries")}
+    grouped = [entry for queue, entry in entries.items() if queue is not None and queue != "reef.telemetry.mqtt"]
+    assert len(grouped) > 1
+    assert all(check(entry.get(name)) for entry in grouped)
+
+
+def test_no_queue_is_made_beside_those_of_the_start_whose_name_matches_what_a_service_may_read() -> None:
+    """A subscription to a name with wildcards needs no right to make a queue of that name, into which a virtual topic copies."""
+    names = [queue.get("physicalName", "") for queue in part(LOCAL, "destinations")]
+    limits = {
+        pattern: int(entry.get("maxDestinations", "-1"))
+        for entry in part(LOCAL, "destinationPolicy/policyMap/policyEntries")
+        if (pattern := entry.get("queue")) not in (None, ">")
+    }
+    read = {
+        queue
+        for entry in part(LOCAL, AUTHORIZATION)
+        if (queue := entry.get("queue") or "").startswith(("Consumer.", "reef.")) and entry.get("read") != "operators"
+    }
+    assert read == limits.keys()
+    assert {pattern: sum(name.startswith(pattern.removesuffix(">")) for name in names) for pattern in read} == limits
+
+
+def test_nobody_but_operators_makes_queues() -> None:
+    """Whoever may make one queue makes others too, by names with wildcards: the rights of all entries that match are added."""
+    makers = {entry.get("queue"): entry.get("admin") for entry in part(LOCAL, AUTHORIZATION) if entry.get("queue")}
+    assert {">": "operators"} == {queue: admin for queue, admin in makers.items() if admin is not None}
 
 
 @pytest.mark.parametrize("file", [LOCAL, AMAZON])
@@ -185,7 +220,7 @@ def test_nothing_that_breaks_the_order_of_a_reef_is_in_use(file: Path) -> None:
 )
 def test_who_sends_telemetry_has_its_own_door_and_nothing_else(group: str, rights: set[tuple[str, str]]) -> None:
     """Devices come over MQTT and through the bridge; the channel itself is for direct publishers."""
-    entries = part(LOCAL, "plugins/authorizationPlugin/map/authorizationMap/authorizationEntries")
+    entries = part(LOCAL, AUTHORIZATION)
     assert rights == {
         (entry.get("queue") or entry.get("topic"), right)
         for entry in entries
@@ -197,7 +232,7 @@ def test_who_sends_telemetry_has_its_own_door_and_nothing_else(group: str, right
 @pytest.mark.parametrize("group", ["buoys", "publishers"])
 def test_who_sends_telemetry_may_make_advisories_and_neither_read_nor_forge_them(group: str) -> None:
     """Without ``admin`` MQTT refuses a device's login; with ``write`` a device announces consumers that do not exist."""
-    entries = part(LOCAL, "plugins/authorizationPlugin/map/authorizationMap/authorizationEntries")
+    entries = part(LOCAL, AUTHORIZATION)
     (advisories,) = [entry for entry in entries if entry.get("topic") == "ActiveMQ.Advisory.>"]
     assert ["admin"] == [right for right in ("read", "write", "admin") if group in (advisories.get(right) or "").split(",")]
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, subscription_queue
+from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, probe_queue, subscription_queue
 from reefmesh.contracts import channels
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 
@@ -138,18 +138,20 @@ def lacks_at_the_broker(file: str, entry: ServiceEntry) -> Iterator[str]:
         return all(entry.name in given.get(destination, {}).get(right, ()) for right in wanted)
 
     queues = {each.get("physicalName") for each in ElementTree.fromstring(read(file)).iter(f"{ACTIVEMQ}queue")}  # noqa: S314 - our own file
+    used = [probe_queue(entry.name)]
     for subscription in entry.subscriptions:
-        if subscription_queue(subscription).removeprefix("/queue/") not in queues:
-            yield f"the queue of {subscription}, made at the start"
-        for queue in (subscription_queue(subscription), parking_queue(subscription)):
-            pattern = f"{'.'.join(queue.removeprefix('/queue/').split('.')[:2])}.>"
-            if not has(pattern, "read", "write", "admin"):
-                yield f"its rights on {pattern}"
+        used += [subscription_queue(subscription), parking_queue(subscription)]
+    for queue in (each.removeprefix("/queue/") for each in used):
+        if queue not in queues:
+            yield f"its queue {queue}, made at the start"
+        pattern = f"{'.'.join(queue.split('.')[:2])}.>"
+        if not has(pattern, "read", "write"):
+            yield f"its rights on {pattern}"
     for channel in entry.publishes:
         if not has(topic := channel_topic(channel.name).removeprefix("/topic/"), "write", "admin"):
             yield f"its rights on {topic}"
     for destination in CLIENTS:
-        if not has(destination, "write", "admin"):
+        if not has(destination, *(("write",) if destination.startswith("Consumer.") else ("write", "admin"))):
             yield f"its rights on {destination}"
 
 

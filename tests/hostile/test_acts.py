@@ -33,7 +33,6 @@ SHORT: Final = frozenset(
 """These are played by ``make test``; the others by ``make hostile``."""
 
 HOLES: Final[dict[str, str]] = {
-    "ingest-makes-a-queue-that-collects-scores": "row 2: a queue named by a wildcard gets a copy of each score, for nobody",
     "commands-of-another-device": "row 10: any device may subscribe to any device's commands",
 }
 """Name of an act -> what happens today."""

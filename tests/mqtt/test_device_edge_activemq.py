@@ -12,8 +12,9 @@ from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.broker.devices import Move
 from reefmesh.contracts.channels import INGEST, SCORING, TELEMETRY
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication, receive
-from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.activemq_process import ActivemqProcess, password_of
 from reefmesh_components.nemo_pi import data, nemo_pi
+from reefmesh_hostile.mqtt_wire import MqttConnection
 
 IMEI = "867740030000003"
 TOPIC_BYTES = 65_533
@@ -62,6 +63,21 @@ async def test_device_neither_reads_nor_forges_advisories(destination: str, brok
                 await session.request(command, (("destination", destination), *headers), b"{}" if command == "SEND" else None)
     finally:
         await session.close()
+
+
+@pytest.mark.parametrize("topic", ["buoys/+/#", "+/+/#", f"buoys/{IMEI}/c2d/cmd"])
+async def test_persistent_session_subscribes_to_nothing_and_other_devices_are_heard(topic: str, broker: ActivemqProcess) -> None:
+    """A durable subscription, of a user who may not read all that it matches, kept the broker from making each such topic:
+    what other devices sent was confirmed and lost, also when the session's owner was long gone."""
+    await asyncio.to_thread(broker.restart)  # the topic of the device that is to be heard must not be there yet
+    client_id, password = "867740030000005", password_of("buoy")
+    session = MqttConnection(broker.ports.mqtt, client_id=client_id, user="buoy", password=password, clean_session=False)
+    with session:
+        assert not session.subscribe(topic)
+    async with nemo_pi(broker, IMEI) as device:
+        await device.publish(data(26.5))
+    async with client(broker.url("ingest")) as services:
+        assert [(f"buoys/{IMEI}/d2c/telemetry", data(26.5))] == await moved(services, 1)
 
 
 async def refused(broker: ActivemqProcess, user: str, destination: str) -> str:

@@ -33,8 +33,11 @@ class Attacker:
     def stomp(self, version: str = "1.2") -> StompConnection:
         return StompConnection(self.ports.stomp, user=self.user, password=password_of(self.user), version=version)
 
-    def mqtt(self, client_id: str = CLIENT_ID) -> MqttConnection:
-        return MqttConnection(self.ports.mqtt, client_id=client_id, user=self.user, password=password_of(self.user))
+    def mqtt(self, client_id: str = CLIENT_ID, *, clean_session: bool = True) -> MqttConnection:
+        password = password_of(self.user)
+        return MqttConnection(
+            self.ports.mqtt, client_id=client_id, user=self.user, password=password, clean_session=clean_session
+        )
 
     def send(self, destination: str, headers: Headers, body: bytes, *, version: str = "1.2") -> Outcome:
         """Send one message through a connection of its own."""

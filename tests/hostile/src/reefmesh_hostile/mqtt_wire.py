@@ -29,13 +29,13 @@ class MqttCut(Exception):
 
 
 class MqttConnection:
-    """One connection of a device, clean session. ``write`` sends bytes as they are."""
+    """One connection of a device. ``write`` sends bytes as they are."""
 
-    def __init__(self, port: int, *, client_id: str, user: str, password: str) -> None:
+    def __init__(self, port: int, *, client_id: str, user: str, password: str, clean_session: bool = True) -> None:
         self._socket = socket.create_connection((HOST, port), timeout=ANSWER_SECONDS)
         self._unread = b""
         self._packet_id = 0
-        connect = text("MQTT") + bytes([4, 0b1100_0010]) + struct.pack("!H", KEEP_ALIVE_SECONDS)
+        connect = text("MQTT") + bytes([4, 0b1100_0010 if clean_session else 0b1100_0000]) + struct.pack("!H", KEEP_ALIVE_SECONDS)
         self.write(packet(CONNECT, connect + text(client_id) + text(user) + text(password)))
         kind, answer = self._next_packet(ANSWER_SECONDS)
         if kind != CONNACK or answer[1:2] != b"\0":

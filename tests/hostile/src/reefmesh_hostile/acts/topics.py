@@ -1,13 +1,16 @@
 """Row 9: every topic that a device names costs the broker memory, until it is collected."""
 
+import json
 import time
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
-from reefmesh_hostile.attacker import DEVICE
+from reefmesh_hostile.attacker import DEVICE, Attacker
 from reefmesh_hostile.mqtt_wire import MqttMessage
+from reefmesh_hostile.reefs import VICTIM
 
 IDLE_TOPICS: Final = 1_000
+PATTERNS: Final = ("buoys/+/#", "+/+/#")
 COLLECTED_WITHIN_SECONDS: Final = 20.0
 KEPT_LIMIT: Final = 200
 TOPIC_CLASS: Final = "org.apache.activemq.broker.region.Topic"
@@ -51,7 +54,27 @@ def _many_topics(scene: Scene) -> Deed:
     return Deed(refused=MANY_TOPICS - taken, note=f"{taken} topics")
 
 
+def _session_that_silences(scene: Scene) -> Deed:
+    """The broker puts each new topic into every durable subscription that matches it; one whose owner may not read the topic
+    keeps it from being made, and MQTT confirms what is lost by that."""
+    refused = 0
+    for pattern in PATTERNS:
+        with scene.attacker.mqtt(clean_session=False) as connection:
+            refused += not connection.subscribe(pattern)
+    topic = f"buoys/{VICTIM.honest}/d2c/{scene.mark}"
+    with Attacker(ports=scene.stage.broker.ports, user=DEVICE).mqtt(VICTIM.honest) as connection:
+        assert connection.publish(topic, json.dumps({"msg_type": "data", "of": scene.mark}).encode())
+    return Deed(marks=[scene.mark], refused=refused)
+
+
 ACTS: Final = (
+    Act(
+        name="durable-session-that-silences-devices",
+        row=9,
+        user=DEVICE,
+        what="a persistent MQTT session that subscribes to every device's topics, and what another device reports afterwards",
+        does=_session_that_silences,
+    ),
     Act(
         name="1000-idle-topics",
         row=9,
