@@ -181,7 +181,7 @@ def test_queues_have_the_policies_that_order_stands_on(name: str, check: Any) ->
 
 
 def test_no_queue_is_made_beside_those_of_the_start_whose_name_matches_what_a_service_may_read() -> None:
-    """A subscription to a name with wildcards needs no right to make a queue of that name, into which a virtual topic copies."""
+    """A subscription by wildcards needs no right to make a queue of that very name, into which a virtual topic copies."""
     names = [queue.get("physicalName", "") for queue in part(LOCAL, "destinations")]
     limits = {
         pattern: int(entry.get("maxDestinations", "-1"))

@@ -66,7 +66,9 @@ async def test_device_neither_reads_nor_forges_advisories(destination: str, brok
 
 
 @pytest.mark.parametrize("topic", ["buoys/+/#", "+/+/#", f"buoys/{IMEI}/c2d/cmd"])
-async def test_persistent_session_subscribes_to_nothing_and_other_devices_are_heard(topic: str, broker: ActivemqProcess) -> None:
+async def test_persistent_session_subscribes_to_nothing_and_other_devices_are_heard(
+    topic: str, broker: ActivemqProcess
+) -> None:
     """A durable subscription, of a user who may not read all that it matches, kept the broker from making each such topic:
     what other devices sent was confirmed and lost, also when the session's owner was long gone."""
     await asyncio.to_thread(broker.restart)  # the topic of the device that is to be heard must not be there yet

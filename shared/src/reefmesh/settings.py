@@ -202,6 +202,13 @@ class ServiceSettings(Settings):
     parking_bytes_limit: Annotated[int, Field(ge=1024, le=1 << 40)] = Field(
         default=64 * 1024 * 1024, description="bytes, from 1024: what these messages may take"
     )
+    parking_age_limit_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=30.0, description="days from 0 to 36500: how long they stay in a parking (0: for ever)"
+    )
+    parking_own_age_limit_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=365.0,
+        description="days from 0 to 36500: how long messages of the mesh's own services stay in a parking (0: for ever)",
+    )
     poison_breaker_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.5, description="a share above 0 and at most 1 of the latest messages, and of their reefs"
     )

@@ -1,12 +1,13 @@
-"""The quota of a parking: how much is kept there, of one sender and in all; beyond it messages are only counted.
+"""The quota of a parking: how much is kept there, of one sender and in all, and how long; beyond it messages are only counted.
 
 It bounds what is *kept*, never what is handled: a sender whose place somebody else uses up is served as before. Whoever is
 believed on a numbered channel is outside it (``whole_of``): of the mesh's own messages nothing may be lost, and the breaker
-stops what would fill the parking with them.
+stops what would fill the parking with them. For these there is only an age, a longer one: nothing grows for ever.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
@@ -38,12 +39,25 @@ class ParkedAs(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkingQuota:
     """Of one subscription; the defaults are those of the settings. ``whole_of``: users whose messages are kept whole, however
-    many they are; ``whole_for``: reasons for which a message is."""
+    many they are; ``whole_for``: reasons for which a message is. ``age_limit``: how long messages stay that the quota binds,
+    ``whole_age_limit``: the others; None: for ever."""
 
     messages_limit: int = 5_000
     bytes_limit: int = 64 * 1024 * 1024
     whole_of: frozenset[str] = frozenset()
     whole_for: frozenset[str] = frozenset()
+    age_limit: timedelta | None = None
+    whole_age_limit: timedelta | None = None
+
+    @property
+    def has_age(self) -> bool:
+        return self.age_limit is not None or self.whole_age_limit is not None
+
+    def kept_since(self, user_id: str | None, reason: str, now: datetime) -> datetime | None:
+        """Return the instant before which a message of this sender and reason must have been parked to be too old; None: it
+        never is."""
+        age_limit = self.age_limit if self.binds(user_id, reason) else self.whole_age_limit
+        return None if age_limit is None else now - age_limit
 
     def binds(self, user_id: str | None, reason: str) -> bool:
         return user_id not in self.whole_of and reason not in self.whole_for

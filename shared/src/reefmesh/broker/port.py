@@ -11,8 +11,9 @@ its turn, and a settled message may come again. So a consumer of a numbered chan
 and gives back (``Lane.release``) a message whose predecessor is missing until that has come.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol
 
 from reefmesh.broker.parking_quota import ParkingQuota
@@ -167,6 +168,16 @@ class Parking(Protocol):
 
     async def discard(self, parking_ids: Sequence[str]) -> int:
         """Delete the named messages for good; returns how many were found."""
+        ...
+
+    async def remove_old(self, quota: ParkingQuota, *, now: datetime, limit: int) -> Mapping[str, int]:
+        """Delete for good at most ``limit`` messages that have lain longer than the ages of the quota say, the oldest of a
+        reason first. Returns how many of each reason. Several clients may do so at once: each message is counted by the one
+        that deleted it. A client that ends meanwhile leaves the rest as it was.
+
+        Raises:
+            BrokerUnavailable: some may be gone.
+        """
         ...
 
 

@@ -191,6 +191,12 @@ PARKED_FOLDED: Final = Counter(
     labels=(SUBSCRIPTION, REASON),
     help="Of the messages set aside those that were only counted, as the quota of their sender or of the parking was used up.",
 )
+PARKED_REMOVED: Final = Counter(
+    name="reefmesh_parked_removed_total",
+    unit="messages",
+    labels=(SUBSCRIPTION, REASON),
+    help="Messages that were set aside and then deleted for their age, by the reason for which they were set aside.",
+)
 PARKING_MESSAGES: Final = Gauge(
     name="reefmesh_parking_messages",
     unit="messages",

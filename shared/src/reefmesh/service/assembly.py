@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -26,13 +27,14 @@ from reefmesh.observability.tracing import Tracer, open_tracer
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
+from reefmesh.service.parking_removal import ParkingRemoval
 from reefmesh.service.reef_cache import ReefCache
 from reefmesh.service.relay import OutboxRelay
 from reefmesh.service.stamps import require_stamps
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
-from reefmesh.settings import ServiceSettings
+from reefmesh.settings import PoisonPolicy, ServiceSettings
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import MigrationSet
 from reefmesh.store.port import Store
@@ -121,7 +123,10 @@ async def assemble(
             gap_patience_seconds=settings.gap_patience_seconds,
             reefs_cached_limit=settings.reefs_cached_limit,
             parking_quota=ParkingQuota(
-                messages_limit=settings.parking_messages_limit, bytes_limit=settings.parking_bytes_limit
+                messages_limit=settings.parking_messages_limit,
+                bytes_limit=settings.parking_bytes_limit,
+                age_limit=_days(settings.parking_age_limit_days),
+                whole_age_limit=_days(settings.parking_own_age_limit_days),
             ),
         )
         users = settings.users_of_broker((blueprint.name, *roles))
@@ -150,6 +155,7 @@ async def assemble(
             workers=workers,
             background=[
                 OutboxRelay(store=store, broker=broker, metrics=metrics).run,
+                *_removals(workers, broker, clock, metrics, policy=settings.poison_policy),
                 _until_stopped(health),
                 *blueprint.background(parts),
             ],
@@ -188,6 +194,25 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
                 raise
             if not clean:
                 raise TransientError("the drain time-out passed: the broker delivers unfinished messages again")
+
+
+def _days(days: float) -> timedelta | None:
+    return timedelta(days=days) if days else None
+
+
+def _removals(
+    workers: Sequence[Worker[Any]], broker: Broker, clock: Clock, metrics: Metrics, *, policy: PoisonPolicy
+) -> Sequence[Background]:
+    """With the policy ``park`` nothing is removed: a reef that stands behind a parked message waits for that one's replay."""
+    if policy == "park":
+        return []
+    return [
+        ParkingRemoval(
+            subscription=worker.subscription, broker=broker, quota=worker.parking_quota, clock=clock, metrics=metrics
+        ).run
+        for worker in workers
+        if worker.parking_quota.has_age
+    ]
 
 
 def _senders(subscription: Subscription, users: BrokerUsers, settings: ServiceSettings) -> Senders:

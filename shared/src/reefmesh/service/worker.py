@@ -77,9 +77,9 @@ class Worker(Generic[S]):
         self._reefs: ReefCache[S] = ReefCache(limit=limits.reefs_cached_limit) if reefs is None else reefs
         self._metrics = metrics
         self._speakers = senders.speakers
-        self._quota = _quota(limits.parking_quota, subscription, senders)
-        metrics.set(table.PARKING_MESSAGES_LIMIT, self._quota.messages_limit, inbox)
-        metrics.set(table.PARKING_BYTES_LIMIT, self._quota.bytes_limit, inbox)
+        self.parking_quota = _quota(limits.parking_quota, subscription, senders)
+        metrics.set(table.PARKING_MESSAGES_LIMIT, self.parking_quota.messages_limit, inbox)
+        metrics.set(table.PARKING_BYTES_LIMIT, self.parking_quota.bytes_limit, inbox)
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
         application = Application(
@@ -164,7 +164,7 @@ class Worker(Generic[S]):
         if self._draining.is_set():
             return
         self._attempts.logs_each = logging.getLogger().isEnabledFor(logging.DEBUG)
-        consumer = self._consumer = self._broker.consumer(self.subscription, lanes=self._lanes, quota=self._quota)
+        consumer = self._consumer = self._broker.consumer(self.subscription, lanes=self._lanes, quota=self.parking_quota)
         await consumer.start()
         try:
             async with asyncio.TaskGroup() as lanes:

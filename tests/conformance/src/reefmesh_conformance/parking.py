@@ -1,7 +1,9 @@
 """Law 8: a poison message is parked with its reason; parked messages can be listed, shown and replayed in order. Law 14: what a
-quota binds fills no parking, and everything beyond it is counted."""
+quota binds fills no parking, and everything beyond it is counted; what is old leaves it, counted."""
 
-from datetime import datetime
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 from reefmesh.broker.parking_quota import SAMPLE_BYTES, ParkingQuota
 from reefmesh.broker.port import PARKING_FOLDED, Broker, BrokerEvent, Consumer, Delivery, Publication
@@ -185,3 +187,52 @@ class ParkingLaw(Law):
         subscription, counted = await self._park_within(stage, quota, messages=4, body=b"{}")
         client = await stage.client()
         assert (4, 0) == (len(await client.parking(subscription).list()), counted)
+
+    async def _numbers(self, client: Broker, subscription: Subscription) -> list[int]:
+        return [number_of(entry.message) for entry in await client.parking(subscription).list()]
+
+    async def test_too_old_leaves_the_parking_oldest_first_counted_by_reason_and_nothing_else_does(self, stage: Stage) -> None:
+        subscription, other = stage.subscription(), stage.subscription("beta")
+        client = await stage.client(subscription, other)
+        await self._park(stage, client, subscription, {"reef-a": 5})
+        await self._park(stage, client, other, {"reef-b": 1})
+        parking, quota = client.parking(subscription), ParkingQuota(age_limit=timedelta(days=30))
+        now = datetime.now(UTC)
+        assert {} == await parking.remove_old(quota, now=now + timedelta(days=29), limit=10)
+        assert {} == await parking.remove_old(ParkingQuota(), now=now + timedelta(days=40_000), limit=10)
+        late = now + timedelta(days=31)
+        assert {"bad-json": 2} == await parking.remove_old(quota, now=late, limit=2)
+        assert [2, 3, 4] == await self._numbers(client, subscription)
+        assert {"bad-json": 3} == await parking.remove_old(quota, now=late, limit=10)
+        assert {} == await parking.remove_old(quota, now=late, limit=10)
+        assert ([], 1) == (await self._numbers(client, subscription), len(await self._numbers(client, other)))
+
+    async def test_messages_of_whoever_is_kept_whole_have_an_age_of_their_own(self, stage: Stage) -> None:
+        """Law 3: the mesh's own stay longer; law 14: not for ever, unless somebody says so."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await self._park(stage, client, subscription, {"reef-a": 2})
+        parking, late = client.parking(subscription), datetime.now(UTC) + timedelta(days=31)
+        own = frozenset({OPERATOR, UNAUTHENTICATED})
+        for kept in (
+            ParkingQuota(whole_of=own, age_limit=timedelta(days=30)),
+            ParkingQuota(whole_of=own, age_limit=timedelta(days=30), whole_age_limit=timedelta(days=365)),
+            ParkingQuota(whole_for=frozenset({"bad-json"}), age_limit=timedelta(days=30)),
+        ):
+            assert {} == await parking.remove_old(kept, now=late, limit=10)
+        assert [0, 1] == await self._numbers(client, subscription)
+        gone = ParkingQuota(whole_of=own, whole_age_limit=timedelta(days=30))
+        assert {"bad-json": 2} == await parking.remove_old(gone, now=late, limit=10)
+
+    async def test_clients_that_remove_at_once_count_each_message_once(self, stage: Stage) -> None:
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await self._park(stage, client, subscription, {"reef-a": 12})
+        others = [await stage.client() for _ in range(2)]
+        quota, late = ParkingQuota(age_limit=timedelta(days=30)), datetime.now(UTC) + timedelta(days=31)
+        removed = await asyncio.gather(
+            *(each.parking(subscription).remove_old(quota, now=late, limit=10) for each in (client, *others))
+        )
+        left = await self._numbers(client, subscription)
+        assert 12 == sum(map(Counter.total, map(Counter, removed))) + len(left)
+        assert left == list(range(12 - len(left), 12))

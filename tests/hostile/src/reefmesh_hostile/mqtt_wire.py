@@ -35,7 +35,9 @@ class MqttConnection:
         self._socket = socket.create_connection((HOST, port), timeout=ANSWER_SECONDS)
         self._unread = b""
         self._packet_id = 0
-        connect = text("MQTT") + bytes([4, 0b1100_0010 if clean_session else 0b1100_0000]) + struct.pack("!H", KEEP_ALIVE_SECONDS)
+        connect = (
+            text("MQTT") + bytes([4, 0b1100_0010 if clean_session else 0b1100_0000]) + struct.pack("!H", KEEP_ALIVE_SECONDS)
+        )
         self.write(packet(CONNECT, connect + text(client_id) + text(user) + text(password)))
         kind, answer = self._next_packet(ANSWER_SECONDS)
         if kind != CONNACK or answer[1:2] != b"\0":

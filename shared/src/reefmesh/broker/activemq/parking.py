@@ -1,6 +1,7 @@
 """The parked messages of one subscription: a dead-letter queue of its own, without groups, in the order of parking."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -44,6 +45,25 @@ class ActiveMQParking:
         await self._browse(self._sessions.session(), lambda frame: usage.add(parked_part(frame.headers, frame.body)))
         return usage
 
+    async def remove_old(self, quota: ParkingQuota, *, now: datetime, limit: int) -> Mapping[str, int]:
+        """As the port says. A copy's age is that of the broker's own stamp; what a sender wrote into it does not count."""
+        session = self._sessions.session()
+        reasons: dict[str, str] = {}  # by parking id, the oldest first
+
+        def note(frame: Frame) -> None:
+            part = parked_part(frame.headers, frame.body)
+            since = quota.kept_since(part.user_id, part.reason, now)
+            identity = frame.headers.get(PARKING_ID)
+            if identity and since is not None and _instant(frame.headers) < since and len(reasons) < limit:
+                reasons[identity] = part.reason
+
+        ages = [age for age in (quota.age_limit, quota.whole_age_limit) if age is not None]
+        if not ages:
+            return {}
+        await self._browse(session, note, selector=f"JMSTimestamp < {_milliseconds(now - min(ages))}")
+        taken = await self._take_all(session, list(reasons), replay=False)
+        return Counter(reasons[identity] for identity in taken)
+
     async def replay(self, parking_ids: Sequence[str]) -> int:
         return await self._take(parking_ids, replay=True)
 
@@ -57,16 +77,20 @@ class ActiveMQParking:
         wanted = set(parking_ids)
         frames = [frame for frame in await self._frames(session) if not (replay and BODY_BYTES in frame.headers)]
         found = [identity for frame in frames if (identity := frame.headers.get(PARKING_ID, "")) in wanted]
-        taken = 0
+        return len(await self._take_all(session, found, replay=replay))
+
+    async def _take_all(self, session: Session, identities: Sequence[str], *, replay: bool) -> Sequence[str]:
+        taken: list[str] = []
         try:
-            for start in range(0, len(found), TAKE_AT_ONCE):
-                taken += await self._take_some(session, found[start : start + TAKE_AT_ONCE], replay=replay)
+            for start in range(0, len(identities), TAKE_AT_ONCE):
+                taken += await self._take_some(session, identities[start : start + TAKE_AT_ONCE], replay=replay)
         except BrokerRefusal as refusal:
             raise refusal.as_publish_refused() from refusal
         return taken
 
-    async def _take_some(self, session: Session, identities: Sequence[str], *, replay: bool) -> int:
-        """Take exactly these out of the parking; with ``replay`` send each to the subscription in the same transaction."""
+    async def _take_some(self, session: Session, identities: Sequence[str], *, replay: bool) -> Sequence[str]:
+        """Take exactly these out of the parking; with ``replay`` send each to the subscription in the same transaction. Return
+        those that were still there."""
         frames: dict[str, Frame] = {}
         complete = asyncio.Event()
 
@@ -86,13 +110,13 @@ class ActiveMQParking:
                     await complete.wait()
             except TimeoutError:
                 pass  # another operator took some of them meanwhile
-            in_order = [frames[identity] for identity in identities if identity in frames]
-            if in_order:
-                await self._move_out(session, in_order, replay=replay)
+            taken = [identity for identity in identities if identity in frames]
+            if taken:
+                await self._move_out(session, [frames[identity] for identity in taken], replay=replay)
         finally:
             if not session.is_lost:
                 await session.unsubscribe(name)
-        return len(in_order)
+        return taken
 
     async def _move_out(self, session: Session, frames: Sequence[Frame], *, replay: bool) -> None:
         queue = subscription_queue(self._subscription)
@@ -112,7 +136,7 @@ class ActiveMQParking:
         await self._browse(session, frames.append)
         return frames
 
-    async def _browse(self, session: Session, on_parked: Callable[[Frame], None]) -> None:
+    async def _browse(self, session: Session, on_parked: Callable[[Frame], None], *, selector: str = "") -> None:
         finished = asyncio.Event()
 
         def arrived(frame: Frame) -> None:
@@ -122,7 +146,9 @@ class ActiveMQParking:
                 on_parked(frame)
 
         name = session.new_name("b")
-        headers = (("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", str(BROWSE_PREFETCH)))
+        headers = [("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", str(BROWSE_PREFETCH))]
+        if selector:
+            headers.append(("selector", selector))
         try:
             await session.subscribe(name, parking_queue(self._subscription), headers, arrived)
         except BrokerRefusal as refusal:
@@ -167,6 +193,10 @@ def _message(frame: Frame) -> Envelope:
 def _instant(headers: Mapping[str, str]) -> datetime:
     stamped = headers.get("timestamp", "")
     return datetime.fromtimestamp(int(stamped) / 1000 if stamped.isascii() and stamped.isdigit() else 0, UTC)
+
+
+def _milliseconds(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
 
 
 def _replayed(headers: Mapping[str, str]) -> list[tuple[str, str]]:

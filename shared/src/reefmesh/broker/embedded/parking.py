@@ -1,13 +1,14 @@
 """The parking of one subscription, in the journal."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from reefmesh.broker.embedded.backlog import REPLAYED
 from reefmesh.broker.embedded.journal import Journal
 from reefmesh.broker.embedded.parking_usage import part_of, usage_of
-from reefmesh.broker.embedded.record import COLUMNS, envelope_of
+from reefmesh.broker.embedded.record import COLUMNS, envelope_of, microseconds
 from reefmesh.broker.embedded.session import JournalSession
 from reefmesh.broker.parking_quota import BODY_BYTES, SAMPLE_BYTES, ParkedAs, ParkingQuota
 from reefmesh.broker.port import ParkedMessage
@@ -19,6 +20,10 @@ _FACTS = COLUMNS.partition(", ")[2]  # all columns of a message but its position
 _SAMPLED_FACTS = _FACTS.replace(
     "headers", f"json_set(COALESCE(headers, '{{}}'), '$.\"{BODY_BYTES}\"', CAST(LENGTH(body) AS TEXT))"
 ).replace(", body", f", SUBSTR(body, 1, {SAMPLE_BYTES})")
+_DELETE_OLD: Final = (
+    "DELETE FROM parked WHERE id IN "
+    "(SELECT id FROM parked WHERE subscription = ? AND reason = ? AND parked_us < ? ORDER BY id LIMIT ?)"
+)
 
 
 def park_action(
@@ -98,6 +103,20 @@ class EmbeddedParking:
             )
 
         return await self._session.transact(discard)
+
+    async def remove_old(self, quota: ParkingQuota, *, now: datetime, limit: int) -> Mapping[str, int]:
+        def remove(journal: Journal) -> Mapping[str, int]:
+            number = journal.subscription_id(self._subscription)
+            reasons = journal.execute("SELECT DISTINCT reason FROM parked WHERE subscription = ?", (number,)).fetchall()
+            removed: dict[str, int] = {}
+            for (reason,) in reasons:
+                since = quota.kept_since(UNAUTHENTICATED, reason, now)
+                if since is not None and (left := limit - sum(removed.values())) > 0:
+                    deleted = journal.execute(_DELETE_OLD, (number, reason, microseconds(since), left)).rowcount
+                    removed |= {reason: deleted} if deleted else {}
+            return removed
+
+        return await self._session.transact(remove)
 
     def _entry(self, parking: Sequence[object], record: Sequence[object]) -> ParkedMessage:
         reason, detail, attempts, parked_us = parking
