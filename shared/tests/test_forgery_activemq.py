@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.message_headers import to_frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
@@ -38,7 +39,6 @@ WILDCARDS: Final[tuple[tuple[str, str, tuple[Subscription, ...]], ...]] = (
     ("publisher", "/topic/VirtualTopic.reef.*", BESIDE_SCORES),
     ("ingest", "/topic/VirtualTopic.*.*", BESIDE_SCORES),
     ("ingest", "/topic/*.*.scores", ()),
-    ("ingest", "/queue/*.*.*.*.*", ()),
 )
 """User, destination, and the subscriptions besides that of alerts that are given the message."""
 
@@ -120,6 +120,32 @@ async def test_nobody_speaks_for_scoring_a_score_through_wildcards_is_never_appl
         await broker.parking(channels.ALERTING).discard([parked.parking_id])
     await leave_nothing(activemq_process, others, on_device_queue=user == "buoy")
     await store.close()
+
+
+@pytest.mark.parametrize("user", ["ingest", "scoring", "alerts"])
+@pytest.mark.parametrize(
+    "queue",
+    [
+        "*.*.*.*.*",
+        "*.*.>",
+        "Consumer.>",
+        "Consumer.*.VirtualTopic.reef.scores",
+        "Consumer.{user}.VirtualTopic.reef.*",
+        "Consumer.{user}.VirtualTopic.reef.quarantine",
+        "Consumer.doctor.VirtualTopic.reef.scores",
+    ],
+)
+async def test_service_makes_no_queue_by_a_message_nor_by_a_subscription(
+    activemq_process: ActivemqProcess, user: str, queue: str
+) -> None:
+    """A virtual topic would copy its channel into such a queue, for nobody, until the store is full."""
+    address = ActiveMQAddress.parse(activemq_process.url(user))
+    destination = ("destination", f"/queue/{queue.format(user=user)}")
+    session = await Session.open(address, address.endpoints[0], None)
+    for command, headers, body in (("SEND", (), b"{}"), ("SUBSCRIBE", (("id", "1"),), None)):
+        with pytest.raises(BrokerRefusal, match=r"not authorized to|number of destinations allowed"):
+            await session.request(command, [destination, *headers], body)
+    await session.close()
 
 
 async def test_user_of_devices_is_not_believed_on_telemetry_where_wildcards_carry_it_there(
