@@ -52,7 +52,7 @@ CHANNELS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "What buoys sent, as they sent it.",
         (schema.TELEMETRY_1, schema.NEMOPI_MQTT_1, schema.NEMOPI_2021_1),
     ),
-    channels.READINGS.name: ("Quality-controlled readings of one reef.", (schema.READINGS_1,)),
+    channels.READINGS.name: ("Quality-controlled readings of one reef.", (schema.READINGS_1, schema.READINGS_2)),
     channels.SCORES.name: ("What is known of one reef after a batch of readings.", (schema.SCORES_1, schema.SCORES_2)),
     channels.ALERTS.name: ("One change of one episode at one reef.", (schema.ALERT_1,)),
     channels.QUARANTINE.name: ("Telemetry that could not be understood, and why.", (schema.QUARANTINE_1,)),

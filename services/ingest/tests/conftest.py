@@ -105,7 +105,9 @@ class Ingest:
         return [await self.apply(each.message) for each in waiting]
 
     def readings(self) -> list[Readings]:
-        return [READERS["readings/1"].validate_json(each.body) for each in self.outputs if each.channel.name == "reef.readings"]
+        return [
+            READERS[each.schema_id].validate_json(each.body) for each in self.outputs if each.channel.name == "reef.readings"
+        ]
 
     def entries(self) -> list[QuarantineEntry]:
         bodies = [each.body for each in self.outputs if each.channel.name == "reef.quarantine"]

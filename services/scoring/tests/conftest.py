@@ -14,9 +14,9 @@ from reefmesh.contracts.channels import SCORES, SCORING
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
-from reefmesh.contracts.readings import ChannelReading, DeviceStatus, Position, Reading, Readings
-from reefmesh.contracts.register import BuoyFacts, ReefFacts
-from reefmesh.contracts.schema import READINGS_1, read_body
+from reefmesh.contracts.readings import ChannelReading, DeviceStatus, Position, Reading, Readings, Readings2
+from reefmesh.contracts.register import BuoyFacts, ReefConditions, ReefFacts, SensorFacts
+from reefmesh.contracts.schema import READINGS_1, READINGS_2, read_body
 from reefmesh.contracts.scores import READERS, DayScore, ReefScore, current_score
 from reefmesh.observability.metrics import Metrics
 from reefmesh.store.connect import open_store
@@ -118,16 +118,24 @@ class Mesh:
         buoys: Sequence[BuoyFacts] = (),
         seq: int | None = None,
         reload: bool = False,
+        conditions: ReefConditions | None = None,
+        sensors: dict[str, dict[str, SensorFacts]] | None = None,
     ) -> list[ReefScore]:
-        """Handle one message of readings and commit what comes of it; ``reload`` forgets the state in memory before."""
+        """Handle one message of readings and commit what comes of it; ``reload`` forgets the state in memory before. It is
+        ``readings/2`` where ``conditions`` or ``sensors`` are stated."""
         self.seq += 1
         facts = reef or reef_facts()
-        body = Readings(reef=facts, buoys=list(buoys), readings=list(readings)).model_dump_json().encode()
-        return await self.handle(facts.reef_id, body, seq=seq or self.seq, reload=reload)
+        body, schema_id = Readings(reef=facts, buoys=list(buoys), readings=list(readings)), READINGS_1
+        if conditions or sensors:
+            body, schema_id = Readings2(**dict(body), conditions=conditions, sensors=sensors or {}), READINGS_2
+        text = body.model_dump_json().encode()
+        return await self.handle(facts.reef_id, text, seq=seq or self.seq, reload=reload, schema_id=schema_id)
 
-    async def handle(self, reef_id: str, body: bytes, *, seq: int, reload: bool = False) -> list[ReefScore]:
+    async def handle(
+        self, reef_id: str, body: bytes, *, seq: int, reload: bool = False, schema_id: str = READINGS_1
+    ) -> list[ReefScore]:
         message = Envelope(
-            event_id=f"{reef_id}-{self.seq}", reef_id=reef_id, schema_id=READINGS_1, produced_at=START, seq=seq, body=body
+            event_id=f"{reef_id}-{self.seq}", reef_id=reef_id, schema_id=schema_id, produced_at=START, seq=seq, body=body
         )
         row = await self.store.load(reef_id)
         if reload or reef_id not in self.states:

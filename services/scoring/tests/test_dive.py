@@ -2,9 +2,9 @@
 
 import pytest
 
+from reefmesh.contracts.register import DiveLimits
 from reefmesh_scoring.domain.dive import (
     KNOT_METRES_PER_SECOND,
-    DiveLimits,
     Measured,
     judge_current,
     judge_dive,
@@ -83,6 +83,6 @@ def test_missing_factor_makes_it_unknown_and_a_bad_one_is_said_all_the_same() ->
 
 
 def test_limits_are_the_operators() -> None:
-    limits = DiveLimits(current_good_knots=1, visibility_good_metres=4)
+    limits = DiveLimits(current_good_knots=1, visibility_good_metres=4, visibility_fair_metres=3.5)
     judged = judge_dive(current=measured(0.5), visibility=measured(4), as_of_us=NOW_US, limits=limits)
     assert judged.verdict == "good"

@@ -17,12 +17,11 @@ from reefmesh.contracts.quantities import (
     VISIBILITY,
 )
 from reefmesh.contracts.readings import DeviceStatus, Position, Reading, Readings
-from reefmesh.contracts.register import BuoyFacts, ReefFacts
+from reefmesh.contracts.register import BuoyFacts, DiveLimits, ReefFacts
 from reefmesh.contracts.scores import HeatStatus, Level
 from reefmesh.errors import PoisonMessage
 from reefmesh_scoring import queries
 from reefmesh_scoring.domain.carbonate import CarbonateRules, omega_aragonite
-from reefmesh_scoring.domain.dive import DiveLimits
 from reefmesh_scoring.rescoring import YIELD_AFTER_DAYS, let_others_run
 
 if TYPE_CHECKING:
@@ -370,7 +369,10 @@ async def test_work_of_many_days_lets_others_run() -> None:
 
 
 async def test_operators_rules_are_used(meshes: Callable[..., Any], make_reading: MakeReading) -> None:
-    rules = {"dive_limits": DiveLimits(visibility_good_metres=2), "carbonate_rules": CarbonateRules(readings_minimum=1)}
+    rules = {
+        "dive_limits": DiveLimits(visibility_good_metres=2, visibility_fair_metres=2, visibility_poor_metres=1),
+        "carbonate_rules": CarbonateRules(readings_minimum=1),
+    }
     async with meshes(**rules) as mesh:
         values = {"t": 27.0, SEA_WATER_SPEED: 0.1, VISIBILITY: 2.5, PH_TOTAL_SCALE: 8.1, PCO2: 400.0}
         await mesh.send(make_reading(0.0, **values))

@@ -4,7 +4,8 @@ The arithmetic. Every message leaves one receipt; a replay out of quarantine lea
 takes over its count, so exactly one receipt of each origin is ``counted``. Over counted receipts:
 
 * messages: received = accepted + duplicates + quarantined. A message is accepted when at least one of its readings was
-  used, else a duplicate when at least one was known already, else quarantined.
+  used, else a duplicate when at least one was known already, else quarantined; it is also quarantined when it had values of
+  which none could be read, although the device's own status in it was used.
 * readings: received = new + merged + duplicates + quarantined. New made a row, merged completed or corrected one. A message
   that could not be decoded counts as one reading, because nobody knows how many it held.
 

@@ -12,6 +12,7 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Store
+from reefmesh_ingest import learned_table
 from reefmesh_ingest.admission import admit
 from reefmesh_ingest.counting import Counting
 from reefmesh_ingest.decoding import decode_payload
@@ -75,14 +76,18 @@ class IngestHandler:
         identity = await self._admitted(reception, report)
         if isinstance(identity, Refusal):
             return await self._refused(state, reception, identity, report)
-        assigned = assign_report(report, identity.buoy.assignment)
+        assigned = assign_report(report, identity.buoy.assignment, identity.reef.water)
         timed = time_report(assigned, identity.buoy.deployment, reception)
         tail = await state.at_hand(self._store, identity.buoy, identity.reef)
         joined = await join_known(self._store, tail, timed)
         revised = await judge(self._store, tail, joined)
         self._counting.lag(identity.reef.entry.id, tail.newest_us)
         kept = await self._kept(reception, identity.device, timed.report.refused)
-        return self._change(state, write_accepted(identity, timed, joined, revised, kept))
+        has_learned = tail.learn(revised, "nbs" if assigned.has_nbs_probe else None)
+        written = write_accepted(identity, timed, joined, revised, kept, facts_json=tail.facts_json)
+        if has_learned:
+            written.writes.append(learned_table.write_of(tail.entry.id, tail.learned))
+        return self._change(state, written)
 
     async def _refresh_register(self, reception: Reception) -> None:
         if self._register.is_due() or reception.replay_of is not None:  # a replay follows a change of a moment ago

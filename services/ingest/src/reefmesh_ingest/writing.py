@@ -6,7 +6,7 @@ from typing import Final
 
 from reefmesh.contracts.channels import QUARANTINE, READINGS
 from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
-from reefmesh.contracts.schema import QUARANTINE_1, READINGS_1
+from reefmesh.contracts.schema import QUARANTINE_1, READINGS_1, READINGS_2
 from reefmesh.service.handler import Output
 from reefmesh.store.port import Write
 from reefmesh_ingest import readings_table, receipts
@@ -21,7 +21,7 @@ from reefmesh_ingest.identity import Identity
 from reefmesh_ingest.quarantine import entries
 from reefmesh_ingest.quarantine.folded import folded_text
 from reefmesh_ingest.quarantine.quota import Keeping
-from reefmesh_ingest.receipts import Receipt
+from reefmesh_ingest.receipts import Receipt, ReceiptOutcome
 
 READINGS_BODY_CHARACTERS_LIMIT: Final = 200_000
 
@@ -45,15 +45,16 @@ class Written:
 
 
 def write_accepted(
-    identity: Identity, timed: TimedReport, joined: Joined, revised: Sequence[StoredReading], kept: Kept
+    identity: Identity, timed: TimedReport, joined: Joined, revised: Sequence[StoredReading], kept: Kept, *, facts_json: str
 ) -> Written:
-    """Write an admitted message; all of its readings may be duplicates, or refused."""
+    """Write an admitted message; all of its readings may be duplicates, or refused. ``facts_json``: the buoy's facts."""
     reception, report = timed.reception, timed.report
-    writes, outputs = _readings(revised, identity, reception.received_us)
+    writes, outputs = _readings(revised, identity, facts_json, reception.received_us)
     writes += [receipts.withdraw(origin) for origin in joined.withdrawn_origins]
     receipt = _receipt(
         reception,
         report.refused,
+        has_values=any(reading.contents for reading in timed.readings),
         device=identity.device,
         buoy_id=identity.buoy.entry.id,
         new=joined.new,
@@ -108,11 +109,17 @@ def _written(
     return Written(writes=writes, outputs=outputs, receipt=receipt, refused=refused)
 
 
-def _readings(revised: Sequence[StoredReading], identity: Identity, received_us: int) -> tuple[list[Write], list[Output]]:
-    """Return the rows of these readings, and the ``readings/1`` messages that publish them."""
+def _readings(
+    revised: Sequence[StoredReading], identity: Identity, facts_json: str, received_us: int
+) -> tuple[list[Write], list[Output]]:
+    """Return the rows of these readings, and the messages that publish them, in the lowest major that can say it."""
     buoy_id, reef_id = identity.buoy.entry.id, identity.reef.entry.id
     received_text = instant_text(received_us)
-    head = f'{{"reef":{identity.reef.facts_json},"buoys":[{identity.buoy.facts_json}],"readings":['
+    conditions, sensors = identity.reef.conditions_json, identity.buoy.sensors_json
+    schema_id, stated = READINGS_1, ""
+    if conditions is not None or sensors is not None:
+        schema_id, stated = READINGS_2, f'"conditions":{conditions or "null"},"sensors":{sensors or "{}"},'
+    head = f'{{"reef":{identity.reef.facts_json},"buoys":[{facts_json}],{stated}"readings":['
     writes: list[Write] = []
     bodies: list[bytes] = []
     texts: list[str] = []
@@ -129,7 +136,7 @@ def _readings(revised: Sequence[StoredReading], identity: Identity, received_us:
     if texts:
         bodies.append(f"{head}{','.join(texts)}]}}".encode())
     outputs = [
-        Output(channel=READINGS, step=f"readings-{place}", schema_id=READINGS_1, body=body) for place, body in enumerate(bodies)
+        Output(channel=READINGS, step=f"readings-{place}", schema_id=schema_id, body=body) for place, body in enumerate(bodies)
     ]
     return writes, outputs
 
@@ -140,6 +147,7 @@ def _receipt(
     *,
     device: str | None,
     quarantined: int,
+    has_values: bool = False,
     buoy_id: str | None = None,
     new: int = 0,
     merged: int = 0,
@@ -148,6 +156,9 @@ def _receipt(
     reason: str | None = None,
 ) -> Receipt:
     message = reception.message
+    outcome: ReceiptOutcome = "accepted" if new + merged else "duplicate" if duplicates else "quarantined"
+    if outcome == "accepted" and not has_values and any(part.is_of_sensor for part in refused):
+        outcome = "quarantined"  # the device's status was used, and no value of what it measures could be read
     return Receipt(
         event_id=message.event_id,
         origin=reception.origin,
@@ -159,7 +170,7 @@ def _receipt(
         received_us=reception.received_us,
         payload_bytes=len(message.body),
         digest=digest,
-        outcome="accepted" if new + merged else "duplicate" if duplicates else "quarantined",
+        outcome=outcome,
         reason=reason,
         readings_received=new + merged + duplicates + quarantined,
         readings_new=new,

@@ -3,9 +3,10 @@
 from typing import Any, Final, NamedTuple
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
+from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT, DiveVerdict
 from reefmesh.store.port import Store
-from reefmesh_scoring.domain.dive import DiveLimits, judge_current, judge_visibility
+from reefmesh_scoring.domain.dive import judge_current, judge_visibility
 from reefmesh_scoring.domain.solar_day import HOUR_US, text_of
 from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReadingKey, newest_readings, scored_value
 from reefmesh_scoring.scored_reef import ScoredReef

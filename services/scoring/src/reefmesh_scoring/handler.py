@@ -7,7 +7,8 @@ from typing import Final, Literal
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import SCORES
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.contracts.readings import READERS, Readings
+from reefmesh.contracts.readings import READERS, Readings, Readings2
+from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.schema import SCORES_1, SCORES_2, read_body
 from reefmesh.errors import PoisonMessage
 from reefmesh.service.handler import Change, Output
@@ -17,7 +18,6 @@ from reefmesh_scoring import scored_reef
 from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_up
 from reefmesh_scoring.dive_instants import Instants, instants_of, readings_at_instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
-from reefmesh_scoring.domain.dive import DiveLimits
 from reefmesh_scoring.domain.solar_day import SECOND_US, microseconds_of
 from reefmesh_scoring.kept_readings import fetch_readings, upsert
 from reefmesh_scoring.newest_lookup import mend_newest
@@ -48,7 +48,8 @@ def migrations() -> MigrationSet:
 
 
 class ScoringHandler:
-    """Scores reefs from ``reef.readings``. Two sets of rules can be set; the definitions by NOAA are fixed.
+    """Scores reefs from ``reef.readings``. Two sets of rules can be set, here and for single reefs in the register; the
+    definitions by NOAA are fixed.
 
     ``scores_schema``: the major that is published; what is stored is the newest.
     """
@@ -88,7 +89,9 @@ class ScoringHandler:
             )
         observed_us = instants_us(body.readings)
         _refuse_impossible(observed_us, microseconds_of(self._clock.now()))
+        limits_before = self._limits_of(state)
         _take_facts(body, message.seq, state)
+        limits = self._limits_of(state)
         keys = keys_to_look_up(body.readings, observed_us, state)
         on_record = at_hand(keys, state)
         if lacking := [key for key in keys if key not in on_record]:
@@ -101,12 +104,12 @@ class ScoringHandler:
         await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
-            told, anew = counted.kept, was_us is None or state.as_of_us < was_us
+            told, anew = counted.kept, was_us is None or state.as_of_us < was_us or limits != limits_before
             if anew:
                 told = await readings_at_instants(self._store, state) | told
-            limits, as_of_us = self._dive_limits, state.as_of_us
+            as_of_us = state.as_of_us
             instants = Instants(anew, instants_of(told, on_record, as_of_us=as_of_us, limits=limits, anew=anew))
-            fields = score_fields(state, instants=instants, limits=limits, rules=self._carbonate_rules)
+            fields = score_fields(state, instants=instants, limits=limits, rules=self._rules_of(state))
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:
@@ -117,6 +120,14 @@ class ScoringHandler:
         return Change(
             state=state, writes=writes, outputs=self._outputs(bodies), committed=partial(self._timeliness.note, body.readings)
         )
+
+    def _limits_of(self, state: ScoredReef) -> DiveLimits:
+        conditions = state.conditions
+        return self._dive_limits if conditions is None else conditions.dive_limits or self._dive_limits
+
+    def _rules_of(self, state: ScoredReef) -> CarbonateRules:
+        bands = None if state.conditions is None else state.conditions.chemistry_bands
+        return self._carbonate_rules if bands is None else self._carbonate_rules.with_bands(bands)
 
     def _outputs(self, bodies: Sequence[bytes]) -> list[Output]:
         if self._scores_schema == SCORES_1:
@@ -129,17 +140,18 @@ class ScoringHandler:
 
 def _take_facts(body: Readings, seq: int | None, state: ScoredReef) -> None:
     """Take the register's facts, unless newer ones are known: a message that was parked brings old facts."""
+    conditions, sensors = (body.conditions, body.sensors) if isinstance(body, Readings2) else (None, {})
     at = seq if seq is not None else state.facts_seq + 1
     if state.facts is None or at > state.facts_seq:
-        state.facts, state.facts_seq = body.reef, at
+        state.facts, state.conditions, state.facts_seq = body.reef, conditions, at
         if state.record is None:
             state.offset_us = state.wanted_offset_us()
     for facts in body.buoys:
         buoy = state.buoys.get(facts.buoy_id)
         if buoy is None:
-            state.buoys[facts.buoy_id] = ScoredBuoy(facts=facts, facts_seq=at)
+            state.buoys[facts.buoy_id] = ScoredBuoy(facts=facts, facts_seq=at, sensors=sensors.get(facts.buoy_id, {}))
         elif at > buoy.facts_seq:
-            buoy.facts, buoy.facts_seq = facts, at
+            buoy.facts, buoy.facts_seq, buoy.sensors = facts, at, sensors.get(facts.buoy_id, {})
 
 
 def _refuse_impossible(observed_us: Sequence[int], now_us: int) -> None:

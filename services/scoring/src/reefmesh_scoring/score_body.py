@@ -7,13 +7,14 @@ from typing import Any, Final
 from pydantic_core import from_json, to_json
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
+from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, HeatStatus, Level
 from reefmesh.contracts.scores_1 import DayScore1, DiveConditions1, HeatStatus1
 from reefmesh_scoring.chemistry import judge_chemistry
 from reefmesh_scoring.dive_instants import Instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.day_chemistry import DayChemistry
-from reefmesh_scoring.domain.dive import HEAT_ADVICE, DiveLimits, Factor, Measured, judge_dive
+from reefmesh_scoring.domain.dive import HEAT_ADVICE, Factor, Measured, judge_dive
 from reefmesh_scoring.domain.fixed_point import E4
 from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat, day_status_of
 from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json, to_json
 
 from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
-from reefmesh.contracts.register import BuoyFacts, ReefFacts
+from reefmesh.contracts.register import BuoyFacts, ReefConditions, ReefFacts, SensorFacts
 from reefmesh.store.port import Store
 from reefmesh_scoring.days import fetch_highest, fetch_scores, fetch_totals_between
 from reefmesh_scoring.domain.day_chemistry import DayChemistry
@@ -50,7 +50,7 @@ class ScoredBuoy:
     ``last_seen_us`` is the instant of its newest reading (``NEVER_US`` for a buoy of the register without one). ``newest_us``
     is the newest instant on record, withdrawn readings included: a later reading needs no query. ``newest_reading`` is the
     reading of that instant, if it came since the state was loaded: every report revises the one before it (its spike test),
-    and would need a query each time.
+    and would need a query each time. ``sensors`` is what the register states of its sensors, by quantity.
     """
 
     facts: BuoyFacts
@@ -59,11 +59,14 @@ class ScoredBuoy:
     newest_us: int = NEVER_US
     newest_reading: KeptReading | None = None
     items: dict[str, NewestValue] = field(default_factory=dict)
+    sensors: dict[str, SensorFacts] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class ScoredReef:
     """Scoring's state of one reef.
+
+    ``conditions`` (time zone, dive limits, chemistry bands) are those that the register states, None where it states none.
 
     ``record`` holds the first and last solar date with a reading. ``highest_before`` is the highest DHW of the days before
     the last one; the last day changes with every reading, and ``latest`` is its score. ``chemistry`` remembers the last
@@ -72,6 +75,7 @@ class ScoredReef:
 
     reef_id: str
     facts: ReefFacts | None = None
+    conditions: ReefConditions | None = None
     facts_seq: int = 0
     offset_us: int = 0
     yardstick: Yardstick = _NO_YARDSTICK
@@ -112,8 +116,14 @@ class ScoredReef:
 
 def dump(state: ScoredReef) -> bytes:
     """Return the bytes for the row. Named tuples become plain ones: the serializer needs a microsecond to recognise each."""
+    stated: dict[str, Any] = {}  # beside what was always there, so that an older version reads the rest
+    if state.conditions is not None:
+        stated["conditions"] = state.conditions
+    if sensors := {buoy_id: buoy.sensors for buoy_id, buoy in state.buoys.items() if buoy.sensors}:
+        stated["sensors"] = sensors
     return to_json(
-        {
+        stated
+        | {
             "format": _FORMAT,
             "counts_of": _COUNTS,
             "facts": state.facts,
@@ -158,11 +168,13 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
     if parts["format"] != _FORMAT:
         raise ValueError(f"the state of reef {reef_id} is of format {parts['format']}, which this version does not read")
     facts = parts["facts"]
+    conditions, sensors = parts.get("conditions"), parts.get("sensors", {})
     record = parts["record"]
     readings, revisions, ignored = parts["counts"]
     state = ScoredReef(
         reef_id=reef_id,
         facts=None if facts is None else ReefFacts.model_validate(facts),
+        conditions=None if conditions is None else ReefConditions.model_validate(conditions),
         facts_seq=parts["facts_seq"],
         offset_us=parts["offset_us"],
         yardstick=Yardstick(*parts["yardstick"]),
@@ -178,6 +190,8 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
             facts=BuoyFacts.model_validate(buoy_facts), facts_seq=facts_seq, last_seen_us=last_seen_us, newest_us=newest_us
         )
         buoy.items = {name: NewestValue(*item) for name, item in items.items()}
+        stated = sensors.get(buoy.facts.buoy_id, {})
+        buoy.sensors = {name: SensorFacts.model_validate(each) for name, each in stated.items()}
         state.buoys[buoy.facts.buoy_id] = buoy
     for name, (observed_us, buoy_id, value, starts_us, minimum, maximum, total_e6, count) in parts["scored"].items():
         state.scored[name] = NewestScored(

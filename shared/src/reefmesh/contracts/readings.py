@@ -1,13 +1,14 @@
 """Body of ``reef.readings``: quality-controlled readings of one reef."""
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
 from reefmesh.contracts.contract import BuoyId, Contract, Instant
 from reefmesh.contracts.flags import Flag
-from reefmesh.contracts.register import BuoyFacts, ReefFacts
-from reefmesh.contracts.schema import READINGS_1
+from reefmesh.contracts.register import BuoyFacts, ReefConditions, ReefFacts, SensorFacts
+from reefmesh.contracts.schema import READINGS_1, READINGS_2
 
 READINGS_PER_MESSAGE_LIMIT: Final = 500
 
@@ -81,4 +82,13 @@ class Readings(Contract):
     readings: list[Reading] = Field(min_length=1, max_length=READINGS_PER_MESSAGE_LIMIT)
 
 
-READERS: Final = {READINGS_1: TypeAdapter(Readings)}
+class Readings2(Readings):
+    """``readings/2``: the same, and what the register states of the reef's conditions and, by quantity, of its buoys' sensors. A
+    message is written so only where something of it is stated (ADR 0026)."""
+
+    conditions: ReefConditions | None = None
+    sensors: dict[BuoyId, dict[str, SensorFacts]] = Field(default_factory=dict, max_length=1000)
+
+
+READERS: Final[Mapping[str, TypeAdapter[Any]]] = {READINGS_1: TypeAdapter(Readings), READINGS_2: TypeAdapter(Readings2)}
+"""Each reads a ``Readings``; of ``readings/2`` it is a ``Readings2``."""

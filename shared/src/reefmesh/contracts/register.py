@@ -1,8 +1,8 @@
 """Facts about a reef and its buoys that travel with the readings, so that downstream services need no register."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reefmesh.contracts.contract import BuoyId, Contract, ReefId
 
@@ -21,6 +21,63 @@ class ReefFacts(Contract):
     mmm_celsius: float | None = Field(default=None, ge=0, le=40)
     mmm_source: Literal["adjusted", "unadjusted", "unknown"] = "unknown"
     assumed_salinity: float = Field(default=35.0, ge=0, le=45)
+
+
+class DiveLimits(Contract):
+    """Current up to each limit, in knots; visibility from each limit on, in metres. The defaults are this project's."""
+
+    current_good_knots: float = Field(default=0.5, ge=0, le=10)
+    current_fair_knots: float = Field(default=1.0, ge=0, le=10)
+    current_experienced_knots: float = Field(default=2.0, ge=0, le=10)
+    visibility_good_metres: float = Field(default=10.0, ge=0, le=100)
+    visibility_fair_metres: float = Field(default=5.0, ge=0, le=100)
+    visibility_poor_metres: float = Field(default=3.0, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.current_good_knots <= self.current_fair_knots <= self.current_experienced_knots:
+            raise ValueError("the limits of current must rise from current_good_knots over fair to experienced")
+        if not self.visibility_good_metres >= self.visibility_fair_metres >= self.visibility_poor_metres:
+            raise ValueError("the limits of visibility must fall from visibility_good_metres over fair to poor")
+        return self
+
+
+class ChemistryBands(Contract):
+    """The classes of an aragonite saturation: good above, adequate from, low from, else marginal. Defaults of this project."""
+
+    good_above: float = Field(default=4.0, ge=0, le=20)
+    adequate_from: float = Field(default=3.5, ge=0, le=20)
+    low_from: float = Field(default=3.0, ge=0, le=20)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.good_above >= self.adequate_from >= self.low_from:
+            raise ValueError("the bands must fall from good_above over adequate_from to low_from")
+        return self
+
+
+class ReefConditions(Contract):
+    """By which conditions a reef is judged and told of, where its operator states them; None: the defaults.
+
+    ``time_zone`` is an IANA name, such as ``Asia/Makassar``.
+    """
+
+    time_zone: str | None = Field(default=None, max_length=64)
+    dive_limits: DiveLimits | None = None
+    chemistry_bands: ChemistryBands | None = None
+
+
+PhScale = Literal["total", "nbs", "seawater", "free"]
+"""The scale on which a pH probe was calibrated: NBS buffers (also called NIST or IUPAC) or one of the scales of sea water."""
+
+
+class SensorFacts(Contract):
+    """What the register states of the sensor that feeds a quantity: the smallest step between two of its values, in the
+    quantity's unit; its depth below the surface; of a pH probe, the scale of its own numbers."""
+
+    resolution: float | None = Field(default=None, ge=0.0001, le=1000)
+    depth_metres: float | None = Field(default=None, ge=0, le=11_000)
+    scale: PhScale | None = None
 
 
 class BuoyFacts(Contract):

@@ -11,6 +11,7 @@ from typing import Final
 from reefmesh.contracts.quantities import (
     NITRATE_AND_NITRITE,
     PH_TOTAL_SCALE,
+    SALINITY,
     SEA_WATER_SPEED,
     SEA_WATER_TEMPERATURE,
 )
@@ -19,7 +20,8 @@ from reefmesh_ingest.domain.decode.nemopi_2021 import AUXILIARY
 from reefmesh_ingest.domain.decode.refusals import Reason, RefusedPart, RefusedParts
 from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
 from reefmesh_ingest.domain.decode.values import example_of
-from reefmesh_ingest.domain.units import factor_of
+from reefmesh_ingest.domain.ph import NBS, TOTAL, PhProbe, Water
+from reefmesh_ingest.domain.units import MILLIVOLTS, factor_of, is_known, normal, offset_factor
 
 MODEL_LOGGER: Final = "DS18B20-LOGGER"
 """Several probes of one logger measure water temperature; without an entry in the register the first healthy one counts."""
@@ -35,51 +37,85 @@ BY_SOURCE: Final = {
 BY_HINT: Final = {
     "DISSOLVED_NOX": NITRATE_AND_NITRITE,
 }
+NBS_PROBES: Final = frozenset({"SEN0169", "SEN0161-V2"})
+"""Probes of hobbyists and labs on land, sold with NBS buffers: so are their numbers, unless the register says otherwise."""
 _NEVER_A_QUANTITY: Final = frozenset({"WAVE_HEIGHT"})
 """States kPa, which is no height; no quantity could take it whatever the unit."""
+
+
+_ASSUMED_WATER: Final = Water()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """The register's entries for one buoy's sensors. ``quantities``: source, or the device's word -> quantity, or None to
-    ignore it; ``units``: source -> unit instead of the stated one; ``corrections``: quantity -> factor."""
+    ignore it; ``units``: source -> unit instead of the stated one; ``corrections``: quantity -> factor; ``probes``: source of a
+    pH probe -> how its numbers are to be read. In a format that names quantities instead of sensors, a quantity is its own
+    source: ``converted`` has those with a unit or a probe."""
 
     quantities: Mapping[str, str | None] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     corrections: Mapping[str, float] = field(default_factory=dict)
+    probes: Mapping[str, PhProbe] = field(default_factory=dict)
+    converted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignedReport:
-    """A report whose observations hold quantities only. ``refused``: the parts that the decoder or the assignment refused."""
+    """A report whose observations hold quantities only. ``refused``: the parts that the decoder or the assignment refused.
+    ``has_nbs_probe``: a probe fed the pH whose scale is known by its model alone."""
 
     observations: tuple[Observation, ...]
     sent_us: int | None
     refused: tuple[RefusedPart, ...]
+    has_nbs_probe: bool = False
 
     @property
     def readings_refused(self) -> int:
         return sum(part.readings for part in self.refused if part.scope == "reading")
 
 
-def assign_report(report: Report, assignment: Assignment) -> AssignedReport:
-    """Assign every observation of a report."""
+def assign_report(report: Report, assignment: Assignment, water: Water = _ASSUMED_WATER) -> AssignedReport:
+    """Assign every observation of a report; one of which nothing is left is refused as a reading. ``water`` is what the
+    register knows of it, for where it is not measured."""
     refused = RefusedParts(report.refused)
-    observations = tuple([assign(observation, assignment, refused) for observation in report.observations])
-    return AssignedReport(observations=observations, sent_us=report.sent_us, refused=refused.collected())
+    observations = []
+    emptied = 0
+    for observation in report.observations:
+        added = refused.added
+        assigned = assign(observation, assignment, refused, water)
+        if (observation.has_refused or refused.added > added) and assigned.is_empty:
+            emptied += 1
+        else:
+            observations.append(assigned)
+    if emptied:
+        refused.refuse_readings(emptied)
+    return AssignedReport(
+        observations=tuple(observations),
+        sent_us=report.sent_us,
+        refused=refused.collected(),
+        has_nbs_probe=any(
+            sample.source in NBS_PROBES and _ph_probe(sample, assignment) is NBS
+            for observation in report.observations
+            for sample in observation.samples
+        ),
+    )
 
 
-def assign(observation: Observation, assignment: Assignment, refused: RefusedParts) -> Observation:
+def assign(
+    observation: Observation, assignment: Assignment, refused: RefusedParts, water: Water = _ASSUMED_WATER
+) -> Observation:
     """Return the observation with its samples turned into values of quantities; ``refused`` takes those that could not be."""
     if not observation.samples:
-        if assignment.corrections:
-            return replace(observation, factors={**assignment.corrections, **observation.factors})
+        if assignment.corrections or assignment.converted:
+            return _assign_quantities(observation, assignment, refused, water)
         return observation
     chosen = {quantity for quantity in assignment.quantities.values() if quantity is not None}
     values, faults, factors = dict(observation.values), dict(observation.faults), dict(observation.factors)
     beside: dict[str, str] = {}
     crowded = _crowded(observation.samples, assignment, chosen)
     probe = _probe(observation.samples, assignment)
+    fed: dict[str, SensorSample] = {}
     for sample in observation.samples:
         quantity = _quantity_of(sample, assignment)
         if isinstance(quantity, Reason):
@@ -94,19 +130,64 @@ def assign(observation: Observation, assignment: Assignment, refused: RefusedPar
             refused.add(_trouble(sample, Reason.AMBIGUOUS_SENSOR, f"{quantity} from {' and '.join(crowded[quantity])}"))
         elif quantity in values:
             refused.add(_trouble(sample, Reason.REPEATED_QUANTITY, f"{quantity} from {sample.source}"))
-        elif (factor := _factor_of(quantity, sample, assignment)) is None:
-            refused.add(_trouble(sample, Reason.WRONG_UNIT, f"{sample.hint or sample.source} in {sample.unit or 'no unit'}"))
+        elif isinstance(factor := _factor_of(quantity, sample, assignment), RefusedPart):
+            refused.add(factor)
         else:
             values[quantity], factors[quantity] = sample.raw, factor
-            if sample.fault is not None:
-                faults[quantity] = sample.fault
             if sample is probe and beside:
                 beside[FED_BY] = sample.source
+            fed[quantity] = sample
+    faults |= {quantity: sample.fault for quantity, sample in fed.items() if sample.fault is not None}
+    if (ph := fed.get(PH_TOTAL_SCALE)) is not None:
+        _convert_ph(values, factors, _ph_probe(ph, assignment), water)
     status = observation.status
     if beside:
         status = status or DeviceStatus(report="data")
         status = status.model_copy(update={"detail": {**status.detail, **beside}})
     return replace(observation, values=values, faults=faults, factors=factors, samples=(), status=status)
+
+
+def _assign_quantities(observation: Observation, assignment: Assignment, refused: RefusedParts, water: Water) -> Observation:
+    """Apply the register to an observation whose format names quantities and no sensors."""
+    factors = {**assignment.corrections, **observation.factors}
+    values = observation.values
+    converted = [quantity for quantity in assignment.converted if values.get(quantity) is not None]
+    if not converted:
+        return replace(observation, factors=factors)
+    values = dict(values)
+    for quantity in converted:
+        sample = SensorSample(source=quantity, hint="", unit="", raw=values[quantity], factor=factors.get(quantity))
+        factor = _factor_of(quantity, sample, assignment) if quantity in assignment.units else factors.get(quantity, 1.0)
+        if isinstance(factor, RefusedPart):
+            refused.add(factor)
+            del values[quantity]
+        else:
+            factors[quantity] = factor
+    if PH_TOTAL_SCALE in converted and PH_TOTAL_SCALE in values:
+        _convert_ph(values, factors, assignment.probes.get(PH_TOTAL_SCALE, TOTAL), water)
+    return replace(observation, values=values, factors=factors)
+
+
+def _convert_ph(values: Mapping[str, float | None], factors: dict[str, float], probe: PhProbe, water: Water) -> None:
+    """Replace the factor of the pH by that which makes its number one of the total scale, in the water of this observation."""
+    raw = values[PH_TOTAL_SCALE]
+    if probe == TOTAL or not raw:  # a pH of 0 fails by itself
+        return
+    celsius, salinity = (
+        None if (number := values.get(quantity)) is None else number * factors.get(quantity, 1.0)
+        for quantity in (SEA_WATER_TEMPERATURE, SALINITY)
+    )
+    factors[PH_TOTAL_SCALE] = probe.ph_total(raw * factors[PH_TOTAL_SCALE], water.measured(celsius, salinity)) / raw
+
+
+def _ph_probe(sample: SensorSample, assignment: Assignment) -> PhProbe:
+    for name in (sample.source, sample.hint):
+        if name in assignment.probes:
+            probe = assignment.probes[name]
+            if probe.calibration is None or normal(_unit_of(sample, assignment)) == MILLIVOLTS:
+                return probe
+            return PhProbe(scale=probe.scale)
+    return NBS if sample.source in NBS_PROBES else TOTAL
 
 
 def _probe(samples: Sequence[SensorSample], assignment: Assignment) -> SensorSample | None:
@@ -134,12 +215,34 @@ def _quantity_of(sample: SensorSample, assignment: Assignment) -> str | Reason |
     return Reason.UNKNOWN_MODEL if "/" in sample.source else Reason.UNKNOWN_SENSOR
 
 
-def _factor_of(quantity: str, sample: SensorSample, assignment: Assignment) -> float | None:
-    """Return the factor from the sample's raw number to the quantity's unit, corrected; None when the unit cannot be right."""
-    unit = assignment.units.get(sample.source, assignment.units.get(sample.hint, sample.unit))
-    factor = factor_of(quantity, unit)
+def _unit_of(sample: SensorSample, assignment: Assignment) -> str:
+    return assignment.units.get(sample.source, assignment.units.get(sample.hint, sample.unit))
+
+
+def _factor_of(quantity: str, sample: SensorSample, assignment: Assignment) -> float | RefusedPart:
+    """Return the factor from the sample's raw number to the quantity's unit, corrected, or why there is none."""
+    unit = _unit_of(sample, assignment)
     correction = assignment.corrections.get(quantity, sample.factor)
-    return factor if factor is None or correction is None else factor * correction
+    factor = factor_of(quantity, unit)
+    if factor is not None:
+        return factor if correction is None else factor * correction
+    if quantity == PH_TOTAL_SCALE and normal(unit) == MILLIVOLTS:
+        return _millivolts_factor(sample, assignment, correction)
+    if is_known(quantity, unit):
+        if sample.raw is None:
+            return 1.0
+        factor = offset_factor(quantity, unit, sample.raw, 1.0 if correction is None else correction)
+        return factor if factor is not None else _trouble(sample, Reason.NUMBER_OUT_OF_RANGE, f"{sample.source} is 0 {unit}")
+    return _trouble(sample, Reason.WRONG_UNIT, f"{sample.hint or sample.source} in {sample.unit or 'no unit'}")
+
+
+def _millivolts_factor(sample: SensorSample, assignment: Assignment, correction: float | None) -> float | RefusedPart:
+    if not any(name in assignment.probes and assignment.probes[name].calibration for name in (sample.source, sample.hint)):
+        detail = f"{sample.source} gives mV: state the probe's calibration in the register, or what the device makes of it"
+        return _trouble(sample, Reason.WRONG_UNIT, detail)
+    if sample.raw == 0:
+        return _trouble(sample, Reason.NUMBER_OUT_OF_RANGE, f"{sample.source} is 0 mV, as of no probe")
+    return 1.0 if correction is None else correction
 
 
 def _is_beside(sample: SensorSample, probe: SensorSample | None, assignment: Assignment) -> bool:

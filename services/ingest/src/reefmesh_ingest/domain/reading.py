@@ -7,10 +7,9 @@ the set of reports and not of their order:
 * a value beats a missing one;
 * two different raw values for one instant cannot both be right: the lower one is kept, the quantity's fault names the conflict,
   and its flag is at least suspect, so that it is shown and not scored;
+* the same raw value with two factors (a device that corrects it twice, a pH converted with and without its temperature) keeps
+  the lower value;
 * positions and statuses are completed field by field; where both differ, the lower one (as text) is kept.
-
-One exception: reports with the same raw value and another factor keep the factor that came first; that takes a change of the
-register in between, or a device that corrects the same measurement twice.
 """
 
 from typing import Final, NamedTuple
@@ -116,10 +115,10 @@ def _joined_contents(one: Content, other: Content) -> Content:
         if one.raw is None and other.raw is None:
             return one._replace(fault=_lower(one.fault, other.fault))
         return other if one.raw is None else one
-    lower = other if other.raw < one.raw else one
+    lower = other if (other.raw, other.value or 0.0) < (one.raw, one.value or 0.0) else one
     if one.raw != other.raw or CONFLICT in (one.fault, other.fault):
         return lower._replace(fault=CONFLICT)
-    return one._replace(fault=_lower(one.fault, other.fault))
+    return lower._replace(fault=_lower(one.fault, other.fault))
 
 
 def _joined_statuses(one: DeviceStatus, other: DeviceStatus) -> DeviceStatus:

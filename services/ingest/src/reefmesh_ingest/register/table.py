@@ -7,6 +7,8 @@ from typing import Final
 
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import Row, Store, Write
+from reefmesh_ingest import learned_table
+from reefmesh_ingest.domain.learned import Learned
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
@@ -94,6 +96,10 @@ class Register:
     def buoys(self, reef_id: str | None = None) -> list[KnownBuoy]:
         known = (self._buoys[buoy_id] for buoy_id in sorted(self._buoys))
         return [buoy for buoy in known if reef_id is None or buoy.entry.reef == reef_id]
+
+    async def learned(self, buoy_id: str) -> Learned:
+        """Return what a buoy's own reports show of it. Raises StoreUnavailable."""
+        return await learned_table.fetch(self._store, buoy_id)
 
     async def upsert(self, *, reefs: Sequence[ReefEntry] = (), buoys: Sequence[BuoyEntry] = ()) -> None:
         """Add or replace entries, all or none.

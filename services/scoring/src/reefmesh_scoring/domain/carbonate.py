@@ -3,11 +3,12 @@
 Temperatures in degC, salinity on the practical scale, pH on the total scale, pCO2 in microatmospheres, at the surface.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log, log10, sqrt
 from math import pow as power
 from typing import Final
 
+from reefmesh.contracts.register import ChemistryBands
 from reefmesh.contracts.scores import CarbonateBand
 
 ZERO_CELSIUS_KELVIN: Final = 273.15
@@ -35,6 +36,10 @@ class CarbonateRules:
     def __post_init__(self) -> None:
         if not 1 <= self.age_days_limit <= 7:
             raise ValueError("age_days_limit is 1 to 7 days: totals of older days are not at hand")
+
+    def with_bands(self, bands: ChemistryBands) -> "CarbonateRules":
+        """Return the rules with a reef's own bands."""
+        return replace(self, good_above=bands.good_above, adequate_from=bands.adequate_from, low_from=bands.low_from)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

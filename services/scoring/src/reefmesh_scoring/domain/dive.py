@@ -1,13 +1,14 @@
 """Dive conditions: guidance from current and visibility as they were last measured, judged at an instant of event time.
 
-The limits are defaults of this project, which operators set for themselves. 1.0 kn is where the US Navy diving manual calls
-a scuba diver severely handicapped.
+The limits are the reef's own, where its operator states them in the register, else defaults of this project. 1.0 kn is where
+the US Navy diving manual calls a scuba diver severely handicapped.
 """
 
 from dataclasses import dataclass
 from typing import Final, assert_never
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
+from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DiveVerdict
 from reefmesh_scoring.domain.fixed_point import E6
 from reefmesh_scoring.domain.solar_day import SECOND_US
@@ -20,18 +21,6 @@ HEAT_ADVICE: Final = (
     "The reef is under heat stress: keep a distance from corals, touch nothing, use moorings instead of anchors. "
     "This is care for the reef and no safety verdict."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiveLimits:
-    """Current up to each limit, in knots; visibility from each limit on, in metres."""
-
-    current_good_knots: float = 0.5
-    current_fair_knots: float = 1.0
-    current_experienced_knots: float = 2.0
-    visibility_good_metres: float = 10.0
-    visibility_fair_metres: float = 5.0
-    visibility_poor_metres: float = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

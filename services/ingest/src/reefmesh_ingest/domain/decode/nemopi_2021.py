@@ -23,6 +23,8 @@ from reefmesh_ingest.domain.decode.values import (
 
 REPORT_SPAN_MICROSECONDS: Final = 5 * 60 * 1_000_000
 MEASUREMENTS_LIMIT: Final = 500
+PERCENT_LIMIT: Final = 105.0
+"""Gauges of full batteries go a little beyond 100 %."""
 CORRECTION_LIMITS: Final = (0.01, 100.0)
 
 AUXILIARY: Final = frozenset({"SEN0140", "SEN0165", "DFR0300", "SEN0175", "SEN0236", "SEN0228", "SEN0237-A", "TEL0113"})
@@ -41,6 +43,7 @@ class _MeasurementGroup:
     samples: list[SensorSample]
     position: tuple[float, float] | None
     detail: dict[str, str]
+    has_refused: bool = False
 
 
 def decode(payload: bytes) -> Report | Refusal:
@@ -57,6 +60,7 @@ def decode(payload: bytes) -> Report | Refusal:
     groups = _groups(measurements, refused)
     position = _own_position(document, refused)
     newest = len(groups) - 1
+    statuses = [_status(document if place == newest else {}, group.detail, refused) for place, group in enumerate(groups)]
     return Report(
         device=clean_text(serial, 128) if isinstance(serial, str) and serial.strip() else None,
         observations=tuple(
@@ -65,7 +69,8 @@ def decode(payload: bytes) -> Report | Refusal:
                 values={},
                 samples=tuple(group.samples),
                 position=group.position or (position if place == newest else None),
-                status=_status(document if place == newest else {}, group.detail),
+                status=statuses[place],
+                has_refused=group.has_refused or (newest == 0 and refused.added > 0),
             )
             for place, group in enumerate(groups)
         ),
@@ -93,15 +98,22 @@ def _groups(measurements: list[Any], refused: RefusedParts) -> list[_Measurement
         first = groups[-1].observed_us if groups else None
         if first is None or at - first > REPORT_SPAN_MICROSECONDS:
             groups.append(_MeasurementGroup(at, [], None, {}))
-        _take(measurement, groups[-1], refused)
+        groups[-1].has_refused |= _take(measurement, groups[-1], refused)
     if not groups:
         groups.append(_MeasurementGroup(None, [], None, {}))
     for measurement in untimed:
-        _take(measurement, groups[0], refused)
+        groups[0].has_refused |= _take(measurement, groups[0], refused)
     return groups
 
 
-def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: RefusedParts) -> None:
+def _take(measurement: dict[str, Any], group: _MeasurementGroup, refused: RefusedParts) -> bool:
+    """Take one measurement in; return whether anything of it was refused."""
+    added = refused.added
+    _put(measurement, group, refused)
+    return refused.added > added
+
+
+def _put(measurement: dict[str, Any], group: _MeasurementGroup, refused: RefusedParts) -> None:
     """Put one measurement where it belongs: a sample, the position, or text beside the quantities."""
     sensor = measurement["sensor"]
     source, value = _source(measurement), measurement.get("value")
@@ -169,9 +181,13 @@ def _own_position(document: dict[str, Any], refused: RefusedParts) -> tuple[floa
     return position
 
 
-def _status(document: dict[str, Any], auxiliary: dict[str, str]) -> DeviceStatus:
+def _status(document: dict[str, Any], auxiliary: dict[str, str], refused: RefusedParts) -> DeviceStatus:
     """Return battery and signal as numbers where they are numbers, else as text in ``detail``."""
     battery, signal = number_of(document.get("battery_level")), number_of(document.get("gsm_strength"))
+    if battery is not None and not 0 <= battery <= PERCENT_LIMIT:
+        stated = f"battery_level is {clean_text(document['battery_level'], 100)}, which is no percentage"
+        refused.add(_trouble("battery_level", Reason.NUMBER_OUT_OF_RANGE, stated, document["battery_level"]))
+        battery = None
     names = ["ip_address", "solar_voltage", "solar_amperage"]
     names += ["battery_level"] if battery is None else []
     names += ["gsm_strength"] if signal is None else []

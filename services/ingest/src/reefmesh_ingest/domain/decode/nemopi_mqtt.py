@@ -5,9 +5,11 @@ They hold no time, no number and no identity: the reading's instant is when the 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from reefmesh.contracts.readings import DeviceStatus
+from reefmesh_ingest.domain.battery import VOLTS_LIMIT, volts_of
 from reefmesh_ingest.domain.decode.document import open_object
 from reefmesh_ingest.domain.decode.refusals import Reason, Refusal, RefusedPart, RefusedParts
 from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
@@ -31,11 +33,8 @@ def decode(payload: bytes) -> Report | Refusal:
 
 
 def _report(observation: Observation, *, device: str | None = None, refused: RefusedParts | None = None) -> Report:
-    return Report(
-        device=device,
-        observations=(observation,),
-        refused=refused.collected() if refused is not None else (),
-    )
+    parts = refused.collected() if refused is not None else ()
+    return Report(device=device, observations=(replace(observation, has_refused=bool(parts)),), refused=parts)
 
 
 def _detail(document: dict[str, Any], *names: str) -> dict[str, str]:
@@ -90,7 +89,7 @@ def _diagnosis(document: dict[str, Any]) -> Report:
             )
     status = DeviceStatus(
         report="diagnosis",
-        battery_volts=_number(document, "vbat", refused),
+        battery_volts=_volts(document, "vbat", refused),
         detail=_detail(document, "cell", "lua_mem", "sys_mem"),
     )
     return _report(Observation(observed_us=None, values={}, position=position, status=status), refused=refused)
@@ -160,20 +159,24 @@ def _source(sensor: dict[str, Any]) -> str:
     return "/".join(clean_text(sensor.get(name, "?"), 30) for name in ("model", "interface", "address"))
 
 
-def _number(document: dict[str, Any], name: str, refused: RefusedParts) -> float | None:
+def _volts(document: dict[str, Any], name: str, refused: RefusedParts) -> float | None:
+    """Return a battery's volts, also of a firmware that reports millivolts."""
     value = document.get(name)
     number = number_of(value)
-    if number is None and value is not None:
+    volts = None if number is None else volts_of(number)
+    if volts is None and value is not None:
+        is_number = number is not None or looks_numeric(value)
+        stated = f"{name} is {clean_text(value, 100)}"
         refused.add(
             RefusedPart(
                 scope="channel",
-                reason=Reason.NOT_A_NUMBER,
+                reason=Reason.NUMBER_OUT_OF_RANGE if is_number else Reason.NOT_A_NUMBER,
                 name=name,
-                detail=f"{name} is {clean_text(value, 100)}",
+                detail=f"{stated}: neither 0 to {VOLTS_LIMIT:g} V nor millivolts of a battery" if is_number else stated,
                 example=example_of(value),
             )
         )
-    return number
+    return volts
 
 
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Report | Refusal]]] = {

@@ -1,13 +1,16 @@
 """Why telemetry is refused: a closed list of reasons, each with a sentence for a person."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal
 
 DETAIL_CHARACTERS_LIMIT: Final = 1000
 EXAMPLE_BYTES_LIMIT: Final = 4096
 PARTS_LIMIT: Final = 64
+
+OWN_FIGURES: Final = frozenset({"vbat", "battery_level"})
+"""What devices call the figures of their own status."""
 
 Scope = Literal["message", "reading", "channel"]
 
@@ -103,16 +106,24 @@ class RefusedPart:
     example: bytes = b""
     readings: int = 1
 
+    @property
+    def is_of_sensor(self) -> bool:
+        """It is a value of a sensor, not the device's position or a figure of its own status."""
+        return self.scope == "channel" and self.reason != Reason.BAD_POSITION and self.name not in OWN_FIGURES
+
 
 class RefusedParts:
     """Collects parts of one message, merging equal trouble; beyond ``PARTS_LIMIT`` what has the same reason is merged."""
 
     def __init__(self, parts: Iterable[RefusedPart] = ()) -> None:
+        self.added = 0
+        """How often something was added; it tells whether anything was since."""
         self._parts: dict[tuple[str, str | None, Reason], RefusedPart] = {}
         for part in parts:
             self.add(part)
 
     def add(self, part: RefusedPart) -> None:
+        self.added += 1
         key = (part.scope, part.name, part.reason)
         first = self._parts.get(key)
         if first is None and len(self._parts) >= PARTS_LIMIT:
@@ -121,14 +132,17 @@ class RefusedParts:
         if first is None:
             self._parts[key] = part
             return
-        self._parts[key] = RefusedPart(
-            scope=first.scope,
-            reason=first.reason,
-            detail=first.detail,
-            name=first.name,
-            example=first.example,
-            readings=first.readings + part.readings,
-        )
+        self._parts[key] = replace(first, readings=first.readings + part.readings)
+
+    def refuse_readings(self, readings: int) -> None:
+        """Refuse readings of which nothing is left, each of which had a refused value: the first kind of value that was refused
+        stands for them, so that one trouble makes one entry."""
+        first = next(part for part in self._parts.values() if part.scope == "channel")
+        del self._parts[first.scope, first.name, first.reason]
+        if first.readings > readings:
+            self._parts[first.scope, first.name, first.reason] = replace(first, readings=first.readings - readings)
+        detail = f"{first.detail}; nothing else was in the reading"
+        self.add(replace(first, scope="reading", detail=detail, readings=readings))
 
     def collected(self) -> tuple[RefusedPart, ...]:
         return tuple(self._parts.values())

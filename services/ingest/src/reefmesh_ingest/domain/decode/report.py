@@ -28,7 +28,7 @@ class Observation:
 
     ``observed_us`` is the device's own time, or None in a format without. ``values`` maps quantity to the raw number (None:
     a known quantity without a value) and ``faults`` quantity to the device's words; ``samples`` are still to be assigned.
-    ``position`` is (latitude, longitude) in degrees.
+    ``position`` is (latitude, longitude) in degrees. ``has_refused``: the decoder refused a value of it.
     """
 
     observed_us: int | None
@@ -38,6 +38,18 @@ class Observation:
     samples: tuple[SensorSample, ...] = ()
     position: tuple[float, float] | None = None
     status: DeviceStatus | None = None
+    has_refused: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of it can be used: no value, no fault, no position, and nothing that the device says of itself."""
+        if self.values or self.position is not None or self.samples:
+            return False
+        status = self.status
+        if status is None:
+            return True
+        measured = (status.battery_volts, status.battery_percent, status.signal_dbm)
+        return not status.detail and all(number is None for number in measured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

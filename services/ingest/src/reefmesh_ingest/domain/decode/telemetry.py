@@ -83,10 +83,12 @@ def decode(payload: bytes) -> Report | Refusal:
     observations = []
     for reading in batch["readings"]:
         values, faults = reading["channels"], reading.get("faults")
+        has_refused = False
         if not values.keys() <= _KNOWN or (faults and not faults.keys() <= _KNOWN):
             refused = refused or RefusedParts()
             values = _known(values, refused)
             faults = _known(faults or {}, refused)
+            has_refused = True
         position = reading.get("position")
         observations.append(
             Observation(
@@ -94,6 +96,7 @@ def decode(payload: bytes) -> Report | Refusal:
                 values=values if not faults else {**dict.fromkeys(faults), **values},
                 faults={name: clean_text(words, FAULT_CHARACTERS_LIMIT) for name, words in faults.items()} if faults else {},
                 position=None if position is None else (position["lat"], position["lon"]),
+                has_refused=has_refused,
             )
         )
     return Report(
@@ -163,6 +166,7 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
     if max(len(channels), len(stated)) > QUANTITIES_PER_READING_LIMIT:
         return f"more than {QUANTITIES_PER_READING_LIMIT} channels"
     position = None
+    added = refused.added
     if place is not None:
         if isinstance(place, dict) and place.keys() == {"lat", "lon"} and not any(isinstance(v, str) for v in place.values()):
             position = position_of(place["lat"], place["lon"])
@@ -182,6 +186,7 @@ def _observation(reading: object, refused: RefusedParts) -> Observation | str:
         values={**dict.fromkeys(faults), **values},
         faults=faults,
         position=position,
+        has_refused=refused.added > added,
     )
 
 
