@@ -138,7 +138,7 @@ def test_each_channel_but_telemetry_is_sent_by_one_service(document: dict[str, A
         if operation["action"] == "send" and "VirtualTopic" in found(document, operation["channel"]["$ref"])["address"]
     }
     assert sent == {
-        "ingest-send-reef-readings": ["readings/1"],
+        "ingest-send-reef-readings": ["readings/1", "readings/2"],
         "ingest-send-reef-quarantine": ["quarantine/1"],
         "scoring-send-reef-scores": ["scores/1", "scores/2"],
         "alerts-send-reef-alerts": ["alert/1"],

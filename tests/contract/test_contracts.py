@@ -30,6 +30,7 @@ FINGERPRINTS: Mapping[str, str] = {
     "alert/1": "d0c0b70ad72ad9e5",
     "quarantine/1": "76296ab48ca3776f",
     "readings/1": "b5f471af847aa2e2",
+    "readings/2": "ab198abf1d6de2a7",
     "scores/1": "f758bb0900802997",
     "scores/2": "2de1390352bda1d1",
 }

@@ -23,6 +23,9 @@ from reefmesh.errors import ConfigurationError
 from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.domain.battery import guessed_kind, volts_of
 from reefmesh_ingest.domain.ph import SCALE_UNCERTAINTIES, Water, total_scale
+from reefmesh_ingest.handler import IngestHandler
+from reefmesh_ingest.quarantine.quota import Quota
+from reefmesh_ingest.quarantine.storage import QuarantineStorage
 from reefmesh_ingest.register.entries import BuoyEntry, CalibrationEntry, ReefEntry, SensorEntry
 
 Make = Callable[..., bytes]
@@ -44,7 +47,7 @@ def newest(ingest: Any, quantity: str) -> Any:
     return ingest.readings()[-1].readings[-1].channels[quantity]
 
 
-def low_volts(ingest: Any) -> float | None:
+def low_volts(ingest: Any) -> Any:
     return ingest.readings()[-1].buoys[0].battery_low_volts
 
 
@@ -459,3 +462,96 @@ def test_impossible_conditions_are_refused_with_one_line(fields: dict[str, Any],
 async def test_unit_of_micromoles_is_that_of_nitrate(ingest: Any, report_2021: Make) -> None:
     await ingest.take(report_2021(("SEN0xxx", "DISSOLVED_NOX", "uM", "0.84")), "nemopi-2021/1")
     assert newest(ingest, NITRATE_AND_NITRITE).value == 0.84
+
+
+# Quarantine, folded
+
+WRONG = (
+    ("SEN0216", "WATER_CURRENT", "A", "0.5"),
+    ("SEN0169", "PH", "PH", "8.1"),
+    ("SEN0161-V2", "PH", "", "8.4"),
+    ("SEN0xxx", "DISSOLVED_NOX", "C", "0.84"),
+    ("SEN9999", "TURBIDITY", "NTU", "1.5"),
+)
+
+
+async def a_day_of_wrong_reports(ingest: Any, report_2021: Make, *, reports: int = 48) -> None:
+    for number in range(reports):
+        at = ingest.clock.now() - timedelta(minutes=30 * (reports - number))
+        body = report_2021(("KIT0021", "WATER_TEMPERATURE", "C", "27.0"), *WRONG, at=at)
+        await ingest.take(body, "nemopi-2021/1", at=at)
+
+
+@pytest.fixture
+async def of_url(new_ingest: Callable[..., Any], url: str) -> Any:
+    """Windows and sums are the database's: on both."""
+    service = await new_ingest(url)
+    yield service
+    await service.store.close()
+
+
+async def test_field_16_day_of_the_same_five_wrong_channels_is_five_rows(of_url: Any, report_2021: Make) -> None:
+    await a_day_of_wrong_reports(of_url, report_2021)
+    await of_url.take(b"{", "nemopi-mqtt/1", device="other")
+    rows = await of_url.quarantine.rows()
+    assert ("other", "message", "not-json", 1) == (rows[0].device, rows[0].scope, rows[0].reason, rows[0].entries)
+    assert {(SERIAL, source, 48, 48, 0) for source, *_ in WRONG} == {
+        (row.device, row.channel, row.entries, row.readings, row.cut) for row in rows[1:]
+    }
+    span = timedelta(minutes=30 * 47) // timedelta(microseconds=1)
+    assert {span} == {row.last_us - row.first_us for row in rows[1:]}
+    current = next(row for row in rows if row.channel == "SEN0216")
+    assert ("wrong-unit", "A") == (current.reason, json.loads(current.example)["unit"])
+    newest_entry = await of_url.quarantine.show(current.newest_id)
+    assert current.last_us == newest_entry.entry.received_us
+    assert [current.row_id] == [
+        row.row_id for row in await of_url.quarantine.rows(reason="wrong-unit") if row.channel == "SEN0216"
+    ]
+    assert [] == await of_url.quarantine.rows(device="nobody")
+    assert len(await of_url.quarantine.rows(limit=2)) == 2
+
+
+async def test_field_16_row_is_replayed_with_all_its_entries(of_url: Any, report_2021: Make) -> None:
+    await a_day_of_wrong_reports(of_url, report_2021, reports=6)
+    nox = SensorEntry(source="SEN0xxx", quantity=NITRATE_AND_NITRITE, unit="umol/L")
+    await of_url.register.upsert(buoys=[buoy(SERIAL, sensor=[nox])])
+    (row,) = [row for row in await of_url.quarantine.rows() if row.channel == "SEN0xxx"]
+    replayed = await of_url.quarantine.replay_rows([row.row_id])
+    assert (6, 6) == (replayed.entries, len(replayed.messages))
+    await of_url.replay_published()
+    rows = await of_url.quarantine.rows()
+    assert (4, {6}) == (len(rows), {each.entries for each in rows})
+    assert {0.84} == {json_["channels"][NITRATE_AND_NITRITE]["value"] for json_ in (await of_url.rows()).values()}
+    await of_url.assert_accounted()
+
+
+async def test_field_16_discarded_row_is_gone_and_the_accounting_exact(of_url: Any, report_2021: Make) -> None:
+    """Also of whole messages and readings, and when a replay of a neighbour brings the same trouble again."""
+    await a_day_of_wrong_reports(of_url, report_2021, reports=3)
+    await of_url.take(b"{", "nemopi-mqtt/1", device="other")
+    await of_url.take(data(("UNKNOWN-X", 1.5)), "nemopi-mqtt/1", device=IMEI)
+    gone = [row for row in await of_url.quarantine.rows() if row.channel in ("SEN0216", None) or row.scope == "reading"]
+    assert 5 == await of_url.quarantine.discard([row.row_id for row in gone])
+    await of_url.assert_accounted()
+    left = await of_url.quarantine.rows()
+    assert {"SEN0169", "SEN0161-V2", "SEN0xxx", "SEN9999"} == {row.channel for row in left}
+    await of_url.quarantine.replay_rows([row.row_id for row in left if row.channel == "SEN9999"])
+    await of_url.replay_published()
+    assert {row.row_id for row in left} == {row.row_id for row in await of_url.quarantine.rows()}
+    assert ["discarded"] * 5 == [each.status for each in await of_url.quarantine.list(status="discarded")]
+    assert 0 == await of_url.quarantine.discard([gone[0].row_id])
+    books = await accounting(of_url.store)
+    assert (2, 12) == (books.readings.quarantined, books.quarantine_entries_open)
+    await of_url.assert_accounted()
+
+
+async def test_field_16_what_the_quota_only_counted_is_a_row_that_says_so(of_url: Any) -> None:
+    quota = Quota(device_entries_limit=2)
+    storage = QuarantineStorage(store=of_url.store, clock=of_url.clock, quota=quota)
+    of_url.handler = IngestHandler(store=of_url.store, register=of_url.register, clock=of_url.clock, storage=storage)
+    for number in range(5):
+        await of_url.take(b"{%d" % number, "nemopi-mqtt/1", device="other")
+    rows = await of_url.quarantine.rows(reason="not-json")
+    assert [(0, 3), (2, 0)] == sorted((row.entries, row.counted) for row in rows)
+    await of_url.quarantine.discard([row.row_id for row in rows])
+    await of_url.assert_accounted()

@@ -11,7 +11,7 @@ takes over its count, so exactly one receipt of each origin is ``counted``. Over
 
 Two sums are checked against other tables: ``new`` equals the rows of ``readings`` that are not withdrawn, and ``quarantined``
 equals the readings that open quarantine entries stand for, those that were only counted because the quota of quarantine was
-used up (``folded``), and those whose entries were removed for their age.
+used up (``folded``), and those whose entries were removed for their age or discarded by an operator.
 """
 
 from dataclasses import dataclass

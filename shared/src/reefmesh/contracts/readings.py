@@ -83,8 +83,8 @@ class Readings(Contract):
 
 
 class Readings2(Readings):
-    """``readings/2``: the same, and what the register states of the reef's conditions and, by quantity, of its buoys' sensors. A
-    message is written so only where something of it is stated (ADR 0026)."""
+    """``readings/2``: the same, and what the register states of the reef's conditions and, by quantity, of its buoys' sensors.
+    A message is written so only where something of it is stated (ADR 0026)."""
 
     conditions: ReefConditions | None = None
     sensors: dict[BuoyId, dict[str, SensorFacts]] = Field(default_factory=dict, max_length=1000)

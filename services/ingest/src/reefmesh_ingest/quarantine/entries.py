@@ -16,7 +16,8 @@ from reefmesh_ingest.quarantine.storage import stored_bytes_of
 _PUT_ENTRY: Final = (
     "INSERT INTO quarantine (quarantine_id, origin, scope, reason, detail, channel, example, readings, reef_id, device,"
     " schema_id, received_us, stored_bytes, stored_us, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')"
-    " ON CONFLICT (quarantine_id) DO UPDATE SET status = 'open', reason = excluded.reason, detail = excluded.detail,"
+    " ON CONFLICT (quarantine_id) DO UPDATE SET status = CASE WHEN quarantine.status = 'discarded'"
+    " AND quarantine.scope = 'channel' THEN 'discarded' ELSE 'open' END, reason = excluded.reason, detail = excluded.detail,"
     " example = excluded.example, readings = excluded.readings, reef_id = excluded.reef_id"
 )
 _PUT_MESSAGE: Final = (

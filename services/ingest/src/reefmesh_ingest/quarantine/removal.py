@@ -1,4 +1,5 @@
-"""Entries leave quarantine for their age, and replayed ones also when it is full: a few at a time, noted in their receipts."""
+"""Entries leave quarantine for their age, and those that are not open also when it is full: a few at a time, noted in their
+receipts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ INTERVAL_SECONDS: Final = 60.0
 MESSAGES_AT_ONCE: Final = 100
 
 _OLD: Final = "SELECT DISTINCT origin FROM quarantine WHERE stored_us < ? LIMIT ?"
-_REPLAYED: Final = (
-    "SELECT origin FROM quarantine GROUP BY origin HAVING MIN(status) = 'replayed' ORDER BY MIN(stored_us) LIMIT ?"
+_CLOSED: Final = (
+    "SELECT origin FROM quarantine GROUP BY origin HAVING MAX(CASE WHEN status = 'open' THEN 1 ELSE 0 END) = 0"
+    " ORDER BY MIN(stored_us) LIMIT ?"
 )
 # The first statement locks what a replay that is handled at the same time would close.
 _MARK: Final = "UPDATE quarantine SET status = 'removed' WHERE origin = ? AND status = 'open'"
@@ -66,7 +68,7 @@ class QuarantineRemoval:
         before_us = us_of(self._clock.now() - timedelta(days=self._quota.age_days_limit))
         found: Sequence[Row] = await self._store.fetch(_OLD, (before_us, MESSAGES_AT_ONCE))
         if not found and await self._is_full():
-            found = await self._store.fetch(_REPLAYED, (MESSAGES_AT_ONCE,))
+            found = await self._store.fetch(_CLOSED, (MESSAGES_AT_ONCE,))
         if not found:
             return 0
         for (origin,) in found:

@@ -1,4 +1,4 @@
-"""The operator's side of quarantine: list, show, replay."""
+"""The operator's side of quarantine: list, show, replay, discard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from reefmesh.store.port import Store
 from reefmesh_ingest.domain.arrival import RECEIVED_AT
 from reefmesh_ingest.domain.decode.refusals import Reason
 from reefmesh_ingest.domain.decode.values import instant_of
-from reefmesh_ingest.quarantine import folded, stored
+from reefmesh_ingest.quarantine import folded, rows, stored
 from reefmesh_ingest.quarantine.folded import Folded
+from reefmesh_ingest.quarantine.rows import QuarantineRow
 from reefmesh_ingest.quarantine.stored import StoredEntry, StoredMessage
 from reefmesh_ingest.register.table import Register
 
@@ -76,7 +77,7 @@ class Quarantine:
         device: str | None = None,
         reason: str | None = None,
     ) -> Sequence[StoredEntry]:
-        """Return entries, oldest first. ``status`` None: replayed ones too."""
+        """Return entries, oldest first. ``status`` None: replayed and discarded ones too."""
         asked = {"quarantine.status": status, "quarantine.reef_id": reef_id, "device": device, "reason": reason}
         equal = {column: value for column, value in asked.items() if value is not None}
         return await stored.list_entries(self._store, equal, limit=limit)
@@ -91,6 +92,30 @@ class Quarantine:
     async def list_folded(self, *, device: str | None = None, reason: str | None = None) -> Sequence[Folded]:
         """Return what was only counted because the quota was used up."""
         return await folded.list_folded(self._store, device=device, reason=reason)
+
+    async def rows(
+        self, *, limit: int = 100, reef_id: str | None = None, device: str | None = None, reason: str | None = None
+    ) -> Sequence[QuarantineRow]:
+        """Return what is open and what was only counted, one row for each device, part and reason, the newest first."""
+        asked = {"quarantine.reef_id": reef_id, "device": device, "reason": reason}
+        equal = {column: value for column, value in asked.items() if value is not None}
+        found = await rows.list_rows(self._store, equal, limit=limit)
+        counted = [] if reef_id is not None else await folded.list_folded(self._store, device=device, reason=reason)
+        found += [rows.counted_row(each) for each in counted]
+        return sorted(found, key=lambda row: -row.last_us)[:limit]
+
+    async def replay_rows(self, row_ids: Sequence[str]) -> Replayed:
+        """``replay`` all open entries of these rows. Raises TransientError."""
+        kinds = await rows.kinds_named(self._store, row_ids)
+        return await self.replay([entry_id for kind in kinds for entry_id in await rows.entry_ids_of(self._store, kind)])
+
+    async def discard(self, row_ids: Sequence[str]) -> int:
+        """Close the open entries of these rows for good, and return how many they were. Nothing is replayed of them any more;
+        they can be listed (``status`` None) until they are removed for their age."""
+        kinds = await rows.kinds_named(self._store, row_ids)
+        entries = sum([len(await rows.entry_ids_of(self._store, kind)) for kind in kinds])
+        await self._store.write(rows.discard_writes(kinds))
+        return entries
 
     async def replay(self, quarantine_ids: Sequence[str]) -> Replayed:
         """Publish the messages of these entries again, oldest first; entries that are not open are left out.

@@ -16,9 +16,9 @@ _ENTRY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEntry:
-    """One entry as a person sees it. ``status`` is ``open`` or ``replayed``; ``example`` is the refused JSON value of a
-    quantity or reading; ``channel`` is the quantity or the sensor; ``readings`` counts the message's readings that it concerns;
-    ``attempts`` counts the replays of its message."""
+    """One entry as a person sees it. ``status`` is ``open``, ``replayed`` or ``discarded``; ``example`` is the refused JSON
+    value of a quantity or reading; ``channel`` is the quantity or the sensor; ``readings`` counts the message's readings that
+    it concerns; ``attempts`` counts the replays of its message."""
 
     quarantine_id: str
     origin: str

@@ -77,7 +77,7 @@ def list_buoys(
 
 @app.command(cls=Command)
 def show(buoy: BuoyArgument, home: HomeOption = None, store: StoreOption = None, config: ConfigOption = None) -> None:
-    """Show everything that the register holds of one buoy, as JSON.
+    """Show everything that the register holds of one buoy, and what its reports show where it does not (in_force), as JSON.
 
     Examples:
       reefmesh buoys show 867740030000003
@@ -89,7 +89,7 @@ def show(buoy: BuoyArgument, home: HomeOption = None, store: StoreOption = None,
             known = register.buoy(buoy)
             if known is None:
                 raise ConfigurationError(f"buoy {buoy} is not registered; 'reefmesh buoys list' shows those that are")
-            print_json(known.entry.shown())
+            print_json(known.entry.shown(await register.learned(known.entry.id)))
 
     run(main)
 

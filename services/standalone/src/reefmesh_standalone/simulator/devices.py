@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from reefmesh.contracts import quantities
 from reefmesh.contracts.schema import NEMOPI_2021_1, NEMOPI_MQTT_1, TELEMETRY_1
 from reefmesh_standalone.simulator.water import Water
+
+NBS_ABOVE_TOTAL: Final = 0.1415
+"""What a probe calibrated in NBS buffers reads above the total scale, in sea water of 27 degC."""
 
 
 class Generation(StrEnum):
@@ -73,7 +76,7 @@ def report_2021(device: Device, at: datetime) -> bytes:
     stamp = at.isoformat()
     measurements = [
         _measurement("KIT0021", "WATER_TEMPERATURE", "C", f"{device.water.temperature_celsius(at):.2f}", stamp),
-        _measurement("SEN0169", "PH", "PH", f"{device.water.ph_total_scale(at):.3f}", stamp),
+        _measurement("SEN0169", "PH", "PH", f"{device.water.ph_total_scale(at) + NBS_ABOVE_TOTAL:.3f}", stamp),
         _measurement("TEL0097", "POSITION", "Degree", [str(device.latitude_degrees), str(device.longitude_degrees)], stamp),
         _measurement("SEN0237-A", "DISSOLVED_OXYGEN", "mg/L", "Sensor not found", stamp),
     ]
