@@ -142,14 +142,14 @@ def test_unit_that_cannot_be_right_set_its_quantity_is_replayed(registered: Reef
 
 @pytest.mark.parametrize("mesh_is_up", [True, False])
 def test_message_of_an_unknown_version_parked_shown_and_sent_again(mesh_is_up: bool, registered: ReefmeshCommand) -> None:
-    asyncio.run(publish_readings_2(registered.home))
+    asyncio.run(publish_readings_of_tomorrow(registered.home))
     with registered.up() as up:
         up.await_line("parked")
         assert 0 == up.stop().code
     assert "scoring" in registered("parked", "list").out
     (parked,) = registered.json("parked", "list", "--service", "scoring")
     shown = registered("parked", "show", parked["parking_id"]).document
-    assert ("readings/2", '{"of": "tomorrow"}') == (shown["headers"]["schema"], shown["body"])
+    assert ("readings/99", '{"of": "tomorrow"}') == (shown["headers"]["schema"], shown["body"])
     if mesh_is_up:
         with registered.up() as up:
             replayed = registered("parked", "replay", "--all")
@@ -166,12 +166,12 @@ def test_message_of_an_unknown_version_parked_shown_and_sent_again(mesh_is_up: b
     assert [] == registered.json("parked", "list")
 
 
-async def publish_readings_2(home: Path) -> None:
+async def publish_readings_of_tomorrow(home: Path) -> None:
     broker = open_broker(f"embedded://{home}/journal.db?role=publisher", clock=SystemClock())
     await broker.connect()
     await broker.declare([channels.SCORING])
     message = Envelope(
-        event_id="from-tomorrow", reef_id="amed", schema_id="readings/2", produced_at=NOW, body=b'{"of": "tomorrow"}', seq=1
+        event_id="from-tomorrow", reef_id="amed", schema_id="readings/99", produced_at=NOW, body=b'{"of": "tomorrow"}', seq=1
     )
     await broker.publish([Publication(channel=channels.READINGS.name, message=message)])
     await broker.close()

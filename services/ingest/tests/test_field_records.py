@@ -22,7 +22,7 @@ from reefmesh.contracts.register import PhScale
 from reefmesh.errors import ConfigurationError
 from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.domain.battery import guessed_kind, volts_of
-from reefmesh_ingest.domain.ph import SCALE_UNCERTAINTIES, Water, total_scale
+from reefmesh_ingest.domain.ph import SCALE_UNCERTAINTIES, Seawater, total_scale
 from reefmesh_ingest.handler import IngestHandler
 from reefmesh_ingest.quarantine.quota import Quota
 from reefmesh_ingest.quarantine.storage import QuarantineStorage
@@ -95,11 +95,11 @@ def test_field_12_every_scale_is_converted_as_pyco2sys_converts_it(
 ) -> None:
     name, option = scale
     theirs = PyCO2SYS.sys(par1=ph, par1_type=3, salinity=salinity, temperature=celsius, opt_pH_scale=option)["pH_total"]
-    assert float(theirs) == pytest.approx(total_scale(ph, name, Water(celsius=celsius, salinity=salinity)), abs=1e-6)
+    assert float(theirs) == pytest.approx(total_scale(ph, name, Seawater(celsius=celsius, salinity=salinity)), abs=1e-6)
 
 
 def test_field_12_unknown_temperature_is_within_the_stated_uncertainty() -> None:
-    assumed, warm = (total_scale(8.17, "nbs", Water(celsius=celsius)) for celsius in (27.0, 34.0))
+    assumed, warm = (total_scale(8.17, "nbs", Seawater(celsius=celsius)) for celsius in (27.0, 34.0))
     assert abs(assumed - warm) < SCALE_UNCERTAINTIES["nbs"] / 2
 
 
@@ -128,7 +128,7 @@ async def test_field_12_agent_that_names_quantities_states_the_scale_of_its_prob
     document = json.loads(telemetry([27.0]))
     document["readings"][0]["channels"] |= {PH_TOTAL_SCALE: 8.17, SALINITY: 35.0}
     await ingest.take(json.dumps(document).encode(), "telemetry/1")
-    assert total_scale(8.17, "nbs", Water()) == pytest.approx(newest(ingest, PH_TOTAL_SCALE).value, abs=1e-9)
+    assert total_scale(8.17, "nbs", Seawater()) == pytest.approx(newest(ingest, PH_TOTAL_SCALE).value, abs=1e-9)
 
 
 async def test_field_12_two_reports_of_one_ph_give_the_same_in_either_order(
@@ -181,7 +181,7 @@ async def test_field_12_millivolts_of_a_ph_probe_need_its_calibration(ingest: An
     await ingest.quarantine.replay([entry.quarantine_id])
     await ingest.replay_published()
     ph = newest(ingest, PH_TOTAL_SCALE)
-    by_hand = total_scale(7 + 71.0 / 58.0, "nbs", Water(celsius=25.0))
+    by_hand = total_scale(7 + 71.0 / 58.0, "nbs", Seawater(celsius=25.0))
     assert (-68.0, pytest.approx(by_hand, abs=1e-9)) == (ph.raw, ph.value)
     assert (0.1**2 + 0.05**2 + 0.05**2) ** 0.5 == pytest.approx(ingest.readings()[-1].buoys[0].ph_accuracy, abs=1e-4)
     await ingest.assert_accounted()
@@ -398,18 +398,20 @@ async def test_field_17_report_without_values_that_lost_none_is_accepted(ingest:
     await ingest.assert_accounted()
 
 
-async def test_field_17_copy_of_a_status_report_counts_the_same_in_either_order(
-    new_ingest: Callable[..., Any],
-) -> None:
-    body = diagnosis(3.9, lua_mem={"used": 1})
+async def test_field_17_copy_of_such_a_report_counts_the_same_in_either_order(new_ingest: Callable[..., Any]) -> None:
+    """One sensor's value is kept as text beside the reading, the other's cannot be read: used for its status alone."""
+    body = data(("BESIDE", 1.0), ("UNKNOWN-X", 1.5))
     tallies = []
     for seconds in ((0, 20), (20, 0)):
         ingest = await new_ingest()
+        beside = SensorEntry(source="BESIDE/rs485/0/ch1", quantity="ignored")
+        await ingest.register.upsert(buoys=[buoy(IMEI, sensor=[beside])])
         for second in seconds:
             await ingest.take(body, "nemopi-mqtt/1", device=IMEI, at=ingest.clock.now() + timedelta(seconds=second))
         books = await accounting(ingest.store)
         tallies.append((books.messages, books.readings))
         await ingest.store.close()
+    assert (1, 1) == (tallies[0][0].quarantined, tallies[0][0].duplicates)
     assert tallies[0] == tallies[1]
 
 

@@ -20,7 +20,7 @@ from reefmesh_ingest.domain.decode.nemopi_2021 import AUXILIARY
 from reefmesh_ingest.domain.decode.refusals import Reason, RefusedPart, RefusedParts
 from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
 from reefmesh_ingest.domain.decode.values import example_of
-from reefmesh_ingest.domain.ph import NBS, TOTAL, PhProbe, Water
+from reefmesh_ingest.domain.ph import NBS, TOTAL, PhProbe, Seawater
 from reefmesh_ingest.domain.units import MILLIVOLTS, factor_of, is_known, normal, offset_factor
 
 MODEL_LOGGER: Final = "DS18B20-LOGGER"
@@ -43,7 +43,7 @@ _NEVER_A_QUANTITY: Final = frozenset({"WAVE_HEIGHT"})
 """States kPa, which is no height; no quantity could take it whatever the unit."""
 
 
-_ASSUMED_WATER: Final = Water()
+_ASSUMED_WATER: Final = Seawater()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class AssignedReport:
         return sum(part.readings for part in self.refused if part.scope == "reading")
 
 
-def assign_report(report: Report, assignment: Assignment, water: Water = _ASSUMED_WATER) -> AssignedReport:
+def assign_report(report: Report, assignment: Assignment, water: Seawater = _ASSUMED_WATER) -> AssignedReport:
     """Assign every observation of a report; one of which nothing is left is refused as a reading. ``water`` is what the
     register knows of it, for where it is not measured."""
     refused = RefusedParts(report.refused)
@@ -103,7 +103,7 @@ def assign_report(report: Report, assignment: Assignment, water: Water = _ASSUME
 
 
 def assign(
-    observation: Observation, assignment: Assignment, refused: RefusedParts, water: Water = _ASSUMED_WATER
+    observation: Observation, assignment: Assignment, refused: RefusedParts, water: Seawater = _ASSUMED_WATER
 ) -> Observation:
     """Return the observation with its samples turned into values of quantities; ``refused`` takes those that could not be."""
     if not observation.samples:
@@ -147,7 +147,7 @@ def assign(
     return replace(observation, values=values, faults=faults, factors=factors, samples=(), status=status)
 
 
-def _assign_quantities(observation: Observation, assignment: Assignment, refused: RefusedParts, water: Water) -> Observation:
+def _assign_quantities(observation: Observation, assignment: Assignment, refused: RefusedParts, water: Seawater) -> Observation:
     """Apply the register to an observation whose format names quantities and no sensors."""
     factors = {**assignment.corrections, **observation.factors}
     values = observation.values
@@ -168,7 +168,7 @@ def _assign_quantities(observation: Observation, assignment: Assignment, refused
     return replace(observation, values=values, factors=factors)
 
 
-def _convert_ph(values: Mapping[str, float | None], factors: dict[str, float], probe: PhProbe, water: Water) -> None:
+def _convert_ph(values: Mapping[str, float | None], factors: dict[str, float], probe: PhProbe, water: Seawater) -> None:
     """Replace the factor of the pH by that which makes its number one of the total scale, in the water of this observation."""
     raw = values[PH_TOTAL_SCALE]
     if probe == TOTAL or not raw:  # a pH of 0 fails by itself

@@ -23,15 +23,15 @@ electrode in sea water depends on its liquid junction, and published ones range 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Water:
+class Seawater:
     """Temperature and practical salinity of the water around a probe."""
 
     celsius: float = 27.0
     salinity: float = 35.0
 
-    def measured(self, celsius: float | None, salinity: float | None) -> "Water":
+    def measured(self, celsius: float | None, salinity: float | None) -> "Seawater":
         """Return the water with measured values, where there are any that sea water can have."""
-        return Water(
+        return Seawater(
             celsius=celsius if celsius is not None and _CELSIUS[0] <= celsius <= _CELSIUS[1] else self.celsius,
             salinity=salinity if salinity is not None and _SALINITY[0] <= salinity <= _SALINITY[1] else self.salinity,
         )
@@ -64,7 +64,7 @@ class PhProbe:
         of_calibration = 0.0 if self.calibration is None else self.calibration.accuracy
         return sqrt(SCALE_UNCERTAINTIES[self.scale] ** 2 + of_calibration**2)
 
-    def ph_total(self, number: float, water: Water) -> float:
+    def ph_total(self, number: float, water: Seawater) -> float:
         ph = number if self.calibration is None else self.calibration.ph_of(number, water.celsius)
         return total_scale(ph, self.scale, water)
 
@@ -73,7 +73,7 @@ TOTAL: Final = PhProbe(scale="total")
 NBS: Final = PhProbe(scale="nbs")
 
 
-def total_scale(ph: float, scale: PhScale, water: Water) -> float:
+def total_scale(ph: float, scale: PhScale, water: Seawater) -> float:
     """Convert to the total scale: fH of Takahashi et al. 1982, sulfate of Dickson 1990, fluoride of Dickson and Riley 1979, as
     PyCO2SYS does by default."""
     if scale == "total":

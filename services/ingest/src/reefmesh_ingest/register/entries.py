@@ -24,7 +24,7 @@ from reefmesh.contracts.register import (
 from reefmesh_ingest.domain.assignment import NBS_PROBES, Assignment
 from reefmesh_ingest.domain.battery import LOW_VOLTS, UNKNOWN_LOW_VOLTS, BatteryKind
 from reefmesh_ingest.domain.learned import NOTHING_LEARNED, Learned
-from reefmesh_ingest.domain.ph import Calibration, PhProbe, Water
+from reefmesh_ingest.domain.ph import Calibration, PhProbe, Seawater
 from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, QuantityLimits
 from reefmesh_ingest.domain.units import FACTORS, MILLIVOLTS, OFFSETS, is_known, normal
 from reefmesh_ingest.register.limits import LimitsEntry
@@ -101,10 +101,10 @@ class ReefEntry(Contract):
             return None
         return ReefConditions(time_zone=self.time_zone, dive_limits=self.dive_limits, chemistry_bands=self.chemistry_bands)
 
-    def water(self) -> Water:
+    def water(self) -> Seawater:
         """The water of this reef where a probe's temperature and salinity are not measured."""
-        usual = Water()
-        return Water(celsius=self.mmm_celsius or usual.celsius, salinity=self.assumed_salinity or usual.salinity)
+        usual = Seawater()
+        return Seawater(celsius=self.mmm_celsius or usual.celsius, salinity=self.assumed_salinity or usual.salinity)
 
     def facts(self) -> ReefFacts:
         """The facts that travel with the readings."""

@@ -9,7 +9,7 @@ from reefmesh.contracts.register import BuoyFacts, ReefFacts, SensorFacts
 from reefmesh_ingest.domain.assignment import Assignment
 from reefmesh_ingest.domain.decode.values import us_of
 from reefmesh_ingest.domain.deployment import Deployment
-from reefmesh_ingest.domain.ph import Water
+from reefmesh_ingest.domain.ph import Seawater
 from reefmesh_ingest.domain.quality.limits import QuantityLimits
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 
@@ -24,7 +24,7 @@ class KnownReef:
     entry: ReefEntry
     facts_json: str = field(init=False)
     conditions_json: str | None = field(init=False)
-    water: Water = field(init=False)
+    water: Seawater = field(init=False)
     limits: dict[str, QuantityLimits] = field(init=False)
 
     def __post_init__(self) -> None:
