@@ -34,7 +34,9 @@ def decode(payload: bytes) -> Report | Refusal:
 
 def _report(observation: Observation, *, device: str | None = None, refused: RefusedParts | None = None) -> Report:
     parts = refused.collected() if refused is not None else ()
-    return Report(device=device, observations=(replace(observation, has_refused=bool(parts)),), refused=parts)
+    if parts:
+        observation = replace(observation, has_refused=True)
+    return Report(device=device, observations=(observation,), refused=parts)
 
 
 def _detail(document: dict[str, Any], *names: str) -> dict[str, str]:
