@@ -6,8 +6,10 @@ from typing import Final
 
 from reefmesh.store.port import Store
 from reefmesh_ingest import readings_table
+from reefmesh_ingest.domain.exclusion import Exclusion
 from reefmesh_ingest.domain.quality import QuantityLimits, Series, tail_us
 from reefmesh_ingest.domain.reading import StoredReading
+from reefmesh_ingest.exclusions.table import exclusions_in_force
 from reefmesh_ingest.register.entries import BuoyEntry
 from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
@@ -20,11 +22,12 @@ class BuoyTail:
     """``entry`` and ``limits`` are what it was made for: when the register changes them it is made again.
 
     ``recent`` are the newest readings whole, oldest first; ``newest_us`` is None for a buoy without any. ``since_us``:
-    every reading from then on went through ``series`` (None: every one there is).
+    every reading from then on went through ``series`` (None: every one there is). ``exclusions`` are those in force, in order.
     """
 
     entry: BuoyEntry
     limits: dict[str, QuantityLimits]
+    exclusions: tuple[Exclusion, ...] = ()
     newest_us: int | None = None
     since_us: int | None = None
     recent: dict[int, StoredReading] = field(default_factory=dict)
@@ -58,7 +61,7 @@ class BuoyTail:
 
 async def load_tail(store: Store, entry: BuoyEntry, limits: dict[str, QuantityLimits]) -> BuoyTail:
     """Make a buoy's tail from its newest rows. Raises StoreUnavailable."""
-    tail = BuoyTail(entry, limits)
+    tail = BuoyTail(entry, limits, await exclusions_in_force(store, entry.id))
     newest_us = await readings_table.newest_us(store, entry.id)
     if newest_us is None:
         return tail
@@ -78,6 +81,10 @@ class ReefTails:
     """The tails of a reef's buoys; each is loaded when the first message of its buoy comes."""
 
     tails: dict[str, BuoyTail] = field(default_factory=dict)
+
+    def forget(self, buoy_id: str) -> None:
+        """Load a buoy's tail again, from its rows, before it is used again."""
+        self.tails.pop(buoy_id, None)
 
     async def at_hand(self, store: Store, buoy: KnownBuoy, reef: KnownReef) -> BuoyTail:
         """Return a buoy's tail; the register may have changed since it was loaded. Raises StoreUnavailable."""

@@ -22,6 +22,7 @@ from reefmesh_ingest.quarantine import entries
 from reefmesh_ingest.quarantine.folded import folded_text
 from reefmesh_ingest.quarantine.quota import Keeping
 from reefmesh_ingest.receipts import Receipt
+from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
 READINGS_BODY_CHARACTERS_LIMIT: Final = 200_000
 
@@ -49,7 +50,7 @@ def write_accepted(
 ) -> Written:
     """Write an admitted message; all of its readings may be duplicates, or refused."""
     reception, report = timed.reception, timed.report
-    writes, outputs = _readings(revised, identity, reception.received_us)
+    writes, outputs = write_readings(revised, identity.buoy, identity.reef, reception.received_us)
     writes += [receipts.withdraw(origin) for origin in joined.withdrawn_origins]
     receipt = _receipt(
         reception,
@@ -108,11 +109,14 @@ def _written(
     return Written(writes=writes, outputs=outputs, receipt=receipt, refused=refused)
 
 
-def _readings(revised: Sequence[StoredReading], identity: Identity, received_us: int) -> tuple[list[Write], list[Output]]:
-    """Return the rows of these readings, and the ``readings/1`` messages that publish them."""
-    buoy_id, reef_id = identity.buoy.entry.id, identity.reef.entry.id
+def write_readings(
+    revised: Sequence[StoredReading], buoy: KnownBuoy, reef: KnownReef, received_us: int
+) -> tuple[list[Write], list[Output]]:
+    """Return the rows of these readings, and the ``readings/1`` messages that publish them. ``received_us``: when most of them
+    were received."""
+    buoy_id, reef_id = buoy.entry.id, reef.entry.id
     received_text = instant_text(received_us)
-    head = f'{{"reef":{identity.reef.facts_json},"buoys":[{identity.buoy.facts_json}],"readings":['
+    head = f'{{"reef":{reef.facts_json},"buoys":[{buoy.facts_json}],"readings":['
     writes: list[Write] = []
     bodies: list[bytes] = []
     texts: list[str] = []
