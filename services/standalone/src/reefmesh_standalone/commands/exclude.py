@@ -55,7 +55,7 @@ TimeoutOption = Annotated[float, typer.Option(min=0.1, help="Seconds to wait whi
 
 
 def exclude(
-    buoy: Annotated[str | None, typer.Argument(help="Name of the buoy.", show_default=False)] = None,
+    buoy: Annotated[str | None, typer.Argument(metavar="BUOY", help="Name of the buoy.", show_default=False)] = None,
     first: FromOption = None,
     last: ToOption = None,
     at: AtOption = None,
@@ -298,9 +298,12 @@ def _say(request: ExclusionRequest, done: RequestState, *, is_scored: bool) -> N
     out = results()
     what = "excluded" if request.action == "exclude" else "included again"
     out.print(plain(f"{done.exclusion_id}  {request.buoy_id}  {request.quantity or 'all quantities'}"))
-    changed = f"{done.readings_changed:,} of {counted(done.readings_looked_at, 'reading')} in the period {what}"
-    neighbours = counted(done.neighbours_changed, "neighbour")
-    people.print(plain(f"{changed}; {neighbours} judged anew." if done.neighbours_changed else f"{changed}."))
+    said = f"{done.readings_changed:,} of {counted(done.readings_looked_at, 'reading')} in the period {what}"
+    if done.neighbours_changed:
+        said += f"; {counted(done.neighbours_changed, 'neighbour')} judged anew"
+    if done.readings_looked_at and not done.readings_changed:
+        said += ": nothing changed"
+    people.print(plain(f"{said}."))
     if request.action == "exclude":
         people.print(plain(f"'reefmesh include {done.exclusion_id}' takes it back."))
     if not is_scored:
