@@ -142,7 +142,7 @@ def test_file_of_full_size_costs_the_pixels_that_are_read(tmp_path: Path) -> Non
         ({"name": "sst"}, r"no variable sst_clim_mmm \(it has .*sst"),
         ({"dimensions": ("lat", "time", "lon")}, r"the dimensions \(lat=40, time=1, lon=40\), not"),
         ({"attributes": {"units": "furlong"}}, "is in furlong, not in degC"),
-        ({"attributes": {"scale_factor": np.float32([1, 2])}}, "scale_factor of sst_clim_mmm is not one number"),
+        ({"attributes": {"scale_factor": np.array([1, 2], dtype="f4")}}, "scale_factor of sst_clim_mmm is not one number"),
         ({"attributes": {"scale_factor": np.float32("nan")}}, "scale_factor of sst_clim_mmm is not one number"),
         ({"attributes": {"add_offset": "much"}}, "add_offset of sst_clim_mmm is not one number"),
         ({"attributes": {"valid_max": "\x1b[2J\n"}}, "valid_max of sst_clim_mmm is not one number"),
