@@ -12,7 +12,7 @@ from reefmesh_ingest.domain.quality import QuantityLimits, evaluate, reach_us
 from reefmesh_ingest.domain.reading import StoredReading
 from reefmesh_ingest.domain.revision import InstantVerdicts, revised
 
-READINGS_PER_PART: Final = 2_000
+READINGS_PER_PART: Final = 4_000
 """Readings looked at in one unit of work. Around them, the readings of about two days on either side are loaded too."""
 
 
