@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 import reefmesh
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, parking_queue, subscription_queue
-from reefmesh.contracts import alerts, channels, quarantine, readings, schema, scores
+from reefmesh.contracts import alerts, channels, exclusion, quarantine, readings, schema, scores
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
 from reefmesh.contracts.services import SERVICES, ServiceEntry
@@ -34,6 +34,7 @@ BODIES: Final[Mapping[str, TypeAdapter[Any]]] = {
     **scores.READERS,
     **alerts.READERS,
     **quarantine.READERS,
+    **exclusion.READERS,
 }
 """Schema id -> what reads it. The two formats of devices have no reader: a decoder takes what it can of them."""
 
@@ -49,8 +50,8 @@ DEVICE_FORMATS: Final = {
 
 CHANNELS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     channels.TELEMETRY.name: (
-        "What buoys sent, as they sent it.",
-        (schema.TELEMETRY_1, schema.NEMOPI_MQTT_1, schema.NEMOPI_2021_1),
+        "What buoys sent, as they sent it; and which of it operators say does not count.",
+        (schema.TELEMETRY_1, schema.NEMOPI_MQTT_1, schema.NEMOPI_2021_1, schema.EXCLUSION_1),
     ),
     channels.READINGS.name: ("Quality-controlled readings of one reef.", (schema.READINGS_1, schema.READINGS_2)),
     channels.SCORES.name: ("What is known of one reef after a batch of readings.", (schema.SCORES_1, schema.SCORES_2)),

@@ -11,7 +11,7 @@ from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import Broker, Consumer, Delivery, Lane, Publication
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.senders import REPLAY_OF, BrokerUsers, senders_to
+from reefmesh.contracts.senders import REPLAY_OF, BrokerUsers, Senders, senders_to
 from reefmesh.observability import table
 from reefmesh_components.worker_bench import INBOX, START, Collector, WorkerBench, open_worker_bench, poisoned, running
 
@@ -104,6 +104,25 @@ async def test_nobody_speaks_for_another_what_is_forged_is_parked_and_changes_no
     assert [("forged", "forged")] == await bench.parked()
     assert "forged" not in handler.attempts
     assert 1 == bench.metrics.value(table.PARKED, INBOX, "forged")
+
+
+async def test_reserved_schema_is_believed_of_its_own_senders_alone_also_from_before_an_upgrade(stamped: Stamped) -> None:
+    """A speaker of the channel who may not send this schema is forged; so is one whom the broker does not name."""
+    bench, sender_of = stamped
+    sender_of |= {"a0": "operator", "by-publisher": "publisher", "by-nobody": None}
+    senders = Senders(
+        speakers=frozenset({"operator", "publisher"}),
+        reserved={"x/1": frozenset({"operator"})},
+        unstamped_until=START + timedelta(days=1),
+    )
+    async with running(bench.worker(Collector(), senders=senders)):
+        await bench.send("a", "a0")
+        await bench.received(1)
+        await bench.send("a", "by-publisher", first_seq=2)
+        await bench.send("b", "by-nobody")
+        await bench.until_parked(2)
+    assert (["a0"], []) == (await bench.state("a"), await bench.state("b"))
+    assert [("by-nobody", "forged"), ("by-publisher", "forged")] == sorted(await bench.parked())
 
 
 async def test_forgeries_never_open_the_breaker(stamped: Stamped) -> None:

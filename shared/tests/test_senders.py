@@ -6,7 +6,9 @@ import pytest
 
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Channel, Subscription
-from reefmesh.contracts.senders import UNAUTHENTICATED, BrokerUsers, device_senders, senders_to
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.schema import EXCLUSION_1, TELEMETRY_1
+from reefmesh.contracts.senders import REPLAY_OF, UNAUTHENTICATED, BrokerUsers, device_senders, senders_to
 from reefmesh.errors import ConfigurationError
 from reefmesh.settings import ServiceSettings
 
@@ -52,6 +54,30 @@ def test_devices_and_direct_publishers_are_believed_each_where_they_come_in() ->
     assert {"buoy", "operator"} == device_senders(SHIPPED)
     assert "buoy" not in senders_to(channels.INGEST, SHIPPED).speakers
     assert "buoy" not in senders_to(channels.INGEST, SHIPPED).replayers
+
+
+def test_exclusions_are_believed_of_operators_and_of_ingest_alone() -> None:
+    """Whoever may send telemetry of a device must not take values of another out of the scores."""
+    users = BrokerUsers(renamed={"operator": frozenset({"admin"})}, telemetry=frozenset({"publisher", "gateway"}))
+    senders = senders_to(channels.INGEST, users)
+    exclusion, telemetry = message(EXCLUSION_1), message(TELEMETRY_1)
+    assert {"admin", "ingest"} == {user for user in (*senders.speakers, "buoy", None) if senders.speaks(user, exclusion)}
+    assert {"admin", "gateway", "ingest", "publisher"} == {user for user in senders.speakers if senders.speaks(user, telemetry)}
+
+
+def test_exclusion_is_sent_again_from_parking_and_never_from_quarantine() -> None:
+    """An older ingest keeps it in quarantine, whoever sent it; an operator who replays that must not make it true."""
+    senders = senders_to(channels.INGEST, SHIPPED)
+    parked, quarantined = message(EXCLUSION_1, replayed="true"), message(EXCLUSION_1, **{REPLAY_OF: "another"})
+    assert [False, False] == [senders.speaks("operator", each) for each in (parked, quarantined)]
+    assert [True, False] == [senders.may_replay("operator", each) for each in (parked, quarantined)]
+    assert not senders.may_replay("operator", message(EXCLUSION_1, replayed="true", **{REPLAY_OF: "another"}))
+    assert not senders.may_replay("publisher", parked)
+
+
+def message(schema_id: str, **headers: str) -> Envelope:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Envelope(event_id="e", reef_id="a", schema_id=schema_id, produced_at=at, body=b"", headers=headers)
 
 
 def test_own_login_has_the_own_role_alone() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from reefmesh.contracts import alerts, quarantine, readings, schema, scores
+from reefmesh.contracts import alerts, exclusion, quarantine, readings, schema, scores
 from reefmesh.contracts.contract import Instant
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.errors import PoisonMessage
@@ -24,10 +24,12 @@ READERS: Mapping[str, TypeAdapter[Any]] = {
     **scores.READERS,
     **alerts.READERS,
     **quarantine.READERS,
+    **exclusion.READERS,
 }
 
 FINGERPRINTS: Mapping[str, str] = {
     "alert/1": "d0c0b70ad72ad9e5",
+    "exclusion/1": "f3ce7f112fae93dc",
     "quarantine/1": "76296ab48ca3776f",
     "readings/1": "b5f471af847aa2e2",
     "readings/2": "ab198abf1d6de2a7",

@@ -10,14 +10,19 @@ import pytest
 
 from reefmesh.broker.port import Publication
 from reefmesh.clock import ManualClock
-from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.envelope import Envelope, event_id_of
+from reefmesh.contracts.exclusion import ExclusionRequest
 from reefmesh.contracts.quarantine import QuarantineEntry
 from reefmesh.contracts.readings import READERS, Readings
+from reefmesh.contracts.schema import EXCLUSION_1
 from reefmesh.service.handler import Output
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import read_migrations
 from reefmesh.store.port import Store
 from reefmesh_ingest.accounting import accounting
+from reefmesh_ingest.exclusions.handling import ExclusionHandling
+from reefmesh_ingest.exclusions.reassessment import READINGS_PER_PART
+from reefmesh_ingest.exclusions.table import RequestState, request_state
 from reefmesh_ingest.handler import IngestHandler
 from reefmesh_ingest.quarantine.review import Quarantine
 from reefmesh_ingest.receipts import Receipt, receipt_of
@@ -84,6 +89,28 @@ class Ingest:
         )
 
     async def apply(self, message: Envelope) -> Receipt:
+        await self.handle(message)
+        receipt = await receipt_of(self.store, message.event_id)
+        assert receipt is not None
+        return receipt
+
+    async def request(self, request: ExclusionRequest, *, reef: str = REEF.id, at: datetime = START) -> RequestState:
+        """Handle an operator's request to its end, part by part."""
+        waiting = [self.message_of(request, reef=reef, at=at)]
+        request_id = waiting[0].event_id
+        while waiting:
+            waiting += await self.handle(waiting.pop(0))
+        state = await request_state(self.store, request_id)
+        assert state is not None
+        return state
+
+    def message_of(self, request: ExclusionRequest, *, reef: str = REEF.id, at: datetime = START) -> Envelope:
+        self.sent += 1
+        body = request.model_dump_json().encode()
+        return Envelope(event_id=f"event-{self.sent}", reef_id=reef, schema_id=EXCLUSION_1, produced_at=at, body=body)
+
+    async def handle(self, message: Envelope) -> list[Envelope]:
+        """Handle a message; return those that ingest publishes to itself."""
         state = self.states.get(message.reef_id)
         if state is None:
             state = self.states[message.reef_id] = await self.handler.load(message.reef_id, None)
@@ -91,9 +118,11 @@ class Ingest:
         self.handler.dump(change.state)
         await self.store.write(change.writes)
         self.outputs += change.outputs
-        receipt = await receipt_of(self.store, message.event_id)
-        assert receipt is not None
-        return receipt
+        return [
+            message.model_copy(update={"event_id": event_id_of(message.event_id, each.step), "body": each.body})
+            for each in change.outputs
+            if each.channel.name == "reef.telemetry"
+        ]
 
     def forget(self) -> None:
         """As after a restart: everything at hand is gone, the tables remain."""
@@ -125,15 +154,16 @@ class Ingest:
         assert books.messages.unexplained == books.readings.unexplained == 0
 
 
-async def start_ingest(url: str = "sqlite://") -> Ingest:
+async def start_ingest(url: str = "sqlite://", *, readings_per_part: int = READINGS_PER_PART) -> Ingest:
     store = open_store(url, migrations=(read_migrations("ingest", "reefmesh_ingest"),))
     await store.open()
     clock, register, broker = ManualClock(START), Register(store), SpyBroker()
     await register.upsert(reefs=(REEF, OTHER_REEF), buoys=BUOYS)
+    exclusions = ExclusionHandling(store=store, register=register, readings_per_part=readings_per_part)
     return Ingest(
         store=store,
         register=register,
-        handler=IngestHandler(store=store, register=register, clock=clock),
+        handler=IngestHandler(store=store, register=register, clock=clock, exclusions=exclusions),
         broker=broker,
         quarantine=Quarantine(store=store, broker=broker, register=register, clock=clock),
         clock=clock,

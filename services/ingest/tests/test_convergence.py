@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reefmesh.contracts.exclusion import ExclusionRequest
 from reefmesh_ingest.register.entries import EARLIEST
 
 IMEI, SERIAL, AGENT = "865000000000001", "ABCDEF0123456789", "agent-1"
@@ -186,3 +187,79 @@ def test_copy_at_the_very_instant_of_another_report_leaves_that_one_as_if_alone(
 
     alone, before, between = asyncio.run(all_three())
     assert alone == before == between
+
+
+def requests(random: Random, count: int) -> list[ExclusionRequest]:
+    """What operators ask one after the other: exclusions that overlap or repeat, and some of them taken back."""
+    made: list[ExclusionRequest] = []
+    for _ in range(count):
+        if made and random.random() < 0.4:
+            made.append(random.choice(made).model_copy(update={"action": random.choice(["include", "exclude"])}))
+            continue
+        first = BASE + random.randrange(0, 130) * STEP
+        made.append(
+            ExclusionRequest(
+                action="exclude",
+                buoy_id=random.choice([AGENT, AGENT, IMEI, SERIAL]),
+                from_at=first,
+                until_at=first + random.choice([timedelta(seconds=1), 3 * STEP, 40 * STEP]),
+                quantity=random.choice([None, T, PH]),
+                reason=random.choice(["cleaned", "out of the water"]),
+            )
+        )
+    return made
+
+
+async def outcome_amid(
+    new_ingest: Callable[..., Any], messages: list[Sent], asked: list[ExclusionRequest], random: Random
+) -> dict[Any, Any]:
+    """Handle requests in their order, telemetry and the parts of the requests anywhere between, in parts of three readings."""
+    service = await new_ingest(readings_per_part=3)
+    try:
+        waiting: list[Any] = [*messages]
+        ahead = list(asked)
+        while waiting or ahead:
+            if ahead and random.random() < 0.1 + (not waiting):
+                waiting += await service.handle(service.message_of(ahead.pop(0)))
+                continue
+            each = waiting.pop(random.randrange(len(waiting))) if waiting else None
+            if isinstance(each, Sent):
+                await service.take(each.body, each.schema, device=each.device, at=each.at)
+            elif each is not None:
+                waiting += await service.handle(each)
+            if random.random() < 0.2:
+                service.forget()
+        await service.assert_accounted()
+        published = published_state(service)
+        rows: dict[Any, Any] = await service.rows()
+        assert {key: each["channels"] for key, each in rows.items()} == {key: published[key] for key in rows}
+        return rows
+    finally:
+        await service.store.close()
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_exclusions_before_amid_and_after_the_telemetry_are_the_same(new_ingest: Callable[..., Any], seed: int) -> None:
+    """Law 9: what is excluded depends on the exclusions in force in the end; taken back, they leave no trace but revisions."""
+    random = Random(seed)
+    messages = fleet(random)
+    asked = requests(random, random.randrange(1, 6))
+
+    async def all_four() -> tuple[Any, Any, Any, Any]:
+        service = await new_ingest()
+        for each in messages:
+            await service.take(each.body, each.schema, device=each.device, at=each.at)
+        alone = await service.rows()
+        for request in asked:
+            assert (await service.request(request)).outcome == "done"
+        excluded = await service.rows()
+        for request in asked:
+            await service.request(request.model_copy(update={"action": "include"}))
+        included = await service.rows()
+        await service.store.close()
+        return alone, included, excluded, await outcome_amid(new_ingest, messages, asked, random)
+
+    alone, included, excluded, amid = asyncio.run(all_four())
+    assert included == alone
+    assert amid == excluded

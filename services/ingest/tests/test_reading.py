@@ -10,7 +10,7 @@ from reefmesh.contracts.readings import DeviceStatus, Reading
 from reefmesh_ingest.domain.quality import MISSING
 from reefmesh_ingest.domain.quality.verdicts import VERDICTS, code_of
 from reefmesh_ingest.domain.reading import CONFLICT, Content, Place, StoredReading, content_of, joined, without
-from reefmesh_ingest.domain.reading_json import instant_text, reading_from, reading_text
+from reefmesh_ingest.domain.reading_json import excluded_text, instant_text, reading_from, reading_text
 
 NAMES = ("sea_water_temperature", "sea_water_speed")
 numbers = st.sampled_from([27.0, 28.5, 29.0])
@@ -36,6 +36,7 @@ readings = st.builds(
     verdicts=st.just({}),
     place=st.none() | places,
     status=st.none() | statuses,
+    excluded=st.just({}),
 )
 
 
@@ -109,7 +110,14 @@ def test_written_reading_is_read_back_the_same_and_keeps_the_contract(
     one = one._replace(revision=revision, withdrawn=withdrawn, contents=named, verdicts=verdicts)
     text = reading_text("buoy-1", one, instant_text(one.received_us))
     facts = {name: getattr(one, name) for name in ("observed_us", "received_us", "revision", "withdrawn", "origin")}
-    assert reading_from(text, **facts) == one
+    assert reading_from(text, **facts, excluded=None) == one
+    excluded = one._replace(excluded=dict.fromkeys(named, "cleaned"))
+    hidden = reading_text("buoy-1", excluded, instant_text(one.received_us))
+    assert reading_from(hidden, **facts, excluded=excluded_text(excluded)) == excluded
+    said = Reading.model_validate_json(hidden).channels
+    assert {name: channel.fault for name, channel in said.items()} == dict.fromkeys(named, "excluded: cleaned")
+    assert {channel.flag for channel in said.values()} <= {Flag.FAIL, Flag.MISSING}
+    assert {name: channel.raw for name, channel in said.items()} == {name: each.raw for name, each in named.items()}
     wire = Reading.model_validate_json(text)
     assert (wire.buoy_id, wire.revision, wire.time_source) == ("buoy-1", revision, one.time_source)
     assert wire.withdrawn == one.withdrawn

@@ -1,4 +1,4 @@
-"""One telemetry message in; readings, a receipt and quarantine entries out. No payload makes it raise.
+"""One telemetry message in; readings, a receipt and quarantine entries out. No payload of a device makes it raise.
 
 ``handle`` is the whole way of a message, one line for each step; docs/ingest.md follows one message along it.
 """
@@ -9,6 +9,7 @@ from typing import Final
 
 from reefmesh.clock import Clock
 from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.schema import EXCLUSION_1
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Store
@@ -22,6 +23,7 @@ from reefmesh_ingest.domain.decode import Refusal, Report
 from reefmesh_ingest.domain.decode.refusals import RefusedPart
 from reefmesh_ingest.domain.decode.values import us_of
 from reefmesh_ingest.domain.timing import time_report
+from reefmesh_ingest.exclusions.handling import ExclusionHandling
 from reefmesh_ingest.identity import Identity, device_name, identify
 from reefmesh_ingest.joining import join_known
 from reefmesh_ingest.judging import judge
@@ -48,13 +50,16 @@ class IngestHandler:
         clock: Clock,
         storage: QuarantineStorage | None = None,
         metrics: Metrics | None = None,
+        exclusions: ExclusionHandling | None = None,
     ) -> None:
-        """``storage`` None: with the quota that the settings have by default."""
+        """``storage`` None: with the quota that the settings have by default; ``exclusions`` None: with parts of the usual
+        size."""
         self._store = store
         self._register = register
         self._clock = clock
         self._storage = storage or QuarantineStorage(store=store, clock=clock, quota=Quota(), metrics=metrics)
         self._counting = Counting(clock=clock, metrics=metrics)
+        self._exclusions = exclusions or ExclusionHandling(store=store, register=register)
 
     async def load(self, reef_id: str, state: bytes | None) -> ReefTails:  # noqa: ARG002  # everything is in the tables
         return ReefTails()
@@ -63,11 +68,14 @@ class IngestHandler:
         return _STATE
 
     async def handle(self, message: Envelope, state: ReefTails) -> Change[ReefTails]:
-        """Apply one message; whatever its bytes are, it ends in a receipt.
+        """Apply one message; whatever the bytes of telemetry are, it ends in a receipt.
 
         Raises:
+            PoisonMessage: an operator's exclusion that cannot be read.
             TransientError: the store is away.
         """
+        if message.schema_id == EXCLUSION_1:
+            return await self._exclusions.handle(message, state)
         reception = reception_of(message, now=self._clock.now())
         report = decode_payload(reception)
         await self._refresh_register(reception)

@@ -2,6 +2,7 @@
 
 from reefmesh.store.port import Store
 from reefmesh_ingest import readings_table
+from reefmesh_ingest.domain.exclusion import exclude, judge_excluded
 from reefmesh_ingest.domain.join import Joined, QuantityValues
 from reefmesh_ingest.domain.quality import windows
 from reefmesh_ingest.domain.reading import StoredReading
@@ -14,7 +15,10 @@ async def judge(store: Store, tail: BuoyTail, joined: Joined) -> list[StoredRead
 
     ``tail`` takes the values in. Raises StoreUnavailable.
     """
+    if tail.exclusions or any(reading.excluded for reading in joined.changed.values()):
+        joined = exclude(joined, tail.exclusions)
     verdicts, loaded = await _verdicts(store, tail, joined.values)
+    judge_excluded(joined.changed, tail.limits, verdicts)
     neighbours = {**loaded, **tail.recent}
     if unknown := [instant for instant in verdicts if instant not in joined.changed and instant not in neighbours]:
         neighbours |= await readings_table.fetch_at(store, tail.entry.id, unknown)

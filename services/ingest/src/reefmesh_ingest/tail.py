@@ -7,9 +7,11 @@ from typing import Final
 from reefmesh.contracts.register import PhScale
 from reefmesh.store.port import Store
 from reefmesh_ingest import learned_table, readings_table
+from reefmesh_ingest.domain.exclusion import Exclusion
 from reefmesh_ingest.domain.learned import NOTHING_LEARNED, Learned
 from reefmesh_ingest.domain.quality import QuantityLimits, Series, tail_us
 from reefmesh_ingest.domain.reading import StoredReading
+from reefmesh_ingest.exclusions.table import exclusions_in_force
 from reefmesh_ingest.register.entries import BuoyEntry
 from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
@@ -23,12 +25,13 @@ class BuoyTail:
     buoy's reports show of it, and ``facts_json`` its facts with that.
 
     ``recent`` are the newest readings whole, oldest first; ``newest_us`` is None for a buoy without any. ``since_us``:
-    every reading from then on went through ``series`` (None: every one there is).
+    every reading from then on went through ``series`` (None: every one there is). ``exclusions`` are those in force, in order.
     """
 
     buoy: KnownBuoy
     reef: KnownReef
     learned: Learned = NOTHING_LEARNED
+    exclusions: tuple[Exclusion, ...] = ()
     limits: Mapping[str, QuantityLimits] = field(init=False)
     facts_json: str = field(init=False)
     newest_us: int | None = None
@@ -85,7 +88,7 @@ class BuoyTail:
 async def load_tail(store: Store, buoy: KnownBuoy, reef: KnownReef) -> BuoyTail:
     """Make a buoy's tail from its newest rows. Raises StoreUnavailable."""
     buoy_id = buoy.entry.id
-    tail = BuoyTail(buoy, reef, await learned_table.fetch(store, buoy_id))
+    tail = BuoyTail(buoy, reef, await learned_table.fetch(store, buoy_id), await exclusions_in_force(store, buoy_id))
     limits = tail.limits
     newest_us = await readings_table.newest_us(store, buoy_id)
     if newest_us is None:
@@ -106,6 +109,10 @@ class ReefTails:
     """The tails of a reef's buoys; each is loaded when the first message of its buoy comes."""
 
     tails: dict[str, BuoyTail] = field(default_factory=dict)
+
+    def forget(self, buoy_id: str) -> None:
+        """Load a buoy's tail again, from its rows, before it is used again."""
+        self.tails.pop(buoy_id, None)
 
     async def at_hand(self, store: Store, buoy: KnownBuoy, reef: KnownReef) -> BuoyTail:
         """Return a buoy's tail; the register may have changed since it was loaded. Raises StoreUnavailable."""

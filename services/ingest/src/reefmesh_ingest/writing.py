@@ -22,6 +22,7 @@ from reefmesh_ingest.quarantine import entries
 from reefmesh_ingest.quarantine.folded import folded_text
 from reefmesh_ingest.quarantine.quota import Keeping
 from reefmesh_ingest.receipts import Receipt, ReceiptOutcome
+from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
 READINGS_BODY_CHARACTERS_LIMIT: Final = 200_000
 
@@ -49,7 +50,7 @@ def write_accepted(
 ) -> Written:
     """Write an admitted message; all of its readings may be duplicates, or refused. ``facts_json``: the buoy's facts."""
     reception, report = timed.reception, timed.report
-    writes, outputs = _readings(revised, identity, facts_json, reception.received_us)
+    writes, outputs = write_readings(revised, identity.buoy, identity.reef, facts_json, reception.received_us)
     writes += [receipts.withdraw(origin) for origin in joined.withdrawn_origins]
     receipt = _receipt(
         reception,
@@ -109,17 +110,20 @@ def _written(
     return Written(writes=writes, outputs=outputs, receipt=receipt, refused=refused)
 
 
-def _readings(
-    revised: Sequence[StoredReading], identity: Identity, facts_json: str, received_us: int
+def write_readings(
+    revised: Sequence[StoredReading], buoy: KnownBuoy, reef: KnownReef, facts_json: str, received_us: int
 ) -> tuple[list[Write], list[Output]]:
-    """Return the rows of these readings, and the messages that publish them, in the lowest major that can say it."""
-    buoy_id, reef_id = identity.buoy.entry.id, identity.reef.entry.id
+    """Return the rows of these readings, and the messages that publish them, in the lowest major that can say it.
+
+    ``facts_json``: the buoy's facts. ``received_us``: when most of the readings were received.
+    """
+    buoy_id, reef_id = buoy.entry.id, reef.entry.id
     received_text = instant_text(received_us)
-    conditions, sensors = identity.reef.conditions_json, identity.buoy.sensors_json
+    conditions, sensors = reef.conditions_json, buoy.sensors_json
     schema_id, stated = READINGS_1, ""
     if conditions is not None or sensors is not None:
         schema_id, stated = READINGS_2, f'"conditions":{conditions or "null"},"sensors":{sensors or "{}"},'
-    head = f'{{"reef":{identity.reef.facts_json},"buoys":[{facts_json}],{stated}"readings":['
+    head = f'{{"reef":{reef.facts_json},"buoys":[{facts_json}],{stated}"readings":['
     writes: list[Write] = []
     bodies: list[bytes] = []
     texts: list[str] = []

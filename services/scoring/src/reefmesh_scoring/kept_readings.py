@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, Protocol
 
 from pydantic_core import from_json, to_json
 
+from reefmesh.contracts.exclusion import is_excluded
 from reefmesh.contracts.flags import SCORED, Flag
 from reefmesh.contracts.readings import Reading
 from reefmesh.store.port import Row, Store, Write
@@ -82,10 +83,16 @@ def scored_value(reported: ReportedValue) -> float | None:
 
 
 def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
-    """Return all values of a reading. This runs for every reading, so its quantities are not copied without need."""
+    """Return all values of a reading that count or can tell a fault: those that an operator excluded are left out, as if they
+    had not been measured. This runs for every reading, so its quantities are not copied without need."""
+    channels: Mapping[str, ReportedValue] = reading.channels
+    for reported in channels.values():
+        if reported.fault is not None and is_excluded(reported.fault):
+            channels = {name: each for name, each in channels.items() if not is_excluded(each.fault)}
+            break
     if reading.position is None and reading.status is None:
-        return reading.channels
-    items: dict[str, ReportedValue] = {**reading.channels}
+        return channels
+    items: dict[str, ReportedValue] = {**channels}
     if reading.position is not None:
         items[POSITION] = KeptValue(reading.position.drift_metres, reading.position.flag)
     if (status := reading.status) is not None:

@@ -9,6 +9,7 @@ from reefmesh_standalone.commands import (
     buoys,
     demo,
     doctor,
+    exclude,
     export,
     import_record,
     parked,
@@ -49,7 +50,18 @@ def root(
     """Buoys at coral reefs in; quality-controlled readings, reef scores and alerts out."""
 
 
-for command in (demo.demo, up.up, replay.replay, send.send, simulate.simulate, status.status, doctor.doctor, repair.repair):
+for command in (
+    demo.demo,
+    up.up,
+    replay.replay,
+    send.send,
+    simulate.simulate,
+    status.status,
+    doctor.doctor,
+    repair.repair,
+    exclude.exclude,
+    exclude.include,
+):
     app.command(cls=Command)(command)
 app.command("import", cls=Command)(import_record.import_record)
 app.add_typer(export.app, name="export")

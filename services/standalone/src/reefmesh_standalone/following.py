@@ -18,12 +18,13 @@ LOOK_EVERY_SECONDS: Final = 0.1
 class Follower:
     """Follows telemetry messages to their receipts, and their reefs through scoring and alerts."""
 
-    def __init__(self, stores: Stores, sent: Iterable[tuple[str, str]]) -> None:
-        """``sent``: (event id, reef id) of every message, in the order of publishing."""
+    def __init__(self, stores: Stores, sent: Iterable[tuple[str, str]], *, reefs: Iterable[str] = ()) -> None:
+        """``sent``: (event id, reef id) of every message, in the order of publishing. ``reefs``: further ones to follow from
+        ingest's readings on."""
         self._stores = stores
         pairs = list(sent)
         self._open = [event_id for event_id, _ in pairs]
-        self._reefs = sorted({reef_id for _, reef_id in pairs})
+        self._reefs = sorted({*reefs, *(reef_id for _, reef_id in pairs)})
         self.receipts: dict[str, Receipt] = {}
 
     async def look(self) -> bool:

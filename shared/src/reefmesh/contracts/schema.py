@@ -22,6 +22,7 @@ SCORES_1: Final = "scores/1"
 SCORES_2: Final = "scores/2"
 ALERT_1: Final = "alert/1"
 QUARANTINE_1: Final = "quarantine/1"
+EXCLUSION_1: Final = "exclusion/1"
 
 Body = TypeVar("Body")
 

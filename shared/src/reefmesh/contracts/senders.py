@@ -2,7 +2,8 @@
 
 The broker states the authenticated user of each message; what a message says of itself counts for nothing here.
 A channel belongs to the services that publish to it. Telemetry has further senders: direct publishers, such as gateways and
-partners. Devices send it over MQTT, and ingest's bridge publishes it for them.
+partners. Devices send it over MQTT, and ingest's bridge publishes it for them. On the same channel operators exclude readings,
+and nobody else does.
 A message in a subscription's own queue that an operator, or the service itself, replays from its parking has another sender
 than the channel's: it is believed only if it was parked there before (see ``reefmesh.service.forgery``).
 """
@@ -14,6 +15,8 @@ from typing import Final
 
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.schema import EXCLUSION_1
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 
 UNAUTHENTICATED: Final = "(unauthenticated)"
@@ -61,16 +64,32 @@ class Senders:
     """Of whom one subscription believes messages.
 
     ``speakers`` may say anything but that a message is a replay. ``replayers`` may say that, and are believed in what was
-    parked before. ``unstamped_until``: until then a message without a sender is believed too. An upgrade needs that once:
-    the broker had stored messages before it began to state senders.
+    parked before. ``reserved``: schema -> the only speakers who may send it; of what was parked, replayers among them may send
+    it again, and from quarantine nobody. ``unstamped_until``: until then a message without a sender is believed too, if its
+    schema is not reserved. An upgrade needs that once: the broker had stored messages before it began to state senders.
     """
 
     speakers: frozenset[str]
     replayers: frozenset[str] = frozenset()
+    reserved: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unstamped_until: datetime | None = None
 
     def accepts_unstamped(self, now: datetime) -> bool:
         return self.unstamped_until is not None and now < self.unstamped_until
+
+    def speaks(self, user_id: str | None, message: Envelope) -> bool:
+        """Return whether this user may say this without more: it is no replay, where it is reserved."""
+        if user_id not in self.speakers:
+            return False
+        of_schema = self.reserved.get(message.schema_id)
+        return of_schema is None or (user_id in of_schema and OF_REPLAYERS.isdisjoint(message.headers))
+
+    def may_replay(self, user_id: str, message: Envelope) -> bool:
+        """Return whether this user may say this again, if it was parked before."""
+        if user_id not in self.replayers or not message.headers.get(REPLAYED):
+            return False
+        of_schema = self.reserved.get(message.schema_id)
+        return of_schema is None or (user_id in of_schema and REPLAY_OF not in message.headers)
 
 
 ANYBODY_WITH_THE_JOURNAL: Final = Senders(speakers=frozenset({UNAUTHENTICATED}), replayers=frozenset({UNAUTHENTICATED}))
@@ -87,11 +106,14 @@ def senders_to(
     """Return who may speak to this subscription on an engine with logins. A channel that no service of the list publishes to
     has no speaker."""
     speakers = frozenset[str]().union(*(users.of(each.name) for each in services if subscription.channel in each.publishes))
+    reserved: dict[str, frozenset[str]] = {}
     if subscription.channel == channels.TELEMETRY:
+        reserved[EXCLUSION_1] = speakers | users.of(OPERATOR)
         speakers |= users.telemetry | users.of(OPERATOR)
     return Senders(
         speakers=speakers,
         replayers=users.of(OPERATOR) | users.of(subscription.service),
+        reserved=reserved,
         unstamped_until=unstamped_until,
     )
 

@@ -132,7 +132,7 @@ class Attempts:
                 return outcome
 
     async def _attempt(self, in_hand: MessageInHand) -> Outcome:
-        if in_hand.delivery.user_id not in self._forgeries.speakers and not in_hand.is_believed:
+        if not in_hand.is_believed and not self._forgeries.speaks(in_hand):
             if not await self._forgeries.is_believed(in_hand):
                 await self._forgeries.park(in_hand)
                 return "parked"

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from reefmesh.clock import Clock
-from reefmesh.contracts.senders import REPLAYED, Senders
+from reefmesh.contracts.senders import Senders
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.message_in_hand import MessageInHand
@@ -37,7 +37,6 @@ class ForgeryCheck:
         metrics: Metrics,
         now_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.speakers = senders.speakers
         self._inbox = inbox
         self._senders = senders
         self._store = store
@@ -48,6 +47,10 @@ class ForgeryCheck:
         self._unlogged = 0
         metrics.count(table.PARKED, inbox, FORGED, amount=0)  # from 0 on, so that a rule sees the first rise
 
+    def speaks(self, in_hand: MessageInHand) -> bool:
+        """Return whether the sender of a message may say it."""
+        return self._senders.speaks(in_hand.delivery.user_id, in_hand.message)
+
     async def is_believed(self, in_hand: MessageInHand) -> bool:
         """Return whether a message is believed although its sender is no speaker: one of a broker that did not state senders
         yet, or a replay of what was parked here.
@@ -55,17 +58,18 @@ class ForgeryCheck:
         Raises:
             StoreUnavailable: try again later.
         """
-        user_id = in_hand.delivery.user_id
+        user_id, message = in_hand.delivery.user_id, in_hand.message
         if user_id is None:
-            return self._senders.accepts_unstamped(self._clock.now())
-        message = in_hand.message
-        if user_id not in self._senders.replayers or not message.headers.get(REPLAYED):
+            return message.schema_id not in self._senders.reserved and self._senders.accepts_unstamped(self._clock.now())
+        if not self._senders.may_replay(user_id, message):
             return False
         return await self._store.is_applied(message.reef_id, parked_inbox(self._inbox), message.event_id)
 
     async def park(self, in_hand: MessageInHand) -> None:
         """Set the message aside. Raises TransientError: it is not parked, or not known to be; call again."""
-        detail = f"sent by {in_hand.delivery.user_id or 'nobody that the broker names'}, who may not speak here"
+        user_id = in_hand.delivery.user_id
+        may_not = f"send {in_hand.message.schema_id}" if user_id in self._senders.speakers else "speak"
+        detail = f"sent by {user_id or 'nobody that the broker names'}, who may not {may_not} here"
         await in_hand.lane.park(in_hand.delivery, reason=FORGED, detail=detail, attempts=1)
         self._metrics.count(table.PARKED, self._inbox, FORGED)
         self._unlogged += 1

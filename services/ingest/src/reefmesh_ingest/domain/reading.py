@@ -12,8 +12,11 @@ the set of reports and not of their order:
 * positions and statuses are completed field by field; where both differ, the lower one (as text) is kept.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from reefmesh.contracts.exclusion import excluded_fault, is_excluded
 from reefmesh.contracts.flags import Flag, aggregate
 from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.instants import TimeSource
@@ -21,6 +24,8 @@ from reefmesh_ingest.domain.quality import Verdict
 
 CONFLICT: Final = "two reports gave different values for this instant"
 WITHDRAWN: Final = "the same report was received earlier"
+FAULT_CHARACTERS_LIMIT: Final = 500
+NOT_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
 
 TIME_SOURCE_RANKS: Final[dict[TimeSource, int]] = {"device": 0, "received": 1, "broken_clock": 2}
 
@@ -45,7 +50,8 @@ class Place(NamedTuple):
 
 class StoredReading(NamedTuple):
     """A reading in its newest revision (0: not yet published). ``origin`` is the event id of the message that first
-    reported it. ``verdicts`` has one entry for each quantity of ``contents`` once it was judged."""
+    reported it. ``verdicts`` has one entry for each quantity of ``contents`` once it was judged. ``excluded``: those of its
+    quantities that do not count, as an operator said, and why."""
 
     observed_us: int
     received_us: int
@@ -57,10 +63,14 @@ class StoredReading(NamedTuple):
     verdicts: dict[str, Verdict]
     place: Place | None
     status: DeviceStatus | None
+    excluded: Mapping[str, str] = NOT_EXCLUDED
 
 
 def content_of(raw: float | None, factor: float, fault: str | None) -> Content:
-    """Return a quantity's content; a corrected value is rounded to 1e-9, far below what a sensor resolves."""
+    """Return a quantity's content; a corrected value is rounded to 1e-9, far below what a sensor resolves. Words of a device
+    that read as if an operator had excluded the value are marked as the device's."""
+    if is_excluded(fault):
+        fault = f"device: {fault}"[:FAULT_CHARACTERS_LIMIT]
     if raw is None:
         return Content(None, None, factor, fault)
     return Content(raw, raw if factor == 1.0 else round(raw * factor, 9), factor, fault)
@@ -71,6 +81,20 @@ def flag_of(content: Content, verdict: Verdict) -> Flag:
     if content.fault == CONFLICT and content.raw is not None:
         return aggregate((verdict.flag, Flag.SUSPECT))
     return verdict.flag
+
+
+def published_flag(reading: StoredReading, quantity: str) -> Flag:
+    """The flag under which a quantity of this reading is published: an excluded value fails, a missing one stays missing."""
+    content = reading.contents[quantity]
+    if content.raw is not None and quantity in reading.excluded:
+        return Flag.FAIL
+    return flag_of(content, reading.verdicts[quantity])
+
+
+def published_fault(reading: StoredReading, quantity: str) -> str | None:
+    """The fault under which a quantity of this reading is published: of an excluded value, why it was excluded."""
+    reason = reading.excluded.get(quantity)
+    return reading.contents[quantity].fault if reason is None else excluded_fault(reason)
 
 
 def joined(one: StoredReading, other: StoredReading) -> StoredReading:

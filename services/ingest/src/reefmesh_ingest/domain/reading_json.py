@@ -12,7 +12,16 @@ from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.quality import MISSING, Verdict
 from reefmesh_ingest.domain.quality.verdicts import VERDICTS, code_of
-from reefmesh_ingest.domain.reading import CONFLICT, Content, Place, StoredReading, flag_of
+from reefmesh_ingest.domain.reading import (
+    CONFLICT,
+    NOT_EXCLUDED,
+    Content,
+    Place,
+    StoredReading,
+    flag_of,
+    published_fault,
+    published_flag,
+)
 
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # offset-free on purpose: only used to write UTC text, with a Z
 _VERDICTS: Final[dict[str, str]] = {}
@@ -25,7 +34,7 @@ def instant_text(us: int) -> str:
 
 def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> str:
     """Return the JSON of ``contracts.readings.Reading``; ``received_text`` is ``instant_text`` of its ``received_us``."""
-    verdicts = reading.verdicts
+    verdicts, excluded = reading.verdicts, reading.excluded
     quantities = []
     for name, content in reading.contents.items():
         raw, value, factor, fault = content
@@ -36,12 +45,17 @@ def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> st
         text = f'"{name}":{{"value":{number},"raw":{reported},{_VERDICTS.get(verdict.tests) or _verdict_text(verdict)}'
         if raw is None:
             text = f'"{name}":{{"value":null,"raw":null,"flag":9,"tests":"99999"'
+        elif name in excluded:
+            flag = published_flag(reading, name)
+            text = f'"{name}":{{"value":{number},"raw":{reported},"flag":{flag:d},"tests":"{verdict.tests}"'
         elif fault == CONFLICT:
             text = (
                 f'"{name}":{{"value":{number},"raw":{reported},"flag":{flag_of(content, verdict):d},"tests":"{verdict.tests}"'
             )
         if factor != 1.0:
             text += f',"factor":{factor!r}'
+        if name in excluded:
+            fault = published_fault(reading, name)
         if fault is not None:
             text += f',"fault":{to_json(fault).decode()}'
         quantities.append(text)
@@ -61,14 +75,24 @@ def reading_text(buoy_id: str, reading: StoredReading, received_text: str) -> st
     )
 
 
+def excluded_text(reading: StoredReading) -> str | None:
+    """Return what ``reading_text`` does not say of excluded values: quantity -> why, and the device's own fault; None if the
+    reading has none."""
+    if not reading.excluded:
+        return None
+    return to_json({name: (reason, reading.contents[name].fault) for name, reason in reading.excluded.items()}).decode()
+
+
 def reading_from(
-    text: str, *, observed_us: int, received_us: int, revision: int, withdrawn: bool, origin: str
+    text: str, *, observed_us: int, received_us: int, revision: int, withdrawn: bool, origin: str, excluded: str | None
 ) -> StoredReading:
-    """Read back what ``reading_text`` wrote."""
+    """Read back what ``reading_text`` and ``excluded_text`` wrote."""
     document: dict[str, Any] = from_json(text)
+    beside: dict[str, tuple[str, str | None]] = {} if excluded is None else from_json(excluded)
     contents, verdicts = {}, {}
     for name, written in document["channels"].items():
-        contents[name] = Content(written["raw"], written["value"], written.get("factor", 1.0), written.get("fault"))
+        fault = beside[name][1] if name in beside else written.get("fault")
+        contents[name] = Content(written["raw"], written["value"], written.get("factor", 1.0), fault)
         verdicts[name] = MISSING if written["raw"] is None else VERDICTS[code_of(written["tests"])]
     place, status = document.get("position"), document.get("status")
     return StoredReading(
@@ -84,6 +108,7 @@ def reading_from(
         if place is None
         else Place(place["latitude_degrees"], place["longitude_degrees"], Flag(place["flag"]), place.get("drift_metres")),
         status=None if status is None else DeviceStatus.model_validate(status),
+        excluded={name: reason for name, (reason, _) in beside.items()} if beside else NOT_EXCLUDED,
     )
 
 

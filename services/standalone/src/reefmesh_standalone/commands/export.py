@@ -69,7 +69,12 @@ def readings(
     place = home_of(home, None, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        choice = Choice(reef_id=reef, buoy_id=buoy, first_us=first_us_of(first), end_us=end_us_of(last))
+        choice = Choice(
+            reef_id=reef,
+            buoy_id=buoy,
+            first_us=None if first is None else first_us_of(first),
+            end_us=None if last is None else end_us_of(last),
+        )
         place.require()
         async with open_stores(place, services=(services.INGEST,)) as stores:
             ingest = stores[services.INGEST]

@@ -23,8 +23,9 @@ from reefmesh_standalone.commands.context import (
 )
 from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, table_of
-from reefmesh_standalone.commands.register import changed, open_register
+from reefmesh_standalone.commands.register import changed, entry_of, open_register
 from reefmesh_standalone.commands.replaying import counted, send_again_registered
+from reefmesh_standalone.mmm_file import SeaPixel, nearest_sea_pixel
 
 app: Final = typer.Typer(help="Show and change the register's reefs.", no_args_is_help=True)
 
@@ -88,27 +89,58 @@ def show(reef: ReefArgument, home: HomeOption = None, store: StoreOption = None,
 @app.command("set", cls=Command)
 def set_reef(
     reef: ReefArgument,
-    fields: Annotated[list[str], typer.Argument(help="field=value; 'reefs show' prints the fields.", show_default=False)],
+    fields: Annotated[
+        list[str] | None, typer.Argument(help="field=value; 'reefs show' prints the fields.", show_default=False)
+    ] = None,
+    mmm_from: Annotated[
+        Path | None,
+        typer.Option("--mmm-from", help="Climatology (NetCDF) that has the MMM at the reef's position.", show_default=False),
+    ] = None,
     home: HomeOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Add a reef, or change some of its fields; running services follow within seconds.
 
+    --mmm-from reads NOAA Coral Reef Watch's ct5km_climatology_v3.1.nc or a file of its layout: the nearest sea pixel, at most
+    25 km away.
+
     Examples:
       reefmesh reefs set amed-wall name="Amed Wall" latitude_degrees=-8.33 longitude_degrees=115.64 mmm_celsius=29.5
       reefmesh reefs set amed-wall mmm_offset_celsius=0.12
+      reefmesh reefs set amed-wall --mmm-from ct5km_climatology_v3.1.nc
     """
     place = home_of(home, None, store, config)
 
     async def main(_: asyncio.Event) -> None:
+        if not fields and mmm_from is None:
+            raise ConfigurationError("say what to set: field=value, or --mmm-from FILE")
+        if mmm_from is not None and (stated := [each for each in fields or () if each.startswith("mmm_")]):
+            raise ConfigurationError(f"--mmm-from sets the MMM; leave out {', '.join(stated)}")
         async with open_register(place, create=True) as register:
             known = register.reef(reef)
             current = known.entry.model_dump() if known else {"id": reef}
-            await register.upsert(reefs=[changed(ReefEntry, current, fields)])
+            entry = changed(ReefEntry, current, fields or [])
+            pixel = None if mmm_from is None else nearest_sea_pixel(mmm_from, entry.latitude_degrees, entry.longitude_degrees)
+            if pixel is not None:
+                entry = with_mmm_of(entry, pixel)
+            await register.upsert(reefs=[entry])
         results().print(f"{reef} is registered")
+        if pixel is not None:
+            people.print(f"MMM {pixel.mmm_celsius:.2f} degC: {pixel.source}.")
+            people.print("It is unadjusted until it is compared with the buoy (mmm_offset_celsius).")
 
     run(main)
+
+
+def with_mmm_of(entry: ReefEntry, pixel: SeaPixel) -> ReefEntry:
+    """Return a reef with the MMM of a pixel. An offset to the buoy was found for another MMM, and is not kept.
+
+    Raises:
+        ConfigurationError: no reef can have such an MMM.
+    """
+    mmm = {"mmm_celsius": pixel.mmm_celsius, "mmm_source": pixel.source, "mmm_offset_celsius": None}
+    return entry_of(ReefEntry, {**entry.model_dump(), **mmm})
 
 
 @app.command(cls=Command)

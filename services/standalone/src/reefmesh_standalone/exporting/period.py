@@ -7,22 +7,22 @@ from reefmesh_ingest.domain.decode.values import us_of
 from reefmesh_standalone.records.mistake import shown
 
 
-def first_us_of(text: str | None) -> int | None:
+def first_us_of(text: str, *, option: str = "--from") -> int:
     """Return the instant at which a period begins: that instant, or the beginning of that day in UTC.
 
     Raises:
         ConfigurationError: it is neither.
     """
-    return None if text is None else us_of(_instant(text, option="--from", days=0))
+    return us_of(_instant(text, option=option, days=0))
 
 
-def end_us_of(text: str | None) -> int | None:
+def end_us_of(text: str) -> int:
     """Return the first instant after a period: that of ``--to`` itself, or the end of that day in UTC.
 
     Raises:
         ConfigurationError: it is neither.
     """
-    return None if text is None else us_of(_instant(text, option="--to", days=1))
+    return us_of(_instant(text, option="--to", days=1))
 
 
 def day_of_option(text: str | None, *, option: str) -> date | None:
@@ -45,7 +45,10 @@ def _instant(text: str, *, option: str, days: int) -> datetime:
     except ValueError:
         pass
     else:
-        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=days)
+        try:
+            return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=days)
+        except OverflowError:
+            raise ConfigurationError(f"{option} {shown(text)} is the last day there is; name an earlier one") from None
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:

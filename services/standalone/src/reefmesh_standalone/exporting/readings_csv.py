@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reefmesh_ingest.domain.reading import flag_of
+from reefmesh_ingest.domain.reading import published_fault, published_flag
 from reefmesh_ingest.domain.reading_json import instant_text
 from reefmesh_standalone.exporting.stored import ReadingOfBuoy
 from reefmesh_standalone.records.own_columns import BESIDE, cell_of
@@ -32,9 +32,9 @@ def line_of(each: ReadingOfBuoy, quantities: Sequence[str]) -> list[Cell]:
             _number(content.value),
             _number(content.raw),
             repr(content.factor),
-            int(flag_of(content, verdict)),
+            int(published_flag(reading, quantity)),
             verdict.tests,
-            cell_of(content.fault),
+            cell_of(published_fault(reading, quantity)),
         ]
     return cells
 

@@ -7,13 +7,13 @@ from typing import Final
 from reefmesh.contracts.quantities import UNITS
 from reefmesh.store.port import Store, Value
 from reefmesh_ingest.domain.reading import StoredReading
-from reefmesh_ingest.domain.reading_json import reading_from
+from reefmesh_ingest.readings_table import COLUMNS, reading_of
 
 PAGE_READINGS: Final = 1_000
 
 _BUOYS: Final = "SELECT buoy_id FROM readings{where} GROUP BY buoy_id ORDER BY buoy_id"
 _PAGE: Final = (
-    "SELECT observed_us, reef_id, received_us, revision, withdrawn, origin, body_json FROM readings{where}"
+    f"SELECT reef_id, {COLUMNS} FROM readings{{where}}"  # noqa: S608  # constants
     " ORDER BY observed_us LIMIT ?"
 )
 _ANY: Final = "SELECT 1 FROM readings{where} LIMIT 1"
@@ -68,16 +68,8 @@ async def stored_readings(store: Store, choice: Choice) -> AsyncIterator[Reading
         while True:
             where, parameters = choice.where(("buoy_id = ?", buoy_id), ("observed_us > ?", after_us))
             rows = await store.fetch(_PAGE.format(where=where), (*parameters, PAGE_READINGS))
-            for observed_us, reef_id, received_us, revision, withdrawn, origin, text in rows:
-                reading = reading_from(
-                    text,
-                    observed_us=int(observed_us),
-                    received_us=int(received_us),
-                    revision=int(revision),
-                    withdrawn=bool(withdrawn),
-                    origin=origin,
-                )
-                yield ReadingOfBuoy(reef_id=reef_id, buoy_id=buoy_id, reading=reading)
+            for reef_id, *row in rows:
+                yield ReadingOfBuoy(reef_id=reef_id, buoy_id=buoy_id, reading=reading_of(row))
             if len(rows) < PAGE_READINGS:
                 break
-            after_us = int(rows[-1][0])
+            after_us = int(rows[-1][1])

@@ -8,7 +8,7 @@ from typing import Final
 from reefmesh.contracts.flags import Flag
 from reefmesh.store.port import Store
 from reefmesh_ingest.domain.quality import QuantityLimits, Series
-from reefmesh_ingest.domain.reading import content_of, flag_of
+from reefmesh_ingest.domain.reading import content_of, published_flag
 from reefmesh_ingest.readings_table import fetch_at
 from reefmesh_standalone.importing.known import chunks
 from reefmesh_standalone.records.record import ABSENT, FileRecord
@@ -56,5 +56,5 @@ async def stored_flags(store: Store, buoy_id: str, record: FileRecord) -> FlagCo
         stored = await fetch_at(store, buoy_id, [record.observed_us[place] for place in places])
         for reading in stored.values():
             for quantity in counts.keys() & reading.contents.keys():
-                counts[quantity][flag_of(reading.contents[quantity], reading.verdicts[quantity])] += 1
+                counts[quantity][published_flag(reading, quantity)] += 1
     return counts

@@ -17,14 +17,14 @@ those of one message first and all at once, then the others in ascending order: 
         series.adopt(among)
 """
 
-from reefmesh_ingest.domain.quality.judgement import evaluate
+from reefmesh_ingest.domain.quality.judgement import evaluate, verdict_alone
 from reefmesh_ingest.domain.quality.limits import DEFAULT_LIMITS, QuantityLimits, Span
 from reefmesh_ingest.domain.quality.points import NotCovered, SeriesRow
 from reefmesh_ingest.domain.quality.position import distance_metres, judge_position
 from reefmesh_ingest.domain.quality.series import Series
 from reefmesh_ingest.domain.quality.verdicts import MISSING, Verdict, VerdictChange
 from reefmesh_ingest.domain.quality.window_series import WindowSeries
-from reefmesh_ingest.domain.quality.windows import LateWindow, dependency_range, tail_us, windows
+from reefmesh_ingest.domain.quality.windows import LateWindow, dependency_range, reach_us, tail_us, windows
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -42,6 +42,8 @@ __all__ = [
     "distance_metres",
     "evaluate",
     "judge_position",
+    "reach_us",
     "tail_us",
+    "verdict_alone",
     "windows",
 ]

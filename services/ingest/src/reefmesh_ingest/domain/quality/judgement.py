@@ -72,6 +72,11 @@ def verdict_without_neighbours(time_us: int, value: float | None, limits: Thresh
     return MISSING if value is None else VERDICTS[judge_alone(time_us, ticks_of(value), limits) + _WITHOUT_NEIGHBOURS]
 
 
+def verdict_alone(time_us: int, value: float | None, limits: QuantityLimits) -> Verdict:
+    """Return the verdict of a value that counts nowhere, so that it has no neighbours and is nobody's."""
+    return verdict_without_neighbours(time_us, value, thresholds_of(limits))
+
+
 class Run(NamedTuple):
     """The longest run of neighbours that ends in a point and whose range is below the flat line's tolerance.
 

@@ -1,6 +1,7 @@
 """The result of quality control for one quantity of one reading: an aggregate flag and the digits of five QARTOD tests."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from reefmesh.contracts.flags import Flag, aggregate
@@ -51,6 +52,7 @@ class _Verdicts(dict[int, Verdict]):
 VERDICTS: Final = _Verdicts()
 
 
+@lru_cache(maxsize=1024)
 def code_of(tests: str) -> int:
     """Return the code of five digits 1 to 4.
 

@@ -18,8 +18,14 @@ class LateWindow:
 
 def dependency_range(limits: QuantityLimits, time_us: int) -> tuple[int, int]:
     """Return the first and last instant, both inside, whose points decide what a change at ``time_us`` does to any verdict."""
-    reach_us = thresholds_of(limits).reach_us
-    return time_us - reach_us, time_us + reach_us
+    reach = reach_us(limits)
+    return time_us - reach, time_us + reach
+
+
+def reach_us(limits: QuantityLimits) -> int:
+    """Return how far from a point, before and after it, a change of its value alters verdicts, and how far from a verdict the
+    points are that decide it."""
+    return thresholds_of(limits).reach_us
 
 
 def tail_us(limits: QuantityLimits) -> int:
@@ -32,11 +38,11 @@ def windows(limits: Iterable[QuantityLimits], times_us: Iterable[int]) -> list[L
 
     Instants of different windows are so far apart that they cannot alter the same verdict.
     """
-    reach_us = max((thresholds_of(each).reach_us for each in limits), default=0)
+    reach = max((reach_us(each) for each in limits), default=0)
     groups: list[list[int]] = []
     for time_us in sorted(set(times_us)):
-        if groups and time_us - groups[-1][-1] <= 2 * reach_us:
+        if groups and time_us - groups[-1][-1] <= 2 * reach:
             groups[-1].append(time_us)
         else:
             groups.append([time_us])
-    return [LateWindow(low_us=group[0] - reach_us, high_us=group[-1] + reach_us, times_us=tuple(group)) for group in groups]
+    return [LateWindow(low_us=group[0] - reach, high_us=group[-1] + reach, times_us=tuple(group)) for group in groups]
