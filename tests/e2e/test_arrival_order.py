@@ -36,7 +36,12 @@ LONGITUDE_DEGREES = 114.5
 SOLAR_AHEAD = timedelta(hours=LONGITUDE_DEGREES / 15)
 ENDS_AT = BEGINS_AT + timedelta(days=21) - SOLAR_AHEAD  # midnight at the reef
 REEF = "one-reef"
-OF_THE_LAST_MESSAGE: IncEx = {"heat": {"changed"}, "dive": {"instants", "all_instants"}}
+OF_THE_LAST_MESSAGE: IncEx = {
+    "heat": {"changed"},
+    "dive": {"instants", "all_instants"},
+    "failed_runs": True,
+    "arrivals": True,
+}
 """What a score says of its own message alone. (That all messages' instants together are the same is a test of scoring's.)"""
 URLS = {"REEFMESH_BROKER_URL": "embedded://", "REEFMESH_STORE_URL": "sqlite://"}
 

@@ -3,15 +3,16 @@
 from typing import Any, Final, NamedTuple
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
-from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT, DiveVerdict
+from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT
 from reefmesh.store.port import Store
-from reefmesh_scoring.domain.dive import DiveLimits, judge_current, judge_visibility
+from reefmesh_scoring.domain.dive import DiveLimits, VerdictRange, range_of_current, range_of_visibility
 from reefmesh_scoring.domain.solar_day import HOUR_US, text_of
 from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReadingKey, newest_readings, scored_value
 from reefmesh_scoring.scored_reef import ScoredReef
 
 _WINDOW_US: Final = INSTANT_HOURS * HOUR_US
-_JUDGES: Final = ((SEA_WATER_SPEED, judge_current), (VISIBILITY, judge_visibility))
+_UNKNOWN: Final = VerdictRange("unknown", "unknown", "unknown")
+_JUDGES: Final = ((SEA_WATER_SPEED, range_of_current), (VISIBILITY, range_of_visibility))
 
 
 class Instants(NamedTuple):
@@ -57,14 +58,16 @@ def instants_of(
                     continue
             elif was is not None and quantity in was.items and scored_value(was.items[quantity]) == value:
                 continue
-            verdict: DiveVerdict = "unknown" if value is None else judge(value, limits)[0]
+            judged = _UNKNOWN if value is None else judge(value, limits)
             fields.append(
                 {
                     "observed_at": text_of(at_us),
                     "buoy_id": buoy_id,
                     "quantity": quantity,
                     "value": value,
-                    "verdict": verdict,
+                    "verdict": judged.verdict,
+                    "best": judged.best,
+                    "worst": judged.worst,
                 }
             )
     return fields[-INSTANTS_LIMIT:]

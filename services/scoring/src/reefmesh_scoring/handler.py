@@ -25,6 +25,7 @@ from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.rescoring import let_others_run, rescore
 from reefmesh_scoring.score_body import bodies_1, score_bodies, score_fields
 from reefmesh_scoring.scored_reef import ScoredBuoy, ScoredReef
+from reefmesh_scoring.sensor_health import Before, arrival_fields, note_sensors, run_fields
 from reefmesh_scoring.timeliness import Timeliness
 
 _UPSERT_SCORE: Final = (
@@ -93,10 +94,11 @@ class ScoringHandler:
         on_record = at_hand(keys, state)
         if lacking := [key for key in keys if key not in on_record]:
             on_record |= await fetch_readings(self._store, state.reef_id, lacking)
-        was_us = state.as_of_us
+        was_us, before = state.as_of_us, Before.of(state, body.readings)
         counted = count(body.readings, observed_us, state, on_record)
         if counted.dropped or counted.reopened or counted.withdrawn:
             await mend_newest(self._store, state, counted)  # first: the band depends on the buoys that measure temperature
+        ended = await note_sensors(self._store, state, counted, on_record, before)
         rescored = await rescore(self._store, state, counted)
         await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
@@ -107,6 +109,7 @@ class ScoringHandler:
             limits, as_of_us = self._dive_limits, state.as_of_us
             instants = Instants(anew, instants_of(told, on_record, as_of_us=as_of_us, limits=limits, anew=anew))
             fields = score_fields(state, instants=instants, limits=limits, rules=self._carbonate_rules)
+            fields |= {"failed_runs": run_fields(ended), "arrivals": arrival_fields(body.readings, observed_us, before)}
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:

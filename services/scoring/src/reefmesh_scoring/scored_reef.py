@@ -43,6 +43,16 @@ class NewestValue(NamedTuple):
     fault: str | None = None
 
 
+class SensorState(NamedTuple):
+    """A sensor that is not sound: failing values in a row, counted up to the third (``third_us`` is its instant), good values
+    in a row after these, and the instant of its last value."""
+
+    fails: int = 0
+    third_us: int = NEVER_US
+    good: int = 0
+    value_us: int = NEVER_US
+
+
 @dataclass(slots=True, kw_only=True)
 class ScoredBuoy:
     """One buoy of the reef.
@@ -50,7 +60,7 @@ class ScoredBuoy:
     ``last_seen_us`` is the instant of its newest reading (``NEVER_US`` for a buoy of the register without one). ``newest_us``
     is the newest instant on record, withdrawn readings included: a later reading needs no query. ``newest_reading`` is the
     reading of that instant, if it came since the state was loaded: every report revises the one before it (its spike test),
-    and would need a query each time.
+    and would need a query each time. ``sensors`` holds those that fail, or whose newest value is none.
     """
 
     facts: BuoyFacts
@@ -59,6 +69,7 @@ class ScoredBuoy:
     newest_us: int = NEVER_US
     newest_reading: KeptReading | None = None
     items: dict[str, NewestValue] = field(default_factory=dict)
+    sensors: dict[str, SensorState] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +78,8 @@ class ScoredReef:
 
     ``record`` holds the first and last solar date with a reading. ``highest_before`` is the highest DHW of the days before
     the last one; the last day changes with every reading, and ``latest`` is its score. ``chemistry`` remembers the last
-    judged days after their inputs; it is not stored. ``is_outdated``: an older version, which counted less, wrote the state.
+    judged days after their inputs; it is not stored. ``is_outdated``: an older version, which counted less, wrote the state;
+    ``sensors_known``: a version wrote it that keeps them.
     """
 
     reef_id: str
@@ -88,6 +100,7 @@ class ScoredReef:
     revisions: int = 0
     ignored: int = 0
     is_outdated: bool = False
+    sensors_known: bool = True
 
     def newest_seen_us(self) -> int | None:
         """Return the newest reading of all buoys."""
@@ -133,6 +146,12 @@ def dump(state: ScoredReef) -> bytes:
                 )
                 for buoy in state.buoys.values()
             ],
+            # Beside the buoys, whose format older processes read while a deployment rolls.
+            "sensors": {
+                buoy_id: {name: (*each,) for name, each in buoy.sensors.items()}
+                for buoy_id, buoy in state.buoys.items()
+                if buoy.sensors
+            },
             "scored": {
                 name: (
                     each.observed_us,
@@ -172,6 +191,7 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
         revisions=revisions,
         ignored=ignored,
         is_outdated=parts.get("counts_of", 1) < _COUNTS,
+        sensors_known="sensors" in parts,
     )
     for buoy_facts, facts_seq, last_seen_us, newest_us, items in parts["buoys"]:
         buoy = ScoredBuoy(
@@ -179,6 +199,8 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
         )
         buoy.items = {name: NewestValue(*item) for name, item in items.items()}
         state.buoys[buoy.facts.buoy_id] = buoy
+    for buoy_id, sensors in parts.get("sensors", {}).items():
+        state.buoys[buoy_id].sensors = {name: SensorState(*each) for name, each in sensors.items()}
     for name, (observed_us, buoy_id, value, starts_us, minimum, maximum, total_e6, count) in parts["scored"].items():
         state.scored[name] = NewestScored(
             observed_us=observed_us,
