@@ -20,6 +20,7 @@ READINGS_1: Final = "readings/1"
 SCORES_1: Final = "scores/1"
 SCORES_2: Final = "scores/2"
 ALERT_1: Final = "alert/1"
+ALERT_2: Final = "alert/2"
 QUARANTINE_1: Final = "quarantine/1"
 
 Body = TypeVar("Body")
