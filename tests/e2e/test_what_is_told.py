@@ -456,6 +456,18 @@ async def test_quantity_that_was_dropped_on_purpose_is_told_once_and_ends_after_
         ]
 
 
+async def test_sensor_that_is_known_to_be_faulty_is_not_silent_too() -> None:
+    async with open_line() as line:
+        for step in range(48):
+            at = START + step * HALF_HOUR
+            one = reading(at, values={PH_TOTAL_SCALE: 8.1, SEA_WATER_TEMPERATURE: 28.6 if step < 4 else None})
+            if step >= 4:
+                broken = one.channels[SEA_WATER_TEMPERATURE].model_copy(update={"fault": "Sensor not found"})
+                one = one.model_copy(update={"channels": {**one.channels, SEA_WATER_TEMPERATURE: broken}})
+            await line.send([one], now=at)
+        assert [(alert.kind, alert.change) for alert in line.alerts] == [("sensor_fault", "opened")]
+
+
 async def test_old_data_raise_no_silence_of_a_quantity() -> None:
     async with open_line() as line:
         for step in range(48):

@@ -2,7 +2,8 @@
 
 It may be without a value for three report intervals of the buoy's waking hours, for six of these hours (a lost report, or a
 probe that is dry at low tide, is no fault), and for twice the usual time between two values (a nutrient sensor may measure
-once a day): the longest of them, by event time, while the buoy reports. So a buoy that is silent has no silent quantities.
+once a day): the longest of them, by event time, while the buoy reports. So a buoy that is silent has no silent quantities,
+nor is a quantity told as silent whose sensor is known to be faulty.
 A quantity that has had one value only, or none, is not watched, and one without a value for a month has been dropped.
 """
 
@@ -59,7 +60,7 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> t
                 "silence_seconds": (ended_us - before.value_us) // SECOND_US,
             }
             transitions.append(_episode(buoy, name, opens=False, at_us=ended_us, evidence=evidence))
-        elif after.silent_us is None and is_fresh and after.gap_us is not None:
+        elif after.silent_us is None and is_fresh and after.gap_us is not None and not _is_faulty(watch, name):
             silent_us = _silent_after_us(buoy.facts, max(value_us, watch.reporting_since_us), after.gap_us, seen_us)
             if silent_us <= seen_us:
                 after = replace(after, silent_us=silent_us)
@@ -77,6 +78,12 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> t
             ended = _episode(buoy, name, opens=False, at_us=max(seen_us, each.silent_us + SECOND_US), evidence=evidence)
             transitions.append(replace(ended, to_state=DROPPED))
     return (watch if quantities == watch.quantities else replace(watch, quantities=quantities)), transitions
+
+
+def _is_faulty(watch: BuoyWatch, quantity: str) -> bool:
+    """Tell whether a fault of this sensor stands: then nobody needs to be told that it has no values."""
+    sensor = watch.channels.get(quantity)
+    return sensor is not None and sensor.open
 
 
 def _after_value(before: QuantityWatch, value_us: int) -> QuantityWatch:
