@@ -97,7 +97,7 @@ async def note_sensors(
 
 
 def arrival_fields(readings: Sequence[Reading], observed_us: Sequence[int], before: Before) -> list[dict[str, Any]]:
-    """Return the fields of ``Arrival`` of each buoy with readings that are newer than all before."""
+    """Return the fields of ``BuoyArrival`` of each buoy with readings that are newer than all before."""
     received: dict[str, datetime] = {}
     held_back: dict[str, timedelta] = {}
     for reading, at_us in zip(readings, observed_us, strict=True):

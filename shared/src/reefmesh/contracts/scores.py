@@ -32,7 +32,7 @@ __all__ = [
     "PUBLISHED_LEVEL_DAYS",
     "READERS",
     "VALUE_DAYS",
-    "Arrival",
+    "BuoyArrival",
     "BuoyHealth",
     "Carbonate",
     "CarbonateBand",
@@ -232,7 +232,7 @@ class FailedRun(Contract):
     ended_at: Instant
 
 
-class Arrival(Contract):
+class BuoyArrival(Contract):
     """The readings of one buoy in a message that are newer than all before: when the newest of them was received, and how long
     the oldest of them had been held back until then."""
 
@@ -256,7 +256,7 @@ class ReefScore(Contract):
     latest: dict[str, LatestValue]
     buoys: list[BuoyHealth]
     failed_runs: list[FailedRun] = Field(default_factory=list, max_length=FAILED_RUNS_LIMIT)
-    arrivals: list[Arrival] = Field(default_factory=list, max_length=READINGS_PER_MESSAGE_LIMIT)
+    arrivals: list[BuoyArrival] = Field(default_factory=list, max_length=READINGS_PER_MESSAGE_LIMIT)
 
 
 READERS: Final[dict[str, TypeAdapter[Any]]] = {SCORES_1: TypeAdapter(ReefScore1), SCORES_2: TypeAdapter(ReefScore)}

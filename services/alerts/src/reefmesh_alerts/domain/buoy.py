@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, Literal, assert_never
 
 from reefmesh.contracts.register import BuoyFacts
-from reefmesh.contracts.scores import Arrival, BuoyHealth
+from reefmesh.contracts.scores import BuoyArrival, BuoyHealth
 from reefmesh_alerts.domain.dwell import Dwell, after_value
 from reefmesh_alerts.domain.holding_back import Arrived, usually_held_back_us, with_arrival
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
@@ -92,7 +92,7 @@ class BuoyWatch:
 
 
 def judge_buoy(
-    watch: BuoyWatch | None, buoy: BuoyHealth, *, heard_us: int, newest: bool = True, arrival: Arrival | None = None
+    watch: BuoyWatch | None, buoy: BuoyHealth, *, heard_us: int, newest: bool = True, arrival: BuoyArrival | None = None
 ) -> tuple[BuoyWatch, list[Transition]]:
     """Judge a buoy by one score made at ``heard_us``; ``newest`` is False when a later score was handled before.
 
@@ -166,7 +166,7 @@ def episode(
     )
 
 
-def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: Arrival) -> BuoyWatch:
+def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> BuoyWatch:
     """Note how long readings were held back, and whether the buoy had missed reports before the oldest of them."""
     received_us, held_back_us = microseconds(arrival.received_at), round(arrival.held_back_seconds * SECOND_US)
     arrivals = with_arrival(

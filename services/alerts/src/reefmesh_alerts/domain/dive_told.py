@@ -21,7 +21,7 @@ _KEPT_US: Final = INSTANT_HOURS * 3600 * SECOND_US
 _VERDICTS: Final[Mapping[int, DiveVerdict]] = {dive_severity(each): each for each in get_args(DiveVerdict)}
 
 
-class Instant(NamedTuple):
+class JudgedValue(NamedTuple):
     """A value of one buoy, with its verdict and those within the margin as severities."""
 
     observed_us: int
@@ -44,7 +44,7 @@ class Anchor(NamedTuple):
 class Told(NamedTuple):
     """What is told from an instant on, and the verdict of the instant before (its own, if there is none)."""
 
-    instant: Instant
+    instant: JudgedValue
     told: int
     before: int
 
@@ -58,7 +58,7 @@ class FactorWatch:
     """One factor: its instants of the last hours, oldest first."""
 
     anchor: Anchor | None = None
-    instants: tuple[Instant, ...] = ()
+    instants: tuple[JudgedValue, ...] = ()
 
     def after(self, news: Sequence[DiveInstant], *, as_of_us: int, fresh_us: Mapping[str, int], newest: bool) -> "FactorWatch":
         """Return the factor after the instants of a score; one of a score that is not the newest replaces none."""
@@ -72,7 +72,7 @@ class FactorWatch:
                 kept.pop(key, None)
             else:
                 severities = (dive_severity(each) for each in (new.best, new.verdict, new.worst))
-                kept[key] = Instant(observed_us, new.buoy_id, new.value, *severities)
+                kept[key] = JudgedValue(observed_us, new.buoy_id, new.value, *severities)
         instants = tuple(kept[key] for key in sorted(kept))
         after = FactorWatch(anchor=self.anchor, instants=instants)
         leave = max(sum(each.observed_us <= as_of_us - _KEPT_US for each in instants), len(instants) - KEPT_INSTANTS_LIMIT)
