@@ -55,7 +55,7 @@ CHANNELS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     ),
     channels.READINGS.name: ("Quality-controlled readings of one reef.", (schema.READINGS_1, schema.READINGS_2)),
     channels.SCORES.name: ("What is known of one reef after a batch of readings.", (schema.SCORES_1, schema.SCORES_2)),
-    channels.ALERTS.name: ("One change of one episode at one reef.", (schema.ALERT_1,)),
+    channels.ALERTS.name: ("One change of one episode at one reef.", (schema.ALERT_1, schema.ALERT_2)),
     channels.QUARANTINE.name: ("Telemetry that could not be understood, and why.", (schema.QUARANTINE_1,)),
 }
 

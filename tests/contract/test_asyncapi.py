@@ -26,7 +26,17 @@ with warnings.catch_warnings():  # its fields called "schema" shadow pydantic's
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "asyncapi.yaml"
-BODIES = ["telemetry-1", "nemopi-mqtt-1", "nemopi-2021-1", "readings-1", "scores-1", "scores-2", "alert-1", "quarantine-1"]
+BODIES = [
+    "telemetry-1",
+    "nemopi-mqtt-1",
+    "nemopi-2021-1",
+    "readings-1",
+    "scores-1",
+    "scores-2",
+    "alert-1",
+    "alert-2",
+    "quarantine-1",
+]
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +101,7 @@ def test_sample_of_a_message_is_what_its_schemas_allow_and_a_broken_one_is_not(d
         assert not validator.is_valid(broken)
 
 
-@pytest.mark.parametrize("name", ["telemetry-1", "readings-1", "scores-1", "scores-2", "alert-1", "quarantine-1"])
+@pytest.mark.parametrize("name", ["telemetry-1", "readings-1", "scores-1", "scores-2", "alert-1", "alert-2", "quarantine-1"])
 def test_bodies_are_closed_in_the_document_too(document: dict[str, Any], name: str) -> None:
     message = document["components"]["messages"][name]
     validator = Draft7Validator({**message["payload"], "components": document["components"]})
@@ -141,5 +151,5 @@ def test_each_channel_but_telemetry_is_sent_by_one_service(document: dict[str, A
         "ingest-send-reef-readings": ["readings/1", "readings/2"],
         "ingest-send-reef-quarantine": ["quarantine/1"],
         "scoring-send-reef-scores": ["scores/1", "scores/2"],
-        "alerts-send-reef-alerts": ["alert/1"],
+        "alerts-send-reef-alerts": ["alert/1", "alert/2"],
     }

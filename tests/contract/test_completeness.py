@@ -28,6 +28,7 @@ from reefmesh.contracts.scores import CarbonateBand, CarbonateStatus, DaySource,
 from reefmesh.observability import table
 from reefmesh_alerts.delivery.lane import CountedOutcome
 from reefmesh_alerts.domain.buoy import BuoyKind, states_of_buoy
+from reefmesh_alerts.domain.quantity_silent import DROPPED
 from reefmesh_alerts.domain.severity import highest_severity, severity_of, states_of
 from reefmesh_scoring.reef_gauges import status_code, verdict_code
 
@@ -50,6 +51,8 @@ CLOSED_SETS: Mapping[str, frozenset[Any]] = {
 
 PARTIAL = {
     "COUNTED_AT": "only what has a daily mean: temperature, pH, pCO2 and salinity",
+    "FACTORS": "only what the dive verdict rests on: current and visibility",
+    "UNKNOWN_WITHOUT": "only what a score rests on",
 }
 """Tables that lack members on purpose, with the reason; by their name alone, because other modules import them."""
 
@@ -124,6 +127,7 @@ def test_every_state_of_every_alert_kind_is_documented_for_receivers() -> None:
         "chemistry": {"unknown", *get_args(CarbonateBand)},
         **{kind: set(states_of_buoy(kind)) for kind in get_args(BuoyKind)},
     }
+    states["quantity_silent"].add(DROPPED)
     assert states == {kind: set(re.findall(r"`([^`]+)`", row)) for kind, row in kinds_table("webhooks.md").items()}
 
 
@@ -133,8 +137,10 @@ def test_every_alert_kind_has_states_that_a_subscriptions_file_can_name(kind: al
     assert {severity_of(kind, name) for name in severities} == set(range(highest_severity(kind) + 1))
 
 
-def test_every_alert_kind_about_a_buoy_says_so_in_its_name() -> None:
-    assert set(get_args(BuoyKind)) == {kind for kind in get_args(alerts.Kind) if kind.startswith(("buoy_", "sensor_"))}
+def test_every_alert_kind_about_a_buoy_or_a_part_of_it_says_so_in_its_name() -> None:
+    assert set(get_args(BuoyKind)) == {
+        kind for kind in get_args(alerts.Kind) if kind.startswith(("buoy_", "sensor_", "quantity_"))
+    }
 
 
 def test_every_outcome_of_a_delivery_is_counted() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pydantic.main import IncEx
 
 from reefmesh.clock import ManualClock
 from reefmesh.contracts import channels
@@ -36,7 +35,12 @@ LONGITUDE_DEGREES = 114.5
 SOLAR_AHEAD = timedelta(hours=LONGITUDE_DEGREES / 15)
 ENDS_AT = BEGINS_AT + timedelta(days=21) - SOLAR_AHEAD  # midnight at the reef
 REEF = "one-reef"
-OF_THE_LAST_MESSAGE: IncEx = {"heat": {"changed"}, "dive": {"instants", "all_instants"}}
+OF_THE_LAST_MESSAGE: Any = {
+    "heat": {"changed"},
+    "dive": {"instants", "all_instants"},
+    "failed_runs": True,
+    "arrivals": True,
+}
 """What a score says of its own message alone. (That all messages' instants together are the same is a test of scoring's.)"""
 URLS = {"REEFMESH_BROKER_URL": "embedded://", "REEFMESH_STORE_URL": "sqlite://"}
 

@@ -17,7 +17,7 @@ from reefmesh.contracts.channels import ALERTING, ALERTS
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.register import BuoyFacts
-from reefmesh.contracts.schema import ALERT_1, SCORES_1, SCORES_2
+from reefmesh.contracts.schema import SCORES_1, SCORES_2
 from reefmesh.contracts.scores import (
     BuoyHealth,
     Carbonate,
@@ -203,7 +203,9 @@ class AlertsBench:
         )
         assert isinstance(await self.store.commit(unit), Committed)
         await self.store.outputs_sent([message.event_id])
-        return [ALERT_READERS[ALERT_1].validate_json(output.body) for output in change.outputs]
+        for output in change.outputs:
+            ALERT_READERS[output.schema_id].validate_json(output.body)
+        return [Alert.model_validate_json(output.body) for output in change.outputs]
 
 
 @asynccontextmanager

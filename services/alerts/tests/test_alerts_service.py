@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Publication
 from reefmesh.clock import ManualClock
-from reefmesh.contracts.alerts import READERS, Alert
+from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.channels import ALERTING, ALERTS, SCORES, Subscription
 from reefmesh.contracts.envelope import Envelope
-from reefmesh.contracts.schema import ALERT_1, SCORES_2
+from reefmesh.contracts.schema import SCORES_2
 from reefmesh.contracts.scores import ReefScore
 from reefmesh.service.assembly import Assembled, assemble
 from reefmesh_alerts import queries
@@ -73,7 +73,7 @@ async def receive(broker: Broker, count: int) -> list[Alert]:
         assert delivery is not None
         message = delivery.message
         assert message.seq is not None
-        alerts.append(READERS[ALERT_1].validate_json(message.body))
+        alerts.append(Alert.model_validate_json(message.body))
         assert last.get(message.reef_id, 0) < message.seq
         last[message.reef_id] = message.seq
         await consumer.lanes[0].settle(delivery, [])

@@ -135,31 +135,54 @@ def run(
     return found
 
 
-def test_drift_opens_beyond_the_limit_and_closes_well_inside(samples: type[Samples]) -> None:
-    readings = [{"drift_metres": metres} for metres in (25.0, 25.1, 24.0, 21.0, 20.0, 24.9)]
+@pytest.mark.parametrize(
+    ("metres", "expected"),
+    [
+        ([25.0, 25.1, 24.0, 25.2, 24.0, 26.0], []),
+        ([25.0, 25.1, 26.0, 24.0, 21.0, 20.0, 19.0], [(2, "opened"), (6, "closed")]),
+        ([25.0, 27.6, 20.0, 21.0, 20.0, 19.0], [(1, "opened"), (5, "closed")]),
+        ([80.0, 3.0] * 5, [(0, "opened")]),
+    ],
+)
+def test_drift_needs_two_positions_or_a_margin_and_closes_with_two_well_inside(
+    samples: type[Samples], metres: list[float], expected: list[tuple[int, str]]
+) -> None:
+    found = run(samples, [{"drift_metres": each} for each in metres])
 
-    assert [(1, "buoy_drift", "opened"), (4, "buoy_drift", "closed")] == run(samples, readings)
+    assert [(number, "buoy_drift", change) for number, change in expected] == found
 
 
 def test_drift_without_a_position_changes_nothing(samples: type[Samples]) -> None:
-    readings: list[dict[str, Any]] = [{"drift_metres": 80.0}, {"drift_metres": None}, {"drift_metres": 3.0}]
+    readings: list[dict[str, Any]] = [{"drift_metres": metres} for metres in (80.0, None, 3.0, None, 3.0)]
 
-    assert [(0, "buoy_drift", "opened"), (2, "buoy_drift", "closed")] == run(samples, readings)
+    assert [(0, "buoy_drift", "opened"), (4, "buoy_drift", "closed")] == run(samples, readings)
 
 
 @pytest.mark.parametrize(
     ("key", "values", "expected"),
     [
-        ("battery_volts", [3.5, 3.49, 3.52, 3.61], [(1, "opened"), (3, "closed")]),
-        ("battery_percent", [20.0, 19.9, 24.0, 25.0], [(1, "opened"), (3, "closed")]),
+        ("battery_volts", [3.5, 3.49, 3.52, 3.61], []),
+        ("battery_volts", [3.5, 3.49, 3.48, 3.55, 3.61, 3.61], [(2, "opened"), (5, "closed")]),
+        ("battery_volts", [3.6, 3.39, 3.61, 3.39, 3.61, 3.61], [(1, "opened"), (5, "closed")]),
+        ("battery_percent", [20.0, 19.9, 24.0, 25.0], []),
+        ("battery_percent", [20.0, 19.9, 19.0, 24.0, 25.0, 25.0], [(2, "opened"), (5, "closed")]),
+        ("battery_percent", [20.0, 14.9, 60.0, 60.0], [(1, "opened"), (3, "closed")]),
     ],
 )
-def test_battery_opens_below_the_limit_and_closes_with_a_margin(
+def test_battery_needs_two_low_values_or_a_margin_and_closes_with_two_well_above(
     samples: type[Samples], key: str, values: list[float], expected: list[tuple[int, str]]
 ) -> None:
+    """One low value among good ones is the radio that transmits."""
     found = run(samples, [{key: value} for value in values])
 
     assert [(number, "buoy_battery", change) for number, change in expected] == found
+
+
+def test_battery_value_that_is_told_again_is_no_second_one(samples: type[Samples]) -> None:
+    """The buoy's later reports say nothing of its battery, so its score repeats the last value with its instant."""
+    low = {"battery_volts": 3.45, "battery_at": samples.START}
+
+    assert [] == run(samples, [low, low, low])
 
 
 def test_battery_that_says_nothing_changes_nothing(samples: type[Samples]) -> None:

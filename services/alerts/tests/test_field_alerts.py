@@ -10,7 +10,7 @@ from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.schema import SCORES_1, SCORES_2
 from reefmesh.contracts.scores import HeatStatus, Level, ReefScore
-from reefmesh.contracts.scores_1 import DayScore1
+from reefmesh.contracts.scores_1 import BuoyHealth1, DayScore1
 from reefmesh_alerts.domain.alert_text import describe
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ def as_scores_1(score: ReefScore) -> dict[str, Any]:
     for day in (body["heat"]["latest"], *body["heat"]["changed"]):
         for name in set(day) - set(DayScore1.model_fields):
             del day[name]
-    del body["carbonate"]["days"], body["dive"]["instants"], body["dive"]["all_instants"]
+    del body["carbonate"]["days"], body["dive"]["instants"], body["dive"]["all_instants"], body["failed_runs"], body["arrivals"]
+    for buoy in body["buoys"]:
+        for name in set(buoy) - set(BuoyHealth1.model_fields):
+            del buoy[name]
     return body
 
 

@@ -79,7 +79,8 @@ async def final(mesh: "Mesh", batches: list[list[Reading]], *, reload: bool) -> 
             told = {} if score.dive.all_instants else told
             told |= {(each.observed_at, each.buoy_id, each.quantity): each for each in score.dive.instants}
             told = {key: each for key, each in told.items() if each.observed_at > oldest}
-    last = scores[-1].model_dump(exclude={"heat": {"changed"}, "dive": {"instants", "all_instants"}}) if scores else None
+    of_one_message: Any = {"heat": {"changed"}, "dive": {"instants", "all_instants"}, "failed_runs": True, "arrivals": True}
+    last = scores[-1].model_dump(exclude=of_one_message) if scores else None
     instants = {key: each for key, each in told.items() if scores and each.value is not None}
     assert await queries.latest_scores(mesh.store) == scores[-1:]
     return await mesh.tables(), last, instants, mesh.states["reef"].readings

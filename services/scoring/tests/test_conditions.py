@@ -55,10 +55,10 @@ async def test_conditions_and_sensors_are_kept_with_the_reef_and_end_with_readin
         state = mesh.states["reef"] = (
             await mesh.handler.load("reef", mesh.handler.dump(mesh.states["reef"])) if reload else mesh.states["reef"]
         )
-        assert (STRICT, probe) == (state.conditions, state.buoys["b1"].sensors)
+        assert (STRICT, probe) == (state.conditions, state.buoys["b1"].stated_sensors)
     await mesh.send(make_reading(0.1, t=28.0), buoys=facts)
     state = mesh.states["reef"]
-    assert (None, {}) == (state.conditions, state.buoys["b1"].sensors)
+    assert (None, {}) == (state.conditions, state.buoys["b1"].stated_sensors)
 
 
 async def test_old_conditions_of_a_replayed_message_do_not_come_back(mesh: "Mesh", make_reading: MakeReading) -> None:

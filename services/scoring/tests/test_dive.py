@@ -9,6 +9,8 @@ from reefmesh_scoring.domain.dive import (
     judge_current,
     judge_dive,
     judge_visibility,
+    range_of_current,
+    range_of_visibility,
 )
 
 NOW_US = 10**15
@@ -86,3 +88,57 @@ def test_limits_are_the_operators() -> None:
     limits = DiveLimits(current_good_knots=1, visibility_good_metres=4, visibility_fair_metres=3.5)
     judged = judge_dive(current=measured(0.5), visibility=measured(4), as_of_us=NOW_US, limits=limits)
     assert judged.verdict == "good"
+
+
+@pytest.mark.parametrize(
+    ("knots", "resolution_knots", "judged"),
+    [
+        (0.44, None, ("good", "good", "good")),
+        (0.46, None, ("good", "good", "fair")),
+        (0.54, None, ("good", "fair", "fair")),
+        (0.56, None, ("fair", "fair", "fair")),
+        (1.85, None, ("experienced_only", "experienced_only", "no_go")),
+        (2.15, None, ("experienced_only", "no_go", "no_go")),
+        (0.56, 0.1, ("good", "fair", "fair")),
+        (0.46, 0.01, ("good", "good", "fair")),
+    ],
+)
+def test_margin_of_a_current_limit_is_a_tenth_of_it_or_what_the_sensor_resolves(
+    knots: float, resolution_knots: float | None, judged: tuple[str, str, str]
+) -> None:
+    resolution = None if resolution_knots is None else resolution_knots * KNOT_METRES_PER_SECOND
+    assert judged == range_of_current(knots * KNOT_METRES_PER_SECOND, LIMITS, resolution=resolution)
+
+
+@pytest.mark.parametrize(
+    ("metres", "resolution", "judged"),
+    [
+        (11.1, None, ("good", "good", "good")),
+        (10.5, None, ("good", "good", "fair")),
+        (9.5, None, ("good", "fair", "fair")),
+        (4.8, None, ("fair", "poor", "poor")),
+        (2.8, None, ("poor", "no_go", "no_go")),
+        (12.0, 3.0, ("good", "good", "fair")),
+    ],
+)
+def test_margin_of_a_visibility_limit_is_a_tenth_of_it_or_what_the_sensor_resolves(
+    metres: float, resolution: float | None, judged: tuple[str, str, str]
+) -> None:
+    assert judged == range_of_visibility(metres, LIMITS, resolution=resolution)
+
+
+@pytest.mark.parametrize(
+    ("metres_per_second", "said"),
+    [
+        (0.1, "0.2 kn (0.10 m/s)"),
+        (0.256, "0.5 kn (0.256 m/s)"),
+        (0.26, "0.51 kn (0.26 m/s)"),
+        (0.257223, "0.500002 kn (0.26 m/s)"),
+    ],
+)
+def test_reason_has_the_digits_that_explain_its_verdict(metres_per_second: float, said: str) -> None:
+    assert judge_current(metres_per_second, LIMITS)[1].startswith(f"current {said}: ")
+
+
+def test_visibility_just_below_its_limit_is_not_printed_as_the_limit() -> None:
+    assert judge_visibility(9.96, LIMITS) == ("fair", "visibility 9.96 m: below 10 m")

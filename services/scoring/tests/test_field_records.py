@@ -1,15 +1,17 @@
 """What a day and a DHW rest on, by records of the kind that reefs really send (docs/scoring.md)."""
 
+import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reefmesh.contracts.flags import Flag
+from reefmesh.contracts.quantities import SEA_WATER_SPEED, SEA_WATER_TEMPERATURE
 from reefmesh.contracts.readings import Reading
 from reefmesh.contracts.register import ReefFacts
 from reefmesh.contracts.schema import SCORES_1
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 MakeReading = Callable[..., Reading]
 MakeReef = Callable[..., ReefFacts]
 
+START = datetime(2024, 1, 1, tzinfo=UTC)
+HALF_HOUR = timedelta(minutes=30)
 LONGITUDE_DEGREES = 115.64
 SOLAR_HOURS = LONGITUDE_DEGREES / 15
 READINGS_PER_MESSAGE = 480
@@ -296,3 +300,57 @@ async def test_score_carries_the_newest_days_that_chemistry_could_judge(mesh: "M
     assert [each.date.day for each in carbonate.days] == [2, 4, 5], "the third day has too few readings, the sixth is not over"
     last = carbonate.days[-1]
     assert (last.date, last.omega_aragonite, last.band) == (carbonate.date, carbonate.omega_aragonite, carbonate.band)
+
+
+def failing(make_reading: MakeReading, steps: range, *, good: tuple[int, ...] = (), revision: int = 1) -> list[Reading]:
+    return [make_reading(step / 48, t=28.6, flag=Flag.PASS if step in good else Flag.FAIL, revision=revision) for step in steps]
+
+
+@pytest.mark.parametrize("reload", [False, True])
+async def test_field_06_run_of_failing_values_begins_anew_at_a_late_good_one(
+    mesh: "Mesh", make_reading: MakeReading, reload: bool
+) -> None:
+    """The third failing value in a row by event time, whatever came when; two good ones in a row end a run."""
+    on_time = [each for each in failing(make_reading, range(8)) if each.observed_at != START + 3 * HALF_HOUR]
+    (score,) = await mesh.send(*on_time, reload=reload)
+    assert failing_since(score) == START + 2 * HALF_HOUR
+    (score,) = await mesh.send(*failing(make_reading, range(8), good=(3, 2, 1), revision=2)[1:4], reload=reload)
+    assert failing_since(score) == START + 6 * HALF_HOUR
+    (score,) = await mesh.send(*failing(make_reading, range(8, 10), good=(8,)), reload=reload)
+    assert (failing_since(score), score.failed_runs) == (START + 6 * HALF_HOUR, [])
+    (score,) = await mesh.send(*failing(make_reading, range(10, 12), good=(10, 11)), reload=reload)
+    assert failing_since(score) is None
+    assert [(each.since, each.ended_at) for each in score.failed_runs] == [(START + 6 * HALF_HOUR, START + 11 * HALF_HOUR)]
+
+
+async def test_state_of_a_version_that_kept_no_sensors_finds_their_runs_on_record(
+    mesh: "Mesh", make_reading: MakeReading
+) -> None:
+    await mesh.send(*failing(make_reading, range(5)))
+    state = json.loads(mesh.handler.dump(mesh.states["reef"]))
+    del state["sensors"]
+    mesh.states["reef"] = await mesh.handler.load("reef", json.dumps(state).encode())
+    (score,) = await mesh.send(make_reading(5 / 48, sea_water_speed=0.1))
+    assert failing_since(score) == START + 2 * HALF_HOUR
+
+
+async def test_last_value_of_a_sensor_is_told_until_it_is_a_month_old(mesh: "Mesh", make_reading: MakeReading) -> None:
+    await mesh.send(make_reading(0.0, t=28.6, sea_water_speed=0.1), make_reading(1.0, t=None, sea_water_speed=0.1))
+    (score,) = await mesh.send(make_reading(31.0, t=None, sea_water_speed=0.1))
+    assert score.buoys[0].sensors is not None
+    assert score.buoys[0].sensors[SEA_WATER_TEMPERATURE].last_value_at == START
+    (score,) = await mesh.send(make_reading(31.1, t=None, sea_water_speed=0.1), reload=True)
+    assert list(score.buoys[0].sensors or {}) == [SEA_WATER_SPEED]
+
+
+async def test_score_says_how_long_new_readings_had_been_held_back(mesh: "Mesh", make_reading: MakeReading) -> None:
+    held = [make_reading(step / 48, t=28.6).model_copy(update={"received_at": START + 6 * HALF_HOUR}) for step in range(6)]
+    (score,) = await mesh.send(*held)
+    assert [(each.received_at, each.held_back_seconds) for each in score.arrivals] == [(START + 6 * HALF_HOUR, 6 * 1800.0)]
+    (late,) = await mesh.send(make_reading(0.5 / 48, t=28.6))
+    assert late.arrivals == [], "a late reading is no sign of life"
+
+
+def failing_since(score: ReefScore) -> datetime | None:
+    assert score.buoys[0].sensors is not None
+    return score.buoys[0].sensors[SEA_WATER_TEMPERATURE].failing_since

@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.alerts import Alert, schema_of
 from reefmesh.contracts.channels import ALERTS
 from reefmesh.contracts.envelope import event_id_of
-from reefmesh.contracts.schema import ALERT_1
 from reefmesh.service.handler import Output
 from reefmesh.store.port import Write
 from reefmesh_alerts.domain.alert_text import plain, summarise
@@ -64,7 +63,7 @@ def record(
         writes.append(_episode_row(alert, transition))
         planned = plan_deliveries(alert, transition.worst_severity, recipients)
         writes.extend(_delivery_row(alert, delivery) for delivery in planned)
-        outputs.append(Output(channel=ALERTS, step=alert.alert_id, schema_id=ALERT_1, body=body))
+        outputs.append(Output(channel=ALERTS, step=alert.alert_id, schema_id=schema_of(alert.kind), body=body))
     return replace(watch, told=told), writes, outputs
 
 

@@ -4,15 +4,16 @@ from typing import Any, Final, NamedTuple
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
-from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT, DiveVerdict
+from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT
 from reefmesh.store.port import Store
-from reefmesh_scoring.domain.dive import judge_current, judge_visibility
+from reefmesh_scoring.domain.dive import VerdictRange, range_of_current, range_of_visibility
 from reefmesh_scoring.domain.solar_day import HOUR_US, text_of
 from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReadingKey, newest_readings, scored_value
 from reefmesh_scoring.scored_reef import ScoredReef
 
 _WINDOW_US: Final = INSTANT_HOURS * HOUR_US
-_JUDGES: Final = ((SEA_WATER_SPEED, judge_current), (VISIBILITY, judge_visibility))
+_UNKNOWN: Final = VerdictRange("unknown", "unknown", "unknown")
+_JUDGES: Final = ((SEA_WATER_SPEED, range_of_current), (VISIBILITY, range_of_visibility))
 
 
 class Instants(NamedTuple):
@@ -34,7 +35,7 @@ async def readings_at_instants(store: Store, state: ScoredReef) -> dict[ReadingK
 
 
 def instants_of(
-    kept: KeptReadings, before: KeptReadings, *, as_of_us: int, limits: DiveLimits, anew: bool = False
+    kept: KeptReadings, before: KeptReadings, state: ScoredReef, *, limits: DiveLimits, anew: bool = False
 ) -> list[dict[str, Any]]:
     """Return the fields of ``DiveInstant`` of every value that a message sets or revises, oldest first; at most the newest
     ``INSTANTS_LIMIT``.
@@ -43,6 +44,9 @@ def instants_of(
     or withdrew must be taken back, and one that it left alone is told ``anew`` only.
     """
     fields: list[dict[str, Any]] = []
+    as_of_us = state.as_of_us
+    if as_of_us is None:
+        return fields
     for key in sorted(kept, key=lambda each: (each[1], each[0])):
         buoy_id, at_us = key
         if at_us <= as_of_us - _WINDOW_US:
@@ -58,14 +62,16 @@ def instants_of(
                     continue
             elif was is not None and quantity in was.items and scored_value(was.items[quantity]) == value:
                 continue
-            verdict: DiveVerdict = "unknown" if value is None else judge(value, limits)[0]
+            judged = _UNKNOWN if value is None else judge(value, limits, resolution=state.resolution(buoy_id, quantity))
             fields.append(
                 {
                     "observed_at": text_of(at_us),
                     "buoy_id": buoy_id,
                     "quantity": quantity,
                     "value": value,
-                    "verdict": verdict,
+                    "verdict": judged.verdict,
+                    "best": judged.best,
+                    "worst": judged.worst,
                 }
             )
     return fields[-INSTANTS_LIMIT:]

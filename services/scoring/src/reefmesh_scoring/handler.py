@@ -25,6 +25,7 @@ from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.rescoring import let_others_run, rescore
 from reefmesh_scoring.score_body import bodies_1, score_bodies, score_fields
 from reefmesh_scoring.scored_reef import ScoredBuoy, ScoredReef
+from reefmesh_scoring.sensor_health import Before, arrival_fields, note_sensors, run_fields
 from reefmesh_scoring.timeliness import Timeliness
 
 _UPSERT_SCORE: Final = (
@@ -96,20 +97,24 @@ class ScoringHandler:
         on_record = at_hand(keys, state)
         if lacking := [key for key in keys if key not in on_record]:
             on_record |= await fetch_readings(self._store, state.reef_id, lacking)
-        was_us = state.as_of_us
+        was_us, before = state.as_of_us, Before.of(state, body.readings)
         counted = count(body.readings, observed_us, state, on_record)
         if counted.dropped or counted.reopened or counted.withdrawn:
             await mend_newest(self._store, state, counted)  # first: the band depends on the buoys that measure temperature
+        ended = await note_sensors(self._store, state, counted, on_record, before)
         rescored = await rescore(self._store, state, counted)
         await let_others_run(len(rescored.changed))
         bodies: list[bytes] = []  # a reef without readings, or with withdrawn ones only, has no score
         if state.as_of_us is not None:
-            told, anew = counted.kept, was_us is None or state.as_of_us < was_us or limits != limits_before
+            told, anew = (
+                counted.kept,
+                was_us is None or state.as_of_us < was_us or (limits is not limits_before and limits != limits_before),
+            )
             if anew:
                 told = await readings_at_instants(self._store, state) | told
-            as_of_us = state.as_of_us
-            instants = Instants(anew, instants_of(told, on_record, as_of_us=as_of_us, limits=limits, anew=anew))
+            instants = Instants(anew, instants_of(told, on_record, state, limits=limits, anew=anew))
             fields = score_fields(state, instants=instants, limits=limits, rules=self._rules_of(state))
+            fields |= {"failed_runs": run_fields(ended), "arrivals": arrival_fields(body.readings, observed_us, before)}
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:
@@ -149,9 +154,9 @@ def _take_facts(body: Readings, seq: int | None, state: ScoredReef) -> None:
     for facts in body.buoys:
         buoy = state.buoys.get(facts.buoy_id)
         if buoy is None:
-            state.buoys[facts.buoy_id] = ScoredBuoy(facts=facts, facts_seq=at, sensors=sensors.get(facts.buoy_id, {}))
+            state.buoys[facts.buoy_id] = ScoredBuoy(facts=facts, facts_seq=at, stated_sensors=sensors.get(facts.buoy_id, {}))
         elif at > buoy.facts_seq:
-            buoy.facts, buoy.facts_seq, buoy.sensors = facts, at, sensors.get(facts.buoy_id, {})
+            buoy.facts, buoy.facts_seq, buoy.stated_sensors = facts, at, sensors.get(facts.buoy_id, {})
 
 
 def _refuse_impossible(observed_us: Sequence[int], now_us: int) -> None:

@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, HeatStatus, Level
-from reefmesh.contracts.scores_1 import DayScore1, DiveConditions1, HeatStatus1
+from reefmesh.contracts.scores_1 import BuoyHealth1, DayScore1, DiveConditions1, HeatStatus1, ReefScore1
 from reefmesh_scoring.chemistry import judge_chemistry
 from reefmesh_scoring.dive_instants import Instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
@@ -21,6 +21,7 @@ from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
 from reefmesh_scoring.domain.window import LOOKBACK_US, NewestScored
 from reefmesh_scoring.kept_readings import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef
+from reefmesh_scoring.sensor_health import sensor_fields
 
 Fields = dict[str, Any]
 
@@ -60,6 +61,7 @@ def score_fields(state: ScoredReef, *, instants: Instants, limits: DiveLimits, r
     return {
         "reef_id": state.reef_id,
         "reef_name": state.facts.name,
+        "time_zone": None if state.conditions is None else state.conditions.time_zone,
         "as_of": text_of(state.as_of_us),
         "heat": _heat_fields(state),
         "carbonate": _carbonate_fields(judge_chemistry(state, rules)),
@@ -70,7 +72,8 @@ def score_fields(state: ScoredReef, *, instants: Instants, limits: DiveLimits, r
 
 
 def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat | None) -> list[bytes]:
-    """Return one body, or several when more days changed than one body may carry; all other fields are the same in each.
+    """Return one body, or several when more days changed than one body may carry; what else is of this
+    message alone is in the first, and all other fields are the same in each.
 
     ``latest`` is the latest day in ``fields``, which usually is one of the changed days.
     """
@@ -80,6 +83,7 @@ def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat 
         part = changed[start : start + DAYS_PER_MESSAGE_LIMIT]
         heat["changed"] = [heat["latest"] if row is latest else day_fields(row) for row in part]
         bodies.append(to_json(fields))
+        fields = fields | {"failed_runs": [], "arrivals": []}
     return bodies
 
 
@@ -93,7 +97,9 @@ def _fields_1(fields: Fields) -> Fields:
     heat = fields["heat"]
     latest = heat["latest"]
     changed = [_day_fields_1(day) for day in heat["changed"]]
+    fields = {name: fields[name] for name in ReefScore1.model_fields}
     return fields | {
+        "buoys": [{name: buoy[name] for name in BuoyHealth1.model_fields} for buoy in fields["buoys"]],
         "heat": heat | {"latest": None if latest is None else _day_fields_1(latest), "changed": changed},
         "carbonate": {name: value for name, value in fields["carbonate"].items() if name != "days"},
         "dive": {name: fields["dive"][name] for name in DiveConditions1.model_fields},
@@ -231,14 +237,18 @@ def _value_fields(state: ScoredReef, name: str, observed_us: int, buoy_id: str, 
 def _buoy_fields(buoy: ScoredBuoy) -> Fields:
     items: Mapping[str, NewestValue] = buoy.items
     volts, percent, position = (items.get(name) for name in (BATTERY_VOLTS, BATTERY_PERCENT, POSITION))
+    battery_us = max(NEVER_US if each is None else each.observed_us for each in (volts, percent))
     return {
         "facts": buoy.facts,
         "last_seen_at": text_of(buoy.last_seen_us),
         "battery_volts": None if volts is None else volts.value,
         "battery_percent": None if percent is None else percent.value,
+        "battery_at": None if battery_us == NEVER_US else text_of(battery_us),
         "drift_metres": None if position is None else position.value,
         "position_flag": None if position is None else position.flag,
+        "position_at": None if position is None else text_of(position.observed_us),
         "faults": {name: item.fault for name, item in sorted(items.items()) if item.fault},
+        "sensors": sensor_fields(buoy),
     }
 
 

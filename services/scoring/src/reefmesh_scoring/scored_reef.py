@@ -43,6 +43,16 @@ class NewestValue(NamedTuple):
     fault: str | None = None
 
 
+class SensorState(NamedTuple):
+    """A sensor that is not sound: failing values in a row, counted up to the third (``third_us`` is its instant), good values
+    in a row after these, and the instant of its last value."""
+
+    fails: int = 0
+    third_us: int = NEVER_US
+    good: int = 0
+    value_us: int = NEVER_US
+
+
 @dataclass(slots=True, kw_only=True)
 class ScoredBuoy:
     """One buoy of the reef.
@@ -50,7 +60,8 @@ class ScoredBuoy:
     ``last_seen_us`` is the instant of its newest reading (``NEVER_US`` for a buoy of the register without one). ``newest_us``
     is the newest instant on record, withdrawn readings included: a later reading needs no query. ``newest_reading`` is the
     reading of that instant, if it came since the state was loaded: every report revises the one before it (its spike test),
-    and would need a query each time. ``sensors`` is what the register states of its sensors, by quantity.
+    and would need a query each time. ``sensors`` holds those that fail, or whose newest value is none; ``stated_sensors`` is
+    what the register states of sensors, by quantity.
     """
 
     facts: BuoyFacts
@@ -59,7 +70,8 @@ class ScoredBuoy:
     newest_us: int = NEVER_US
     newest_reading: KeptReading | None = None
     items: dict[str, NewestValue] = field(default_factory=dict)
-    sensors: dict[str, SensorFacts] = field(default_factory=dict)
+    sensors: dict[str, SensorState] = field(default_factory=dict)
+    stated_sensors: dict[str, SensorFacts] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +82,8 @@ class ScoredReef:
 
     ``record`` holds the first and last solar date with a reading. ``highest_before`` is the highest DHW of the days before
     the last one; the last day changes with every reading, and ``latest`` is its score. ``chemistry`` remembers the last
-    judged days after their inputs; it is not stored. ``is_outdated``: an older version, which counted less, wrote the state.
+    judged days after their inputs; it is not stored. ``is_outdated``: an older version, which counted less, wrote the state;
+    ``sensors_known``: a version wrote it that keeps them.
     """
 
     reef_id: str
@@ -92,6 +105,7 @@ class ScoredReef:
     revisions: int = 0
     ignored: int = 0
     is_outdated: bool = False
+    sensors_known: bool = True
 
     def newest_seen_us(self) -> int | None:
         """Return the newest reading of all buoys."""
@@ -110,6 +124,12 @@ class ScoredReef:
             to_e4(self.accuracy(SEA_WATER_TEMPERATURE, "temperature_accuracy_celsius")),
         )
 
+    def resolution(self, buoy_id: str, quantity: str) -> float | None:
+        """Return the smallest step between two values of a buoy's sensor, where the register states one."""
+        buoy = self.buoys.get(buoy_id)
+        stated = None if buoy is None else buoy.stated_sensors.get(quantity)
+        return None if stated is None else stated.resolution
+
     def wanted_offset_us(self) -> int:
         return 0 if self.facts is None else solar_offset_us(self.facts.longitude_degrees)
 
@@ -119,8 +139,8 @@ def dump(state: ScoredReef) -> bytes:
     stated: dict[str, Any] = {}  # beside what was always there, so that an older version reads the rest
     if state.conditions is not None:
         stated["conditions"] = state.conditions
-    if sensors := {buoy_id: buoy.sensors for buoy_id, buoy in state.buoys.items() if buoy.sensors}:
-        stated["sensors"] = sensors
+    if sensors := {buoy_id: buoy.stated_sensors for buoy_id, buoy in state.buoys.items() if buoy.stated_sensors}:
+        stated["stated_sensors"] = sensors
     return to_json(
         stated
         | {
@@ -143,6 +163,12 @@ def dump(state: ScoredReef) -> bytes:
                 )
                 for buoy in state.buoys.values()
             ],
+            # Beside the buoys, whose format older processes read while a deployment rolls.
+            "sensors": {
+                buoy_id: {name: (*each,) for name, each in buoy.sensors.items()}
+                for buoy_id, buoy in state.buoys.items()
+                if buoy.sensors
+            },
             "scored": {
                 name: (
                     each.observed_us,
@@ -168,7 +194,7 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
     if parts["format"] != _FORMAT:
         raise ValueError(f"the state of reef {reef_id} is of format {parts['format']}, which this version does not read")
     facts = parts["facts"]
-    conditions, sensors = parts.get("conditions"), parts.get("sensors", {})
+    conditions, stated_sensors = parts.get("conditions"), parts.get("stated_sensors", {})
     record = parts["record"]
     readings, revisions, ignored = parts["counts"]
     state = ScoredReef(
@@ -184,15 +210,18 @@ async def load(store: Store, reef_id: str, row: bytes | None) -> ScoredReef:
         revisions=revisions,
         ignored=ignored,
         is_outdated=parts.get("counts_of", 1) < _COUNTS,
+        sensors_known="sensors" in parts,
     )
     for buoy_facts, facts_seq, last_seen_us, newest_us, items in parts["buoys"]:
         buoy = ScoredBuoy(
             facts=BuoyFacts.model_validate(buoy_facts), facts_seq=facts_seq, last_seen_us=last_seen_us, newest_us=newest_us
         )
         buoy.items = {name: NewestValue(*item) for name, item in items.items()}
-        stated = sensors.get(buoy.facts.buoy_id, {})
-        buoy.sensors = {name: SensorFacts.model_validate(each) for name, each in stated.items()}
+        stated = stated_sensors.get(buoy.facts.buoy_id, {})
+        buoy.stated_sensors = {name: SensorFacts.model_validate(each) for name, each in stated.items()}
         state.buoys[buoy.facts.buoy_id] = buoy
+    for buoy_id, sensors in parts.get("sensors", {}).items():
+        state.buoys[buoy_id].sensors = {name: SensorState(*each) for name, each in sensors.items()}
     for name, (observed_us, buoy_id, value, starts_us, minimum, maximum, total_e6, count) in parts["scored"].items():
         state.scored[name] = NewestScored(
             observed_us=observed_us,

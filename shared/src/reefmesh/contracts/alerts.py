@@ -1,13 +1,14 @@
 """Body of ``reef.alerts``: one change at a reef with its states, its time and its evidence."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
 from reefmesh.contracts.contract import BuoyId, Contract, Instant, ReefId
-from reefmesh.contracts.schema import ALERT_1
+from reefmesh.contracts.schema import ALERT_1, ALERT_2
 
-Kind = Literal["heat", "dive", "chemistry", "buoy_silent", "buoy_drift", "buoy_battery", "sensor_fault"]
+Kind1 = Literal["heat", "dive", "chemistry", "buoy_silent", "buoy_drift", "buoy_battery", "sensor_fault"]
+Kind = Literal[Kind1, "quantity_silent"]
 Change = Literal["opened", "worsened", "eased", "changed", "closed"]
 
 
@@ -36,4 +37,15 @@ class Alert(Contract):
     evidence: dict[str, str | float | int | None]
 
 
-READERS: Final = {ALERT_1: TypeAdapter(Alert)}
+class Alert1(Alert):
+    """The same without the kinds that came later."""
+
+    kind: Kind1
+
+
+READERS: Final[dict[str, TypeAdapter[Any]]] = {ALERT_1: TypeAdapter(Alert1), ALERT_2: TypeAdapter(Alert)}
+
+
+def schema_of(kind: Kind) -> str:
+    """Return the lowest major that can say an alert of this kind: whoever reads only that one misses nothing else."""
+    return ALERT_1 if kind in get_args(Kind1) else ALERT_2

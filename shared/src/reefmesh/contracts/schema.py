@@ -21,6 +21,7 @@ READINGS_2: Final = "readings/2"
 SCORES_1: Final = "scores/1"
 SCORES_2: Final = "scores/2"
 ALERT_1: Final = "alert/1"
+ALERT_2: Final = "alert/2"
 QUARANTINE_1: Final = "quarantine/1"
 EXCLUSION_1: Final = "exclusion/1"
 

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from reefmesh.contracts.contract import BuoyId, Contract, Instant
 from reefmesh.contracts.flags import Flag
-from reefmesh.contracts.register import BuoyFacts
 
 
 class Level(IntEnum):
@@ -88,15 +87,3 @@ class LatestValue(Contract):
     age_seconds: float
     buoy_id: BuoyId
     window: Window | None
-
-
-class BuoyHealth(Contract):
-    """A buoy at its newest reading: the register's facts, and what the buoy reports about itself."""
-
-    facts: BuoyFacts
-    last_seen_at: Instant
-    battery_volts: float | None = None
-    battery_percent: float | None = None
-    drift_metres: float | None = None
-    position_flag: Flag | None = None
-    faults: dict[str, str] = Field(default_factory=dict)

@@ -7,10 +7,11 @@ from typing import Any, Final, Literal, assert_never
 from pydantic import Field, TypeAdapter
 
 from reefmesh.contracts.contract import BuoyId, Contract, Instant, ReefId
+from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
+from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.schema import SCORES_1, SCORES_2
 from reefmesh.contracts.score_parts import (
-    BuoyHealth,
     CarbonateBand,
     CarbonateStatus,
     DaySource,
@@ -24,11 +25,14 @@ from reefmesh.contracts.scores_1 import DAYS_PER_MESSAGE_LIMIT, DayScore1, ReefS
 
 __all__ = [
     "DAYS_PER_MESSAGE_LIMIT",
+    "FAILED_RUNS_LIMIT",
     "INSTANTS_LIMIT",
     "INSTANT_HOURS",
     "JUDGED_DAYS_LIMIT",
     "PUBLISHED_LEVEL_DAYS",
     "READERS",
+    "VALUE_DAYS",
+    "BuoyArrival",
     "BuoyHealth",
     "Carbonate",
     "CarbonateBand",
@@ -41,11 +45,13 @@ __all__ = [
     "DiveFactor",
     "DiveInstant",
     "DiveVerdict",
+    "FailedRun",
     "HeatStatus",
     "HeatStress",
     "LatestValue",
     "Level",
     "ReefScore",
+    "SensorHealth",
     "Window",
     "current_score",
     "is_still_known",
@@ -56,6 +62,11 @@ INSTANT_HOURS: Final = 6
 
 INSTANTS_LIMIT: Final = 2 * READINGS_PER_MESSAGE_LIMIT
 """Each reading of a message may have a current and a visibility."""
+
+FAILED_RUNS_LIMIT: Final = 100
+
+VALUE_DAYS: Final = 31
+"""A quantity that had no value for so many days of its buoy's reports is not among the buoy's sensors any more."""
 
 JUDGED_DAYS_LIMIT: Final = 3
 
@@ -153,13 +164,19 @@ class Carbonate(Contract):
 
 
 class DiveInstant(Contract):
-    """The verdict on one factor by one reading alone; ``unknown``, without a value, if that reading has no scored one now."""
+    """The verdict on one factor by one reading alone; ``unknown``, without a value, if that reading has no scored one now.
+
+    ``best`` and ``worst`` are the verdicts that the value would have, were each limit moved by its margin: 10 % of the limit,
+    or the resolution of the sensor if that is more.
+    """
 
     observed_at: Instant
     buoy_id: BuoyId
     quantity: str
     value: float | None
     verdict: DiveVerdict
+    best: DiveVerdict
+    worst: DiveVerdict
 
 
 class DiveConditions(Contract):
@@ -179,17 +196,69 @@ class DiveConditions(Contract):
     all_instants: bool = False
 
 
+class SensorHealth(Contract):
+    """One quantity of a buoy. ``last_value_at``: of its newest value, whatever its flag. ``failing_since``: of the third
+    failing value in a row, if that run has not ended; a run ends with the second good value in a row."""
+
+    last_value_at: Instant | None
+    failing_since: Instant | None
+
+
+class BuoyHealth(Contract):
+    """A buoy at its newest reading: the register's facts, and what the buoy reports about itself.
+
+    ``battery_at`` and ``position_at`` are when it reported these. ``sensors`` maps each quantity that had a value in the last
+    ``VALUE_DAYS`` days, or fails, to its health; it is None, as the two instants are, if ``scores/1`` did not say it.
+    """
+
+    facts: BuoyFacts
+    last_seen_at: Instant
+    battery_volts: float | None = None
+    battery_percent: float | None = None
+    battery_at: Instant | None = None
+    drift_metres: float | None = None
+    position_flag: Flag | None = None
+    position_at: Instant | None = None
+    faults: dict[str, str] = Field(default_factory=dict)
+    sensors: dict[str, SensorHealth] | None = None
+
+
+class FailedRun(Contract):
+    """A run of failing values of one sensor that is over: the third failing value in a row, and the second good one after."""
+
+    buoy_id: BuoyId
+    quantity: str
+    since: Instant
+    ended_at: Instant
+
+
+class BuoyArrival(Contract):
+    """The readings of one buoy in a message that are newer than all before: when the newest of them was received, and how long
+    the oldest of them had been held back until then."""
+
+    buoy_id: BuoyId
+    received_at: Instant
+    held_back_seconds: float = Field(ge=0)
+
+
 class ReefScore(Contract):
-    """The state of one reef at ``as_of``, the newest ``observed_at`` on record there."""
+    """The state of one reef at ``as_of``, the newest ``observed_at`` on record there.
+
+    ``time_zone`` is the IANA name that the register states, None where it states none. ``failed_runs`` are those that ended
+    with this message, oldest first; ``arrivals`` tell of its readings.
+    """
 
     reef_id: ReefId
     reef_name: str
+    time_zone: str | None = Field(default=None, max_length=64)
     as_of: Instant
     heat: HeatStress
     carbonate: Carbonate
     dive: DiveConditions
     latest: dict[str, LatestValue]
     buoys: list[BuoyHealth]
+    failed_runs: list[FailedRun] = Field(default_factory=list, max_length=FAILED_RUNS_LIMIT)
+    arrivals: list[BuoyArrival] = Field(default_factory=list, max_length=READINGS_PER_MESSAGE_LIMIT)
 
 
 READERS: Final[dict[str, TypeAdapter[Any]]] = {SCORES_1: TypeAdapter(ReefScore1), SCORES_2: TypeAdapter(ReefScore)}
@@ -221,7 +290,7 @@ def current_score(score: ReefScore | ReefScore1) -> ReefScore:
         carbonate=Carbonate(**dict(score.carbonate)),
         dive=DiveConditions(**dict(score.dive)),
         latest=score.latest,
-        buoys=score.buoys,
+        buoys=[BuoyHealth(**dict(buoy)) for buoy in score.buoys],
     )
 
 

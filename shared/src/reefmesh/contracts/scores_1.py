@@ -10,8 +10,9 @@ from typing import Final, Literal
 from pydantic import Field
 
 from reefmesh.contracts.contract import Contract, Instant, ReefId
+from reefmesh.contracts.flags import Flag
+from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.score_parts import (
-    BuoyHealth,
     CarbonateBand,
     CarbonateStatus,
     DaySource,
@@ -92,6 +93,18 @@ class DiveConditions1(Contract):
     advice: str | None = None
 
 
+class BuoyHealth1(Contract):
+    """A buoy at its newest reading: the register's facts, and what the buoy reports about itself."""
+
+    facts: BuoyFacts
+    last_seen_at: Instant
+    battery_volts: float | None = None
+    battery_percent: float | None = None
+    drift_metres: float | None = None
+    position_flag: Flag | None = None
+    faults: dict[str, str] = Field(default_factory=dict)
+
+
 class ReefScore1(Contract):
     """The state of one reef at ``as_of``, the newest ``observed_at`` on record there."""
 
@@ -102,4 +115,4 @@ class ReefScore1(Contract):
     carbonate: Carbonate1
     dive: DiveConditions1
     latest: dict[str, LatestValue]
-    buoys: list[BuoyHealth]
+    buoys: list[BuoyHealth1]

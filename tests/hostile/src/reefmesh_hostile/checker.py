@@ -36,7 +36,7 @@ STORE_GIVEN_BACK_WITHIN_SECONDS: Final = 30.0
 """The broker looks every 2 s for files that it can give back, and moves what keeps them after two looks in vain."""
 LOG_LINES_LIMIT: Final = 2_000
 SHOWN: Final = 3
-OWN_ALERTS: Final = ("sensor_fault", "buoy_silent", "buoy_drift", "buoy_battery")
+OWN_ALERTS: Final = ("sensor_fault", "quantity_silent", "buoy_silent", "buoy_drift", "buoy_battery")
 """What the attacker's own device may bring about, of itself."""
 
 _LOST: Final = '"event": "broker lost"'

@@ -103,6 +103,8 @@ def _topic(kind: Kind, subject: str) -> str:
             return f"battery of buoy {subject}"
         case "sensor_fault":
             return f"sensor {subject}"
+        case "quantity_silent":
+            return f"quantity {subject}"
         case _:
             assert_never(kind)
 
@@ -135,6 +137,9 @@ def _main_evidence(transition: Transition) -> str:
         case "sensor_fault":
             fault = evidence["fault"]
             return f" ({fault})" if fault else " (its values fail quality control)" if transition.stands else ""
+        case "quantity_silent":
+            missing = evidence.get("missing")
+            return f" (last value {evidence['last_value_at']}{f'; {missing}' if missing else ''})"
         case _:
             assert_never(transition.kind)
 

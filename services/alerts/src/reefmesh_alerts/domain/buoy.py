@@ -1,30 +1,41 @@
-"""The health of one buoy: silence (beyond its own schedule), drift, low battery. An episode closes at a limit with a margin."""
+"""The health of one buoy: silence (beyond its own schedule), drift, low battery.
+
+Drift and battery have a margin and a dwell time: an episode opens at once beyond the margin, otherwise with the second value in
+a row that is beyond the limit, and it closes with the second that is well inside it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
-from reefmesh.contracts.scores import BuoyHealth
+from reefmesh.contracts.register import BuoyFacts
+from reefmesh.contracts.scores import BuoyArrival, BuoyHealth
+from reefmesh_alerts.domain.dwell import Dwell, after_value
+from reefmesh_alerts.domain.holding_back import Arrived, usually_held_back_us, with_arrival
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
 from reefmesh_alerts.domain.severity import CLOSED, OPEN
-from reefmesh_alerts.domain.transition import Evidence, Transition, instant_of, microseconds
+from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
 
 DRIFT_BACK_RATIO: Final = 0.8
 """A drift episode closes below this share of the limit."""
 
-BATTERY_BACK_VOLTS_RATIO: Final = 1.03
-BATTERY_BACK_PERCENT_POINTS: Final = 5.0
-"""A battery episode closes this far above its limit: the voltage rises a little whenever the radio is off."""
+DRIFT_MARGIN_RATIO: Final = 1.1
+"""Beyond this share of the limit a drift episode opens at once."""
 
-BuoyKind = Literal["buoy_silent", "buoy_drift", "buoy_battery", "sensor_fault"]
+BATTERY_MARGIN_VOLTS: Final = 0.03
+BATTERY_MARGIN_PERCENT_POINTS: Final = 5.0
+"""A battery episode closes this far above its limit (volts: as a share of it), since the voltage rises a little whenever the
+radio is off; and it opens at once this far below."""
+
+BuoyKind = Literal["buoy_silent", "buoy_drift", "buoy_battery", "sensor_fault", "quantity_silent"]
 """The alert kinds about one buoy."""
 
 
 def states_of_buoy(kind: BuoyKind) -> tuple[str, str]:
     """Return the subject's state without an open episode of this kind, and its state with one."""
     match kind:
-        case "buoy_silent":
+        case "buoy_silent" | "quantity_silent":
             return "reporting", "silent"
         case "buoy_drift":
             return "moored", "adrift"
@@ -47,56 +58,67 @@ class SensorWatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuantityWatch:
+    """One quantity of a buoy: its last value, the usual time between two values (None before the second), and since when it is
+    silent, if it is."""
+
+    value_us: int
+    gap_us: int | None = None
+    silent_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuoyWatch:
     """What is known of one buoy.
 
     ``silent_after_us`` is the deadline of the next sign of life. It is None while silence means nothing: no fresh data ever
-    came (a replay), or the buoy is silent already. ``channels`` maps a quantity to its sensor, for faulty sensors only; the
-    field's name is that of the stored state.
+    came (a replay), or the buoy is silent already, since ``silent_us``. ``reporting_since_us`` is its first report after the
+    last time in which it missed some. ``channels`` maps a quantity to its sensor, for faulty sensors only; the field's name is
+    that of the stored state.
     """
 
     last_seen_us: int
     silent_after_us: int | None = None
     silent: bool = False
+    silent_us: int | None = None
+    reporting_since_us: int = 0
+    arrivals: tuple[Arrived, ...] = ()
     adrift: bool = False
+    drift_differs_us: int | None = None
     battery_low: bool = False
+    battery_differs_us: int | None = None
     channels: Mapping[str, SensorWatch] = field(default_factory=dict)
+    quantities: Mapping[str, QuantityWatch] = field(default_factory=dict)
 
 
 def judge_buoy(
-    watch: BuoyWatch | None, buoy: BuoyHealth, *, heard_us: int, newest: bool = True
+    watch: BuoyWatch | None, buoy: BuoyHealth, *, heard_us: int, newest: bool = True, arrival: BuoyArrival | None = None
 ) -> tuple[BuoyWatch, list[Transition]]:
-    """Judge a buoy by one score made at ``heard_us``; ``newest`` is False when a later score was handled before."""
+    """Judge a buoy by one score made at ``heard_us``; ``newest`` is False when a later score was handled before.
+
+    ``arrival`` tells of its readings in this score, if it has any.
+    """
     seen_us = microseconds(buoy.last_seen_at)
-    watch = watch or BuoyWatch(last_seen_us=seen_us)
+    if watch is None:
+        watch = BuoyWatch(last_seen_us=seen_us, reporting_since_us=seen_us)
     transitions: list[Transition] = []
+    if arrival is not None:
+        watch = _note_arrival(watch, buoy.facts, arrival)
     if seen_us >= watch.last_seen_us:
         watch = _note_life(watch, buoy, seen_us, heard_us, transitions)
     elif newest:
         # The newest reading of the buoy was withdrawn, so its silence began earlier.
-        silent_us = None if watch.silent_after_us is None else silent_after_us(buoy.facts, seen_us)
+        silent_us = None if watch.silent_after_us is None else _silent_after_us(watch, buoy.facts, seen_us)
         watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us)
-    adrift = _is_adrift(watch, buoy)
-    if adrift != watch.adrift:
-        watch = replace(watch, adrift=adrift)
-        flag = None if buoy.position_flag is None else int(buoy.position_flag)
-        evidence: Evidence = {
-            "drift_metres": buoy.drift_metres,
-            "limit_metres": buoy.facts.drift_limit_metres,
-            "position_flag": flag,
-        }
-        transitions.append(episode("buoy_drift", buoy, opens=adrift, evidence=evidence))
-    low = _is_low(watch, buoy)
-    if low != watch.battery_low:
-        watch = replace(watch, battery_low=low)
-        evidence = {
-            "battery_volts": buoy.battery_volts,
-            "battery_percent": buoy.battery_percent,
-            "limit_volts": buoy.facts.battery_low_volts,
-            "limit_percent": buoy.facts.battery_low_percent,
-        }
-        transitions.append(episode("buoy_battery", buoy, opens=low, evidence=evidence))
+    if newest:
+        watch = _note_drift(watch, buoy, transitions)
+        watch = _note_battery(watch, buoy, transitions)
     return watch, transitions
+
+
+def is_fresh(buoy: BuoyHealth, *, heard_us: int) -> bool:
+    """Tell whether the newest report of a buoy, heard at ``heard_us``, tells of the present."""
+    return heard_us < silent_after_us(buoy.facts, microseconds(buoy.last_seen_at))
 
 
 def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWatch, list[Transition]]:
@@ -119,7 +141,7 @@ def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWat
         buoy_id=buoy_id,
         evidence={"last_seen_at": seen_at.isoformat(), "intervals_missed": SILENT_INTERVALS},
     )
-    return replace(watch, silent=True, silent_after_us=None), [transition]
+    return replace(watch, silent=True, silent_us=watch.silent_after_us, silent_after_us=None), [transition]
 
 
 def episode(
@@ -144,15 +166,38 @@ def episode(
     )
 
 
+def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> BuoyWatch:
+    """Note how long readings were held back, and whether the buoy had missed reports before the oldest of them."""
+    received_us, held_back_us = microseconds(arrival.received_at), round(arrival.held_back_seconds * SECOND_US)
+    arrivals = with_arrival(
+        watch.arrivals,
+        received_us=received_us,
+        held_back_us=held_back_us,
+        interval_us=facts.report_interval_seconds * SECOND_US,
+    )
+    oldest_us = received_us - held_back_us
+    since_us = oldest_us if oldest_us >= silent_after_us(facts, watch.last_seen_us) else watch.reporting_since_us
+    return replace(watch, arrivals=arrivals, reporting_since_us=since_us)
+
+
+def _silent_after_us(watch: BuoyWatch, facts: BuoyFacts, seen_us: int) -> int:
+    return silent_after_us(facts, seen_us) + usually_held_back_us(watch.arrivals)
+
+
 def _note_life(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, into: list[Transition]) -> BuoyWatch:
     """Note a sign of life. Old data (a backlog, a replay) proves none: it neither starts the watch nor ends a silence."""
-    silent_us = silent_after_us(buoy.facts, seen_us)
-    fresh = heard_us < silent_us
-    if watch.silent and fresh:
-        silence_seconds = (seen_us - watch.last_seen_us) // 1_000_000
-        evidence: Evidence = {"last_seen_at": buoy.last_seen_at.isoformat(), "silence_seconds": silence_seconds}
-        into.append(episode("buoy_silent", buoy, opens=False, evidence=evidence))
-        return replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, silent=False)
+    silent_us = _silent_after_us(watch, buoy.facts, seen_us)
+    fresh = is_fresh(buoy, heard_us=heard_us)
+    if watch.silent and fresh and seen_us > watch.last_seen_us:
+        began_us = watch.last_seen_us if watch.silent_us is None else watch.silent_us
+        # A report that was on its way before the silence began ends it when it arrives.
+        ended_us = seen_us if seen_us > began_us else max(heard_us, began_us + SECOND_US)
+        evidence: Evidence = {
+            "last_seen_at": buoy.last_seen_at.isoformat(),
+            "silence_seconds": (ended_us - watch.last_seen_us) // SECOND_US,
+        }
+        into.append(episode("buoy_silent", buoy, opens=False, evidence=evidence, at=instant_of(ended_us)))
+        return replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, silent=False, silent_us=None)
     watched = fresh or watch.silent_after_us is not None
     deadline_us = silent_us if watched and not watch.silent else None
     if seen_us == watch.last_seen_us and deadline_us == watch.silent_after_us:
@@ -160,21 +205,53 @@ def _note_life(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, 
     return replace(watch, last_seen_us=seen_us, silent_after_us=deadline_us)
 
 
-def _is_adrift(watch: BuoyWatch, buoy: BuoyHealth) -> bool:
+def _note_drift(watch: BuoyWatch, buoy: BuoyHealth, into: list[Transition]) -> BuoyWatch:
     if buoy.drift_metres is None:
-        return watch.adrift
+        return watch
     limit_metres = buoy.facts.drift_limit_metres
-    return buoy.drift_metres > (limit_metres * DRIFT_BACK_RATIO if watch.adrift else limit_metres)
+    at = buoy.position_at or buoy.last_seen_at
+    before = Dwell(watch.adrift, watch.drift_differs_us)
+    after = after_value(
+        before,
+        speaks_for_open=buoy.drift_metres > (limit_metres * DRIFT_BACK_RATIO if watch.adrift else limit_metres),
+        at_us=microseconds(at),
+        at_once=buoy.drift_metres > limit_metres * DRIFT_MARGIN_RATIO,
+    )
+    if after == before:
+        return watch
+    if after.is_open != watch.adrift:
+        flag = None if buoy.position_flag is None else int(buoy.position_flag)
+        evidence: Evidence = {"drift_metres": buoy.drift_metres, "limit_metres": limit_metres, "position_flag": flag}
+        into.append(episode("buoy_drift", buoy, opens=after.is_open, evidence=evidence, at=at))
+    return replace(watch, adrift=after.is_open, drift_differs_us=after.differs_us)
 
 
-def _is_low(watch: BuoyWatch, buoy: BuoyHealth) -> bool:
+def _note_battery(watch: BuoyWatch, buoy: BuoyHealth, into: list[Transition]) -> BuoyWatch:
     facts = buoy.facts
-    judged = []
+    is_low, is_far_below = [], []
     if buoy.battery_volts is not None and facts.battery_low_volts is not None:
-        ratio = BATTERY_BACK_VOLTS_RATIO if watch.battery_low else 1.0
-        judged.append(buoy.battery_volts < facts.battery_low_volts * ratio)
+        margin_volts = facts.battery_low_volts * BATTERY_MARGIN_VOLTS
+        is_low.append(buoy.battery_volts < facts.battery_low_volts + (margin_volts if watch.battery_low else 0.0))
+        is_far_below.append(buoy.battery_volts < facts.battery_low_volts - margin_volts)
     if buoy.battery_percent is not None and facts.battery_low_percent is not None:
-        margin = BATTERY_BACK_PERCENT_POINTS if watch.battery_low else 0.0
+        points = BATTERY_MARGIN_PERCENT_POINTS
         # A limit near 100 % must stay reachable.
-        judged.append(buoy.battery_percent < min(100.0, facts.battery_low_percent + margin))
-    return any(judged) if judged else watch.battery_low
+        limit_percent = min(100.0, facts.battery_low_percent + (points if watch.battery_low else 0.0))
+        is_low.append(buoy.battery_percent < limit_percent)
+        is_far_below.append(buoy.battery_percent < facts.battery_low_percent - points)
+    if not is_low:
+        return watch
+    at = buoy.battery_at or buoy.last_seen_at
+    before = Dwell(watch.battery_low, watch.battery_differs_us)
+    after = after_value(before, speaks_for_open=any(is_low), at_us=microseconds(at), at_once=any(is_far_below))
+    if after == before:
+        return watch
+    if after.is_open != watch.battery_low:
+        evidence: Evidence = {
+            "battery_volts": buoy.battery_volts,
+            "battery_percent": buoy.battery_percent,
+            "limit_volts": facts.battery_low_volts,
+            "limit_percent": facts.battery_low_percent,
+        }
+        into.append(episode("buoy_battery", buoy, opens=after.is_open, evidence=evidence, at=at))
+    return replace(watch, battery_low=after.is_open, battery_differs_us=after.differs_us)

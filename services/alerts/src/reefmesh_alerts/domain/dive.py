@@ -1,39 +1,175 @@
-"""Changes of the dive verdict, and its expiry when the values behind it are too old."""
+"""Changes of the dive verdict that is told, and its expiry when the values behind it are too old.
 
-from dataclasses import dataclass, replace
+The score's verdict is that of the newest values alone. What is told of each factor has a margin and must hold (``dive_told``);
+the worst factor decides. A score without instants (``scores/1``) is told as it is.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from reefmesh.contracts.alerts import Change
-from reefmesh.contracts.scores import DiveConditions, DiveVerdict
+from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
+from reefmesh.contracts.scores import BuoyHealth, DiveConditions, DiveFactor, DiveVerdict
+from reefmesh_alerts.domain.dive_told import FactorWatch, Told, verdict_of
+from reefmesh_alerts.domain.schedule import SILENT_INTERVALS
 from reefmesh_alerts.domain.severity import dive_severity
-from reefmesh_alerts.domain.transition import Evidence, Transition, instant_of, microseconds
+from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
 
 UNKNOWN: Final[DiveVerdict] = "unknown"
+FACTORS: Final = {SEA_WATER_SPEED: "current", VISIBILITY: "visibility"}
+
+
+Step = tuple[int, DiveVerdict, Mapping[str, Told]]
+"""From an instant on: the verdict that is told, and what it rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiveWatch:
-    """``verdict`` is that of the last alert; ``met`` is True once any verdict was known at this reef."""
+    """``verdict`` is that of the last alert; ``met`` is True once any verdict was known at this reef. ``factors`` maps a
+    quantity to its instants, of which those up to ``judged_us`` were judged."""
 
     verdict: DiveVerdict = UNKNOWN
     valid_until_us: int | None = None
     met: bool = False
+    factors: Mapping[str, FactorWatch] = field(default_factory=dict)
+    judged_us: int | None = None
 
 
-def judge_dive(watch: DiveWatch, dive: DiveConditions, *, as_of: datetime, heard_us: int) -> tuple[DiveWatch, list[Transition]]:
-    """Judge a verdict that arrived at ``heard_us``.
+def judge_dive(
+    watch: DiveWatch,
+    dive: DiveConditions,
+    *,
+    as_of: datetime,
+    heard_us: int,
+    buoys: Iterable[BuoyHealth] = (),
+    newest: bool = True,
+) -> tuple[DiveWatch, list[Transition]]:
+    """Judge a verdict that arrived at ``heard_us``; ``newest`` is False when a later score was handled before.
 
     If its values were too old by then, the verdict is unknown from the start: a backlog or a replay of old data invites
     nobody to dive. A reef whose first verdict is good raises no alert.
     """
+    fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
+    watch = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
+    if not newest:
+        return watch, []
+    told = {quantity: list(factor.told(fresh_us)) for quantity, factor in watch.factors.items()}
+    judged_us = watch.judged_us
+    newest_us = max((each[-1].at_us for each in told.values() if each), default=judged_us)
+    watch = watch if newest_us == judged_us else replace(watch, judged_us=newest_us)
     valid_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
     stale = valid_until_us is not None and valid_until_us < heard_us
-    verdict: DiveVerdict = UNKNOWN if stale else dive.verdict
-    valid_until_us = None if verdict == UNKNOWN else valid_until_us
+    if stale or dive.verdict == UNKNOWN:
+        return _tell(watch, UNKNOWN, None, dive, as_of=as_of, stale=stale)
+    transitions: list[Transition] = []
+    # A factor without the instant of its newest value is told as it is, and then instants alone say nothing of the verdict.
+    is_complete = all(_newest_of(factor, told.get(factor.quantity, ())) is not None for factor in dive.factors)
+    for at_us, verdict, factors in _since(watch, told, judged_us, fresh_us) if is_complete else ():
+        watch, changes = _tell_at(watch, verdict, factors, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
+        transitions += changes
+    watch, changes = _tell(watch, _told_now(dive, told), valid_until_us, dive, as_of=as_of)
+    return watch, transitions + changes
+
+
+def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Transition]]:
+    """Make the verdict unknown once its values are too old."""
+    if watch.valid_until_us is None or now_us <= watch.valid_until_us:
+        return watch, []
+    after = replace(watch, verdict=UNKNOWN, valid_until_us=None, met=True)
+    ended_at = instant_of(watch.valid_until_us)
+    evidence = {"reasons": "current or visibility has not been heard of for three report intervals"}
+    return after, [_transition(watch, after, occurred_at=ended_at, evidence_at=ended_at, evidence=evidence)]
+
+
+def _with_instants(
+    watch: DiveWatch, dive: DiveConditions, *, as_of_us: int, fresh_us: Mapping[str, int], newest: bool
+) -> DiveWatch:
+    if not dive.instants and not watch.factors:
+        return watch
+    factors = {} if dive.all_instants and newest else dict(watch.factors)
+    for quantity in {*factors, *(each.quantity for each in dive.instants)}:
+        news = [each for each in dive.instants if each.quantity == quantity]
+        known = factors.get(quantity, FactorWatch())
+        factors[quantity] = known.after(news, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest)
+    return watch if factors == watch.factors else replace(watch, factors={name: factors[name] for name in sorted(factors)})
+
+
+def _since(
+    watch: DiveWatch, told: Mapping[str, Sequence[Told]], judged_us: int | None, fresh_us: Mapping[str, int]
+) -> Iterator[Step]:
+    """Iterate over what is told from each instant on that was not judged yet. It begins with the last change before, if late
+    or revised values made another verdict of what was judged."""
+    factors: dict[str, Told] = {}
+    if judged_us is not None:
+        factors = {name: known[-1] for name in told if (known := [each for each in told[name] if each.at_us <= judged_us])}
+        at_us = max((each.at_us for each in factors.values()), default=judged_us)
+        if watch.verdict not in (UNKNOWN, _worst(factors, at_us, fresh_us) or watch.verdict):
+            steps = [step for step in _steps(told, {}, None, fresh_us) if step[0] <= judged_us]
+            while len(steps) > 1 and steps[-2][1] == steps[-1][1]:
+                steps.pop()
+            yield steps[-1]
+    yield from _steps(told, factors, judged_us, fresh_us)
+
+
+def _steps(
+    told: Mapping[str, Sequence[Told]], factors: Mapping[str, Told], after_us: int | None, fresh_us: Mapping[str, int]
+) -> Iterator[Step]:
+    """Iterate over the instants after one at which both factors are known; ``factors``: what was told until then."""
+    new = [(each.at_us, name, each) for name in told for each in told[name] if after_us is None or each.at_us > after_us]
+    for at_us, group in groupby(sorted(new, key=itemgetter(0, 1)), key=itemgetter(0)):
+        factors = {**factors, **{name: each for _, name, each in group}}
+        verdict = _worst(factors, at_us, fresh_us)
+        if verdict is not None:
+            yield at_us, verdict, factors
+
+
+def _worst(factors: Mapping[str, Told], at_us: int, fresh_us: Mapping[str, int]) -> DiveVerdict | None:
+    """Return the verdict of both factors; None if one is not known at this instant."""
+    if len(factors) < len(FACTORS):
+        return None
+    for each in factors.values():
+        fresh = fresh_us.get(each.instant.buoy_id)
+        if fresh is not None and at_us - each.instant.observed_us > fresh:
+            return None
+    return verdict_of(max(each.told for each in factors.values()))
+
+
+def _told_now(dive: DiveConditions, told: Mapping[str, Sequence[Told]]) -> DiveVerdict:
+    """Return the worst of what is told of each factor now: of one whose newest value came without its instant, the verdict."""
+    return max(
+        (_told_of(factor, told.get(factor.quantity, ())) for factor in dive.factors), key=dive_severity, default=dive.verdict
+    )
+
+
+def _told_of(factor: DiveFactor, told: Sequence[Told]) -> DiveVerdict:
+    newest = _newest_of(factor, told)
+    return factor.verdict if newest is None else verdict_of(newest.told)
+
+
+def _newest_of(factor: DiveFactor, told: Sequence[Told]) -> Told | None:
+    """Return what is told from the newest value of a factor on; None if it came without its instant."""
+    if not told or factor.observed_at is None or told[-1].at_us != microseconds(factor.observed_at):
+        return None
+    return told[-1]
+
+
+def _tell(
+    watch: DiveWatch,
+    verdict: DiveVerdict,
+    valid_until_us: int | None,
+    dive: DiveConditions,
+    *,
+    as_of: datetime,
+    stale: bool = False,
+) -> tuple[DiveWatch, list[Transition]]:
+    """Tell the verdict of the newest values, if it is another one."""
     if verdict == watch.verdict:
         return (watch if valid_until_us == watch.valid_until_us else replace(watch, valid_until_us=valid_until_us)), []
-    after = DiveWatch(verdict=verdict, valid_until_us=valid_until_us, met=True)
+    after = replace(watch, verdict=verdict, valid_until_us=valid_until_us, met=True)
     if not watch.met and verdict == "good":
         return after, []
     evidence: dict[str, str | float | int | None] = {"reasons": "; ".join(dive.reasons)}
@@ -47,14 +183,41 @@ def judge_dive(watch: DiveWatch, dive: DiveConditions, *, as_of: datetime, heard
     return after, [_transition(watch, after, occurred_at=as_of, evidence_at=max(observed, default=as_of), evidence=evidence)]
 
 
-def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Transition]]:
-    """Make the verdict unknown once its values are too old."""
-    if watch.valid_until_us is None or now_us <= watch.valid_until_us:
+def _tell_at(
+    watch: DiveWatch,
+    verdict: DiveVerdict,
+    factors: Mapping[str, Told],
+    dive: DiveConditions,
+    *,
+    at: datetime,
+    is_newest: bool,
+) -> tuple[DiveWatch, list[Transition]]:
+    """Tell what held at an instant, if it is another verdict."""
+    if verdict == watch.verdict:
         return watch, []
-    after = DiveWatch(met=True)
-    ended_at = instant_of(watch.valid_until_us)
-    evidence = {"reasons": "current or visibility has not been heard of for three report intervals"}
-    return after, [_transition(watch, after, occurred_at=ended_at, evidence_at=ended_at, evidence=evidence)]
+    after = replace(watch, verdict=verdict, met=True)
+    if not watch.met and verdict == "good":
+        return after, []
+    units = {factor.quantity: factor.unit for factor in dive.factors}
+    reasons = [
+        _reason(quantity, each, units.get(quantity, ""))
+        for quantity, each in factors.items()
+        if verdict_of(each.told) == verdict
+    ]
+    if is_newest and dive.verdict == verdict:
+        reasons = dive.reasons
+    evidence: dict[str, str | float | int | None] = {"reasons": "; ".join(reasons)}
+    for quantity, each in factors.items():
+        evidence[quantity] = f"{each.instant.value:g} {units.get(quantity, '')}".rstrip()
+        evidence[f"{quantity}_verdict"] = verdict_of(each.instant.verdict)
+        evidence[f"{quantity}_observed_at"] = instant_of(each.instant.observed_us).isoformat()
+    return after, [_transition(watch, after, occurred_at=at, evidence_at=at, evidence=evidence)]
+
+
+def _reason(quantity: str, told: Told, unit: str) -> str:
+    """Return why this is told of a factor: its value, and the verdict before it where that is what holds."""
+    measured = f"{FACTORS.get(quantity, quantity)} {told.instant.value:g} {unit}: {verdict_of(told.instant.verdict)}"
+    return measured if told.instant.verdict == told.told else f"{measured}, after {verdict_of(told.before)}"
 
 
 def _transition(

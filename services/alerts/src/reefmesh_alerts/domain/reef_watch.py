@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reefmesh.contracts.scores import DayScore, ReefScore
-from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
+from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, is_fresh, judge_buoy
 from reefmesh_alerts.domain.chemistry import ChemistryWatch, judge_chemistry
 from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
 from reefmesh_alerts.domain.heat import (
@@ -16,6 +16,7 @@ from reefmesh_alerts.domain.heat import (
     forget_days_after,
     judge_days,
 )
+from reefmesh_alerts.domain.quantity_silent import judge_quantities
 from reefmesh_alerts.domain.sensor_fault import judge_sensors
 from reefmesh_alerts.domain.transition import Transition, microseconds
 
@@ -53,17 +54,24 @@ def judge_score(
     newest = seq is None or seq > watch.seq
     heat, days = _days(watch.heat, score) if newest else (watch.heat, score.heat.changed)
     heat, transitions = judge_days(heat, days, as_of=score.as_of, opens_at=heat_opens_at)
-    dive, changes = judge_dive(watch.dive, score.dive, as_of=score.as_of, heard_us=heard_us)
+    dive, changes = judge_dive(watch.dive, score.dive, as_of=score.as_of, heard_us=heard_us, buoys=score.buoys, newest=newest)
     transitions += changes
     chemistry, changes = judge_chemistry(watch.chemistry, score.carbonate, as_of=score.as_of)
     transitions += changes
     buoys = dict(watch.buoys)
+    arrivals = {each.buoy_id: each for each in score.arrivals}
     for buoy in score.buoys:
         buoy_id = buoy.facts.buoy_id
-        judged, changes = judge_buoy(buoys.get(buoy_id), buoy, heard_us=heard_us, newest=newest)
+        arrival = arrivals.get(buoy_id)
+        judged, changes = judge_buoy(buoys.get(buoy_id), buoy, heard_us=heard_us, newest=newest, arrival=arrival)
         transitions += changes
-        buoys[buoy_id], changes = judge_sensors(judged, buoy, score.latest)
-        transitions += changes
+        if newest or buoy.sensors is None:
+            judged, changes = judge_sensors(judged, buoy, score.latest, score.failed_runs)
+            transitions += changes
+        if newest:
+            judged, changes = judge_quantities(judged, buoy, is_fresh=is_fresh(buoy, heard_us=heard_us))
+            transitions += changes
+        buoys[buoy_id] = judged
     return (
         ReefWatch(
             reef_name=score.reef_name,

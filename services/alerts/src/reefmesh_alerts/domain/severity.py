@@ -10,7 +10,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 CLOSED: Final = 0
 OPEN: Final = 1
-"""Severities of the kinds with two states: silence, drift, battery, sensor fault."""
+"""Severities of the kinds with two states: silence of a buoy or a quantity, drift, battery, sensor fault."""
 
 
 def dive_severity(verdict: DiveVerdict) -> int:
@@ -61,7 +61,7 @@ def states_of(kind: Kind) -> Mapping[str, int]:
             return _DIVE
         case "chemistry":
             return _CHEMISTRY
-        case "buoy_silent" | "buoy_drift" | "buoy_battery" | "sensor_fault":
+        case "buoy_silent" | "buoy_drift" | "buoy_battery" | "sensor_fault" | "quantity_silent":
             return _EPISODE
         case _:
             assert_never(kind)

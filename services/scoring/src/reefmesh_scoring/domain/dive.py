@@ -4,8 +4,10 @@ The limits are the reef's own, where its operator states them in the register, e
 the US Navy diving manual calls a scuba diver severely handicapped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple, assert_never
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
@@ -16,6 +18,12 @@ from reefmesh_scoring.domain.solar_day import SECOND_US
 KNOT_METRES_PER_SECOND: Final = 0.514444
 FRESH_INTERVALS: Final = 3
 """A value older than three report intervals of its buoy is too old for a verdict."""
+
+DIGITS_LIMIT: Final = 6
+"""A current is compared in whole micrometres per second."""
+
+MARGIN_RATIO: Final = 0.1
+"""A limit's margin, if the sensor does not resolve less: a change that stays within it may be noise."""
 
 HEAT_ADVICE: Final = (
     "The reef is under heat stress: keep a distance from corals, touch nothing, use moorings instead of anchors. "
@@ -56,27 +64,62 @@ class DiveJudgement:
     valid_until_us: int | None
 
 
+class VerdictRange(NamedTuple):
+    """The verdict on one value, and those that it would have, were every limit moved by its margin."""
+
+    best: DiveVerdict
+    verdict: DiveVerdict
+    worst: DiveVerdict
+
+
 def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
+    verdict = _of_current(metres_per_second, limits)
     knots = metres_per_second / KNOT_METRES_PER_SECOND
-    measured = f"current {knots:.1f} kn ({metres_per_second:.2f} m/s)"
-    if not _exceeds(metres_per_second, limits.current_good_knots):
-        return "good", f"{measured}: at most {limits.current_good_knots:g} kn"
-    if not _exceeds(metres_per_second, limits.current_fair_knots):
-        return "fair", f"{measured}: above {limits.current_good_knots:g} kn"
-    if not _exceeds(metres_per_second, limits.current_experienced_knots):
-        return "experienced_only", f"{measured}: above {limits.current_fair_knots:g} kn"
-    return "no_go", f"{measured}: above {limits.current_experienced_knots:g} kn"
+    shown_knots = _digits_that_explain(knots, 1, lambda each: _of_current(each * KNOT_METRES_PER_SECOND, limits) == verdict)
+    shown = _digits_that_explain(metres_per_second, 2, lambda each: _of_current(each, limits) == verdict)
+    measured = f"current {shown_knots} kn ({shown} m/s)"
+    match verdict:
+        case "good":
+            return verdict, f"{measured}: at most {limits.current_good_knots:g} kn"
+        case "fair":
+            return verdict, f"{measured}: above {limits.current_good_knots:g} kn"
+        case "experienced_only":
+            return verdict, f"{measured}: above {limits.current_fair_knots:g} kn"
+        case _:
+            return verdict, f"{measured}: above {limits.current_experienced_knots:g} kn"
 
 
 def judge_visibility(metres: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
-    measured = f"visibility {metres:.1f} m"
-    if metres >= limits.visibility_good_metres:
-        return "good", f"{measured}: at least {limits.visibility_good_metres:g} m"
-    if metres >= limits.visibility_fair_metres:
-        return "fair", f"{measured}: below {limits.visibility_good_metres:g} m"
-    if metres >= limits.visibility_poor_metres:
-        return "poor", f"{measured}: below {limits.visibility_fair_metres:g} m"
-    return "no_go", f"{measured}: below {limits.visibility_poor_metres:g} m"
+    verdict = _of_visibility(metres, limits)
+    shown = _digits_that_explain(metres, 1, lambda each: _of_visibility(each, limits) == verdict)
+    match verdict:
+        case "good":
+            return verdict, f"visibility {shown} m: at least {limits.visibility_good_metres:g} m"
+        case "fair":
+            return verdict, f"visibility {shown} m: below {limits.visibility_good_metres:g} m"
+        case "poor":
+            return verdict, f"visibility {shown} m: below {limits.visibility_fair_metres:g} m"
+        case _:
+            return verdict, f"visibility {shown} m: below {limits.visibility_poor_metres:g} m"
+
+
+def range_of_current(metres_per_second: float, limits: DiveLimits, *, resolution: float | None = None) -> VerdictRange:
+    """Return what may be said of a current within the margins; ``resolution`` is the sensor's, in m/s."""
+    resolution_knots = None if resolution is None else resolution / KNOT_METRES_PER_SECOND
+    return VerdictRange(
+        best=_of_current(metres_per_second, _moved(limits, resolution_knots, 1)),
+        verdict=_of_current(metres_per_second, limits),
+        worst=_of_current(metres_per_second, _moved(limits, resolution_knots, -1)),
+    )
+
+
+def range_of_visibility(metres: float, limits: DiveLimits, *, resolution: float | None = None) -> VerdictRange:
+    """Return what may be said of a visibility within the margins; ``resolution`` is the sensor's, in metres."""
+    return VerdictRange(
+        best=_of_visibility(metres, _moved(limits, resolution, -1)),
+        verdict=_of_visibility(metres, limits),
+        worst=_of_visibility(metres, _moved(limits, resolution, 1)),
+    )
 
 
 def judge_dive(*, current: Measured | None, visibility: Measured | None, as_of_us: int, limits: DiveLimits) -> DiveJudgement:
@@ -98,6 +141,43 @@ def judge_dive(*, current: Measured | None, visibility: Measured | None, as_of_u
         factors=factors,
         valid_until_us=min(factor.measured.valid_until_us for factor in known if factor.measured is not None),
     )
+
+
+def _of_current(metres_per_second: float, limits: DiveLimits) -> DiveVerdict:
+    if not _exceeds(metres_per_second, limits.current_good_knots):
+        return "good"
+    if not _exceeds(metres_per_second, limits.current_fair_knots):
+        return "fair"
+    if not _exceeds(metres_per_second, limits.current_experienced_knots):
+        return "experienced_only"
+    return "no_go"
+
+
+def _of_visibility(metres: float, limits: DiveLimits) -> DiveVerdict:
+    if metres >= limits.visibility_good_metres:
+        return "good"
+    if metres >= limits.visibility_fair_metres:
+        return "fair"
+    if metres >= limits.visibility_poor_metres:
+        return "poor"
+    return "no_go"
+
+
+@lru_cache(maxsize=64)
+def _moved(limits: DiveLimits, resolution: float | None, sign: Literal[1, -1]) -> DiveLimits:
+    """Return the limits, each moved up (1) or down (-1) by its margin."""
+
+    def moved(limit: float) -> float:
+        return limit + sign * max(limit * MARGIN_RATIO, resolution or 0.0)
+
+    return limits.model_copy(update={name: moved(getattr(limits, name)) for name in DiveLimits.model_fields})
+
+
+def _digits_that_explain(value: float, digits: int, explains: Callable[[float], bool]) -> str:
+    """Return a number with so many digits that its verdict can be told from it: 0.256 m/s is good, and 0.26 would be fair."""
+    while digits < DIGITS_LIMIT and not explains(round(value, digits)):
+        digits += 1
+    return f"{value:.{digits}f}"
 
 
 def _rank(verdict: DiveVerdict) -> int:
