@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.scores import DiveVerdict
+from reefmesh.figures import decisive
 from reefmesh_scoring.domain.fixed_point import E6
 from reefmesh_scoring.domain.solar_day import SECOND_US
 
@@ -68,8 +69,10 @@ class DiveJudgement:
 
 
 def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
-    knots = metres_per_second / KNOT_METRES_PER_SECOND
-    measured = f"current {knots:.1f} kn ({metres_per_second:.2f} m/s)"
+    bounds = (limits.current_good_knots, limits.current_fair_knots, limits.current_experienced_knots)
+    knots = decisive(metres_per_second / KNOT_METRES_PER_SECOND, bounds, decimals=1)
+    places = 1 + len(knots.partition(".")[2])
+    measured = f"current {knots} kn ({metres_per_second:.{places}f} m/s)"
     if not _exceeds(metres_per_second, limits.current_good_knots):
         return "good", f"{measured}: at most {limits.current_good_knots:g} kn"
     if not _exceeds(metres_per_second, limits.current_fair_knots):
@@ -80,7 +83,8 @@ def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVer
 
 
 def judge_visibility(metres: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
-    measured = f"visibility {metres:.1f} m"
+    bounds = (limits.visibility_good_metres, limits.visibility_fair_metres, limits.visibility_poor_metres)
+    measured = f"visibility {decisive(metres, bounds, decimals=1)} m"
     if metres >= limits.visibility_good_metres:
         return "good", f"{measured}: at least {limits.visibility_good_metres:g} m"
     if metres >= limits.visibility_fair_metres:

@@ -1,0 +1,52 @@
+"""The place of an alert, and instants on its clock."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from reefmesh_alerts.domain.alert_text import zulu
+
+MINUTES_PER_DEGREE: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A reef as its people name it.
+
+    ``time_zone`` is a name like ``Asia/Makassar``. Without one, or with a wrong one, its clock is the solar time of its
+    longitude; without that too, there is UTC alone.
+    """
+
+    reef_id: str
+    name: str
+    time_zone: str | None = None
+    longitude_degrees: float | None = None
+
+    def when(self, instant: datetime) -> str:
+        """Return an instant on the site's clock and in UTC."""
+        local = self._local(instant)
+        return zulu(instant) if local is None else f"{local}; {zulu(instant)}"
+
+    def _local(self, instant: datetime) -> str | None:
+        try:
+            if self.time_zone is not None and (there := _in_zone(instant, self.time_zone)) is not None:
+                return f"{there:%Y-%m-%d %H:%M} ({self.time_zone}, UTC{_offset(there)})"
+            if self.longitude_degrees is not None:
+                sun = instant.astimezone(UTC) + timedelta(minutes=MINUTES_PER_DEGREE * self.longitude_degrees)
+                return f"{sun:%Y-%m-%d %H:%M} (solar time)"
+        except (OverflowError, ValueError):  # before year 1 or after 9999 there, or a longitude that is no number
+            return None
+        return None
+
+
+def _in_zone(instant: datetime, name: str) -> datetime | None:
+    try:
+        return instant.astimezone(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):  # not a name, not a path inside the database, a folder of it
+        return None
+
+
+def _offset(instant: datetime) -> str:
+    written = f"{instant:%z}"
+    return f"{written[:3]}:{written[3:5]}"
