@@ -57,7 +57,7 @@ def _heat(alert: Alert) -> list[str]:
     level = next((each for each in Level if each.title == alert.to_state), None)
     said = _by_level(level)
     if alert.change in ("eased", "closed"):
-        said = ["The water cools; corals that bleached may still die of it in the weeks to come.", *said]
+        said = ["The level falls; corals that bleached may still die of it in the weeks to come.", *said]
     if word(alert.evidence, "status") not in ("ok", None):
         said.append("Compare with NOAA's maps before you decide: this value does not rest on enough (see: how sure).")
     return said

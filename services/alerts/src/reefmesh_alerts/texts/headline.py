@@ -59,7 +59,7 @@ def headline(alert: Alert) -> Headline:
             reason = ", ".join(part for part in (omega, f"daily mean of {_day(alert)}", *marked) if part)
             return Headline(
                 state=f"Aragonite saturation {alert.to_state}",
-                before=alert.from_state,
+                before="" if alert.from_state == "unknown" else alert.from_state,
                 figure=", ".join(part for part in (omega, *marked) if part),
                 reason=reason,
             )
@@ -81,7 +81,9 @@ def headline(alert: Alert) -> Headline:
             quantity = words(plain(alert.subject).partition("/")[2])
             state = f"Sensor faulty: {quantity} of buoy {buoy}" if opens else f"Sensor works again: {quantity} of buoy {buoy}"
             fault = plain(word(evidence, "fault") or "")
-            failing = "its values fail quality control" if opens else ""
+            if not opens:
+                return Headline(state=state, reason=f"before: {fault}" if fault else "")
+            failing = "its values fail quality control"
             return Headline(state=state, figure=fault or failing, reason=fault or failing)
         case _:
             assert_never(alert.kind)

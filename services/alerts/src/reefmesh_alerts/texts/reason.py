@@ -14,6 +14,14 @@ from reefmesh_alerts.texts.site import Site
 
 FACTORS: Final = {"sea_water_speed": "Current", "underwater_visibility": "Visibility"}
 DHW_DAYS: Final = 84
+_LIMITS: Final = {
+    Level.WATCH.title: "from a HotSpot above 0 degC on",
+    Level.WARNING.title: "from a HotSpot of 1 degC on",
+} | {
+    level.title: f"from {limit:g} degC-weeks on, on a day with a HotSpot of at least 1 degC"
+    for level, limit in zip(list(Level)[Level.ALERT_1 :], DHW_LIMITS, strict=True)
+}
+"""NOAA Coral Reef Watch, table of December 2023."""
 
 
 def why(alert: Alert, site: Site) -> list[str]:
@@ -101,9 +109,8 @@ def _why_heat(alert: Alert) -> list[str]:
     warm = "HotSpot unknown" if spot is None else f"HotSpot {spot} degC"
     level = "" if own is None or not 0 <= own < len(Level) else f": {Level(own).title} by itself"
     said.append(f"That day: {known}, {warm}{level}.")
-    limits = {level.title: limit for level, limit in zip(list(Level)[Level.ALERT_1 :], DHW_LIMITS, strict=True)}
-    if (threshold := limits.get(alert.to_state)) is not None:
-        said.append(f"{alert.to_state} is from {threshold:g} degC-weeks on, on a day with a HotSpot of at least 1 degC.")
+    if (limit := _LIMITS.get(alert.to_state)) is not None:
+        said.append(f"{alert.to_state} is {limit}.")
     since, peak = word(evidence, "episode_since"), count(evidence, "episode_peak_level")
     if since is not None:
         highest = f", at most {Level(peak).title} so far" if peak is not None and 0 < peak < len(Level) else ""

@@ -26,7 +26,7 @@ class Site:
     def when(self, instant: datetime) -> str:
         """Return an instant on the site's clock and in UTC."""
         local = self._local(instant)
-        return zulu(instant) if local is None else f"{local}; {zulu(instant)}"
+        return zulu(instant) if local is None else f"{local} = {zulu(instant)}"
 
     def _local(self, instant: datetime) -> str | None:
         try:
