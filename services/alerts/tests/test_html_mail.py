@@ -18,7 +18,7 @@ from reefmesh_alerts.targets.email import compose
 from reefmesh_alerts.targets.entries import EmailEntry
 from reefmesh_alerts.targets.port import Notice
 from reefmesh_alerts.texts.background import Background, HeatChart
-from reefmesh_alerts.texts.headline import subject_of
+from reefmesh_alerts.texts.headline import alert_subject
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.page import FULL_ALERTS_LIMIT
 from reefmesh_alerts.texts.reef_state import ReefState
@@ -83,7 +83,7 @@ def heat_notice(samples: type[Samples], reef_name: str = "North Wall", **backgro
         to=["a@example.org"],
         digest=False,
         alerts=[alert],
-        subject=subject_of(alert),
+        subject=alert_subject(alert),
         background=Background(**background),
     )
 

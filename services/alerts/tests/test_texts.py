@@ -20,7 +20,7 @@ from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score, look_at_de
 from reefmesh_alerts.recording import make_alert
 from reefmesh_alerts.texts.account import Account, account_of
 from reefmesh_alerts.texts.background import Background
-from reefmesh_alerts.texts.headline import subject_of, summarise, words
+from reefmesh_alerts.texts.headline import alert_subject, summarise, words
 from reefmesh_alerts.texts.letter import describe
 from reefmesh_alerts.texts.measured import DHW_LIMITS, HOTSPOT_LIMITS, SATURATION_LIMITS
 from reefmesh_alerts.texts.page import alert_page
@@ -197,7 +197,7 @@ def test_every_kind_is_generated(samples: type[Samples]) -> None:
 def test_subject_has_less_than_78_characters_and_says_the_state_first(samples: type[Samples], seed: int) -> None:
     for alert in told(samples, seed):
         for name in LONG_NAMES:
-            subject = subject_of(alert.model_copy(update={"reef_name": name}))
+            subject = alert_subject(alert.model_copy(update={"reef_name": name}))
             assert len(subject) < 78
             assert subject.partition(" at ")[2][:4] == plain(name)[:4]
             assert plain(subject) == subject
@@ -235,7 +235,7 @@ def test_text_of_whatever_the_ledger_holds_is_made_and_shows_no_invisible_charac
     )
     background = Background(sites={"north-wall": site}, link="https://reefs.example.org/{reef_id}")
     text = describe(alert, background)
-    subject, page = subject_of(alert), alert_page(alert, background, recipient="harbour")
+    subject, page = alert_subject(alert), alert_page(alert, background, recipient="harbour")
     assert len(subject) < 78
     assert len(summarise(alert)) <= 200
     assert plain(subject) == subject

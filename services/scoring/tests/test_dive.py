@@ -1,6 +1,8 @@
 """Dive conditions: the limits, the worst factor, and when nothing can be said."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reefmesh_scoring.domain.dive import (
     KNOT_METRES_PER_SECOND,
@@ -86,3 +88,25 @@ def test_limits_are_the_operators() -> None:
     limits = DiveLimits(current_good_knots=1, visibility_good_metres=4)
     judged = judge_dive(current=measured(0.5), visibility=measured(4), as_of_us=NOW_US, limits=limits)
     assert judged.verdict == "good"
+
+
+CURRENT_BOUNDS = (LIMITS.current_good_knots, LIMITS.current_fair_knots, LIMITS.current_experienced_knots)
+
+
+@given(
+    st.sampled_from(CURRENT_BOUNDS),
+    st.sampled_from([-1, 0, 1]),
+    st.floats(1e-5, 0.4),
+)
+def test_reason_has_the_digits_that_explain_the_verdict(limit: float, sign: int, distance: float) -> None:
+    """Whoever compares the printed knots with the limits comes to the printed verdict."""
+    verdict, reason = judge_current((limit + sign * distance) * KNOT_METRES_PER_SECOND, LIMITS)
+    shown = float(reason.removeprefix("current ").partition(" kn")[0])
+    verdicts = ("good", "fair", "experienced_only", "no_go")
+    assert verdict == verdicts[sum(shown > bound for bound in CURRENT_BOUNDS)]
+
+
+def test_reason_of_an_ordinary_value_has_ordinary_digits() -> None:
+    assert "current 1.6 kn (0.80 m/s): above 1 kn" == judge_current(0.8, LIMITS)[1]
+    assert "current 0.498 kn (0.256 m/s): at most 0.5 kn" == judge_current(0.256, LIMITS)[1]
+    assert "visibility 9.96 m: below 10 m" == judge_visibility(9.96, LIMITS)[1]

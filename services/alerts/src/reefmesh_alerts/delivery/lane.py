@@ -23,7 +23,7 @@ from reefmesh_alerts.recipients.entries import RecipientEntry
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.targets.entries import TargetEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, Target, TryAgain
-from reefmesh_alerts.texts.headline import subject_of
+from reefmesh_alerts.texts.headline import alert_subject
 from reefmesh_alerts.texts.letter import digest_subject
 
 log = structlog.get_logger()
@@ -140,7 +140,7 @@ class TargetLane:
             subject = digest_subject(alerts, recipient=recipient.name)
             key = event_id_of(f"digest/{recipient.name}/{taken.digest_us}", keys)
         else:
-            subject, key = subject_of(alerts[0]), together[0].idempotency_key
+            subject, key = alert_subject(alerts[0]), together[0].idempotency_key
         background = await self._surveyor.background(alerts, recipient, self.entry, digest=digest, now=now)
         return Notice(
             idempotency_key=key,

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final
 
-from reefmesh.contracts.alerts import Alert, Kind
+from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.scores import is_still_known
 from reefmesh_alerts.domain.alert_text import age, plain, zulu
 from reefmesh_alerts.texts.advice import what_to_do
-from reefmesh_alerts.texts.headline import subject_of, words
+from reefmesh_alerts.texts.headline import alert_subject, headline, words
 from reefmesh_alerts.texts.reason import how_sure, why
 from reefmesh_alerts.texts.site import Site
 
@@ -40,7 +40,7 @@ def account_of(alert: Alert, site: Site, *, link: str | None = None) -> Account:
     """Return the alert in full. Every string in it is of visible characters alone."""
     rows = [
         ("Reef", [f"{plain(alert.reef_name)} ({alert.reef_id})"]),
-        ("Changed", [f"{topic(alert.kind, alert.subject)}, {transition(alert)}"]),
+        ("Changed", [f"{headline(alert).topic}, {transition(alert)}"]),
         ("Since", _since(alert, site)),
         *_today(alert),
         ("Why", why(alert, site)),
@@ -48,7 +48,7 @@ def account_of(alert: Alert, site: Site, *, link: str | None = None) -> Account:
         ("Data age", [f"{age(alert.data_age_seconds)} when the alert was raised, {site.when(alert.raised_at)}"]),
     ]
     return Account(
-        subject=subject_of(alert),
+        subject=alert_subject(alert),
         alert=alert,
         rows=[(label, [plain(sentence) for sentence in said]) for label, said in rows],
         advice=[plain(each) for each in what_to_do(alert)],
@@ -59,27 +59,6 @@ def account_of(alert: Alert, site: Site, *, link: str | None = None) -> Account:
 
 def transition(alert: Alert) -> str:
     return f"from {words(alert.from_state)} to {words(alert.to_state)} ({alert.change})"
-
-
-def topic(kind: Kind, subject: str) -> str:
-    """Return what an alert of this kind is about, in words."""
-    match kind:
-        case "heat":
-            return "heat stress"
-        case "dive":
-            return "dive verdict"
-        case "chemistry":
-            return "aragonite saturation"
-        case "buoy_silent":
-            return f"reports of buoy {subject}"
-        case "buoy_drift":
-            return f"position of buoy {subject}"
-        case "buoy_battery":
-            return f"battery of buoy {subject}"
-        case "sensor_fault":
-            return f"sensor {subject}"
-        case _:
-            assert_never(kind)
 
 
 def _since(alert: Alert, site: Site) -> list[str]:

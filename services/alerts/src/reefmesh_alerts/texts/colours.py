@@ -1,7 +1,7 @@
 """The colour of an alert's state: NOAA's to Alert Level 2, darker ones beyond; for other kinds good, caution, bad, unknown."""
 
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final
 
 from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.scores import Level
@@ -19,6 +19,8 @@ GOOD: Final = Colour("#1f7a4d", "#ffffff")
 CAUTION: Final = Colour("#d98e04", "#241700")
 BAD: Final = Colour("#b3261e", "#ffffff")
 UNKNOWN: Final = Colour("#5b6670", "#ffffff")
+SEVERE: Final = 3
+"""``experienced_only`` and ``marginal``: from here on verdicts and bands are bad."""
 
 
 def of_level(level: int) -> Colour:
@@ -42,14 +44,10 @@ def of_level(level: int) -> Colour:
 
 
 def of_alert(alert: Alert) -> Colour:
-    match alert.kind:
-        case "heat":
-            return of_level(alert.severity) if alert.severity < len(Level) else UNKNOWN
-        case "dive" | "chemistry":
-            if alert.to_state == "unknown":
-                return UNKNOWN
-            return (GOOD, CAUTION, CAUTION, BAD, BAD)[min(alert.severity, 4)]
-        case "buoy_silent" | "buoy_drift" | "buoy_battery" | "sensor_fault":
-            return GOOD if alert.change == "closed" else BAD
-        case _:
-            assert_never(alert.kind)
+    if alert.kind == "heat":
+        return of_level(alert.severity) if alert.severity < len(Level) else UNKNOWN
+    if alert.to_state == "unknown":
+        return UNKNOWN
+    if alert.severity == 0:
+        return GOOD
+    return CAUTION if alert.kind in ("dive", "chemistry") and alert.severity < SEVERE else BAD

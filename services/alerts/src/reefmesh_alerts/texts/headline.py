@@ -18,9 +18,10 @@ REEF_CHARACTERS_LEAST: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """``state`` is what is so now, ``before`` what was so (empty where ``state`` implies it); ``figure`` is the number behind
-    it in few characters, ``reason`` the same with what weakens it."""
+    """``topic`` is what it is about; ``state`` what is so now, ``before`` what was so (empty where ``state`` implies it);
+    ``figure`` is the number behind it in few characters, ``reason`` the same with what weakens it."""
 
+    topic: str
     state: str
     before: str = ""
     figure: str = ""
@@ -33,7 +34,7 @@ def summarise(alert: Alert) -> str:
     return plain(_within(news, alert.reef_name, SUMMARY_CHARACTERS_LIMIT, [news.reason, news.figure]))
 
 
-def subject_of(alert: Alert) -> str:
+def alert_subject(alert: Alert) -> str:
     """Return the alert in fewer than 78 characters."""
     news = headline(alert)
     return plain(_within(news, alert.reef_name, SUBJECT_CHARACTERS_LIMIT, [news.figure]))
@@ -48,6 +49,7 @@ def headline(alert: Alert) -> Headline:
         case "dive":
             reasons = plain(word(evidence, "reasons") or "")
             return Headline(
+                topic="dive verdict",
                 state=f"Diving {words(alert.to_state)}",
                 before=words(alert.from_state),
                 figure=reasons.partition("; ")[0],
@@ -58,6 +60,7 @@ def headline(alert: Alert) -> Headline:
             marked = [word(evidence, "status")] if word(evidence, "status") == "indicative" else []
             reason = ", ".join(part for part in (omega, f"daily mean of {_day(alert)}", *marked) if part)
             return Headline(
+                topic="aragonite saturation",
                 state=f"Aragonite saturation {alert.to_state}",
                 before="" if alert.from_state == "unknown" else alert.from_state,
                 figure=", ".join(part for part in (omega, *marked) if part),
@@ -67,24 +70,27 @@ def headline(alert: Alert) -> Headline:
             seconds = number(evidence, "silence_seconds")
             seen = word(evidence, "last_seen_at")
             if opens:
-                reason = "" if seen is None else f"last seen {_short_instant(seen)}"
-                return Headline(state=f"Buoy {buoy} silent", figure=reason, reason=reason)
-            reason = "" if seconds is None else f"silent for {age(seconds)}"
-            return Headline(state=f"Buoy {buoy} reports again", figure=reason, reason=reason)
+                state, reason = f"Buoy {buoy} silent", "" if seen is None else f"last seen {_short_instant(seen)}"
+            else:
+                state, reason = f"Buoy {buoy} reports again", "" if seconds is None else f"silent for {age(seconds)}"
+            return Headline(topic=f"reports of buoy {buoy}", state=state, figure=reason, reason=reason)
         case "buoy_drift":
             state = f"Buoy {buoy} adrift" if opens else f"Buoy {buoy} back within its drift limit"
-            return Headline(state=state, figure=distance(evidence, short=True), reason=distance(evidence))
+            short, full = distance(evidence, short=True), distance(evidence)
+            return Headline(topic=f"position of buoy {buoy}", state=state, figure=short, reason=full)
         case "buoy_battery":
             state = f"Battery of buoy {buoy} low" if opens else f"Battery of buoy {buoy} charged again"
-            return Headline(state=state, figure=battery(evidence, limits=False), reason=battery(evidence))
+            short, full = battery(evidence, limits=False), battery(evidence)
+            return Headline(topic=f"battery of buoy {buoy}", state=state, figure=short, reason=full)
         case "sensor_fault":
             quantity = words(plain(alert.subject).partition("/")[2])
             state = f"Sensor faulty: {quantity} of buoy {buoy}" if opens else f"Sensor works again: {quantity} of buoy {buoy}"
             fault = plain(word(evidence, "fault") or "")
+            reason = fault or "its values fail quality control"
             if not opens:
-                return Headline(state=state, reason=f"before: {fault}" if fault else "")
-            failing = "its values fail quality control"
-            return Headline(state=state, figure=fault or failing, reason=fault or failing)
+                reason = f"before: {fault}" if fault else ""
+            topic = f"sensor of {quantity}, buoy {buoy}"
+            return Headline(topic=topic, state=state, figure=reason if opens else "", reason=reason)
         case _:
             assert_never(alert.kind)
 
@@ -105,6 +111,7 @@ def _heat(alert: Alert) -> Headline:
     short = "DHW unknown" if amount is None else f"DHW {amount}"
     shown_level = count(evidence, "level_7day_max")
     return Headline(
+        topic="heat stress",
         state=f"Last known {alert.to_state}" if old else alert.to_state,
         before="" if alert.from_state == "unknown" else alert.from_state,
         figure=", ".join(([date] if old else []) + ([short] if shown_level != 0 or weak else []) + weak[:1]),

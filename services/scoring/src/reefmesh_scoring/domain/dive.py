@@ -71,7 +71,7 @@ class DiveJudgement:
 def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     bounds = (limits.current_good_knots, limits.current_fair_knots, limits.current_experienced_knots)
     knots = decisive(metres_per_second / KNOT_METRES_PER_SECOND, bounds, decimals=1)
-    places = 1 + len(knots.partition(".")[2])
+    places = max(2, len(knots.partition(".")[2]))
     measured = f"current {knots} kn ({metres_per_second:.{places}f} m/s)"
     if not _exceeds(metres_per_second, limits.current_good_knots):
         return "good", f"{measured}: at most {limits.current_good_knots:g} kn"
