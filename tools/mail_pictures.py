@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP
-from matplotlib.image import imread, imsave
+from PIL import Image, ImageChops
 
 from reefmesh.clock import ManualClock
 from reefmesh.observability.metrics import Metrics
@@ -39,6 +39,9 @@ ROOT: Final = Path(__file__).parents[1]
 PICTURES: Final = ROOT / "docs" / "pictures"
 UNTIL: Final = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PICTURE_BYTES_LIMIT: Final = 150_000
+MARGIN: Final = 16
+HEIGHT: Final = 1100
+COLOURS: Final = 128
 LINK: Final = "https://reefs.example.org/site/{reef_id}"
 FILE: Final = """
 [[target]]
@@ -113,9 +116,7 @@ async def mails_of_a_run(folder: Path) -> list[EmailMessage]:
 def chosen(mails: Sequence[EmailMessage]) -> Mapping[str, EmailMessage]:
     """Return the mails worth a picture: the worst heat, and the digest that tells most."""
     heat = [
-        mail
-        for mail in mails
-        if mail["Subject"].startswith(("Alert Level", "Last known")) and mail["X-Reefmesh-Subscription"] == "harbour"
+        mail for mail in mails if mail["Subject"].startswith("Alert Level") and mail["X-Reefmesh-Subscription"] == "harbour"
     ]
     digests = [mail for mail in mails if mail["X-Reefmesh-Subscription"] == "scientist"]
     return {
@@ -160,11 +161,13 @@ def photograph(chromium: str, page: str, to: Path, *, width: int, height: int, d
 
 
 def crop(raw: Path, to: Path) -> None:
-    """Cut off the empty rows at the end."""
-    picture = imread(raw)
-    ground = picture[-1, 0]
-    filled = (abs(picture - ground) > 0.01).any(axis=(1, 2)).nonzero()[0]
-    imsave(to, picture[: min(len(picture), int(filled[-1]) + 17)])
+    """Cut off the empty rows at the end, and keep as many colours as a page has."""
+    with Image.open(raw) as picture:
+        page = picture.convert("RGB")
+    ground = Image.new("RGB", page.size, page.getpixel((0, page.height - 1)))
+    box = ImageChops.difference(page, ground).getbbox()
+    bottom = page.height if box is None else min(page.height, box[3] + MARGIN)
+    page.crop((0, 0, page.width, bottom)).quantize(COLOURS).save(to, optimize=True)
 
 
 def kept(folder: Path | None) -> list[EmailMessage]:
@@ -193,7 +196,7 @@ def main() -> None:
         sys.stdout.write(f"{mail['Subject']} ({mail['Date']})\n")
         for scheme in ("light", "dark"):
             photograph(
-                chromium, page_of(mail), PICTURES / f"mail-{name}-{scheme}.png", width=680, height=1600, dark=scheme == "dark"
+                chromium, page_of(mail), PICTURES / f"mail-{name}-{scheme}.png", width=680, height=HEIGHT, dark=scheme == "dark"
             )
         photograph(chromium, as_text(mail), PICTURES / f"mail-{name}-text.png", width=880, height=1100)
 

@@ -47,7 +47,7 @@ def draw(days: Sequence[HeatDayRow], theme: Theme) -> bytes:
     locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call] # matplotlib.dates has no types
     lower.xaxis.set_major_locator(locator)
     lower.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call] # likewise
-    lower.xaxis.get_offset_text().set_color(theme.letters)
+    lower.xaxis.get_offset_text().set(color=theme.letters, fontsize=8)
     lower.set_xlim(at[0] - HALF_DAY, at[-1] + HALF_DAY)
     written = BytesIO()
     figure.savefig(written, format="png", facecolor=theme.ground, metadata={"Software": None})

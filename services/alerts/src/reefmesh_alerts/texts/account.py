@@ -10,7 +10,7 @@ from reefmesh_alerts.domain.alert_text import age, plain, zulu
 from reefmesh_alerts.texts.advice import what_to_do
 from reefmesh_alerts.texts.headline import alert_subject, headline, words
 from reefmesh_alerts.texts.reason import how_sure, why
-from reefmesh_alerts.texts.site import Site
+from reefmesh_alerts.texts.site_clock import SiteClock
 
 _UNITS: Final = (
     ("_dhw_celsius_weeks", "degC-weeks"),
@@ -36,16 +36,16 @@ class Account:
     evidence: Sequence[tuple[str, str]]
 
 
-def account_of(alert: Alert, site: Site, *, link: str | None = None) -> Account:
+def account_of(alert: Alert, clock: SiteClock, *, link: str | None = None) -> Account:
     """Return the alert in full. Every string in it is of visible characters alone."""
     rows = [
         ("Reef", [f"{plain(alert.reef_name)} ({alert.reef_id})"]),
         ("Changed", [f"{headline(alert).topic}, {transition(alert)}"]),
-        ("Since", _since(alert, site)),
+        ("Since", _since(alert, clock)),
         *_today(alert),
-        ("Why", why(alert, site)),
+        ("Why", why(alert, clock)),
         ("How sure", how_sure(alert)),
-        ("Data age", [f"{age(alert.data_age_seconds)} when the alert was raised, {site.when(alert.raised_at)}"]),
+        ("Data age", [f"{age(alert.data_age_seconds)} when the alert was raised, {clock.when(alert.raised_at)}"]),
     ]
     return Account(
         subject=alert_subject(alert),
@@ -61,11 +61,11 @@ def transition(alert: Alert) -> str:
     return f"from {words(alert.from_state)} to {words(alert.to_state)} ({alert.change})"
 
 
-def _since(alert: Alert, site: Site) -> list[str]:
+def _since(alert: Alert, clock: SiteClock) -> list[str]:
     """Heat happens on a solar date, which no instant stands for."""
     if alert.kind == "heat":
         return [f"{alert.occurred_at.date().isoformat()}, a solar date of the reef; told once that day was complete"]
-    return [site.when(alert.occurred_at)]
+    return [clock.when(alert.occurred_at)]
 
 
 def _today(alert: Alert) -> list[tuple[str, Sequence[str]]]:

@@ -8,7 +8,7 @@ from reefmesh.contracts.alerts import Alert
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.links import filled
 from reefmesh_alerts.texts.reef_state import ReefState
-from reefmesh_alerts.texts.site import Site
+from reefmesh_alerts.texts.site_clock import SiteClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Background:
     reef of a heat alert, oldest first, and ``chart`` shows them. ``link`` and ``unsubscribe`` are templates."""
 
     at: datetime | None = None
-    sites: Mapping[str, Site] = field(default_factory=dict)
+    clocks: Mapping[str, SiteClock] = field(default_factory=dict)
     states: Sequence[ReefState] = ()
     unlisted: int = 0
     heat_days: Sequence[HeatDayRow] = ()
@@ -33,8 +33,8 @@ class Background:
     link: str | None = None
     unsubscribe: str | None = None
 
-    def site_of(self, alert: Alert) -> Site:
-        return self.sites.get(alert.reef_id) or Site(reef_id=alert.reef_id, name=alert.reef_name)
+    def clock_of(self, alert: Alert) -> SiteClock:
+        return self.clocks.get(alert.reef_id) or SiteClock()
 
     def link_of(self, reef_id: str) -> str | None:
         return None if self.link is None else filled(self.link, reef_id=reef_id)

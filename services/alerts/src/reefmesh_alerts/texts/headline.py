@@ -1,5 +1,6 @@
 """An alert in one line: the important part first, whole reef names only where there is room for them."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -14,6 +15,7 @@ SUBJECT_CHARACTERS_LIMIT: Final = 77
 """A header line has at most 78 (RFC 5322), and telephones show fewer."""
 SUMMARY_CHARACTERS_LIMIT: Final = 200
 REEF_CHARACTERS_LEAST: Final = 12
+_IN_OTHER_UNITS: Final = re.compile(r" \([^()]*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ def headline(alert: Alert) -> Headline:
                 topic="dive verdict",
                 state=f"Diving {words(alert.to_state)}",
                 before=words(alert.from_state),
-                figure=reasons.partition("; ")[0],
+                figure=_IN_OTHER_UNITS.sub("", reasons.partition("; ")[0]),
                 reason=reasons,
             )
         case "chemistry":
@@ -113,7 +115,7 @@ def _heat(alert: Alert) -> Headline:
     return Headline(
         topic="heat stress",
         state=f"Last known {alert.to_state}" if old else alert.to_state,
-        before="" if alert.from_state == "unknown" else alert.from_state,
+        before="" if old or alert.from_state == "unknown" else alert.from_state,
         figure=", ".join(([date] if old else []) + ([short] if shown_level != 0 or weak else []) + weak[:1]),
         reason=", ".join([date, known, *weak]),
     )

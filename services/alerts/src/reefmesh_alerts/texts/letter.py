@@ -38,7 +38,7 @@ def letter_of(account: Account) -> str:
 def describe(alert: Alert, background: Background | None = None) -> str:
     """As ``letter_of``, from the alert."""
     known = background or Background()
-    return letter_of(account_of(alert, known.site_of(alert), link=known.link_of(alert.reef_id)))
+    return letter_of(account_of(alert, known.clock_of(alert), link=known.link_of(alert.reef_id)))
 
 
 def digest_letter(subject: str, alerts: Sequence[Alert], background: Background) -> str:

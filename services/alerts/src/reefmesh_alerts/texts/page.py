@@ -52,7 +52,7 @@ _MUTE: Final = f"{_FONT}font-size:13px;line-height:1.45;color:#52606d;"
 
 
 def alert_page(alert: Alert, background: Background, *, recipient: str) -> str:
-    account = account_of(alert, background.site_of(alert), link=background.link_of(alert.reef_id))
+    account = account_of(alert, background.clock_of(alert), link=background.link_of(alert.reef_id))
     return _page(account.subject, _card(account, _heat(background)), background, recipient)
 
 
@@ -65,7 +65,7 @@ def digest_page(subject: str, alerts: Sequence[Alert], background: Background, *
         body += _states(background, background.at)
     told = alerts[-FULL_ALERTS_LIMIT:]
     for alert in reversed(told):
-        body += _card(account_of(alert, background.site_of(alert), link=background.link_of(alert.reef_id)), "")
+        body += _card(account_of(alert, background.clock_of(alert), link=background.link_of(alert.reef_id)), "")
     if len(told) < len(alerts):
         body += _note(f"{len(alerts) - len(told)} older changes are told in full in the text part of this mail.")
     return _page(subject, body, background, recipient)
@@ -94,8 +94,9 @@ def _card(account: Account, picture: str) -> str:
     facts = f'<table role="presentation" cellpadding="0" cellspacing="0">{rows}</table>'
     to_do = f'<b>What to do</b><ul style="margin:4px 0 0;padding-left:20px">{advice}</ul>'
     link = "" if account.link is None else _cell(_link(account.link, "The page of this site"))
-    evidence = "<br>".join(f"{_escaped(name)}: {_escaped(value)}" for name, value in account.evidence)
-    small = f"{evidence}<br>{_escaped(stamp(account.alert))}"
+    small = " &middot; ".join(
+        [*(f"{_escaped(name)}: {_escaped(value)}" for name, value in account.evidence), _escaped(stamp(account.alert))]
+    )
     return _CARD.format(
         rows=_title(account.subject, of_alert(account.alert)) + _cell(to_do) + picture + _cell(facts) + link + _mute(small)
     )

@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.scores import Level
 from reefmesh.figures import decisive
 from reefmesh_alerts.domain.alert_text import age, plain
 from reefmesh_alerts.texts.evidence import count, number, word
 from reefmesh_alerts.texts.headline import words
 from reefmesh_alerts.texts.measured import DHW_LIMITS, battery, dhw, distance, hotspot, saturation
-from reefmesh_alerts.texts.site import Site
+from reefmesh_alerts.texts.site_clock import SiteClock
 
-FACTORS: Final = {"sea_water_speed": "Current", "underwater_visibility": "Visibility"}
+FACTORS: Final = ((SEA_WATER_SPEED, "Current"), (VISIBILITY, "Visibility"))
 DHW_DAYS: Final = 84
 _LIMITS: Final = {
     Level.WATCH.title: "from a HotSpot above 0 degC on",
@@ -24,14 +25,14 @@ _LIMITS: Final = {
 """NOAA Coral Reef Watch, table of December 2023."""
 
 
-def why(alert: Alert, site: Site) -> list[str]:
+def why(alert: Alert, clock: SiteClock) -> list[str]:
     """Return the reason in sentences, at least one."""
     evidence = alert.evidence
     match alert.kind:
         case "heat":
             return _why_heat(alert)
         case "dive":
-            return _why_dive(alert, site)
+            return _why_dive(alert, clock)
         case "chemistry":
             omega, low, high = saturation(evidence), number(evidence, "omega_low"), number(evidence, "omega_high")
             band = f" (between {low:.2f} and {high:.2f})" if low is not None and high is not None else ""
@@ -40,7 +41,7 @@ def why(alert: Alert, site: Site) -> list[str]:
             assumed = ["Its salinity is assumed, not measured."] if evidence.get("salinity_assumed") == "yes" else []
             return [measured, *assumed]
         case "buoy_silent":
-            shown = _instant(word(evidence, "last_seen_at"), site)
+            shown = _instant(word(evidence, "last_seen_at"), clock)
             if alert.change == "closed":
                 seconds = number(evidence, "silence_seconds")
                 return [f"Fresh data of {shown}" + ("." if seconds is None else f", after {age(seconds)} without any.")]
@@ -86,14 +87,14 @@ def how_sure(alert: Alert) -> list[str]:
     return said
 
 
-def _instant(iso: str | None, site: Site) -> str:
+def _instant(iso: str | None, clock: SiteClock) -> str:
     if iso is None:
         return "an unknown time"
     try:
         instant = datetime.fromisoformat(iso)
     except ValueError:
         return plain(iso)
-    return plain(iso) if instant.tzinfo is None else site.when(instant)
+    return plain(iso) if instant.tzinfo is None else clock.when(instant)
 
 
 def _why_heat(alert: Alert) -> list[str]:
@@ -143,16 +144,16 @@ def _rests_on(alert: Alert) -> list[str]:
     return said
 
 
-def _why_dive(alert: Alert, site: Site) -> list[str]:
+def _why_dive(alert: Alert, clock: SiteClock) -> list[str]:
     evidence = alert.evidence
     reasons = plain(word(evidence, "reasons") or "no reason is on record")
     said = [f"{reasons[:1].upper()}{reasons[1:]}."]
-    for quantity, name in FACTORS.items():
+    for quantity, name in FACTORS:
         value, verdict = word(evidence, quantity), word(evidence, f"{quantity}_verdict")
         if value is not None and verdict is not None:
             seen = word(evidence, f"{quantity}_observed_at")
             judged = f"{name} {plain(value)}: {words(plain(verdict))}"
-            said.append(f"{judged}, seen {_instant(seen, site)}." if seen else f"{judged}.")
+            said.append(f"{judged}, seen {_instant(seen, clock)}." if seen else f"{judged}.")
     return said
 
 

@@ -60,7 +60,8 @@ COLUMNS: Final = ("Reef", "Heat stress", "DHW", "Status", "Diving", "Data age")
 def cells(state: ReefState, now: datetime) -> tuple[str, ...]:
     """Return the values of ``COLUMNS``."""
     status = (state.status or UNKNOWN) if state.is_heat_known(now) else UNKNOWN
-    silent = "" if not state.silent else f", {state.silent} silent"
+    buoys = "buoy" if state.silent == 1 else "buoys"
+    silent = "" if not state.silent else f", {state.silent} {buoys} silent"
     return (
         plain(state.name) or state.reef_id,
         state.heat(now),

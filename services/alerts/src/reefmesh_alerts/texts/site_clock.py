@@ -1,4 +1,4 @@
-"""The place of an alert, and instants on its clock."""
+"""Instants on the clock of a site."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,15 +11,10 @@ MINUTES_PER_DEGREE: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A reef as its people name it.
+class SiteClock:
+    """``time_zone`` is a name like ``Asia/Makassar``. Without one, or with a wrong one, the clock shows the solar time of the
+    longitude; without that too, there is UTC alone."""
 
-    ``time_zone`` is a name like ``Asia/Makassar``. Without one, or with a wrong one, its clock is the solar time of its
-    longitude; without that too, there is UTC alone.
-    """
-
-    reef_id: str
-    name: str
     time_zone: str | None = None
     longitude_degrees: float | None = None
 
