@@ -4,7 +4,8 @@
     python install.py packages SERVICE...     the service itself and shared; built here with the pinned build tools
 
 Two steps, so that a change of code reuses the layer of dependencies. Runs in a folder that holds constraints.txt, shared/ and
-services/, with the standard library alone. EXTRAS names what is optional and wanted, of shared and of any service: postgresql,otel,charts
+services/, with the standard library alone. EXTRAS names what is optional and wanted, of shared and of any service:
+postgresql,otel,charts
 """
 
 import json
