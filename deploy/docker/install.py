@@ -4,7 +4,8 @@
     python install.py packages SERVICE...     the service itself and shared; built here with the pinned build tools
 
 Two steps, so that a change of code reuses the layer of dependencies. Runs in a folder that holds constraints.txt, shared/ and
-services/, with the standard library alone. EXTRAS names what is optional in shared and wanted: postgresql,otel
+services/, with the standard library alone. EXTRAS names what is optional and wanted, of shared and of any service:
+postgresql,otel,charts
 """
 
 import json
@@ -12,13 +13,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 TARGET: Final = Path("/opt/reefmesh")
 TOOLS: Final = Path("tools").absolute()
-EXTRAS: Final = os.environ.get("EXTRAS", "postgresql")
+EXTRAS: Final = os.environ.get("EXTRAS", "postgresql,charts")
 CONSTRAINTS: Final = Path("constraints.txt")
 PIN: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==")
 
@@ -37,8 +39,8 @@ def install_dependencies(services: Sequence[str]) -> None:
     run(sys.executable, "-m", "venv", TOOLS)
     run(sys.executable, "-m", "venv", "--without-pip", TARGET)
     install_pinned(TOOLS, ["hatchling"])
-    members = [f"./shared[{EXTRAS}]", *(f"./services/{service}" for service in services)]
-    install_pinned(TARGET, ["--no-build-isolation", *members])
+    members = [Path("shared"), *(Path("services") / service for service in services)]
+    install_pinned(TARGET, ["--no-build-isolation", *(with_extras(member, EXTRAS.split(",")) for member in members)])
 
 
 def install_packages(services: Sequence[str]) -> None:
@@ -62,6 +64,13 @@ def install_pinned(environment: Path, requirements: Sequence[str]) -> None:
     needed.write_text("".join("".join(lines) for name, lines in pins if name in names), encoding="utf-8")
     exactly = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", needed)
     pip("--python", python_of(environment), "install", *exactly)
+
+
+def with_extras(member: Path, wanted: Sequence[str]) -> str:
+    """Return the requirement of a member with those of the wanted extras that it has."""
+    project = tomllib.loads((member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [extra for extra in wanted if extra in project.get("optional-dependencies", {})]
+    return f"./{member}[{','.join(extras)}]" if extras else f"./{member}"
 
 
 def pinned(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -221,7 +221,7 @@ async def open_bench(file: SubscriptionsFile | None = None, url: str = "sqlite:/
         await store.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def samples() -> type[Samples]:
     return Samples
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,8 +20,9 @@ from reefmesh.store.port import StoreUnavailable, Write
 from reefmesh_alerts import queries
 from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.delivery.lane import BEGIN_WITHIN, LEASE_MARGIN, DeliveryLimits
+from reefmesh_alerts.delivery.surveyor import Surveyor
 from reefmesh_alerts.recipients.entries import Digest, QuietHours, RecipientEntry, SubscriptionsFile
-from reefmesh_alerts.targets.entries import ConsoleEntry, TargetEntry, WebhookEntry
+from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry, WebhookEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
 
 if TYPE_CHECKING:
@@ -130,7 +133,7 @@ async def test_alert_is_delivered_once_and_noted(posts: Callable[..., Any], samp
     (notice,) = post["pager"].notices
     (row,) = await queries.list_deliveries(post.bench.store)
     assert ("sent", 1, notice.idempotency_key) == (row.status, row.attempts, row.idempotency_key)
-    assert notice.subject == notice.alerts[0].summary
+    assert notice.subject == "Alert Level 1 at North Wall, was No Stress (DHW 4.50)"
     assert 1 == post.counted("delivered")
 
 
@@ -449,7 +452,7 @@ class TestDigest:
 
         (notice,) = post["pager"].notices
         assert (True, 3) == (notice.digest, len(notice.alerts))
-        assert "reefmesh digest for harbour: 3 alerts at 3 reefs" == notice.subject
+        assert "3 alerts at 3 reefs: reefmesh digest for harbour" == notice.subject
         assert 3 == notice.text.count("Evidence:")
         assert [("pager", "sent", 1)] * 3 == await post.rows()
 
@@ -465,7 +468,7 @@ class TestDigest:
         await post.dispatcher.deliver_due()
 
         first, again = post["pager"].notices
-        assert first == again
+        assert replace(first, background=again.background) == again
 
     async def test_of_tomorrow_is_another_message(self, posts: Callable[..., Any], samples: type[Samples]) -> None:
         post: Post = await posts(file(digest=self.DAILY))
@@ -477,6 +480,130 @@ class TestDigest:
         await post.dispatcher.deliver_due()
 
         assert [1, 1] == [len(notice.alerts) for notice in post["pager"].notices]
+
+
+class TestDailyDigest:
+    ALWAYS = Digest(at="07:00", timezone="UTC", always=True)
+
+    async def test_of_a_day_without_an_alert_goes_out_once_and_says_that_nothing_changed(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        post: Post = await posts(file(digest=self.ALWAYS))
+        other = post.another()
+        for dispatcher in (post.dispatcher, other):
+            assert 0 == await dispatcher.deliver_due()
+        post.bench.clock.set(samples.START + timedelta(hours=19))
+
+        sent = [await dispatcher.deliver_due() for dispatcher in (post.dispatcher, other, post.dispatcher)]
+
+        assert [1, 0, 0] == sent
+        (notice,) = post["pager"].notices
+        assert (True, []) == (notice.digest, notice.alerts)
+        assert "Nothing changed: reefmesh digest for harbour" == notice.subject
+        assert "Nothing changed." in notice.text
+
+    async def test_of_a_day_with_alerts_is_one_message(self, posts: Callable[..., Any], samples: type[Samples]) -> None:
+        post: Post = await posts(file(digest=self.ALWAYS))
+        await post.dispatcher.deliver_due()
+        await post.raise_alerts(samples, count=2)
+        post.bench.clock.set(samples.START + timedelta(hours=19))
+        await post.dispatcher.deliver_due()
+
+        (notice,) = post["pager"].notices
+        assert 2 == len(notice.alerts)
+
+    async def test_goes_out_each_day_and_its_rows_do_not_grow_for_ever(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        post: Post = await posts(file(digest=self.ALWAYS))
+        for day in range(40):
+            post.bench.clock.set(samples.START + timedelta(days=day))
+            await post.dispatcher.deliver_due()
+        assert 39 == len(post["pager"].notices)
+        assert 39 == len({notice.idempotency_key for notice in post["pager"].notices})
+        ((rows,),) = await post.bench.store.fetch("SELECT COUNT(*) FROM deliveries")
+        assert rows < 35
+
+    async def test_is_late_rather_than_left_out_when_no_process_ran_at_its_time(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        post: Post = await posts(file(digest=self.ALWAYS))
+        await post.dispatcher.deliver_due()
+        post.bench.clock.set(samples.START + timedelta(hours=30))
+        assert 1 == await post.another().deliver_due()
+
+    @pytest.mark.parametrize(
+        "digest", [None, Digest(at="07:00", timezone="UTC"), Digest(at="09:00", timezone="UTC", always=True)]
+    )
+    async def test_that_is_not_wanted_any_more_is_not_sent(
+        self, posts: Callable[..., Any], samples: type[Samples], digest: Digest | None
+    ) -> None:
+        post: Post = await posts(file(digest=self.ALWAYS))
+        await post.dispatcher.deliver_due()
+        post.bench.recipients.replace(file(digest=digest))
+        post.bench.clock.set(samples.START + timedelta(hours=19))
+        await post.dispatcher.deliver_due()
+        assert [] == post["pager"].notices
+        assert 1 == post.counted("suppressed")
+
+    async def test_tells_the_state_of_every_site_that_the_recipient_watches(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        mail = EmailEntry(type="email", name="pager", host="mail.example.org", sender="reefs@example.org")
+        recipient = RecipientEntry(
+            name="harbour", targets=["pager"], reefs=["reef-*"], to=["a@example.org"], digest=self.ALWAYS
+        )
+        post: Post = await posts(SubscriptionsFile(target=[mail], subscription=[recipient]))
+        await post.dispatcher.deliver_due()
+        until = samples.START + timedelta(hours=20)
+        for reef_id, level in (("reef-a", 1), ("reef-b", 3), ("elsewhere", 4)):
+            dive = samples.dive("poor", valid_until=until)
+            days = [samples.day(-1, 0), samples.day(0, level)]
+            await post.bench.send(samples.score(days=days, dive=dive, reef_id=reef_id, reef_name=f"The {reef_id}"))
+        stale = samples.score(
+            as_of=samples.START - timedelta(days=30),
+            days=[samples.day(-31, 2), samples.day(-30, 2)],
+            reef_id="reef-c",
+            reef_name="The reef-c",
+        )
+        await post.bench.send(stale)
+        post.bench.clock.set(samples.START + timedelta(hours=19))
+        await post.dispatcher.deliver_due()
+
+        (notice,) = post["pager"].notices
+        table = notice.text.partition("All sites at 2024-03-02T07:00:00Z:\n")[2].partition("\n\n")[0]
+        assert [
+            ["Reef", "Heat stress", "DHW", "Status", "Diving", "Data age"],
+            ["The reef-b", "Alert Level 1", "4.5", "ok", "poor", "19 h"],
+            ["The reef-c", "unknown (last Bleaching Warning, 2024-01-31)", "unknown", "unknown", "unknown", "31 days"],
+            ["The reef-a", "Bleaching Watch", "4.5", "ok", "poor", "19 h"],
+        ] == [re.split(r" {2,}", line) for line in table.splitlines()]
+
+    async def test_of_a_reef_in_a_state_that_cannot_be_read_tells_the_others(
+        self, posts: Callable[..., Any], samples: type[Samples]
+    ) -> None:
+        post: Post = await posts(file(digest=self.ALWAYS))
+        await post.raise_alerts(samples, count=2)
+        surveyor = Surveyor(UnreadableStore(post.bench.store, "reef-000"))
+        mail = EmailEntry(type="email", name="pager", host="mail.example.org", sender="reefs@example.org")
+        (recipient,) = post.bench.recipients.entries
+        background = await surveyor.background([], recipient, mail, digest=True, now=samples.START)
+        assert ["reef-001"] == [state.reef_id for state in background.states]
+
+
+class UnreadableStore:
+    """A store in which one reef's state is of a version that is still to come."""
+
+    def __init__(self, store: Any, reef_id: str) -> None:
+        self._store = store
+        self._reef_id = reef_id
+
+    async def load(self, reef_id: str) -> Any:
+        row = await self._store.load(reef_id)
+        return replace(row, state=b'{"as_of": []}') if reef_id == self._reef_id else row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class TestChangedFile:

@@ -109,15 +109,21 @@ async def send(port: int, notice: Notice, **changes: Any) -> SendResult:
     return await EmailTarget(entry).send(notice, at=notice.alerts[0].raised_at)
 
 
+def part(mail: EmailMessage, kind: str) -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
 async def test_mail_has_the_text_and_an_id_made_of_the_key(port: int, postmaster: Postmaster, notice: Notice) -> None:
     assert Sent() == await send(port, notice)
     assert Sent() == await send(port, notice)
 
     first, again = postmaster.mails
     assert "<0a6d-key@example.org>" == first["Message-ID"] == again["Message-ID"]
-    assert f"[reefmesh] {notice.subject}" == first["Subject"]
+    assert notice.subject == first["Subject"]
     assert "Nördliche Wand" in first["Subject"]
-    assert notice.text.splitlines() == first.get_content().splitlines()
+    assert notice.text.splitlines() == part(first, "plain").splitlines()
     assert "reefmesh <reefs@example.org>" == first["From"]
     assert "auto-generated" == first["Auto-Submitted"]
     assert ["a@example.org", "b@example.org"] == postmaster.recipients[0]
@@ -128,7 +134,7 @@ async def test_line_ends_in_names_make_no_headers(port: int, postmaster: Postmas
 
     (mail,) = postmaster.mails
     assert mail["Bcc"] is None
-    assert "[reefmesh] x Bcc: everybody@example.org" == mail["Subject"]
+    assert "x Bcc: everybody@example.org" == mail["Subject"]
 
 
 async def test_password_is_used_and_a_wrong_one_is_tried_again_without_being_shown(

@@ -11,7 +11,7 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.schema import SCORES_1, SCORES_2
 from reefmesh.contracts.scores import HeatStatus, Level, ReefScore
 from reefmesh.contracts.scores_1 import BuoyHealth1, DayScore1
-from reefmesh_alerts.domain.alert_text import describe
+from reefmesh_alerts.texts.letter import describe
 
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import AlertsBench, Samples
@@ -89,6 +89,7 @@ def as_scores_1(score: ReefScore) -> dict[str, Any]:
         for name in set(day) - set(DayScore1.model_fields):
             del day[name]
     del body["carbonate"]["days"], body["dive"]["instants"], body["dive"]["all_instants"], body["failed_runs"], body["arrivals"]
+    del body["time_zone"]
     for buoy in body["buoys"]:
         for name in set(buoy) - set(BuoyHealth1.model_fields):
             del buoy[name]
@@ -130,4 +131,4 @@ async def test_day_that_waits_in_a_state_from_before_is_judged(bench: "AlertsBen
     )
     change = await bench.handler.handle(message, watch)
     assert len(change.outputs) == 1
-    assert b"Alert Level 1 (2024-03-02, DHW 4.50 degC-weeks)" in change.outputs[0].body
+    assert b"Alert Level 1 at North Wall, was No Stress (2024-03-02, DHW 4.50 degC-weeks)" in change.outputs[0].body

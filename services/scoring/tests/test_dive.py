@@ -1,6 +1,8 @@
 """Dive conditions: the limits, the worst factor, and when nothing can be said."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reefmesh.contracts.register import DiveLimits
 from reefmesh_scoring.domain.dive import (
@@ -127,18 +129,23 @@ def test_margin_of_a_visibility_limit_is_a_tenth_of_it_or_what_the_sensor_resolv
     assert judged == range_of_visibility(metres, LIMITS, resolution=resolution)
 
 
-@pytest.mark.parametrize(
-    ("metres_per_second", "said"),
-    [
-        (0.1, "0.2 kn (0.10 m/s)"),
-        (0.256, "0.5 kn (0.256 m/s)"),
-        (0.26, "0.51 kn (0.26 m/s)"),
-        (0.257223, "0.500002 kn (0.26 m/s)"),
-    ],
+CURRENT_BOUNDS = (LIMITS.current_good_knots, LIMITS.current_fair_knots, LIMITS.current_experienced_knots)
+
+
+@given(
+    st.sampled_from(CURRENT_BOUNDS),
+    st.sampled_from([-1, 0, 1]),
+    st.floats(1e-5, 0.4),
 )
-def test_reason_has_the_digits_that_explain_its_verdict(metres_per_second: float, said: str) -> None:
-    assert judge_current(metres_per_second, LIMITS)[1].startswith(f"current {said}: ")
+def test_reason_has_the_digits_that_explain_the_verdict(limit: float, sign: int, distance: float) -> None:
+    """Whoever compares the printed knots with the limits comes to the printed verdict."""
+    verdict, reason = judge_current((limit + sign * distance) * KNOT_METRES_PER_SECOND, LIMITS)
+    shown = float(reason.removeprefix("current ").partition(" kn")[0])
+    verdicts = ("good", "fair", "experienced_only", "no_go")
+    assert verdict == verdicts[sum(shown > bound for bound in CURRENT_BOUNDS)]
 
 
-def test_visibility_just_below_its_limit_is_not_printed_as_the_limit() -> None:
-    assert judge_visibility(9.96, LIMITS) == ("fair", "visibility 9.96 m: below 10 m")
+def test_reason_of_an_ordinary_value_has_ordinary_digits() -> None:
+    assert "current 1.6 kn (0.80 m/s): above 1 kn" == judge_current(0.8, LIMITS)[1]
+    assert "current 0.498 kn (0.256 m/s): at most 0.5 kn" == judge_current(0.256, LIMITS)[1]
+    assert "visibility 9.96 m: below 10 m" == judge_visibility(9.96, LIMITS)[1]

@@ -13,6 +13,7 @@ from reefmesh.service.program import Program
 from reefmesh.store.migrations import MigrationSet, read_migrations
 from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.delivery.lane import DeliveryLimits
+from reefmesh_alerts.delivery.surveyor import Addresses, Surveyor
 from reefmesh_alerts.handler import AlertsHandler
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.settings import AlertsSettings
@@ -78,6 +79,7 @@ def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipien
         metrics=parts.metrics,
         limits=limits,
         poll_seconds=settings.delivery_poll_seconds,
+        surveyor=Surveyor(parts.store, Addresses(link=settings.link_template, unsubscribe=settings.unsubscribe_template)),
     )
 
 

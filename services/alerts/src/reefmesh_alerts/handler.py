@@ -11,6 +11,7 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.service.handler import Change
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score
+from reefmesh_alerts.heat_days import keep_days
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import keep_deadline, record
 
@@ -50,4 +51,5 @@ class AlertsHandler:
             message.reef_id, watch, transitions, raised_at=self._clock.now(), recipients=self._recipients.entries
         )
         watch, deadline = keep_deadline(message.reef_id, watch)
-        return Change(state=watch, writes=[*writes, *deadline], outputs=outputs)
+        days = keep_days(message.reef_id, score.heat, state.heat, seq=message.seq or 0, newest=(message.seq or 0) > state.seq)
+        return Change(state=watch, writes=[*writes, *deadline, *days], outputs=outputs)

@@ -11,11 +11,12 @@ from reefmesh.contracts.channels import ALERTS
 from reefmesh.contracts.envelope import event_id_of
 from reefmesh.service.handler import Output
 from reefmesh.store.port import Write
-from reefmesh_alerts.domain.alert_text import plain, summarise
+from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.domain.reef_watch import ReefWatch, next_deadline_us
 from reefmesh_alerts.domain.transition import Transition, microseconds
 from reefmesh_alerts.recipients.entries import RecipientEntry
 from reefmesh_alerts.recipients.routing import PlannedDelivery, plan_deliveries
+from reefmesh_alerts.texts.headline import summarise
 
 INSERT_ALERT: Final = (
     "INSERT INTO alerts (alert_id, reef_id, kind, subject, change, severity, occurred_us, raised_us, body_json)"
@@ -74,7 +75,7 @@ def make_alert(reef_id: str, reef_name: str, transition: Transition, *, number: 
     not depend on the message, so a redelivery, or a replay into an empty database, makes the same id.
     """
     step = f"{number}/{transition.change}/{transition.to_state}/{transition.occurred_at.isoformat()}"
-    return Alert.model_construct(
+    alert = Alert.model_construct(
         alert_id=event_id_of(f"alert/{reef_id}/{transition.episode}", step),
         reef_id=reef_id,
         reef_name=plain(reef_name),
@@ -88,9 +89,10 @@ def make_alert(reef_id: str, reef_name: str, transition: Transition, *, number: 
         occurred_at=transition.occurred_at,
         raised_at=raised_at,
         data_age_seconds=max(0.0, (raised_at - transition.evidence_at).total_seconds()),
-        summary=summarise(transition, reef_name),
+        summary="",
         evidence=dict(transition.evidence),
     )
+    return alert.model_copy(update={"summary": summarise(alert)})
 
 
 def keep_deadline(reef_id: str, watch: ReefWatch) -> tuple[ReefWatch, list[Write]]:

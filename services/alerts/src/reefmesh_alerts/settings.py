@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from reefmesh.settings import ServiceSettings
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
+from reefmesh_alerts.texts.links import LINK_EXAMPLE, UNSUBSCRIBE_EXAMPLE, checked_link, checked_unsubscribe
 
 
 class AlertsSettings(ServiceSettings):
@@ -19,6 +20,16 @@ class AlertsSettings(ServiceSettings):
     )
     heat_opens_at: Annotated[int, Field(ge=1, le=7)] = Field(
         default=DEFAULT_OPENS_AT, description="the heat level, 1 (Bleaching Watch) to 7, from which on an episode is open"
+    )
+    link_template: Annotated[str, AfterValidator(checked_link)] | None = Field(
+        default=None,
+        max_length=500,
+        description=f"the address of a site's page for texts, like {LINK_EXAMPLE}; without one, texts have no link",
+    )
+    unsubscribe_template: Annotated[str, AfterValidator(checked_unsubscribe)] | None = Field(
+        default=None,
+        max_length=500,
+        description=f"where a mail program unsubscribes a recipient, like {UNSUBSCRIBE_EXAMPLE}; without one, mails do not say",
     )
     tick_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=1.0, description="seconds between checks of the deadlines, above 0 and at most 3600"

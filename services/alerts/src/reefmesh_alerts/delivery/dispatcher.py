@@ -14,8 +14,10 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
+from reefmesh_alerts.delivery.daily_digests import DailyDigests
 from reefmesh_alerts.delivery.lane import ORPHAN_AFTER, DeliveryLimits, TargetLane
 from reefmesh_alerts.delivery.ledger import Ledger
+from reefmesh_alerts.delivery.surveyor import Surveyor
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.targets.entries import TargetEntry
 from reefmesh_alerts.targets.opening import open_target
@@ -23,7 +25,7 @@ from reefmesh_alerts.targets.port import Target
 
 log = structlog.get_logger()
 
-EXPIRE_EVERY: Final = timedelta(minutes=1)
+KEEP_HOUSE_EVERY: Final = timedelta(minutes=1)
 OUTCOMES: Final = table.DELIVERIES.labels[1].values
 OVERDUE_AFTER: Final = timedelta(seconds=table.DELIVERED_WITHIN_SECONDS)
 
@@ -43,8 +45,11 @@ class DeliveryDispatcher:
         random: Random | None = None,
         poll_seconds: float = 0.5,
         opener: Callable[[TargetEntry], Target] = open_target,
+        surveyor: Surveyor | None = None,
     ) -> None:
         self._ledger = Ledger(store)
+        self._digests = DailyDigests(store, recipients)
+        self._surveyor = surveyor or Surveyor(store)
         self._clock = clock
         self._recipients = recipients
         self._metrics = metrics
@@ -60,16 +65,16 @@ class DeliveryDispatcher:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop``; attempts in progress then end first, each within its target's time-out."""
         rounds: dict[TargetLane, asyncio.Task[None]] = {}
-        expires_at = self._clock.now()
+        house_kept_at = self._clock.now()
         try:
             while not stop.is_set():
                 await self._follow_file(busy=set(rounds))
                 for lane in self._lanes.values():
                     if lane not in rounds:
                         rounds[lane] = asyncio.create_task(self._work(lane, stop), name=f"deliveries/{lane.entry.name}")
-                if self._clock.now() >= expires_at:
-                    expires_at = self._clock.now() + EXPIRE_EVERY
-                    await self._expire_safely()
+                if self._clock.now() >= house_kept_at:
+                    house_kept_at = self._clock.now() + KEEP_HOUSE_EVERY
+                    await self._keep_house()
                 await is_set_within(stop, self._poll_seconds)
                 for lane in [lane for lane, task in rounds.items() if task.done()]:
                     fault = rounds.pop(lane).exception()
@@ -82,6 +87,7 @@ class DeliveryDispatcher:
     async def deliver_due(self) -> int:
         """Deliver everything that is due now over every target; return how many deliveries were tried."""
         await self._follow_file(busy=set())
+        await self._digests.plan(self._clock.now())
         await self.expire()
         return sum(await asyncio.gather(*(self._deliver_all(lane) for lane in self._lanes.values())))
 
@@ -113,6 +119,7 @@ class DeliveryDispatcher:
         self._lanes, self._closing = {}, []
         for lane in lanes:
             await lane.close()
+        self._surveyor.close()
 
     async def _work(self, lane: TargetLane, stop: asyncio.Event) -> None:
         """Deliver while something is due, then wait for the next poll."""
@@ -131,8 +138,9 @@ class DeliveryDispatcher:
             total += delivered
         return total
 
-    async def _expire_safely(self) -> None:
+    async def _keep_house(self) -> None:
         try:
+            await self._digests.plan(self._clock.now())
             await self.expire()
         except TransientError as error:
             log.warning("expiry waits", reason=str(error))
@@ -172,4 +180,5 @@ class DeliveryDispatcher:
             metrics=self._metrics,
             random=self._random,
             limits=self._limits,
+            surveyor=self._surveyor,
         )

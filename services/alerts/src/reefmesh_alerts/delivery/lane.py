@@ -15,13 +15,16 @@ from reefmesh.clock import Clock
 from reefmesh.contracts.envelope import event_id_of
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
+from reefmesh_alerts.delivery.daily_digests import is_wanted
 from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
-from reefmesh_alerts.domain.alert_text import summarise_digest
+from reefmesh_alerts.delivery.surveyor import Surveyor
 from reefmesh_alerts.domain.transition import instant_of
 from reefmesh_alerts.recipients.entries import RecipientEntry
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.targets.entries import TargetEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, Target, TryAgain
+from reefmesh_alerts.texts.headline import alert_subject
+from reefmesh_alerts.texts.letter import digest_subject
 
 log = structlog.get_logger()
 
@@ -65,6 +68,7 @@ class TargetLane:
         metrics: Metrics,
         random: Random,
         limits: DeliveryLimits,
+        surveyor: Surveyor,
     ) -> None:
         self.entry = entry
         self._target = target
@@ -74,6 +78,7 @@ class TargetLane:
         self._metrics = metrics
         self._random = random
         self._limits = limits
+        self._surveyor = surveyor
         self._room = asyncio.Semaphore(entry.concurrency)
 
     async def deliver_once(self, stop: asyncio.Event | None = None) -> int:
@@ -105,19 +110,48 @@ class TargetLane:
         if recipient is None or self.entry.name not in recipient.targets:
             await self._leave_orphans(taken, together, self._clock.now())
             return
+        if all(each.alert is None for each in together) and not is_wanted(recipient, instant_of(taken.digest_us)):
+            await self._ledger.settle(
+                taken, together, "expired", at=self._clock.now(), attempted=False, note="this digest is not wanted any more"
+            )
+            self._count("suppressed", len(together))
+            return
         result: SendResult | None = None
         async with self._room:
             now = self._clock.now()
             quiet_until = _quiet_until(taken, together[0], recipient, now)
             is_too_late = now >= until or (stop is not None and stop.is_set())
             if quiet_until is None and not is_too_late:
-                result = await self._send(_notice(taken, together, recipient), now)
+                result = await self._send(await self._notice(taken, together, recipient, now), now)
         if result is not None:
             await self._settle(taken, together, result, recipient)
         elif quiet_until is not None:
             await self._ledger.postpone(taken, together, until=quiet_until, attempted=False, note="quiet hours")
         else:
             await self._ledger.postpone(taken, together, until=now, attempted=False, note="it could not begin in time")
+
+    async def _notice(
+        self, taken: Taken, together: Sequence[TakenDelivery], recipient: RecipientEntry, now: datetime
+    ) -> Notice:
+        alerts = [each.alert for each in together if each.alert is not None]
+        digest = bool(taken.digest_us)
+        if digest:
+            keys = "\n".join(sorted(each.idempotency_key for each in together))
+            subject = digest_subject(alerts, recipient=recipient.name)
+            key = event_id_of(f"digest/{recipient.name}/{taken.digest_us}", keys)
+        else:
+            subject, key = alert_subject(alerts[0]), together[0].idempotency_key
+        background = await self._surveyor.background(alerts, recipient, self.entry, digest=digest, now=now)
+        return Notice(
+            idempotency_key=key,
+            recipient=recipient.name,
+            who=recipient.who,
+            to=recipient.to,
+            digest=digest,
+            alerts=alerts,
+            subject=subject,
+            background=background,
+        )
 
     async def _send(self, notice: Notice, at: datetime) -> SendResult:
         try:
@@ -141,7 +175,7 @@ class TargetLane:
                 for each in together:
                     latency_seconds = (now - due_at(each, recipient, digest_us=taken.digest_us)).total_seconds()
                     self._metrics.observe(table.ALERT_LATENCY_SECONDS, max(0.0, latency_seconds), self.entry.name)
-                log.info("alert delivered", alerts=len(together), note=note, **facts)
+                log.info("alert delivered", alerts=sum(each.alert is not None for each in together), note=note, **facts)
             case TryAgain(reason=reason, after_seconds=asked_seconds) if attempt < self._limits.attempts:
                 backoff = self._limits.backoff
                 asked_seconds = min(asked_seconds or 0.0, backoff.max_seconds)
@@ -188,22 +222,3 @@ def _quiet_until(taken: Taken, first: TakenDelivery, recipient: RecipientEntry, 
     if quiet is None or taken.digest_us or first.break_through:
         return None
     return quiet.span.end_after(now)
-
-
-def _notice(taken: Taken, together: Sequence[TakenDelivery], recipient: RecipientEntry) -> Notice:
-    alerts = [each.alert for each in together]
-    if taken.digest_us:
-        keys = "\n".join(sorted(each.idempotency_key for each in together))
-        subject = summarise_digest(alerts, recipient=recipient.name)
-        key = event_id_of(f"digest/{recipient.name}/{taken.digest_us}", keys)
-    else:
-        subject, key = alerts[0].summary, together[0].idempotency_key
-    return Notice(
-        idempotency_key=key,
-        recipient=recipient.name,
-        who=recipient.who,
-        to=recipient.to,
-        digest=bool(taken.digest_us),
-        alerts=alerts,
-        subject=subject,
-    )

@@ -38,7 +38,7 @@ TAKE_DIGEST: Final = (
 )
 SELECT_TAKEN: Final = (
     "SELECT d.idempotency_key, d.subscription, d.attempts, d.created_us, d.digest_us, d.break_through, a.body_json"
-    " FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id WHERE d.lease_token = ?"
+    " FROM deliveries d LEFT JOIN alerts a ON a.alert_id = d.alert_id WHERE d.lease_token = ?"
     " ORDER BY a.occurred_us, d.created_us, d.idempotency_key"
 )
 SETTLE: Final = (
@@ -66,14 +66,15 @@ DIGEST_ALERTS_LIMIT: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenDelivery:
-    """A row that this process holds. ``attempts`` counts those made before."""
+    """A row that this process holds. ``attempts`` counts those made before. ``alert`` is None for the row of a daily digest,
+    which is sent without any alert too."""
 
     idempotency_key: str
     recipient: str
     attempts: int
     created_us: int
     break_through: bool
-    alert: Alert
+    alert: Alert | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,5 +165,5 @@ def _taken(row: Row) -> TakenDelivery:
         attempts=attempts,
         created_us=created_us,
         break_through=bool(break_through),
-        alert=Alert.model_validate_json(body_json),
+        alert=None if body_json is None else Alert.model_validate_json(body_json),
     )

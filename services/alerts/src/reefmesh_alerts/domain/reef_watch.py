@@ -31,6 +31,7 @@ class ReefWatch:
     """
 
     reef_name: str = ""
+    time_zone: str | None = None
     as_of: datetime | None = None
     heard_us: int = 0
     seq: int = 0
@@ -75,6 +76,7 @@ def judge_score(
     return (
         ReefWatch(
             reef_name=score.reef_name,
+            time_zone=score.time_zone,
             as_of=score.as_of,
             heard_us=heard_us,
             seq=watch.seq if seq is None else max(seq, watch.seq),

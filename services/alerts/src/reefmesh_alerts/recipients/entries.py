@@ -71,10 +71,11 @@ class QuietHours(Contract):
 
 
 class Digest(Contract):
-    """One message a day with every alert since the last one."""
+    """One message a day with every alert since the last one; with ``always``, also on a day without an alert."""
 
     at: WallTime
     timezone: Zone
+    always: bool = False
 
     @property
     def daily(self) -> DailyTime:

@@ -34,6 +34,11 @@ class ConsoleTarget:
                 )
             else:
                 self._stream.write(f"ALERT {zulu(alert.occurred_at)} {alert.summary} [data {data_age} old]\n")
+        if not notice.alerts:
+            if self._stream is None:
+                log.info("digest", summary=notice.subject, recipient=notice.recipient)
+            else:
+                self._stream.write(f"{notice.subject}\n")
         if self._stream is not None:
             self._stream.flush()
         return Sent()

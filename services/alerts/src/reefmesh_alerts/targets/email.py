@@ -1,4 +1,4 @@
-"""Alerts by e-mail over SMTP."""
+"""Alerts by e-mail over SMTP: text, and the same as HTML for those who read it so."""
 
 import ssl
 from datetime import datetime
@@ -12,6 +12,8 @@ from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.targets.entries import EmailEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
 from reefmesh_alerts.targets.trust import trusting
+from reefmesh_alerts.texts.links import RECIPIENT, filled
+from reefmesh_alerts.texts.page import DARK_CHART, LIGHT_CHART, alert_page, digest_page
 
 
 class EmailTarget:
@@ -65,15 +67,32 @@ def compose(notice: Notice, entry: EmailEntry, *, at: datetime) -> EmailMessage:
     message = EmailMessage()
     message["From"] = Address(entry.sender_name, local, domain)
     message["To"] = ", ".join(notice.to)
-    message["Subject"] = f"[reefmesh] {plain(notice.subject)}"
+    message["Subject"] = plain(notice.subject)
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{notice.idempotency_key}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message["X-Reefmesh-Idempotency-Key"] = notice.idempotency_key
     # The header's name is older than the word recipient; mail filters may use it.
     message["X-Reefmesh-Subscription"] = notice.recipient
+    if notice.background.unsubscribe is not None:
+        address = filled(notice.background.unsubscribe, **{RECIPIENT: notice.recipient})
+        message["List-Unsubscribe"] = f"<{address}>"
+        if address.startswith("https:"):
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     message.set_content(notice.text)
+    message.add_alternative(_page_of(notice), subtype="html")
+    if notice.background.chart is not None:
+        page = message.get_body(("html",))
+        assert page is not None  # noqa: S101 - it was added above
+        for picture, content_id in ((notice.background.chart.light, LIGHT_CHART), (notice.background.chart.dark, DARK_CHART)):
+            page.add_related(picture, "image", "png", cid=f"<{content_id}>", disposition="inline")
     return message
+
+
+def _page_of(notice: Notice) -> str:
+    if notice.digest or len(notice.alerts) != 1:
+        return digest_page(notice.subject, notice.alerts, notice.background, recipient=notice.recipient)
+    return alert_page(notice.alerts[0], notice.background, recipient=notice.recipient)
 
 
 def _reason(summary: str, code: int, answer: str) -> str:

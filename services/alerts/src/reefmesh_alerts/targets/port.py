@@ -1,19 +1,21 @@
 """The port between the dispatcher and a target."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from reefmesh.contracts.alerts import Alert
-from reefmesh_alerts.domain.alert_text import describe
+from reefmesh_alerts.texts.background import Background
+from reefmesh_alerts.texts.letter import describe, digest_letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """One message for one recipient: one alert, or the alerts of a digest, oldest first.
 
-    ``idempotency_key`` is the same in every attempt and every process, so a receiver can drop repeats.
+    ``idempotency_key`` is the same in every attempt and every process, so a receiver can drop repeats. ``subject`` has at most
+    77 characters. ``background`` is what is known of the sites beside the alerts; a digest may have no alert.
     """
 
     idempotency_key: str
@@ -23,15 +25,14 @@ class Notice:
     digest: bool
     alerts: Sequence[Alert]
     subject: str
+    background: Background = field(default_factory=Background)
 
     @property
     def text(self) -> str:
         """The whole notice in several lines, for targets that carry more than one line."""
-        described = "\n".join(describe(alert) for alert in self.alerts)
-        if not self.digest:
-            return described
-        listed = "".join(f"- {alert.summary}\n" for alert in self.alerts)
-        return f"{self.subject}\n\n{listed}\n{described}"
+        if self.digest:
+            return digest_letter(self.subject, self.alerts, self.background)
+        return "\n".join(describe(alert, self.background) for alert in self.alerts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ The limits are the reef's own, where its operator states them in the register, e
 the US Navy diving manual calls a scuba diver severely handicapped.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, assert_never
@@ -12,15 +11,13 @@ from typing import Final, Literal, NamedTuple, assert_never
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DiveVerdict
+from reefmesh.figures import decisive
 from reefmesh_scoring.domain.fixed_point import E6
 from reefmesh_scoring.domain.solar_day import SECOND_US
 
 KNOT_METRES_PER_SECOND: Final = 0.514444
 FRESH_INTERVALS: Final = 3
 """A value older than three report intervals of its buoy is too old for a verdict."""
-
-DIGITS_LIMIT: Final = 6
-"""A current is compared in whole micrometres per second."""
 
 MARGIN_RATIO: Final = 0.1
 """A limit's margin, if the sensor does not resolve less: a change that stays within it may be noise."""
@@ -74,10 +71,10 @@ class VerdictRange(NamedTuple):
 
 def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     verdict = _of_current(metres_per_second, limits)
-    knots = metres_per_second / KNOT_METRES_PER_SECOND
-    shown_knots = _digits_that_explain(knots, 1, lambda each: _of_current(each * KNOT_METRES_PER_SECOND, limits) == verdict)
-    shown = _digits_that_explain(metres_per_second, 2, lambda each: _of_current(each, limits) == verdict)
-    measured = f"current {shown_knots} kn ({shown} m/s)"
+    bounds = (limits.current_good_knots, limits.current_fair_knots, limits.current_experienced_knots)
+    knots = decisive(metres_per_second / KNOT_METRES_PER_SECOND, bounds, decimals=1)
+    places = max(2, len(knots.partition(".")[2]))
+    measured = f"current {knots} kn ({metres_per_second:.{places}f} m/s)"
     match verdict:
         case "good":
             return verdict, f"{measured}: at most {limits.current_good_knots:g} kn"
@@ -91,16 +88,17 @@ def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVer
 
 def judge_visibility(metres: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     verdict = _of_visibility(metres, limits)
-    shown = _digits_that_explain(metres, 1, lambda each: _of_visibility(each, limits) == verdict)
+    bounds = (limits.visibility_good_metres, limits.visibility_fair_metres, limits.visibility_poor_metres)
+    measured = f"visibility {decisive(metres, bounds, decimals=1)} m"
     match verdict:
         case "good":
-            return verdict, f"visibility {shown} m: at least {limits.visibility_good_metres:g} m"
+            return verdict, f"{measured}: at least {limits.visibility_good_metres:g} m"
         case "fair":
-            return verdict, f"visibility {shown} m: below {limits.visibility_good_metres:g} m"
+            return verdict, f"{measured}: below {limits.visibility_good_metres:g} m"
         case "poor":
-            return verdict, f"visibility {shown} m: below {limits.visibility_fair_metres:g} m"
+            return verdict, f"{measured}: below {limits.visibility_fair_metres:g} m"
         case _:
-            return verdict, f"visibility {shown} m: below {limits.visibility_poor_metres:g} m"
+            return verdict, f"{measured}: below {limits.visibility_poor_metres:g} m"
 
 
 def range_of_current(metres_per_second: float, limits: DiveLimits, *, resolution: float | None = None) -> VerdictRange:
@@ -171,13 +169,6 @@ def _moved(limits: DiveLimits, resolution: float | None, sign: Literal[1, -1]) -
         return limit + sign * max(limit * MARGIN_RATIO, resolution or 0.0)
 
     return limits.model_copy(update={name: moved(getattr(limits, name)) for name in DiveLimits.model_fields})
-
-
-def _digits_that_explain(value: float, digits: int, explains: Callable[[float], bool]) -> str:
-    """Return a number with so many digits that its verdict can be told from it: 0.256 m/s is good, and 0.26 would be fair."""
-    while digits < DIGITS_LIMIT and not explains(round(value, digits)):
-        digits += 1
-    return f"{value:.{digits}f}"
 
 
 def _rank(verdict: DiveVerdict) -> int:

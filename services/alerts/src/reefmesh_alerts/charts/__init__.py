@@ -1,0 +1,1 @@
+"""Pictures in mails; they need the extra ``reefmesh-alerts[charts]``."""

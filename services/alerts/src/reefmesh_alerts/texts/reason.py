@@ -1,0 +1,191 @@
+"""Why an alert was raised, and how sure that is: what was measured, what it is compared with, what it rests on."""
+
+from datetime import datetime
+from typing import Final, assert_never
+
+from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
+from reefmesh.contracts.scores import Level
+from reefmesh.figures import decisive
+from reefmesh_alerts.domain.alert_text import age, plain
+from reefmesh_alerts.texts.evidence import count, number, word
+from reefmesh_alerts.texts.headline import words
+from reefmesh_alerts.texts.measured import DHW_LIMITS, battery, dhw, distance, hotspot, saturation
+from reefmesh_alerts.texts.site_clock import SiteClock
+
+FACTORS: Final = ((SEA_WATER_SPEED, "Current"), (VISIBILITY, "Visibility"))
+DHW_DAYS: Final = 84
+_LIMITS: Final = {
+    Level.WATCH.title: "from a HotSpot above 0 degC on",
+    Level.WARNING.title: "from a HotSpot of 1 degC on",
+} | {
+    level.title: f"from {limit:g} degC-weeks on, on a day with a HotSpot of at least 1 degC"
+    for level, limit in zip(list(Level)[Level.ALERT_1 :], DHW_LIMITS, strict=True)
+}
+"""NOAA Coral Reef Watch, table of December 2023."""
+
+
+def why(alert: Alert, clock: SiteClock) -> list[str]:
+    """Return the reason in sentences, at least one."""
+    evidence = alert.evidence
+    match alert.kind:
+        case "heat":
+            return _why_heat(alert)
+        case "dive":
+            return _why_dive(alert, clock)
+        case "chemistry":
+            omega, low, high = saturation(evidence), number(evidence, "omega_low"), number(evidence, "omega_high")
+            band = f" (between {low:.2f} and {high:.2f})" if low is not None and high is not None else ""
+            date = plain(word(evidence, "date") or "an unknown day")
+            measured = f"{omega or 'A saturation that is not on record'}{band} by the daily means of {date}."
+            assumed = ["Its salinity is assumed, not measured."] if evidence.get("salinity_assumed") == "yes" else []
+            return [measured, *assumed]
+        case "buoy_silent":
+            shown = _instant(word(evidence, "last_seen_at"), clock)
+            if alert.change == "closed":
+                seconds = number(evidence, "silence_seconds")
+                return [f"Fresh data of {shown}" + ("." if seconds is None else f", after {age(seconds)} without any.")]
+            missed = count(evidence, "intervals_missed")
+            return [f"Last seen {shown}; " + ("no report since." if missed is None else f"{missed} reports are missing.")]
+        case "buoy_drift":
+            return [f"{distance(evidence) or 'Its distance is not on record'}."]
+        case "buoy_battery":
+            return [f"{battery(evidence) or 'Its charge is not on record'}."]
+        case "sensor_fault":
+            return _why_sensor(alert)
+        case "quantity_silent":
+            return _why_quantity(alert, clock)
+        case _:
+            assert_never(alert.kind)
+
+
+def how_sure(alert: Alert) -> list[str]:
+    """Return what the state rests on and what weakens it, at least one sentence."""
+    evidence = alert.evidence
+    match alert.kind:
+        case "heat":
+            said = _rests_on(alert)
+        case "chemistry":
+            error = number(evidence, "relative_uncertainty")
+            known = "its uncertainty is not on record" if error is None else f"+-{100 * error:.0f} %"
+            indicative = evidence.get("status") == "indicative"
+            said = [f"indicative: {known}; two bands may be possible" if indicative else f"ok: {known}"]
+        case "dive":
+            said = ["guidance from the newest values of current and visibility; no safety verdict"]
+        case "buoy_silent":
+            said = ["the buoy, its modem or its network: a silence does not tell which"]
+        case "buoy_drift":
+            good = count(evidence, "position_flag") in (1, None)
+            said = ["by its own position" + ("" if good else ", which quality control does not fully trust")]
+        case "buoy_battery":
+            said = ["by the buoy's own report"]
+        case "sensor_fault":
+            device = word(evidence, "fault") and alert.change != "closed"
+            said = ["the device says so itself" if device else "by quality control of its values"]
+        case "quantity_silent":
+            said = ["by the buoy's other reports: it goes on, this quantity does not"]
+            if alert.change == "closed":
+                said = ["by the buoy's own reports"]
+        case _:
+            assert_never(alert.kind)
+    if revised := word(evidence, "revised"):
+        said.append(f"revised: {plain(revised)}")
+    return said
+
+
+def _instant(iso: str | None, clock: SiteClock) -> str:
+    if iso is None:
+        return "an unknown time"
+    try:
+        instant = datetime.fromisoformat(iso)
+    except ValueError:
+        return plain(iso)
+    return plain(iso) if instant.tzinfo is None else clock.when(instant)
+
+
+def _why_heat(alert: Alert) -> list[str]:
+    evidence = alert.evidence
+    date = plain(word(evidence, "date") or alert.occurred_at.date().isoformat())
+    said = [f"The highest level of the seven days to {date} is {alert.to_state}."]
+    amount, spot, own = dhw(evidence), hotspot(evidence), count(evidence, "level")
+    low, high = number(evidence, "dhw_low_celsius_weeks"), number(evidence, "dhw_high_celsius_weeks")
+    known = "DHW unknown" if amount is None else f"DHW {amount} degC-weeks"
+    if amount is not None and low is not None and high is not None:
+        band = " to ".join(decisive(value, DHW_LIMITS, decimals=2) for value in (low, high))
+        known += f" ({band} by the sensor's accuracy)"
+    warm = "HotSpot unknown" if spot is None else f"HotSpot {spot} degC"
+    level = "" if own is None or not 0 <= own < len(Level) else f": {Level(own).title} by itself"
+    said.append(f"That day: {known}, {warm}{level}.")
+    if (limit := _LIMITS.get(alert.to_state)) is not None:
+        said.append(f"{alert.to_state} is {limit}.")
+    since, peak = word(evidence, "episode_since"), count(evidence, "episode_peak_level")
+    if since is not None:
+        highest = f", at most {Level(peak).title} so far" if peak is not None and 0 < peak < len(Level) else ""
+        said.append(f"The episode began on {plain(since)}{highest}.")
+    return said
+
+
+def _rests_on(alert: Alert) -> list[str]:
+    evidence = alert.evidence
+    status, day_status = word(evidence, "status") or "unknown", word(evidence, "day_status")
+    said = [plain(status)]
+    if nights := count(evidence, "coverage_days"):
+        said[0] += f": DHW rests on {nights} nights of {DHW_DAYS} days"
+    rests = [
+        f"{days} {what}"
+        for name, what in (
+            ("whole_days", "with their daytime alone"),
+            ("filled_days", "filled"),
+            ("missing_days", "missing"),
+            ("suspect_days", "with many readings left out as suspect"),
+        )
+        if (days := count(evidence, name))
+    ]
+    if rests:
+        said[0] += f" ({', '.join(rests)})"
+    if day_status is not None and day_status not in ("ok", status):
+        said.append(f"the day itself: {plain(day_status)}")
+    if caution := word(evidence, "caution"):
+        said.append(plain(caution))
+    return said
+
+
+def _why_dive(alert: Alert, clock: SiteClock) -> list[str]:
+    evidence = alert.evidence
+    reasons = plain(word(evidence, "reasons") or "no reason is on record")
+    said = [f"{reasons[:1].upper()}{reasons[1:]}."]
+    for quantity, name in FACTORS:
+        value, verdict = word(evidence, quantity), word(evidence, f"{quantity}_verdict")
+        if value is not None and verdict is not None:
+            seen = word(evidence, f"{quantity}_observed_at")
+            judged = f"{name} {plain(value)}: {words(plain(verdict))}"
+            said.append(f"{judged}, seen {_instant(seen, clock)}." if seen else f"{judged}.")
+    return said
+
+
+def _why_sensor(alert: Alert) -> list[str]:
+    evidence = alert.evidence
+    fault, fails = plain(word(evidence, "fault") or ""), count(evidence, "failing_in_a_row")
+    if alert.change == "closed":
+        return ["A good value came" + (f"; before, the device said: {fault}." if fault else ".")]
+    said = [f"The device says: {fault}."] if fault else []
+    if fails:
+        said.append(f"{fails} or more of its newest values in a row fail quality control.")
+    value = number(evidence, "value")
+    if value is not None:
+        said.append(f"Newest value: {value:g}.")
+    return said or ["Its values fail quality control."]
+
+
+def _why_quantity(alert: Alert, clock: SiteClock) -> list[str]:
+    evidence = alert.evidence
+    shown = _instant(word(evidence, "last_value_at"), clock)
+    if alert.to_state == "dropped":
+        return [f"Its last value is of {shown}; a quantity without a value for a month is taken as dropped."]
+    if alert.change == "closed":
+        seconds = number(evidence, "silence_seconds")
+        return [f"A value of {shown}" + ("." if seconds is None else f", after {age(seconds)} without any.")]
+    said = [f"Its last value is of {shown}, the buoy's last report of {_instant(word(evidence, 'last_report_at'), clock)}."]
+    if missing := word(evidence, "missing"):
+        said.append(f"Unless another buoy of the reef measures it, {plain(missing)}.")
+    return said
