@@ -39,8 +39,10 @@ _SELECT_BY_ID: Final = "SELECT body_json FROM alerts WHERE alert_id >= ? AND ale
 _COUNT_MUTED: Final = "SELECT COUNT(*) FROM deliveries WHERE mute_id = ? AND status = 'muted'"
 _SELECT_DEAD: Final = (
     "SELECT d.channel, COUNT(*), SUM(d.attempts), MIN(d.created_us), MAX(d.last_error) FROM deliveries d"
-    " WHERE d.status IN ('pending', 'failed') AND d.attempts > 0 AND d.created_us >= ? AND NOT EXISTS"
-    " (SELECT 1 FROM deliveries s WHERE s.status = 'sent' AND s.channel = d.channel AND s.settled_us >= d.created_us) GROUP BY d.channel ORDER BY d.channel"
+    " WHERE d.status IN ('pending', 'failed') AND d.attempts > 0 AND d.created_us >= ?"
+    " AND NOT EXISTS (SELECT 1 FROM deliveries s"
+    " WHERE s.status = 'sent' AND s.channel = d.channel AND s.settled_us >= d.created_us)"
+    " GROUP BY d.channel ORDER BY d.channel"
 )
 _NEWEST_FIRST: Final = " ORDER BY d.created_us DESC, d.idempotency_key LIMIT ?"
 _COUNT_DELIVERIES: Final = "SELECT channel, status, COUNT(*) FROM deliveries GROUP BY channel, status ORDER BY channel, status"

@@ -87,8 +87,8 @@ class TakenDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Rows under one token: all those of one message (``digest_us`` is its instant), or single deliveries (``digest_us`` 0), each
-    sent alone. The rows of one message have one ``purpose``."""
+    """Rows under one token: all those of one message (``digest_us`` is its instant), which have one ``purpose``, or single
+    deliveries (``digest_us`` 0), each sent alone."""
 
     token: str
     digest_us: int

@@ -23,8 +23,8 @@ class Pulse:
         self.reason, self.failing_since, self.failed_at, self._failures = "", None, None, 0
 
     def failed(self, reason: str, *, attempt: int, since: datetime, at: datetime) -> None:
-        """Note a failure of a delivery that was due ``since``. ``attempt`` counts the delivery's attempts, those of another process
-        too."""
+        """Note a failure of a delivery that was due ``since``. ``attempt`` counts the delivery's attempts, also
+        those of another process."""
         self.reason, self.failed_at = reason, at
         self.failing_since = since if self.failing_since is None else min(self.failing_since, since)
         self._failures = max(self._failures + 1, attempt)

@@ -39,7 +39,8 @@ _HOLD_BACK: Final = (
 )
 _SELECT_MUTED: Final = (
     "SELECT d.idempotency_key, d.subscription, d.channel, a.body_json"
-    " FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id WHERE d.mute_id = ? AND d.status = 'muted' ORDER BY a.raised_us, a.occurred_us, a.alert_id"
+    " FROM deliveries d JOIN alerts a ON a.alert_id = d.alert_id"
+    " WHERE d.mute_id = ? AND d.status = 'muted' ORDER BY a.raised_us, a.occurred_us, a.alert_id"
 )
 _SELECT_EPISODES: Final = "SELECT kind, subject, alert_id, standing FROM episodes WHERE reef_id = ?"
 _SELECT_LAST_SENT: Final = (

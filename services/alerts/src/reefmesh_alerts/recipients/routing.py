@@ -40,11 +40,12 @@ def plan_deliveries(alert: Alert, worst_severity: int, recipients: Sequence[Reci
 
 
 def matches(recipient: RecipientEntry, alert: Alert, worst_severity: int) -> bool:
-    return (
-        alert.kind in recipient.kinds
-        and worst_severity >= recipient.minimum.get(alert.kind, 0)
-        and any(fnmatchcase(alert.reef_id, pattern) for pattern in recipient.reefs)
-    )
+    return wants(recipient, alert.reef_id, alert.kind) and worst_severity >= recipient.minimum.get(alert.kind, 0)
+
+
+def wants(recipient: RecipientEntry, reef_id: str, kind: Kind) -> bool:
+    """Whether a recipient wants alerts of this kind at this reef, from its minimum on."""
+    return kind in recipient.kinds and any(fnmatchcase(reef_id, pattern) for pattern in recipient.reefs)
 
 
 def is_too_old(recipient: RecipientEntry, alert: Alert) -> bool:

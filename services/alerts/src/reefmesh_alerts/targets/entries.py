@@ -12,6 +12,8 @@ from reefmesh_alerts.targets.public_addresses import is_public, refusal
 
 _ADDRESS: Final = re.compile(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")
 
+SECRET_CHARACTERS: Final = 16
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Timeout = Annotated[float, Field(gt=0, le=60)]
 Concurrency = Annotated[int, Field(ge=1, le=32)]
@@ -68,15 +70,17 @@ class EmailEntry(Contract):
 class WebhookEntry(Contract):
     """An HTTPS address that accepts JSON.
 
-    ``secret`` signs every request. Plain HTTP is refused, except to this machine or with ``allow_plain_http``. An address that
-    is not public (of this machine or its network, say) is refused without ``allow_private``; what a name resolves to is checked
-    at each connection. ``ca_file`` is the same as for a mail server.
+    ``secret`` signs every request; while it is being replaced, ``previous_secret`` signs too. Plain HTTP is refused, except to
+    this machine or with ``allow_plain_http``. An address that is not public (of this machine or its network, say) is refused
+    without ``allow_private``; what a name resolves to is checked at each connection. ``ca_file`` is the same as for a mail
+    server.
     """
 
     type: Literal["webhook"]
     name: Name
     url: str = Field(max_length=2000)
     secret: SecretStr
+    previous_secret: SecretStr | None = None
     allow_plain_http: bool = False
     allow_private: bool = False
     ca_file: str | None = None
@@ -94,8 +98,12 @@ class WebhookEntry(Contract):
             raise ValueError("url: must be https (or set allow_plain_http = true)")
         if not self.allow_private and names_no_public_address(parts.hostname):
             raise ValueError(f"url: {refusal(parts.hostname, parts.hostname)}")
-        if len(self.secret.get_secret_value()) < 16:
-            raise ValueError("secret: must have at least 16 characters")
+        if len(self.secret.get_secret_value()) < SECRET_CHARACTERS:
+            raise ValueError(f"secret: must have at least {SECRET_CHARACTERS} characters")
+        if self.previous_secret is not None and len(self.previous_secret.get_secret_value()) < SECRET_CHARACTERS:
+            raise ValueError(f"previous_secret: must have at least {SECRET_CHARACTERS} characters")
+        if self.previous_secret == self.secret:
+            raise ValueError("previous_secret: is the secret itself; remove it when every receiver has the new one")
         return self
 
 
