@@ -38,9 +38,13 @@ class Mute:
 
     def concerns(self, alert: Alert) -> bool:
         """Tell whether it is about alerts like this one, whatever their time."""
-        if alert.reef_id != self.reef_id or self.kind not in ("", alert.kind):
-            return False
-        return bool(self.kind) or alert.kind != "heat" or alert.severity < HEAT_BREAKS_THROUGH
+        return alert.reef_id == self.reef_id and self.holds_back(alert.kind, alert.severity)
+
+    def holds_back(self, kind: str, severity: int) -> bool:
+        """Tell whether it holds alerts of this kind and severity back."""
+        if self.kind:
+            return kind == self.kind
+        return kind != "heat" or severity < HEAT_BREAKS_THROUGH
 
 
 def muted_by(alert: Alert, mutes: Sequence[Mute], *, raised_at: datetime, now: datetime) -> Mute | None:
