@@ -476,3 +476,22 @@ def test_check_opens_the_targets(knowing: Command, tmp_path: Path) -> None:
 
     assert 78 == ended.code
     assert "target 1 (hook): nowhere.pem: no certificates can be read from it" in ended.err
+
+
+def test_doctor_names_a_target_that_takes_nothing(command: Command, ledger: Ledger) -> None:
+    def found() -> dict[str, tuple[str, str]]:
+        findings = command("doctor", "--service", "alerts", "--json").document["findings"]
+        return {each["check"]: (each["verdict"], each["said"]) for each in findings}
+
+    assert "targets" not in found()  # the service has made no tables yet
+    for minutes_ago in (50, 40):
+        ledger.raise_alert(dive("poor", 2, minutes_ago=minutes_ago), minutes_ago=minutes_ago)
+    ledger.deliver()
+    assert "ok" == found()["targets"][0]
+
+    ledger.raise_alert(dive("no_go", 4))
+    ledger.deliver()
+
+    verdict, said = found()["targets"]
+    assert "fail" == verdict
+    assert re.fullmatch(r"gone has taken nothing since .* UTC: 3 attempts at 3 deliveries failed: HTTP 410: closed down", said)

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from reefmesh.contracts.contract import Contract
+from reefmesh_alerts.targets.apprise_services import refuse_service
+from reefmesh_alerts.targets.loopback import is_loopback
 from reefmesh_alerts.targets.public_addresses import is_public, refusal
 
 _ADDRESS: Final = re.compile(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")
@@ -107,7 +109,29 @@ class WebhookEntry(Contract):
         return self
 
 
-TargetEntry = Annotated[ConsoleEntry | EmailEntry | WebhookEntry, Field(discriminator="type")]
+class AppriseEntry(Contract):
+    """A messenger, chat or SMS service that the library Apprise speaks to; ``url`` is the service's address in its notation.
+
+    The address holds keys, so it is a secret. Only the services in ``apprise_services`` are taken. One whose host is of the
+    writer's choosing needs ``allow_private``: its address is not checked at each connection. ``allow_plain_http`` is the same
+    as for a webhook.
+    """
+
+    type: Literal["apprise"]
+    name: Name
+    url: SecretStr
+    allow_plain_http: bool = False
+    allow_private: bool = False
+    timeout_seconds: Timeout = 20.0
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @model_validator(mode="after")
+    def _is_a_service_that_we_know(self) -> "AppriseEntry":
+        refuse_service(self.url.get_secret_value(), allow_private=self.allow_private, allow_plain_http=self.allow_plain_http)
+        return self
+
+
+TargetEntry = Annotated[ConsoleEntry | EmailEntry | WebhookEntry | AppriseEntry, Field(discriminator="type")]
 
 
 def names_no_public_address(host: str) -> bool:
@@ -120,13 +144,3 @@ def names_no_public_address(host: str) -> bool:
     except ValueError:
         return False
     return not is_public(host)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine itself."""
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
