@@ -86,7 +86,7 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class AlertChoice:
     """Which alerts to list; an empty ``reef_id`` or ``kind`` is any."""
 
     reef_id: str = ""
@@ -114,7 +114,7 @@ async def newest_alerts(store: Store, *, limit: int = 50) -> Sequence[Alert]:
     return [Alert.model_validate_json(body) for (body,) in await store.fetch(_SELECT_NEWEST, (limit,))]
 
 
-async def list_alerts(store: Store, choice: Choice, *, limit: int = 50) -> Sequence[Alert]:
+async def list_alerts(store: Store, choice: AlertChoice, *, limit: int = 50) -> Sequence[Alert]:
     """Return the alerts of a choice, by the time they were raised, newest first."""
     rows = await store.fetch(_SELECT_CHOSEN, (*choice.parameters, limit))
     return [Alert.model_validate_json(body) for (body,) in rows]
@@ -126,7 +126,7 @@ async def alerts_named(store: Store, beginning: str) -> Sequence[Alert]:
     return [Alert.model_validate_json(body) for (body,) in rows]
 
 
-async def failed_deliveries(store: Store, choice: Choice, *, limit: int = 50) -> Sequence[DeliveryRow]:
+async def failed_deliveries(store: Store, choice: AlertChoice, *, limit: int = 50) -> Sequence[DeliveryRow]:
     """Return the deliveries that failed or expired, newest first."""
     return [_delivery(row) for row in await store.fetch(_SELECT_FAILED + _NEWEST_FIRST, (*choice.parameters, limit))]
 

@@ -36,7 +36,7 @@ ENDED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledgement:
+class AlertAcknowledgement:
     """Somebody has seen an alert and takes care of it."""
 
     alert_id: str
@@ -91,12 +91,12 @@ async def acknowledge(store: Store, alert_id: str, *, now: datetime, made_by: st
     await store.write([Write(_ACKNOWLEDGE, (alert_id, microseconds(now), made_by, note))])
 
 
-async def acknowledgements(store: Store, *, raised_since: datetime) -> Sequence[Acknowledgement]:
+async def acknowledgements(store: Store, *, raised_since: datetime) -> Sequence[AlertAcknowledgement]:
     """Return the acknowledgements of alerts raised since then, the oldest first."""
     return [_acknowledgement(row) for row in await store.fetch(_SELECT_ACKNOWLEDGED, (microseconds(raised_since),))]
 
 
-async def open_acknowledgements(store: Store) -> Sequence[Acknowledgement]:
+async def open_acknowledgements(store: Store) -> Sequence[AlertAcknowledgement]:
     """Return the acknowledgements of the newest alerts of open episodes, the oldest first."""
     return [_acknowledgement(row) for row in await store.fetch(_SELECT_OPEN_ACKNOWLEDGED)]
 
@@ -116,6 +116,6 @@ def _mute(row: Row) -> Mute:
     )
 
 
-def _acknowledgement(row: Row) -> Acknowledgement:
+def _acknowledgement(row: Row) -> AlertAcknowledgement:
     alert_id, made_us, made_by, note = row
-    return Acknowledgement(alert_id=alert_id, made_at=instant_of(made_us), made_by=made_by, note=note)
+    return AlertAcknowledgement(alert_id=alert_id, made_at=instant_of(made_us), made_by=made_by, note=note)

@@ -10,20 +10,20 @@ from rich.padding import Padding
 
 from reefmesh.contracts.alerts import Alert
 from reefmesh_alerts.domain.alert_text import plain
-from reefmesh_alerts.muting.ledger import Acknowledgement
+from reefmesh_alerts.muting.ledger import AlertAcknowledgement
 from reefmesh_alerts.muting.mute import Mute
 from reefmesh_alerts.queries import DeliveryRow, OpenEpisode
 from reefmesh_standalone.commands.reef_table import words
 from reefmesh_standalone.commands.replaying import counted
 
-Acknowledged = dict[str, list[Acknowledgement]]
+Acknowledged = dict[str, list[AlertAcknowledgement]]
 
 
 def utc(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M}"
 
 
-def by_alert(acknowledgements: Sequence[Acknowledgement]) -> Acknowledged:
+def by_alert(acknowledgements: Sequence[AlertAcknowledgement]) -> Acknowledged:
     """Return alert id -> its acknowledgements."""
     known: Acknowledged = {}
     for each in acknowledgements:
@@ -47,7 +47,7 @@ def episode_line(episode: OpenEpisode) -> str:
     return f"{about}: {words(episode.state)}"
 
 
-def acknowledged_lines(acknowledgements: Sequence[Acknowledgement]) -> Iterator[str]:
+def acknowledged_lines(acknowledgements: Sequence[AlertAcknowledgement]) -> Iterator[str]:
     for each in acknowledgements:
         yield f"acknowledged by {each.made_by}, {utc(each.made_at)}" + (f": {each.note}" if each.note else "")
 
@@ -79,12 +79,12 @@ def _outcome(delivery: DeliveryRow) -> str:
             return words(delivery.status)
 
 
-def alert_document(alert: Alert, acknowledgements: Sequence[Acknowledgement]) -> dict[str, Any]:
+def alert_document(alert: Alert, acknowledgements: Sequence[AlertAcknowledgement]) -> dict[str, Any]:
     return alert.model_dump(mode="json") | {"acknowledgements": [acknowledgement_document(each) for each in acknowledgements]}
 
 
 def episode_document(
-    episode: OpenEpisode, acknowledgements: Sequence[Acknowledgement], mutes: Sequence[Mute]
+    episode: OpenEpisode, acknowledgements: Sequence[AlertAcknowledgement], mutes: Sequence[Mute]
 ) -> dict[str, Any]:
     """Return an open episode with who takes care of it and until when messages about it are muted."""
     muted = (
@@ -99,7 +99,7 @@ def episode_document(
     }
 
 
-def acknowledgement_document(each: Acknowledgement) -> dict[str, Any]:
+def acknowledgement_document(each: AlertAcknowledgement) -> dict[str, Any]:
     return {"made_at": each.made_at.isoformat(), "made_by": each.made_by, "note": each.note}
 
 

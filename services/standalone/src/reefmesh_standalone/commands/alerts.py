@@ -89,7 +89,7 @@ def list_alerts(
             raise ConfigurationError("--open lists episodes and --failed deliveries; say one of them")
         now = datetime.now(UTC)
         first = EVER if since is None else since_of(since, now, option="--since")
-        choice = queries.Choice(reef_id=reef or "", kind=kind or "", since=first)
+        choice = queries.AlertChoice(reef_id=reef or "", kind=kind or "", since=first)
         async with open_alerts(place) as ledger:
             mutes = [mute for mute in await Mutes(ledger).in_force(now) if reef in (None, mute.reef_id)]
             held_back = [await queries.count_muted(ledger, mute.mute_id) for mute in mutes]
@@ -150,7 +150,7 @@ def show(
     run(main)
 
 
-async def _history(ledger: Store, choice: queries.Choice, limit: int) -> _Listing:
+async def _history(ledger: Store, choice: queries.AlertChoice, limit: int) -> _Listing:
     alerts = await queries.list_alerts(ledger, choice, limit=limit)
     oldest = min((alert.raised_at for alert in alerts), default=choice.since)
     known = by_alert(await acknowledgements(ledger, raised_since=oldest))
@@ -168,7 +168,7 @@ async def _history(ledger: Store, choice: queries.Choice, limit: int) -> _Listin
     )
 
 
-async def _open_episodes(ledger: Store, choice: queries.Choice, limit: int, mutes: Sequence[Mute]) -> _Listing:
+async def _open_episodes(ledger: Store, choice: queries.AlertChoice, limit: int, mutes: Sequence[Mute]) -> _Listing:
     known = by_alert(await open_acknowledgements(ledger))
     episodes = [
         each
@@ -189,7 +189,7 @@ async def _open_episodes(ledger: Store, choice: queries.Choice, limit: int, mute
     )
 
 
-async def _failed_deliveries(ledger: Store, choice: queries.Choice, limit: int) -> _Listing:
+async def _failed_deliveries(ledger: Store, choice: queries.AlertChoice, limit: int) -> _Listing:
     deliveries = await queries.failed_deliveries(ledger, choice, limit=limit)
     entries = []
     for each in deliveries:
