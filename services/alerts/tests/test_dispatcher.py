@@ -23,6 +23,7 @@ from reefmesh_alerts.delivery.lane import BEGIN_WITHIN, LEASE_MARGIN, DeliveryLi
 from reefmesh_alerts.delivery.surveyor import Surveyor
 from reefmesh_alerts.recipients.entries import Digest, QuietHours, RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry, WebhookEntry
+from reefmesh_alerts.targets.opening import open_target
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
 
 if TYPE_CHECKING:
@@ -748,3 +749,81 @@ async def test_database_that_is_away_only_delays(posts: Callable[..., Any], samp
     await running
 
     assert [("pager", "sent", 1)] == await post.rows()
+
+
+async def test_target_that_takes_nothing_degrades_health_until_it_or_another_process_delivers(
+    posts: Callable[..., Any], samples: type[Samples]
+) -> None:
+    post: Post = await posts(file("pager", "paper"))
+    post["pager"].answers = [TryAgain(reason="HTTP 502")] * 3
+    await post.raise_alerts(samples)
+    for _ in range(2):
+        await post.dispatcher.deliver_due()
+        assert "ok" == (await post.dispatcher.check()).status
+        post.bench.clock.advance(timedelta(seconds=100))
+
+    await post.dispatcher.deliver_due()
+
+    check = await post.dispatcher.check()
+    assert ("degraded", 1) == (check.status, check.facts["dead"])
+    assert check.reason == "pager: 3 attempts in a row failed, since 2024-03-01 12:00 UTC: HTTP 502"
+    await post.dispatcher.sample()
+    assert 200 == post.bench.metrics.value(table.TARGET_FAILING_SECONDS, "pager")
+    assert 0 == post.bench.metrics.value(table.TARGET_FAILING_SECONDS, "paper")
+
+    post.bench.clock.advance(timedelta(seconds=100))
+    await post.bench.send(samples.score(days=[samples.day(1, 5)], reef_id="reef-000"))  # another process has more luck
+    assert 1 <= await post.another().deliver_due()
+    assert "ok" == (await post.dispatcher.check()).status
+    await post.dispatcher.sample()
+    assert 0 == post.bench.metrics.value(table.TARGET_FAILING_SECONDS, "pager")
+
+
+async def test_target_that_refuses_everything_is_dead_too_and_a_short_failure_is_not(
+    posts: Callable[..., Any], samples: type[Samples]
+) -> None:
+    post: Post = await posts()
+    post["pager"].answers = [Rejected(reason="HTTP 410")] * 4
+    await post.raise_alerts(samples, count=3)
+    await post.dispatcher.deliver_due()
+    assert "ok" == (await post.dispatcher.check()).status  # three at once, in one bad moment
+
+    post.bench.clock.advance(timedelta(minutes=2))
+
+    assert "degraded" == (await post.dispatcher.check()).status
+    post["pager"].answers = []
+    await post.bench.send(samples.score(days=[samples.day(1, 5)], reef_id="reef-000"))
+    await post.dispatcher.deliver_due()
+    assert "ok" == (await post.dispatcher.check()).status
+
+
+async def test_attempts_of_a_process_before_this_one_count(posts: Callable[..., Any], samples: type[Samples]) -> None:
+    post: Post = await posts()
+    post["pager"].answers = [TryAgain(reason="HTTP 502")] * 3
+    await post.raise_alerts(samples)
+    for _ in range(3):
+        await (restarted := post.another(limits=DeliveryLimits(attempts=9, backoff=LIMITS.backoff))).deliver_due()
+        post.bench.clock.advance(timedelta(seconds=100))
+
+    assert "degraded" == (await restarted.check()).status
+
+
+async def test_target_that_cannot_be_opened_degrades_health(posts: Callable[..., Any]) -> None:
+    entry = WebhookEntry(
+        type="webhook",
+        name="hook",
+        url="https://example.org/hook",
+        secret=SecretStr("0123456789abcdef"),
+        ca_file="nowhere.pem",
+    )
+    recipient = RecipientEntry(name="harbour", targets=["hook"])
+    post: Post = await posts(SubscriptionsFile(target=[entry], subscription=[recipient]))
+    dispatcher = post.another(opener=open_target)
+    await dispatcher.deliver_due()
+
+    check = await dispatcher.check()
+
+    assert "degraded" == check.status
+    assert check.reason.startswith("hook: nowhere.pem: no certificates can be read from it")
+    post.bench.recipients.replace(file())
+    assert "ok" == (await dispatcher.check()).status

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from reefmesh.errors import ConfigurationError
-from reefmesh_alerts.recipients.file import parse_subscriptions
+from reefmesh_alerts.recipients.file import check_subscriptions, parse_subscriptions
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.targets.entries import WebhookEntry
 from reefmesh_alerts.targets.opening import open_target
@@ -290,3 +290,59 @@ def test_documented_example_is_understood() -> None:
     file = parse_subscriptions(example, name="docs/alerts.md", environment=environment)
 
     assert ["harbour", "scientist"] == [entry.name for entry in file.subscription]
+
+
+ROTATING = GOOD.replace('secret = "env:HOOK_SECRET"', 'secret = "env:HOOK_SECRET"\nprevious_secret = "env:OLD_SECRET"')
+
+
+def test_both_secrets_of_a_webhook_come_from_the_environment_or_from_files(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("the secret of last year\n")
+    environment = ENVIRONMENT | {"OLD_SECRET_FILE": str(tmp_path / "old")}
+
+    hook = parse_subscriptions(ROTATING, name="s", environment=environment).target[2]
+
+    assert isinstance(hook, WebhookEntry)
+    assert hook.previous_secret is not None
+    assert "the secret of last year" == hook.previous_secret.get_secret_value()
+
+
+@pytest.mark.parametrize(
+    ("secret", "line"),
+    [
+        (ENVIRONMENT["HOOK_SECRET"], "previous_secret: is the secret itself; remove it when every receiver has the new one"),
+        ("short", "previous_secret: must have at least 16 characters"),
+        ("", "previous_secret: the environment variable OLD_SECRET is not set, nor is OLD_SECRET_FILE"),
+    ],
+)
+def test_previous_secret_that_is_of_no_use_is_a_mistake(secret: str, line: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        parse_subscriptions(ROTATING, name="s", environment=ENVIRONMENT | {"OLD_SECRET": secret})
+
+    assert str(error.value).endswith(line)
+
+
+def test_check_names_every_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "subscriptions.toml"
+    path.write_text(
+        GOOD.replace('kinds = ["heat", "dive"]', 'kinds = ["heet"]').replace('sender = "reefs@example.org"', "port = 0")
+    )
+
+    file, mistakes = check_subscriptions(path, environment={"MAIL_PASSWORD": "open sesame open"})
+
+    assert file is None
+    assert [line.removeprefix(f"{path}: ").split(":")[0] for line in mistakes] == [
+        "target 3 (hook), secret",
+        "target 2 (mail), port",
+        "target 2 (mail), sender",
+        "subscription 1 (harbour), kinds.0",
+    ]
+    assert "sesame" not in "".join(mistakes)
+
+
+def test_check_of_names_names_every_one(tmp_path: Path) -> None:
+    path = tmp_path / "subscriptions.toml"
+    path.write_text(GOOD.replace('targets = ["mail"', 'targets = ["post", "post2"').replace('name = "log"', 'name = "hook"'))
+
+    _, mistakes = check_subscriptions(path, environment=ENVIRONMENT)
+
+    assert 5 == len(mistakes)

@@ -82,9 +82,15 @@ def notice(alert: Alert) -> Notice:
     )
 
 
-async def send(url: str, notice: Notice, *, timeout_seconds: float = 5.0) -> SendResult:
+async def send(url: str, notice: Notice, *, timeout_seconds: float = 5.0, previous: str | None = None) -> SendResult:
     entry = WebhookEntry(
-        type="webhook", name="hook", url=url, secret=SecretStr(SECRET), timeout_seconds=timeout_seconds, allow_private=True
+        type="webhook",
+        name="hook",
+        url=url,
+        secret=SecretStr(SECRET),
+        previous_secret=None if previous is None else SecretStr(previous),
+        timeout_seconds=timeout_seconds,
+        allow_private=True,
     )
     target = WebhookTarget(entry)
     try:
@@ -221,6 +227,19 @@ class TestTheDocumentedReceiver:
 
         assert verify(headers, body, SECRET, now=now + 5, seen=seen)
         assert not verify(headers, body, SECRET, now=now + 6, seen=seen)
+
+    async def test_takes_either_secret_while_one_replaces_the_other(
+        self, verify: Callable[..., bool], receiver: Receiver, notice: Notice
+    ) -> None:
+        old = "the secret of last year"
+        await send(receiver.url, notice, previous=old)
+        headers, body = receiver.requests[0]
+        now = notice.alerts[0].raised_at.timestamp()
+
+        assert verify(headers, body, SECRET, now=now, seen=set())
+        assert verify(headers, body, old, now=now, seen=set())
+        with pytest.raises(ValueError, match="signature"):
+            verify(headers, body, "the secret of somebody else", now=now, seen=set())
 
     @pytest.mark.parametrize(
         ("change", "reason"),

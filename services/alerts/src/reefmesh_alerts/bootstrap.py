@@ -15,6 +15,8 @@ from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.delivery.lane import DeliveryLimits
 from reefmesh_alerts.delivery.surveyor import Addresses, Surveyor
 from reefmesh_alerts.handler import AlertsHandler
+from reefmesh_alerts.muting.ending import MuteEnds
+from reefmesh_alerts.recipients.in_force import InForce
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.settings import AlertsSettings
 from reefmesh_alerts.ticker import Ticker
@@ -36,7 +38,12 @@ def blueprint(settings: AlertsSettings) -> Blueprint:
     def background(parts: Parts) -> Sequence[Background]:
         dispatcher = make_dispatcher(settings, parts, recipients)
         parts.metrics.add_sampler(dispatcher.sample)
-        return (recipients.run, make_ticker(settings, parts, handler(parts), recipients).run, dispatcher.run)
+        if parts.health is not None:
+            parts.health.add("targets", dispatcher.check)
+        ticker = make_ticker(settings, parts, handler(parts), recipients)
+        in_force = InForce(store=parts.store, clock=parts.clock, recipients=recipients)
+        ends = MuteEnds(store=parts.store, clock=parts.clock, recipients=recipients, metrics=parts.metrics)
+        return (recipients.run, ticker.run, dispatcher.run, in_force.run, ends.run)
 
     return Blueprint(name="alerts", handlers={ALERTING: handler}, migrations=MIGRATIONS, background=background)
 

@@ -6,6 +6,7 @@ import typer
 
 import reefmesh
 from reefmesh_standalone.commands import (
+    alerts,
     buoys,
     demo,
     doctor,
@@ -67,6 +68,7 @@ app.command("import", cls=Command)(import_record.import_record)
 app.add_typer(export.app, name="export")
 app.add_typer(reefs.app, name="reefs")
 app.add_typer(buoys.app, name="buoys")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(parked.app, name="parked")
 

@@ -18,7 +18,7 @@ HIDDEN: Final = "***"
 
 _SECRET_KEY: Final = re.compile(r"password|passcode|passwd|secret|token|authori[sz]ation|api_?key|credential", re.IGNORECASE)
 _URL_SECRET: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/]*@")
-_QUIET_LOGGERS: Final = ("asyncio", "uvicorn", "aio_pika", "aiormq", "httpx", "httpcore")
+_QUIET_LOGGERS: Final = ("asyncio", "uvicorn", "aio_pika", "aiormq", "httpx", "httpcore", "urllib3")
 _TOLD_BY_US: Final = ("asyncpg.pool",)
 """Loggers whose warnings repeat, with a traceback, what our own lines say: that the database is away."""
 

@@ -439,14 +439,20 @@ REEF_SCORE_AS_OF_SECONDS: Final = Gauge(
 DELIVERIES: Final = Counter(
     name="reefmesh_deliveries_total",
     unit="messages",
-    labels=(CHANNEL, Label("outcome", values=("delivered", "retrying", "failed", "expired", "suppressed"))),
-    help="Alerts given to a target, by outcome; failed was given up, expired could not be sent in time.",
+    labels=(CHANNEL, Label("outcome", values=("delivered", "retrying", "failed", "expired", "suppressed", "muted"))),
+    help="Alerts given to a target, by outcome; failed was given up, expired could not be sent in time, muted is held back.",
 )
 DELIVERIES_OVERDUE: Final = Gauge(
     name="reefmesh_deliveries_overdue",
     unit="messages",
     labels=(CHANNEL,),
     help="Alerts that are due for over 120 s at a target and neither delivered nor given up.",
+)
+TARGET_FAILING_SECONDS: Final = Gauge(
+    name="reefmesh_target_failing_seconds",
+    unit="seconds",
+    labels=(CHANNEL,),
+    help="How long a target that fails three attempts in a row or more has taken nothing that was due; 0 for one that works.",
 )
 ALERT_LATENCY_SECONDS: Final = Histogram(
     name="reefmesh_alert_latency_seconds",

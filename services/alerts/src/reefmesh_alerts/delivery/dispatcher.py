@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
@@ -11,6 +11,7 @@ import structlog
 from reefmesh.clock import Clock
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh.observability import table
+from reefmesh.observability.health import Check
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
@@ -18,6 +19,7 @@ from reefmesh_alerts.delivery.daily_digests import DailyDigests
 from reefmesh_alerts.delivery.lane import ORPHAN_AFTER, DeliveryLimits, TargetLane
 from reefmesh_alerts.delivery.ledger import Ledger
 from reefmesh_alerts.delivery.surveyor import Surveyor
+from reefmesh_alerts.muting.ledger import Mutes
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.targets.entries import TargetEntry
 from reefmesh_alerts.targets.opening import open_target
@@ -50,6 +52,7 @@ class DeliveryDispatcher:
         self._ledger = Ledger(store)
         self._digests = DailyDigests(store, recipients)
         self._surveyor = surveyor or Surveyor(store)
+        self._mutes = Mutes(store)
         self._clock = clock
         self._recipients = recipients
         self._metrics = metrics
@@ -60,6 +63,7 @@ class DeliveryDispatcher:
         self._lanes: dict[str, TargetLane] = {}
         self._closing: list[TargetLane] = []
         self._broken: dict[str, TargetEntry] = {}
+        self._why_broken: dict[str, str] = {}
         self._seen_overdue: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -106,9 +110,37 @@ class DeliveryDispatcher:
                 self._metrics.count(table.DELIVERIES, target, outcome, amount=count)
                 log.error("alerts not sent", target=target, deliveries=count, outcome=outcome)
 
+    async def check(self) -> Check:
+        """Report the targets that take nothing: alerts are made and kept, but somebody does not get them."""
+        now = self._clock.now()
+        wanted = {entry.name: entry for entry in self._recipients.targets}
+        faults = {name: self._why_broken[name] for name, entry in self._broken.items() if wanted.get(name) == entry}
+        for name, lane in self._lanes.items():
+            if await self._is_dead(lane, now) and lane.pulse.failing_since is not None:
+                since = lane.pulse.failing_since.strftime("%Y-%m-%d %H:%M UTC")
+                faults[name] = f"{lane.pulse.failures} attempts in a row failed, since {since}: {lane.pulse.reason}"
+        if not faults:
+            return Check(name="targets", status="ok", facts={"targets": len(wanted)})
+        reason = "; ".join(f"{name}: {why}" for name, why in sorted(faults.items()))
+        return Check(name="targets", status="degraded", reason=reason, facts={"targets": len(wanted), "dead": len(faults)})
+
+    async def _is_dead(self, lane: TargetLane, now: datetime) -> bool:
+        """Whether it takes nothing, from this process or another one that delivers to the same target."""
+        pulse = lane.pulse
+        if not pulse.is_dead(now):
+            return False
+        sent_at = await self._ledger.last_sent_at(lane.entry.name)
+        if sent_at is not None and pulse.failed_at is not None and sent_at > pulse.failed_at:
+            pulse.answered()
+        return pulse.is_dead(now)
+
     async def sample(self) -> None:
         """Set the gauges of a scrape."""
-        overdue = await self._ledger.count_overdue(due_before=self._clock.now() - OVERDUE_AFTER)
+        now = self._clock.now()
+        for name, lane in self._lanes.items():
+            since = lane.pulse.failing_since if await self._is_dead(lane, now) else None
+            self._metrics.set(table.TARGET_FAILING_SECONDS, 0 if since is None else (now - since).total_seconds(), name)
+        overdue = await self._ledger.count_overdue(due_before=now - OVERDUE_AFTER)
         for target in {*self._lanes, *self._seen_overdue, *overdue}:
             self._metrics.set(table.DELIVERIES_OVERDUE, overdue.get(target, 0), target)
         self._seen_overdue = set(overdue)
@@ -161,7 +193,7 @@ class DeliveryDispatcher:
             try:
                 target = self._opener(entry)
             except ConfigurationError as error:
-                self._broken[name] = entry
+                self._broken[name], self._why_broken[name] = entry, str(error)
                 log.error("target not opened", target=name, reason=str(error))  # noqa: TRY400 - one line, no traceback
                 continue
             self._broken.pop(name, None)
@@ -175,6 +207,7 @@ class DeliveryDispatcher:
             entry=entry,
             target=target,
             ledger=self._ledger,
+            mutes=self._mutes,
             recipients=self._recipients,
             clock=self._clock,
             metrics=self._metrics,

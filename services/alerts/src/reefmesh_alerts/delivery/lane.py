@@ -17,8 +17,12 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh_alerts.delivery.daily_digests import is_wanted
 from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
+from reefmesh_alerts.delivery.pulse import Pulse
+from reefmesh_alerts.delivery.purpose import subject_of
 from reefmesh_alerts.delivery.surveyor import Surveyor
 from reefmesh_alerts.domain.transition import instant_of
+from reefmesh_alerts.muting.ledger import Mutes
+from reefmesh_alerts.muting.mute import Mute, muted_by
 from reefmesh_alerts.recipients.entries import RecipientEntry
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.targets.entries import TargetEntry
@@ -39,7 +43,7 @@ TAKEN_AT_ONCE: Final = 100
 
 ORPHAN_AFTER: Final = timedelta(hours=1)
 ORPHAN_LOOK: Final = timedelta(minutes=1)
-CountedOutcome = Literal["delivered", "retrying", "failed", "expired", "suppressed"]
+CountedOutcome = Literal["delivered", "retrying", "failed", "expired", "suppressed", "muted"]
 """The outcomes that ``table.DELIVERIES`` counts."""
 
 NO_LONGER_THERE: Final = "its recipient is no longer in the file"
@@ -63,6 +67,7 @@ class TargetLane:
         entry: TargetEntry,
         target: Target,
         ledger: Ledger,
+        mutes: Mutes,
         recipients: Recipients,
         clock: Clock,
         metrics: Metrics,
@@ -71,8 +76,10 @@ class TargetLane:
         surveyor: Surveyor,
     ) -> None:
         self.entry = entry
+        self.pulse = Pulse()
         self._target = target
         self._ledger = ledger
+        self._mutes = mutes
         self._recipients = recipients
         self._clock = clock
         self._metrics = metrics
@@ -94,13 +101,31 @@ class TargetLane:
         taken = await self._ledger.take(self.entry.name, token=str(uuid4()), now=now, lease=lease, limit=TAKEN_AT_ONCE)
         if taken is None:
             return 0
-        rounds = [taken.deliveries] if taken.digest_us else [[delivery] for delivery in taken.deliveries]
+        deliveries = await self._without_muted(taken, now)
+        rounds = [deliveries] if taken.digest_us else [[delivery] for delivery in deliveries]
         until = now + BEGIN_WITHIN
-        await asyncio.gather(*(self._deliver(taken, together, until, stop) for together in rounds))
+        await asyncio.gather(*(self._deliver(taken, together, until, stop) for together in rounds if together))
         return len(taken.deliveries)
 
     async def close(self) -> None:
         await self._target.close()
+
+    async def _without_muted(self, taken: Taken, now: datetime) -> Sequence[TakenDelivery]:
+        """Hold back the deliveries that are muted, and return the others."""
+        mutes = await self._mutes.effective()
+        muted: dict[str, Mute] = {}
+        for each in taken.deliveries if mutes else ():
+            if each.alert is None:
+                continue
+            mute = muted_by(each.alert, mutes, raised_at=instant_of(each.created_us), now=now)
+            if mute is not None:
+                muted[each.idempotency_key] = mute
+        if not muted:
+            return taken.deliveries
+        await self._ledger.mute(taken.token, list(muted.items()), at=now)
+        self._count("muted", len(muted))
+        log.info("alerts muted", target=self.entry.name, alerts=len(muted))
+        return [each for each in taken.deliveries if each.idempotency_key not in muted]
 
     async def _deliver(
         self, taken: Taken, together: Sequence[TakenDelivery], until: datetime, stop: asyncio.Event | None
@@ -137,8 +162,8 @@ class TargetLane:
         digest = bool(taken.digest_us)
         if digest:
             keys = "\n".join(sorted(each.idempotency_key for each in together))
-            subject = digest_subject(alerts, recipient=recipient.name)
-            key = event_id_of(f"digest/{recipient.name}/{taken.digest_us}", keys)
+            subject = subject_of(taken.purpose, alerts) if taken.purpose else digest_subject(alerts, recipient=recipient.name)
+            key = event_id_of(f"{taken.purpose or 'digest'}/{recipient.name}/{taken.digest_us}", keys)
         else:
             subject, key = alert_subject(alerts[0]), together[0].idempotency_key
         background = await self._surveyor.background(alerts, recipient, self.entry, digest=digest, now=now)
@@ -168,8 +193,12 @@ class TargetLane:
         now = self._clock.now()
         attempt = max(each.attempts for each in together) + 1
         facts = {"target": self.entry.name, "recipient": together[0].recipient, "attempt": attempt}
+        if not isinstance(result, Sent):
+            since = due_at(together[0], recipient, digest_us=taken.digest_us)
+            self.pulse.failed(result.reason, attempt=attempt, since=since, at=now)
         match result:
             case Sent(note=note):
+                self.pulse.answered()
                 await self._ledger.settle(taken, together, "sent", at=now, attempted=True, note=note)
                 self._count("delivered", len(together))
                 for each in together:

@@ -14,12 +14,14 @@ from typing import Final, Literal
 
 from reefmesh.contracts.alerts import Alert
 from reefmesh.store.port import Row, Store, Write
-from reefmesh_alerts.domain.transition import microseconds
+from reefmesh_alerts.delivery.purpose import Purpose
+from reefmesh_alerts.domain.transition import instant_of, microseconds
+from reefmesh_alerts.muting.mute import Mute
 
 Outcome = Literal["sent", "failed", "expired"]
 
 SELECT_FIRST_DUE: Final = (
-    "SELECT subscription, digest_us FROM deliveries"
+    "SELECT subscription, digest_us, purpose FROM deliveries"
     " WHERE status = 'pending' AND channel = ? AND next_attempt_us <= ? AND leased_until_us <= ?"
     " ORDER BY next_attempt_us, created_us, idempotency_key LIMIT 1"
 )
@@ -33,7 +35,7 @@ TAKE_DIGEST: Final = (
     "UPDATE deliveries SET lease_token = ?, leased_until_us = ? WHERE status = 'pending' AND leased_until_us <= ?"
     " AND idempotency_key IN (SELECT idempotency_key FROM deliveries"
     " WHERE status = 'pending' AND channel = ? AND next_attempt_us <= ? AND leased_until_us <= ?"
-    " AND subscription = ? AND digest_us = ?"
+    " AND subscription = ? AND digest_us = ? AND purpose = ?"
     " ORDER BY next_attempt_us, created_us, idempotency_key LIMIT ?)"
 )
 SELECT_TAKEN: Final = (
@@ -49,6 +51,10 @@ POSTPONE: Final = (
     "UPDATE deliveries SET next_attempt_us = ?, attempts = attempts + ?, last_error = ?, lease_token = '',"
     " leased_until_us = 0 WHERE idempotency_key = ? AND lease_token = ?"
 )
+MUTE: Final = (
+    "UPDATE deliveries SET status = 'muted', mute_id = ?, settled_us = ?, last_error = ?, lease_token = '', leased_until_us = 0"
+    " WHERE idempotency_key = ? AND status = 'pending' AND lease_token = ?"
+)
 COUNT_EXPIRED: Final = (
     "SELECT channel, COUNT(*) FROM deliveries WHERE status = 'pending' AND created_us <= ? AND leased_until_us <= ?"
     " GROUP BY channel"
@@ -60,6 +66,9 @@ EXPIRE: Final = (
 COUNT_OVERDUE: Final = (
     "SELECT channel, COUNT(*) FROM deliveries WHERE status = 'pending' AND (next_attempt_us <= ?"
     " OR (attempts > 0 AND CASE WHEN digest_us > 0 THEN digest_us ELSE created_us END <= ?)) GROUP BY channel"
+)
+SELECT_LAST_SENT: Final = (
+    "SELECT settled_us FROM deliveries WHERE status = 'sent' AND channel = ? ORDER BY settled_us DESC LIMIT 1"
 )
 DIGEST_ALERTS_LIMIT: Final = 500
 
@@ -79,10 +88,12 @@ class TakenDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Rows under one token: all those of one digest, or single deliveries (``digest_us`` 0), each sent alone."""
+    """Rows under one token: all those of one message (``digest_us`` is its instant), which have one ``purpose``, or single
+    deliveries (``digest_us`` 0), each sent alone."""
 
     token: str
     digest_us: int
+    purpose: Purpose
     deliveries: Sequence[TakenDelivery]
 
 
@@ -101,17 +112,17 @@ class Ledger:
         first = await self._store.fetch(SELECT_FIRST_DUE, (target, now_us, now_us))
         if not first:
             return None
-        ((recipient, digest_us),) = first
+        ((recipient, digest_us, purpose),) = first
         until_us = microseconds(now + lease)
         due = (token, until_us, now_us, target, now_us, now_us)
         if digest_us:
-            await self._store.write([Write(TAKE_DIGEST, (*due, recipient, digest_us, DIGEST_ALERTS_LIMIT))])
+            await self._store.write([Write(TAKE_DIGEST, (*due, recipient, digest_us, purpose, DIGEST_ALERTS_LIMIT))])
         else:
             await self._store.write([Write(TAKE_SINGLE, (*due, limit))])
         rows = await self._store.fetch(SELECT_TAKEN, (token,))
         if not rows:
             return None
-        return Taken(token=token, digest_us=digest_us, deliveries=[_taken(row) for row in rows])
+        return Taken(token=token, digest_us=digest_us, purpose=purpose, deliveries=[_taken(row) for row in rows])
 
     async def settle(
         self,
@@ -137,6 +148,18 @@ class Ledger:
         await self._store.write(
             [Write(POSTPONE, (until_us, int(attempted), note, each.idempotency_key, taken.token)) for each in deliveries]
         )
+
+    async def mute(self, token: str, muted: Sequence[tuple[str, Mute]], *, at: datetime) -> None:
+        """Write that mutes hold these deliveries (by their keys) back; only those that are still held under this token."""
+        at_us = microseconds(at)
+        await self._store.write(
+            [Write(MUTE, (mute.mute_id, at_us, f"muted by {mute.made_by}: {mute.reason}", key, token)) for key, mute in muted]
+        )
+
+    async def last_sent_at(self, target: str) -> datetime | None:
+        """Return when a target last accepted something, from any process; None if it never did."""
+        rows = await self._store.fetch(SELECT_LAST_SENT, (target,))
+        return instant_of(rows[0][0]) if rows else None
 
     async def expire(self, *, created_before: datetime, now: datetime, note: str, but: Sequence[str] = ()) -> dict[str, int]:
         """Expire the deliveries that nobody holds and that were created earlier; ``but`` names targets to leave alone.

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ from reefmesh_alerts.recipients.old_words import with_new_words
 from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry
 
 FILE_BYTES_LIMIT: Final = 4 * 1024 * 1024
-SECRET_FIELDS: Final = ("password", "secret")
+SECRET_FIELDS: Final = ("password", "secret", "previous_secret")
+STAND_INS: Final = {"url": "ntfys://stand-in"}
 ENVIRONMENT_REFERENCE: Final = "env:"
 
 CONSOLE_ALONE: Final = SubscriptionsFile(
@@ -32,7 +33,18 @@ def read_subscriptions(path: Path, *, environment: Mapping[str, str] | None = No
     ``<variable>_FILE`` name.
 
     Raises:
-        ConfigurationError: it cannot be read or is wrong.
+        ConfigurationError: it cannot be read or is wrong; its first mistake.
+    """
+    return _first_mistake_raised(*check_subscriptions(path, environment=environment))
+
+
+def check_subscriptions(
+    path: Path, *, environment: Mapping[str, str] | None = None
+) -> tuple[SubscriptionsFile | None, Sequence[str]]:
+    """As ``read_subscriptions``, but return the file and all of its mistakes, one line each; None if it cannot be understood.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not TOML.
     """
     try:
         if path.stat().st_size > FILE_BYTES_LIMIT:
@@ -42,49 +54,72 @@ def read_subscriptions(path: Path, *, environment: Mapping[str, str] | None = No
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 at byte {error.start}") from error
-    return parse_subscriptions(text, name=str(path), environment=os.environ if environment is None else environment)
+    return _checked(text, name=str(path), environment=os.environ if environment is None else environment)
 
 
 def parse_subscriptions(text: str, *, name: str, environment: Mapping[str, str]) -> SubscriptionsFile:
     """As ``read_subscriptions``, from text; ``name`` is the file's name in messages."""
+    return _first_mistake_raised(*_checked(text, name=name, environment=environment))
+
+
+def _first_mistake_raised(file: SubscriptionsFile | None, mistakes: Sequence[str]) -> SubscriptionsFile:
+    if mistakes or file is None:
+        raise ConfigurationError(mistakes[0])
+    return file
+
+
+def _checked(text: str, *, name: str, environment: Mapping[str, str]) -> tuple[SubscriptionsFile | None, Sequence[str]]:
     try:
         written = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{name}: not TOML: {error}") from error
     tables, places = with_new_words(written, name=name)
-    _fill_in_secrets(tables, places, name, environment)
+    mistakes = list(_fill_in_secrets(tables, places, name, environment))
     try:
         file = SubscriptionsFile.model_validate(tables)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        raise ConfigurationError(f"{name}: {_described(first, tables, places)}"[:500]) from None  # the cause shows secrets
-    _check_names(file, name)
-    return file
+    except ValidationError as error:  # not its cause: that shows secrets
+        errors = error.errors(include_url=False, include_context=False)
+        return None, [*mistakes, *(f"{name}: {_described(each, tables, places)}"[:500] for each in errors)]
+    return file, [*mistakes, *_wrong_names(file, name)]
 
 
-def _fill_in_secrets(tables: Mapping[str, Any], places: Sequence[str], name: str, environment: Mapping[str, str]) -> None:
+def _fill_in_secrets(
+    tables: Mapping[str, Any], places: Sequence[str], name: str, environment: Mapping[str, str]
+) -> Iterator[str]:
+    """Put each secret in the place of its reference; yield a line for each that there is not, and put another in its place so
+    that the rest of the file can be checked."""
     targets = tables.get("target")
     for target, place in zip(targets if isinstance(targets, list) else [], places, strict=True):
-        for field in SECRET_FIELDS if isinstance(target, dict) else ():
+        for field in secret_fields(target) if isinstance(target, dict) else ():
             given = target.get(field)
             if given is None:
                 continue
             where = f"{name}: {place} ({target.get('name', 'no name')}), {field}"
-            if not isinstance(given, str) or not given.startswith(ENVIRONMENT_REFERENCE):
-                raise ConfigurationError(f'{where}: no secrets in files; write "env:NAME" and set that variable')
-            variable = given.removeprefix(ENVIRONMENT_REFERENCE)
             try:
-                secret = secret_of(environment, variable)
+                target[field] = _secret(given, environment)
             except ConfigurationError as mistake:
-                raise ConfigurationError(f"{where}: {mistake}") from None
-            if not secret:
-                raise ConfigurationError(f"{where}: the environment variable {variable} is not set, nor is {variable}{SUFFIX}")
-            target[field] = secret
+                yield f"{where}: {mistake}"
+                target[field] = STAND_INS.get(field, f"no {field} was given")
+
+
+def secret_fields(target: Mapping[str, Any]) -> Sequence[str]:
+    """Return the fields of a ``[[target]]`` table that are secrets; the address of a service holds its keys."""
+    return (*SECRET_FIELDS, "url") if target.get("type") == "apprise" else SECRET_FIELDS
+
+
+def _secret(given: object, environment: Mapping[str, str]) -> str:
+    if not isinstance(given, str) or not given.startswith(ENVIRONMENT_REFERENCE):
+        raise ConfigurationError('no secrets in files; write "env:NAME" and set that variable')
+    variable = given.removeprefix(ENVIRONMENT_REFERENCE)
+    secret = secret_of(environment, variable)
+    if not secret:
+        raise ConfigurationError(f"the environment variable {variable} is not set, nor is {variable}{SUFFIX}")
+    return secret
 
 
 def _described(error: ErrorDetails, tables: Mapping[str, Any], places: Sequence[str]) -> str:
     loc = list(error["loc"])
-    place = ""
+    place, entry = "", None
     if len(loc) >= 2 and isinstance(loc[1], int):
         entry = tables[str(loc[0])][loc[1]]
         called = f" ({entry['name']})" if isinstance(entry, dict) and isinstance(entry.get("name"), str) else ""
@@ -96,14 +131,15 @@ def _described(error: ErrorDetails, tables: Mapping[str, Any], places: Sequence[
     if error["type"] == "extra_forbidden":
         message = "there is no such field"
     given = error["input"]
-    secret = any(str(part) in SECRET_FIELDS for part in loc)
+    of_target = entry if place and isinstance(entry, dict) else {}
+    secret = any(str(part) in secret_fields(of_target) for part in loc)
     shown = f" (not {given!r})" if isinstance(given, str | int | float) and not secret and error["type"] != "missing" else ""
     return f"{', '.join(part for part in (place, field) if part)}: {message}{shown}"
 
 
-def _check_names(file: SubscriptionsFile, name: str) -> None:
-    _refuse_twice([target.name for target in file.target], f"{name}: target")
-    _refuse_twice([recipient.name for recipient in file.subscription], f"{name}: subscription")
+def _wrong_names(file: SubscriptionsFile, name: str) -> Iterator[str]:
+    yield from _given_twice([target.name for target in file.target], f"{name}: target")
+    yield from _given_twice([recipient.name for recipient in file.subscription], f"{name}: subscription")
     targets: dict[str, TargetEntry] = {target.name: target for target in file.target}
     for number, recipient in enumerate(file.subscription, start=1):
         place = f"{name}: subscription {number} ({recipient.name})"
@@ -111,12 +147,10 @@ def _check_names(file: SubscriptionsFile, name: str) -> None:
             target = targets.get(wanted)
             if target is None:
                 known = ", ".join(targets) or "none is defined"
-                raise ConfigurationError(f"{place}, targets: there is no target {wanted!r} ({known})")
+                yield f"{place}, targets: there is no target {wanted!r} ({known})"
             if isinstance(target, EmailEntry) and not recipient.to:
-                raise ConfigurationError(f"{place}, to: the target {wanted!r} needs at least one address")
+                yield f"{place}, to: the target {wanted!r} needs at least one address"
 
 
-def _refuse_twice(names: Sequence[str], place: str) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise ConfigurationError(f"{place} {twice[0]!r} is there twice")
+def _given_twice(names: Sequence[str], place: str) -> Iterator[str]:
+    yield from (f"{place} {twice!r} is there twice" for twice, count in Counter(names).items() if count > 1)

@@ -1,1 +1,1 @@
-"""Targets: the ways to notify people (console, e-mail, webhook)."""
+"""Targets: the ways to notify people (console, e-mail, webhook, and the services that Apprise speaks to)."""

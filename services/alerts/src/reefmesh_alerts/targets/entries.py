@@ -8,9 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from reefmesh.contracts.contract import Contract
+from reefmesh_alerts.targets.apprise_services import refuse_service
+from reefmesh_alerts.targets.loopback import is_loopback
 from reefmesh_alerts.targets.public_addresses import is_public, refusal
 
 _ADDRESS: Final = re.compile(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$")
+
+SECRET_CHARACTERS: Final = 16
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Timeout = Annotated[float, Field(gt=0, le=60)]
@@ -68,15 +72,17 @@ class EmailEntry(Contract):
 class WebhookEntry(Contract):
     """An HTTPS address that accepts JSON.
 
-    ``secret`` signs every request. Plain HTTP is refused, except to this machine or with ``allow_plain_http``. An address that
-    is not public (of this machine or its network, say) is refused without ``allow_private``; what a name resolves to is checked
-    at each connection. ``ca_file`` is the same as for a mail server.
+    ``secret`` signs every request; while it is being replaced, ``previous_secret`` signs too. Plain HTTP is refused, except to
+    this machine or with ``allow_plain_http``. An address that is not public (of this machine or its network, say) is refused
+    without ``allow_private``; what a name resolves to is checked at each connection. ``ca_file`` is the same as for a mail
+    server.
     """
 
     type: Literal["webhook"]
     name: Name
     url: str = Field(max_length=2000)
     secret: SecretStr
+    previous_secret: SecretStr | None = None
     allow_plain_http: bool = False
     allow_private: bool = False
     ca_file: str | None = None
@@ -94,12 +100,38 @@ class WebhookEntry(Contract):
             raise ValueError("url: must be https (or set allow_plain_http = true)")
         if not self.allow_private and names_no_public_address(parts.hostname):
             raise ValueError(f"url: {refusal(parts.hostname, parts.hostname)}")
-        if len(self.secret.get_secret_value()) < 16:
-            raise ValueError("secret: must have at least 16 characters")
+        if len(self.secret.get_secret_value()) < SECRET_CHARACTERS:
+            raise ValueError(f"secret: must have at least {SECRET_CHARACTERS} characters")
+        if self.previous_secret is not None and len(self.previous_secret.get_secret_value()) < SECRET_CHARACTERS:
+            raise ValueError(f"previous_secret: must have at least {SECRET_CHARACTERS} characters")
+        if self.previous_secret == self.secret:
+            raise ValueError("previous_secret: is the secret itself; remove it when every receiver has the new one")
         return self
 
 
-TargetEntry = Annotated[ConsoleEntry | EmailEntry | WebhookEntry, Field(discriminator="type")]
+class AppriseEntry(Contract):
+    """A messenger, chat or SMS service that the library Apprise speaks to; ``url`` is the service's address in its notation.
+
+    The address holds keys, so it is a secret. Only the services in ``apprise_services`` are taken. One whose host is of the
+    writer's choosing needs ``allow_private``: its address is not checked at each connection. ``allow_plain_http`` is the same
+    as for a webhook.
+    """
+
+    type: Literal["apprise"]
+    name: Name
+    url: SecretStr
+    allow_plain_http: bool = False
+    allow_private: bool = False
+    timeout_seconds: Timeout = 20.0
+    concurrency: Annotated[int, Field(ge=1, le=8)] = 1
+
+    @model_validator(mode="after")
+    def _is_a_service_that_we_know(self) -> "AppriseEntry":
+        refuse_service(self.url.get_secret_value(), allow_private=self.allow_private, allow_plain_http=self.allow_plain_http)
+        return self
+
+
+TargetEntry = Annotated[ConsoleEntry | EmailEntry | WebhookEntry | AppriseEntry, Field(discriminator="type")]
 
 
 def names_no_public_address(host: str) -> bool:
@@ -112,13 +144,3 @@ def names_no_public_address(host: str) -> bool:
     except ValueError:
         return False
     return not is_public(host)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine itself."""
-    if host.casefold() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -3,9 +3,10 @@
 import sys
 from typing import assert_never
 
+from reefmesh_alerts.targets.apprise import AppriseTarget
 from reefmesh_alerts.targets.console import ConsoleTarget
 from reefmesh_alerts.targets.email import EmailTarget
-from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry, WebhookEntry
+from reefmesh_alerts.targets.entries import AppriseEntry, ConsoleEntry, EmailEntry, TargetEntry, WebhookEntry
 from reefmesh_alerts.targets.port import Target
 from reefmesh_alerts.targets.webhook import WebhookTarget
 
@@ -23,5 +24,7 @@ def open_target(entry: TargetEntry) -> Target:
             return EmailTarget(entry)
         case WebhookEntry():
             return WebhookTarget(entry)
+        case AppriseEntry():
+            return AppriseTarget(entry)
         case _:
             assert_never(entry)

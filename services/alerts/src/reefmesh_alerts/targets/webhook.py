@@ -36,6 +36,8 @@ class WebhookTarget:
         self, entry: WebhookEntry, *, resolver: Resolve = resolve, permitted: Callable[[str], bool] = is_public
     ) -> None:
         self._entry = entry
+        secrets = (entry.secret, entry.previous_secret)
+        self._secrets = [secret.get_secret_value() for secret in secrets if secret is not None]
         transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
             verify=trusting(entry.ca_file), trust_env=False, limits=httpx.Limits(max_connections=entry.concurrency)
         )
@@ -55,7 +57,7 @@ class WebhookTarget:
         headers = {
             "Content-Type": "application/json",
             TIMESTAMP_HEADER: timestamp,
-            SIGNATURE_HEADER: sign(self._entry.secret.get_secret_value(), timestamp, body),
+            SIGNATURE_HEADER: sign(self._secrets, timestamp, body),
             KEY_HEADER: notice.idempotency_key,
         }
         try:

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.services import SERVICES, ServiceEntry, service_named
+from reefmesh.contracts.services import ALERTS, SERVICES, ServiceEntry, service_named
 from reefmesh.service.program import load_program
 from reefmesh_standalone.commands.context import (
     BrokerOption,
@@ -53,8 +53,8 @@ def doctor(
     """Check a live installation by its behaviour; report each fault and how to mend it.
 
     Login, rights, persistence, 1,500 message groups on two consumers, order, clocks, latency; each service's database and its
-    migrations. The messages are the doctor's own, on a channel of its own (reef.doctor), and are taken back; nothing of the
-    services is consumed, written or migrated.
+    migrations; targets of alerts that take nothing. The messages are the doctor's own, on a channel of its own (reef.doctor),
+    and are taken back; nothing of the services is consumed, written or migrated.
 
     Exit code 0: nothing failed; 1: something did.
 
@@ -79,6 +79,8 @@ def doctor(
                 if each.has_database
             }
         )
+        if ALERTS in services:
+            await examination.examine_targets(place.store_address(ALERTS.name), load_program(ALERTS).migrations)
         failed = [finding for finding in examination.findings if finding.verdict == "fail"]
         if as_json:
             print_json({"ok": not failed, "findings": [asdict(finding) for finding in examination.findings]})

@@ -11,10 +11,12 @@ import typer
 from reefmesh.contracts import services
 from reefmesh.contracts.scores import ReefScore
 from reefmesh.errors import ConfigurationError
-from reefmesh_alerts.queries import OpenEpisode, open_episodes
+from reefmesh_alerts.muting.ledger import Mutes, open_acknowledgements
+from reefmesh_alerts.queries import OpenEpisode, count_muted, open_episodes
 from reefmesh_ingest.accounting import Accounting, accounting
 from reefmesh_ingest.register.table import Register
 from reefmesh_scoring.queries import latest_scores
+from reefmesh_standalone.commands.alert_lines import by_alert, episode_document, mute_document
 from reefmesh_standalone.commands.books_table import books_table
 from reefmesh_standalone.commands.context import (
     BrokerOption,
@@ -76,13 +78,18 @@ def status(
                 for reef_id in sorted(known.keys() | scores.keys())
                 if reef in (None, reef_id)
             }
-            episodes = [each for each in await open_episodes(stores[services.ALERTS]) if reef in (None, each.reef_id)]
+            ledger = stores[services.ALERTS]
+            episodes = [each for each in await open_episodes(ledger) if reef in (None, each.reef_id)]
+            acknowledged = by_alert(await open_acknowledgements(ledger))
+            mutes = [each for each in await Mutes(ledger).in_force(now) if reef in (None, each.reef_id)]
+            muted = [mute_document(each, await count_muted(ledger, each.mute_id)) for each in mutes]
             books = await accounting(stores[services.INGEST])
             of_services = await service_lines(stores)
         if reef is not None and not lines:
             raise ConfigurationError(f"reef {reef} is not registered; 'reefmesh reefs list' shows those that are")
         if as_json:
-            print_json(_document(lines, episodes, books, of_services, now))
+            said = [episode_document(each, acknowledged.get(each.alert_id, ()), mutes) for each in episodes]
+            print_json(_document(lines, said, books, of_services, now) | {"mutes": muted})
             return
         _show_reefs(list(lines.values()), now)
         if reef is not None:
@@ -182,7 +189,7 @@ def state_of(episode: OpenEpisode, line: ReefLine | None, now: datetime) -> str:
 
 def _document(
     lines: dict[str, ReefLine],
-    episodes: Sequence[OpenEpisode],
+    episodes: Sequence[dict[str, Any]],
     books: Accounting,
     of_services: Sequence[ServiceLine],
     now: datetime,
@@ -198,9 +205,7 @@ def _document(
     return {
         "at": now.isoformat(),
         "reefs": reefs,
-        "episodes": [
-            asdict(each) | {"since": each.since.isoformat(), "changed_at": each.changed_at.isoformat()} for each in episodes
-        ],
+        "episodes": episodes,
         "accounting": accounts,
         "services": [asdict(line) for line in of_services],
     }

@@ -19,6 +19,7 @@ from reefmesh_standalone.doctor.finding import Finding, findings_of, ok
 from reefmesh_standalone.doctor.groups import examine_groups
 from reefmesh_standalone.doctor.latency import examine_latency
 from reefmesh_standalone.doctor.rights import examine_broker_clock, examine_own_rights, examine_rights
+from reefmesh_standalone.doctor.targets import examine_targets
 
 Report = Callable[[Finding], None]
 
@@ -60,6 +61,10 @@ class Examination:
                 return await examine_database(service, url, sets, self._clock)
 
             await self._ask(f"store: {service}", examine, mend=REACH_STORE)
+
+    async def examine_targets(self, url: str, migrations: Sequence[MigrationSet]) -> None:
+        """Check by the ledger in this database whether the targets of alerts take what they are given."""
+        await self._ask("targets", lambda: examine_targets(url, migrations, self._clock), mend=REACH_STORE)
 
     async def _examine_behaviour(self, url: str, stack: AsyncExitStack) -> None:
         async def connect() -> Broker:

@@ -1,0 +1,1 @@
+"""Mutes and acknowledgements: what people say about alerts, and what follows for deliveries."""
