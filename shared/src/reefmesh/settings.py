@@ -17,6 +17,7 @@ from reefmesh.broker.connect import ENGINES
 from reefmesh.contracts.senders import PUBLISHERS, BrokerUsers
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh.errors import ConfigurationError
+from reefmesh.mistake_sentence import sentence_of
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
 from reefmesh.observability.progress import STALL_AFTER_SECONDS
 from reefmesh.observability.tracing import TracingKind
@@ -323,15 +324,13 @@ def _mistake(cls: type[Settings], error: ErrorDetails, origins: Origins) -> str:
     if error["type"] == "missing" and len(error["loc"]) == 1:
         return f"{PREFIX}{name.upper()} is not set{allowed}"
     if not name:
-        return _plain(error["msg"])
+        return sentence_of(error)
     place, value = origins.get(name, (f"{PREFIX}{name.upper()}", error["input"]))
     inside = "".join(f".{part}" for part in error["loc"][1:])
     shown = "" if _is_secret(cls, name) else f" is {_shown(error['input'] if inside else value)}"
     if error["type"] == "extra_forbidden" and not inside:
         return f"unknown setting {place}"
-    problem = (
-        f": {_plain(error['msg'])}" if error["type"] in ("value_error", "assertion_error") or inside or not allowed else ""
-    )
+    problem = f": {sentence_of(error)}" if error["type"] in ("value_error", "assertion_error") or inside or not allowed else ""
     return f"{place}{inside}{shown or ' is not valid'}{problem}{'' if inside else allowed}"
 
 
@@ -348,8 +347,3 @@ def _is_secret(cls: type[Settings], name: str) -> bool:
 def _shown(value: object) -> str:
     text = hide_url_secrets(repr(value))
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _plain(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return " ".join((text[:1].lower() + text[1:]).split())

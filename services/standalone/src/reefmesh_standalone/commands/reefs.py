@@ -21,9 +21,10 @@ from reefmesh_standalone.commands.context import (
     results,
     run,
 )
+from reefmesh_standalone.commands.field_options import fields_as_options
 from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, table_of
-from reefmesh_standalone.commands.register import changed, open_register
+from reefmesh_standalone.commands.register import changed, open_register, show_entry
 from reefmesh_standalone.commands.replaying import counted, send_again_registered
 
 app: Final = typer.Typer(help="Show and change the register's reefs.", no_args_is_help=True)
@@ -67,11 +68,18 @@ def list_reefs(
 
 
 @app.command(cls=Command)
-def show(reef: ReefArgument, home: HomeOption = None, store: StoreOption = None, config: ConfigOption = None) -> None:
-    """Show everything that the register holds of one reef, as JSON.
+def show(
+    reef: ReefArgument,
+    home: HomeOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything that the register holds of one reef, field by field.
 
     Examples:
       reefmesh reefs show amed-wall
+      reefmesh reefs show amed-wall --json | jq .mmm_celsius
     """
     place = home_of(home, None, store, config)
 
@@ -80,15 +88,18 @@ def show(reef: ReefArgument, home: HomeOption = None, store: StoreOption = None,
             known = register.reef(reef)
             if known is None:
                 raise ConfigurationError(f"reef {reef} is not registered; 'reefmesh reefs list' shows those that are")
-            print_json(known.entry.model_dump(mode="json"))
+            show_entry(known.entry.model_dump(mode="json"), as_json=as_json)
 
     run(main)
 
 
 @app.command("set", cls=Command)
+@fields_as_options(ReefEntry)
 def set_reef(
     reef: ReefArgument,
-    fields: Annotated[list[str], typer.Argument(help="field=value; 'reefs show' prints the fields.", show_default=False)],
+    fields: Annotated[
+        list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields; 'reefs show' prints them.", show_default=False)
+    ] = None,
     home: HomeOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
@@ -96,7 +107,7 @@ def set_reef(
     """Add a reef, or change some of its fields; running services follow within seconds.
 
     Examples:
-      reefmesh reefs set amed-wall name="Amed Wall" latitude_degrees=-8.33 longitude_degrees=115.64 mmm_celsius=29.5
+      reefmesh reefs set amed-wall --name "Amed Wall" --latitude -8.33 --longitude 115.64 --mmm 29.5
       reefmesh reefs set amed-wall mmm_offset_celsius=0.12
     """
     place = home_of(home, None, store, config)
@@ -105,7 +116,7 @@ def set_reef(
         async with open_register(place, create=True) as register:
             known = register.reef(reef)
             current = known.entry.model_dump() if known else {"id": reef}
-            await register.upsert(reefs=[changed(ReefEntry, current, fields)])
+            await register.upsert(reefs=[changed(ReefEntry, current, fields or ())])
         results().print(f"{reef} is registered")
 
     run(main)
