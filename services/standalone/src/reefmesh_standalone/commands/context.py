@@ -22,6 +22,7 @@ from reefmesh_alerts.targets import console
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.session import MeshSession
 from reefmesh_standalone.settings import DEFAULT_HOME, StandaloneSettings
+from reefmesh_standalone.variables import refuse_unread_variables
 
 people: Final = Console(stderr=True, highlight=False, markup=False)
 """Progress and remarks; standard output is for results."""
@@ -64,6 +65,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 def home_of(home: Path | None, broker: str | None = None, store: str | None = None, config: Path | None = None) -> Home:
     """Return the home that options, environment and settings file name; a mistake in them ends the command with one line."""
     try:
+        refuse_unread_variables(config)
         settings = StandaloneSettings.load(config=config, overrides={"home": home, "broker_url": broker, "store_url": store})
         return Home.of(settings)
     except ConfigurationError as error:
