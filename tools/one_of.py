@@ -1,4 +1,4 @@
-"""``one_of.py NAME VALUE CHOICE...``: refuse a value of a variable of make that is not one of the choices (empty: none given)."""
+"""``one_of.py NAME VALUE CHOICE...``: refuse a value of a make variable that is not one of the choices (empty: not given)."""
 
 import difflib
 import sys

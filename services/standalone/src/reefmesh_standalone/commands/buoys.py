@@ -128,7 +128,7 @@ def set_buoy(
     place = home_of(home, broker, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        async with open_register(place, create=True) as register:
+        async with open_register(place) as register:  # the buoy's reef is in it already
             known = register.buoy(buoy)
             current = known.entry.model_dump() if known else {"id": buoy}
             entry = changed(BuoyEntry, current, fields or ())

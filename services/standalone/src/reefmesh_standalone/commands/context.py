@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +123,25 @@ class Outcome(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Run work that has nothing to finish once somebody no longer waits for it: at the first Ctrl-C it is cancelled.
+
+    Raises:
+        Outcome: it was.
+    """
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        working.cancel()
+        await asyncio.wait({working})
+    finally:
+        stopping.cancel()
+    people.print("Interrupted.")
+    raise Outcome(130)
 
 
 def refuse_unfinished(complete: bool, session: MeshSession, *, kept: str) -> None:

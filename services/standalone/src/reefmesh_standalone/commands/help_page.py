@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 from typer import BadParameter, Context
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from reefmesh.mistake_sentence import sentence_of
 from reefmesh_standalone.commands.help_text import argument_rows, command_rows, markup, option_rows, section, usage_words
@@ -25,6 +25,9 @@ class Command(TyperCommand):
         text, _, examples = cleandoc(help or "").partition(HEADING)
         self.examples = cleandoc(examples.strip("\n"))
         super().__init__(*args, help=_flowing(text), **kwargs)
+        for argument in self.params:
+            if isinstance(argument, TyperArgument) and argument.metavar is None:  # errors name it as the usage does
+                argument.metavar = f"{argument.name.upper()}{'' if argument.nargs == 1 else '...'}"
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]  # typer's own context
         """Raises BadParameter, in our own words."""

@@ -74,8 +74,7 @@ def command_rows(context: Context, names: Iterable[str]) -> list[Row]:
 
 
 def _named(argument: TyperArgument) -> str:
-    name = argument.metavar or argument.name.upper()
-    return f"{name}..." if argument.metavar is None and argument.nargs != 1 else name
+    return argument.metavar or argument.name.upper()
 
 
 def _label(option: TyperOption) -> str:

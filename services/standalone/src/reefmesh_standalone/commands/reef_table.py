@@ -170,13 +170,13 @@ COLUMNS: Final = (
     Column(title="heat, 7 days", cell=_week, if_unknown=UNKNOWN),
     Column(title="heat of", cell=_heat_date, from_width=140, if_unknown=UNKNOWN),
     Column(title="heat today", cell=_today, from_width=140),
-    Column(title="DHW", cell=_weeks, number=True),
+    Column(title="DHW", cell=_weeks, number=True, if_unknown=UNKNOWN),
     Column(title="band", cell=_band, from_width=140),
     Column(title="nights", cell=_days, number=True, if_unknown="0/84"),
     Column(title="status", cell=_status, if_unknown="no readings"),
     Column(title="aragonite", cell=_omega, from_width=110, if_unknown=UNKNOWN),
     Column(title="dive", cell=lambda score, now: words(dive_verdict(score, now)), if_unknown=UNKNOWN),
-    Column(title="data age", cell=lambda score, now: age(score.as_of, now), number=True),
+    Column(title="data age", cell=lambda score, now: age(score.as_of, now), number=True, if_unknown="never"),
 )
 
 STYLES: Final[Mapping[str, str]] = {

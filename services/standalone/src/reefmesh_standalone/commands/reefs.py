@@ -113,6 +113,8 @@ def set_reef(
     place = home_of(home, None, store, config)
 
     async def main(_: asyncio.Event) -> None:
+        if not place.exists():
+            changed(ReefEntry, {"id": reef}, fields or ())  # a mistake leaves no home behind
         async with open_register(place, create=True) as register:
             known = register.reef(reef)
             current = known.entry.model_dump() if known else {"id": reef}

@@ -29,8 +29,11 @@ async def open_register(place: Home, *, create: bool = False) -> AsyncIterator[R
     """
     if create:
         place.create()
-    else:
-        place.require()
+    elif not place.exists():
+        raise ConfigurationError(
+            f"there is no register in {place.path} yet; 'reefmesh reefs set' or 'reefmesh reefs load' begins one,"
+            " or give another --home"
+        )
     store = open_store(place.store_address("ingest"), migrations=MIGRATIONS)
     await store.open()
     try:
