@@ -101,7 +101,7 @@ def test_unknown_buoy_registered_its_telemetry_becomes_readings(mesh_is_up: bool
     listed = registered("quarantine", "list", "--entries")
     assert 2 == listed.out.count("unknown-device")
     entries = registered.json("quarantine", "list", "--entries", "--device", "867740030000009")
-    shown = registered("quarantine", "show", entries[0]["quarantine_id"], "--raw")
+    shown = registered("quarantine", "show", entries[-1]["quarantine_id"], "--raw")
     assert mqtt(28.1).decode() == shown.out
     assert "lovina" not in {score["reef_id"] for score in registered.json("status")["reefs"] if score["as_of"]}
 
