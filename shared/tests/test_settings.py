@@ -124,7 +124,7 @@ def test_unreadable_file_is_one_line(tmp_path: Path) -> None:
 MISSPELT = {
     "REEFMESH_BROKR_URL": "is REEFMESH_BROKER_URL meant?",
     "REEFMESH_INGEST_LANS": "is REEFMESH_INGEST_LANES meant?",
-    "REEFMESH_INGEST_COFFEE": "",  # under the service's own name nobody else reads anything
+    "REEFMESH_INGEST_PARROTFISH": "",  # under the service's own name nobody else reads anything
     "REEFMESH_LOGLEVEL": "is REEFMESH_LOG_LEVEL meant?",
 }
 

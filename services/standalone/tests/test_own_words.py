@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_payload_is_told_in_our_own_words(payload: str) -> 
     [
         ("REEFMESH_BROKR_URL", "is REEFMESH_BROKER_URL meant?"),
         ("REEFMESH_SCORNG_LANES", "is REEFMESH_SCORING_LANES meant?"),
-        ("REEFMESH_COFFEE", "remove it"),
+        ("REEFMESH_PARROTFISH", "remove it"),
     ],
 )
 def test_variable_that_nobody_reads_is_refused_with_the_nearest_name(name: str, near: str) -> None:
