@@ -195,6 +195,7 @@ def test_verdict_nobody_renewed_is_unknown_with_the_age_of_what_was_known(regist
     assert 78 == registered("status", "--reef", "nowhere").code
 
 
+@pytest.mark.timeout(240)
 def test_payload_that_names_its_device_needs_no_buoy_and_a_mismatch_names_both(registered: ReefmeshCommand) -> None:
     send = ("send", "-", "--format", "telemetry")
     (taken,) = registered.json(*send, stdin=telemetry(NOW, sea_water_temperature=28.2))
@@ -209,6 +210,7 @@ def test_payload_that_names_its_device_needs_no_buoy_and_a_mismatch_names_both(r
     assert (3, 2, 1) == tuple(books(registered)["messages"][name] for name in ("received", "accepted", "quarantined"))
 
 
+@pytest.mark.timeout(240)
 def test_quarantine_is_folded_newest_first_and_what_is_discarded_stays_accounted(registered: ReefmeshCommand) -> None:
     for values in ({"mood": 1.0}, {"mood": 2.0}, {"luck": 3.0}):
         reading = telemetry(NOW, sea_water_temperature=28.2, **values)
@@ -247,6 +249,7 @@ def test_status_in_a_narrow_terminal_breaks_no_word_and_shows_every_age(columns:
     assert f"{at:%Y-%m-%d}, 3 days ago" in said
 
 
+@pytest.mark.timeout(240)
 def test_buoy_set_by_options_and_shown_in_the_form_that_set_takes(registered: ReefmeshCommand) -> None:
     options = ("--reef", "lovina", "--report-interval", "900", "--waking-hours", "[22, 12]")
     assert 0 == registered("buoys", "set", "agent-2", *options, "drift_limit_metres=40").code
