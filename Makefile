@@ -1,6 +1,6 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types up bench faults hostile fuzz containers docs lock clean format
+.PHONY: help broker demo test lint types up bench faults hostile fuzz containers docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
@@ -15,17 +15,21 @@ $(READY): constraints.txt $(PYPROJECTS) tools/bootstrap
 	@PYTHON="$(PYTHON)" tools/bootstrap
 	@touch $@
 
+# BROKER=activmq must not run the embedded broker as if nothing had been said.
+broker: $(READY)
+	@$(BIN)/python tools/one_of.py BROKER '$(BROKER)' embedded activemq
+
 # BROKER=activemq: the same on a local ActiveMQ, every service as a process of its own (SCORING=n of scoring).
 LOCAL_MESH = $(BIN)/python -m reefmesh_components.local_mesh
 
-demo: $(READY) ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq)
+demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq)
 ifeq ($(BROKER),activemq)
 	@$(LOCAL_MESH) demo --scoring $(or $(SCORING),2) $(ARGS)
 else
 	@$(BIN)/reefmesh demo $(ARGS)
 endif
 
-up: $(READY) ## the whole mesh in one process, until Ctrl-C (BROKER=activemq: broker and services as processes, SCORING=2)
+up: broker ## the whole mesh in one process, until Ctrl-C (BROKER=activemq: broker and services as processes, SCORING=2)
 ifeq ($(BROKER),activemq)
 	@$(LOCAL_MESH) up --scoring $(or $(SCORING),2) $(ARGS)
 else
@@ -47,7 +51,7 @@ format: $(READY) ## bring the code into the one format
 types: $(READY) ## mypy, strict, on all code and tests
 	@$(BIN)/mypy $(MYPY_PARTS)
 
-bench: $(READY) ## throughput, latency, CPU and memory on this machine (BROKER=activemq: on a real broker)
+bench: broker ## throughput, latency, CPU and memory on this machine (BROKER=activemq: on a real broker)
 	@$(BIN)/python tests/bench/$(or $(BROKER),embedded).py $(ARGS)
 
 faults: $(READY) ## the long fault suite; FAULTS=300 SEED=7: so many random faults on a whole mesh, then the checker

@@ -109,5 +109,6 @@ def test_file_of_somebody_else_is_named(tmp_path: Path) -> None:
 
 def test_variables_of_files_are_known_and_misspelt_ones_are_told() -> None:
     environment = {"REEFMESH_SCORING_BROKER_PASSWORD_FILE": "x", "REEFMESH_STORE_PASSWORD_FIEL": "x"}
-    (line,) = ScoringSettings.unknown_variables(environment)
-    assert line == "REEFMESH_STORE_PASSWORD_FIEL is not a setting of this service; is REEFMESH_STORE_PASSWORD_FILE meant?"
+    with pytest.raises(ConfigurationError) as refused:
+        ScoringSettings.refuse_misspelt_variables(environment)
+    assert str(refused.value) == "REEFMESH_STORE_PASSWORD_FIEL is read by nobody; is REEFMESH_STORE_PASSWORD_FILE meant?"

@@ -121,11 +121,34 @@ def test_unreadable_file_is_one_line(tmp_path: Path) -> None:
         IngestSettings.load(environment=GIVEN, config=binary)
 
 
-def test_misspelt_variable_is_noticed_and_foreign_ones_are_not() -> None:
-    strange = {"REEFMESH_BROKR_URL": "x", "REEFMESH_SMTP_HOST": "x", "REEFMESH_REQUIRE": "x", "REEFMESH_SCORING_LANES": "2"}
-    assert IngestSettings.unknown_variables(GIVEN | strange) == [
-        "REEFMESH_BROKR_URL is not a setting of this service; is REEFMESH_BROKER_URL meant?"
-    ]
+MISSPELT = {
+    "REEFMESH_BROKR_URL": "is REEFMESH_BROKER_URL meant?",
+    "REEFMESH_INGEST_LANS": "is REEFMESH_INGEST_LANES meant?",
+    "REEFMESH_INGEST_PARROTFISH": "",  # under the service's own name nobody else reads anything
+    "REEFMESH_LOGLEVEL": "is REEFMESH_LOG_LEVEL meant?",
+}
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_misspelt_variable_is_refused_with_the_nearest_name(name: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        IngestSettings.refuse_misspelt_variables(GIVEN | {name: "x"})
+    assert str(refused.value).startswith(f"{name} is read by nobody; {MISSPELT[name]}")
+
+
+def test_variables_of_others_and_of_kubernetes_are_let_be() -> None:
+    others = {
+        "REEFMESH_SMTP_HOST": "x",
+        "REEFMESH_REQUIRE": "x",
+        "REEFMESH_SCORING_LANES": "2",
+        "REEFMESH_SCORING_LANS": "2",  # scoring refuses it
+        "REEFMESH_STANDALONE_HOME": "x",
+        "REEFMESH_VISIBILITY_TIMEOUT_SECONDS": "300",
+        "REEFMESH_INGEST_SERVICE_HOST": "10.0.0.1",
+        "REEFMESH_INGEST_PORT": "tcp://10.0.0.1:8080",
+        "REEFMESH_INGEST_PORT_8080_TCP_ADDR": "10.0.0.1",
+    }
+    IngestSettings.refuse_misspelt_variables(GIVEN | others)
 
 
 def test_every_service_setting_says_what_is_allowed() -> None:

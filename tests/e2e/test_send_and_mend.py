@@ -98,10 +98,10 @@ def send_each_format(reefmesh: ReefmeshCommand, folder: Path) -> None:
 def test_unknown_buoy_registered_its_telemetry_becomes_readings(mesh_is_up: bool, registered: ReefmeshCommand) -> None:
     send = ("send", "-", "--lines", "--format", "nemopi-mqtt", "--buoy", "867740030000009")
     assert 1 == registered(*send, stdin=mqtt(28.1) + b"\n" + mqtt(28.2)).code
-    listed = registered("quarantine", "list")
+    listed = registered("quarantine", "list", "--entries")
     assert 2 == listed.out.count("unknown-device")
-    entries = registered.json("quarantine", "list", "--device", "867740030000009")
-    shown = registered("quarantine", "show", entries[0]["quarantine_id"], "--raw")
+    entries = registered.json("quarantine", "list", "--entries", "--device", "867740030000009")
+    shown = registered("quarantine", "show", entries[-1]["quarantine_id"], "--raw")
     assert mqtt(28.1).decode() == shown.out
     assert "lovina" not in {score["reef_id"] for score in registered.json("status")["reefs"] if score["as_of"]}
 
@@ -113,7 +113,7 @@ def test_unknown_buoy_registered_its_telemetry_becomes_readings(mesh_is_up: bool
     else:
         said = registered(*register)
     assert (0, True) == (said.code, "2 messages sent again: 2 accepted" in said.out), said.err
-    assert [] == registered.json("quarantine", "list")
+    assert [] == registered.json("quarantine", "list", "--entries")
     assert "lovina" in {score["reef_id"] for score in registered.json("status")["reefs"] if score["as_of"]}
     messages = books(registered)["messages"]
     assert (2, 2, 0) == (messages["received"], messages["accepted"], messages["quarantined"])
@@ -123,13 +123,13 @@ def test_unit_that_cannot_be_right_set_its_quantity_is_replayed(registered: Reef
     buoy = "100000000000000a"
     with registered.up() as up:
         assert 0 == registered("send", "-", "--format", "nemopi-2021", "--buoy", buoy, stdin=report_2021()).code
-        (entry,) = registered.json("quarantine", "list")
+        (entry,) = registered.json("quarantine", "list", "--entries")
         assert ("wrong-unit", "channel", "SEN0xxx") == (entry["reason"], entry["scope"], entry["channel"])
         sensor = json.dumps([{"source": "SEN0xxx", "quantity": NOX, "unit": "umol/L"}])
         said = registered("buoys", "set", buoy, f"sensor={sensor}")
         assert "quarantine list --device" in said.out
         assert 0 == registered("quarantine", "replay", entry["quarantine_id"]).code
-        assert [] == registered.json("quarantine", "list")
+        assert [] == registered.json("quarantine", "list", "--entries")
         (score,) = registered.json("status", "--reef", "amed")["reefs"]
         assert 0 == up.stop().code
     assert 0.84 == score["latest"][NOX]["value"]
@@ -193,3 +193,83 @@ def test_verdict_nobody_renewed_is_unknown_with_the_age_of_what_was_known(regist
     lovina = registered.json("status", "--reef", "lovina")["reefs"][0]
     assert lovina["as_of"] is None
     assert 78 == registered("status", "--reef", "nowhere").code
+
+
+@pytest.mark.timeout(240)
+def test_payload_that_names_its_device_needs_no_buoy_and_a_mismatch_names_both(registered: ReefmeshCommand) -> None:
+    send = ("send", "-", "--format", "telemetry")
+    (taken,) = registered.json(*send, stdin=telemetry(NOW, sea_water_temperature=28.2))
+    assert ("accepted", "agent-1", "amed") == (taken["outcome"], taken["device"], taken["reef_id"])
+    assert 0 == registered("send", "-", "--format", "nemopi-2021", stdin=report_2021()).code
+    other = registered(*send, "--buoy", "867740030000003", stdin=telemetry(NOW, sea_water_temperature=28.3))
+    assert 1 == other.code
+    assert "--buoy says 867740030000003, the payload agent-1." in " ".join(other.out.split())
+    nobody = registered("send", "-", "--format", "nemopi-mqtt", stdin=mqtt())
+    assert (78, 1) == (nobody.code, len(nobody.err.splitlines()))
+    assert "say with --buoy" in nobody.err
+    assert (3, 2, 1) == tuple(books(registered)["messages"][name] for name in ("received", "accepted", "quarantined"))
+
+
+@pytest.mark.timeout(240)
+def test_quarantine_is_folded_newest_first_and_what_is_discarded_stays_accounted(registered: ReefmeshCommand) -> None:
+    for values in ({"mood": 1.0}, {"mood": 2.0}, {"luck": 3.0}):
+        reading = telemetry(NOW, sea_water_temperature=28.2, **values)
+        assert 0 == registered("send", "-", "--format", "telemetry", stdin=reading).code
+    send = ("send", "-", "--format", "nemopi-mqtt", "--buoy", "867740030000003")
+    assert 1 == registered(*send, stdin=b"{").code
+    groups = registered.json("quarantine", "list")
+    assert [(None, "not-json", 1), ("luck", "unknown-channel", 1), ("mood", "unknown-channel", 2)] == [
+        (each["quantity"], each["reason"], each["entries"]) for each in groups
+    ]
+    assert groups[2]["first_at"] < groups[2]["last_at"] < groups[1]["last_at"] < groups[0]["last_at"]
+    shown = registered("quarantine", "list", "--reason", "unknown-channel").out
+    assert shown.index("luck") < shown.index("mood")
+    assert "not-json" not in shown
+    assert 78 == registered("quarantine", "discard").code
+    gone = registered("quarantine", "discard", "--all", "--quantity", "mood")
+    assert (0, "2 entries deleted\n") == (gone.code, gone.out)
+    (entry,) = registered.json("quarantine", "list", "--entries", "--reason", "not-json")
+    assert 0 == registered("quarantine", "discard", entry["quarantine_id"]).code
+    assert ["luck"] == [each["quantity"] for each in registered.json("quarantine", "list")]
+    assert 3 == books(registered)["entries_removed"]
+
+
+@pytest.mark.parametrize("columns", [80, 50])
+def test_status_in_a_narrow_terminal_breaks_no_word_and_shows_every_age(columns: int, registered: ReefmeshCommand) -> None:
+    at = NOW - timedelta(days=3)
+    assert 0 == registered("send", "-", "--format", "telemetry", stdin=telemetry(at, sea_water_temperature=28.0)).code
+    for arguments in (("status",), ("status", "--reef", "amed")):
+        ended = registered(*arguments, environment={"COLUMNS": str(columns)})
+        assert max(map(len, ended.out.splitlines())) <= columns
+        said = " ".join(ended.out.split())
+        assert "data age" in said
+        assert "3 days" in said
+        assert {"unknown", "nights", "episode"} <= set(said.split())
+        assert "\x1b" not in ended.out
+    assert f"{at:%Y-%m-%d}, 3 days ago" in said
+
+
+@pytest.mark.timeout(240)
+def test_buoy_set_by_options_and_shown_in_the_form_that_set_takes(registered: ReefmeshCommand) -> None:
+    options = ("--reef", "lovina", "--report-interval", "900", "--waking-hours", "[22, 12]")
+    assert 0 == registered("buoys", "set", "agent-2", *options, "drift_limit_metres=40").code
+    document = registered.json("buoys", "show", "agent-2")
+    assert ("lovina", 900, [22, 12], 40.0) == tuple(
+        document[name] for name in ("reef", "report_interval_seconds", "waking_hours_utc", "drift_limit_metres")
+    )
+    lines = registered("buoys", "show", "agent-2").out.splitlines()
+    assert 0 == registered("buoys", "set", "agent-3", *(line for line in lines if not line.startswith("id="))).code
+    assert document | {"id": "agent-3"} == registered.json("buoys", "show", "agent-3")
+    twice = registered("reefs", "set", "amed", "--mmm", "29", "mmm_celsius=30")
+    assert (78, "reefmesh: mmm_celsius is stated twice: 30 and 29\n") == (twice.code, twice.err)
+
+
+def test_simulation_without_a_mesh_says_so(registered: ReefmeshCommand) -> None:
+    simulate = ("simulate", "--reefs", "1", "--port", "0", "--log-level", "error")
+    with registered.running(*simulate) as alone:
+        alone.await_line(f"No mesh is up in {registered.home}: what is sent waits there until 'reefmesh up'")
+        assert 0 == alone.stop().code
+    with registered.up() as up, registered.running(*simulate) as beside:
+        beside.await_line("buoys send until Ctrl-C")
+        assert "No mesh" not in beside.stop().err
+        assert 0 == up.stop().code

@@ -1,5 +1,7 @@
 """The engine changes nothing of what the mesh computes: replay and demonstration on processes give what one process gives."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -39,6 +41,46 @@ def test_noaa_replay_on_activemq_with_services_as_processes_gives_the_same(broke
         assert set(mesh.drain().values()) == {0}
     assert embedded[0] == on_broker[0]
     assert embedded[1] == on_broker[1] != []
+
+
+@pytest.mark.timeout(240)
+def test_import_on_activemq_with_services_as_processes_gives_the_same_and_knows_it_again(
+    broker: ActivemqProcess, tmp_path: Path
+) -> None:
+    record = tmp_path / "record.csv"
+    begin = datetime(2024, 1, 1, tzinfo=UTC)
+    lines = [f"{(begin + timedelta(minutes=30 * place)).isoformat()},{28 + place % 7 / 10:.1f}" for place in range(3000)]
+    record.write_text("time,sea_water_temperature\n" + "\n".join(lines) + "\n")
+    embedded = imported(record, tmp_path / "embedded")
+    home = tmp_path / "activemq"
+    with MeshProcesses(home, broker_url_of=broker.url) as mesh:
+        mesh.start(scoring=2)
+        on_broker = imported(record, home, "--broker", broker.url())
+        again = json.loads(command(home, "import", str(record), "--reef", "amed", "--json", "--broker", broker.url()))
+        assert set(mesh.drain().values()) == {0}
+    assert (0, 3000) == (again["new"], again["known"])
+    assert 3000 == len(embedded)
+    assert embedded == on_broker
+
+
+def imported(record: Path, home: Path, *where: str) -> list[dict[str, str]]:
+    """Return the readings as they are exported, without what tells of the run."""
+    place = ("--name", "Amed", "--latitude", "-8.3", "--longitude", "115.6", "--mmm", "29")
+    command(home, "reefs", "set", "amed", *place)
+    done = json.loads(command(home, "import", str(record), "--reef", "amed", "--json", *where))
+    assert (3000, 0, 0) == (done["new"], done["known"], done["quarantined"])
+    rows = list(csv.DictReader(io.StringIO(command(home, "export", "readings", "--reef", "amed"))))
+    for row in rows:
+        del row["received_at (UTC)"], row["revision"]
+    return rows
+
+
+def command(home: Path, *arguments: str) -> str:
+    """Run ``reefmesh`` on a home; return what it printed."""
+    whole = [sys.executable, "-m", "reefmesh_standalone", *arguments, "--home", str(home)]
+    done = subprocess.run(whole, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.faults

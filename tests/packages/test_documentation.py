@@ -13,7 +13,8 @@ import typer.main
 from typer.core import TyperGroup
 
 from reefmesh.observability import table
-from reefmesh.settings import CONFIG_VARIABLE, PREFIX, ServiceSettings
+from reefmesh.settings import ServiceSettings
+from reefmesh.variables import CONFIG_VARIABLE, PREFIX
 from reefmesh_alerts.settings import AlertsSettings
 from reefmesh_ingest.settings import IngestSettings
 from reefmesh_scoring.settings import ScoringSettings

@@ -85,7 +85,7 @@ def test_file_with_everything_is_understood_and_hides_its_secrets() -> None:
             'to = ["nobody"]',
             "subscription 2 (scientist), to.0: write an e-mail address like name@example.org (not 'nobody')",
         ),
-        ('kinds = ["heat", "dive"]', 'kinds = ["fish"]', "subscription 1 (harbour), kinds.0: Input should be"),
+        ('kinds = ["heat", "dive"]', 'kinds = ["fish"]', "subscription 1 (harbour), kinds.0: must be 'heat', "),
         (
             'heat = "Alert Level 1"',
             'heat = "Alert Level 9"',
@@ -103,8 +103,8 @@ def test_file_with_everything_is_understood_and_hides_its_secrets() -> None:
             "subscription 1 (harbour), quiet_hours.begins: write a time of the day as \"hh:mm\" (not '25:00')",
         ),
         ('who = "Dive centre"', 'whom = "x"', "subscription 1 (harbour), whom: there is no such field"),
-        ('host = "smtp.example.org"', "", "target 2 (mail), host: Field required"),
-        ('type = "console"', 'type = "pigeon"', "target 1 (log): Input tag 'pigeon'"),
+        ('host = "smtp.example.org"', "", "target 2 (mail), host: is missing"),
+        ('type = "console"', 'type = "pigeon"', "target 1 (log): its 'type' must be one of 'console', 'email', 'webhook'"),
         ('"env:HOOK_SECRET"', '"env:NO_SUCH"', "target 3 (hook), secret: the environment variable NO_SUCH is not set"),
         ('"env:HOOK_SECRET"', '"hunter2"', "target 3 (hook), secret: no secrets in files"),
         ('"env:HOOK_SECRET"', '"env:MAIL_PASSWORD"\nurl2 = 1', "target 3 (hook), url2: there is no such field"),
@@ -238,7 +238,7 @@ class TestOldWords:
             (
                 '[[target]]\nname = "log"\ntype = "console"',
                 '[[channel]]\nname = "log"\ntype = "pigeon"',
-                "channel 1 (log): Input tag 'pigeon'",
+                "channel 1 (log): its 'type' must be one of",
             ),
             ('[[target]]\nname = "log"', '[channel]\nname = "log"', "write each target as a table of its own, [[target]]"),
         ],

@@ -38,8 +38,8 @@ def cells(found: ReefScore, now: datetime) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("days", "week", "today", "dhw"),
     [
-        (0, "Bleaching Watch", "No Stress", "4.25"),
-        (1, "Bleaching Watch", "No Stress", "4.25"),
+        (0, "Bleaching Watch, today", "No Stress", "4.25"),
+        (1, "Bleaching Watch, yesterday", "No Stress", "4.25"),
         (2, "Bleaching Watch, 2 days ago", "unknown", "4.25"),
         (6, "Bleaching Watch, 6 days ago", "unknown", "4.25"),
         (7, "unknown; last Bleaching Watch on 1987-08-02", "unknown", "unknown"),
@@ -93,7 +93,7 @@ def test_field_01_and_02_status_says_what_day_and_dhw_rest_on(day: dict[str, str
 def test_heat_of_one_reef_is_told_with_its_counts() -> None:
     latest = score(whole_days=3, filled_days=5, missing_days=0, suspect_days=2, status="daytime_only")
     assert list(status.heat_lines(latest, NIGHTFALL + timedelta(days=1))) == [
-        "Heat: 1987-08-02, 1 day ago, night, ok, 33% of its readings left out as suspect",
+        "Heat: Bleaching Watch of 1987-08-02, yesterday, night, ok, 33% of its readings left out as suspect",
         "DHW is summed over 84 days, 76 with readings at night, 3 with their daytime standing in, 5 filled, 0 missing;"
         " 2 lost too many readings as suspect; daytime only",
     ]

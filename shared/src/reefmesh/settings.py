@@ -17,13 +17,13 @@ from reefmesh.broker.connect import ENGINES
 from reefmesh.contracts.senders import PUBLISHERS, BrokerUsers
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 from reefmesh.errors import ConfigurationError
+from reefmesh.mistake_sentence import sentence_of
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
 from reefmesh.observability.progress import STALL_AFTER_SECONDS
 from reefmesh.observability.tracing import TracingKind
 from reefmesh.secret_files import SUFFIX, read_secret_file, refuse_both, secret_of
+from reefmesh.variables import CONFIG_VARIABLE, PREFIX, refuse_misspelt
 
-PREFIX: Final = "REEFMESH_"
-CONFIG_VARIABLE: Final = "REEFMESH_CONFIG"
 COMMAND_SECTION: Final = "standalone"
 """The section of the ``reefmesh`` command, beside one for each service."""
 FILE_BYTES_LIMIT: Final = 1024 * 1024
@@ -126,22 +126,28 @@ class Settings(BaseSettings):
         return [name for name in cls.model_fields if _is_secret(cls, name)]
 
     @classmethod
-    def unknown_variables(cls, environment: Mapping[str, str] | None = None) -> Sequence[str]:
-        """Return a line for each ``REEFMESH_`` variable that looks like a misspelt setting of this service. It may also be a
-        setting of another service, so the line is only good for a warning."""
-        environment = os.environ if environment is None else environment
+    def variables(cls) -> frozenset[str]:
+        """Return the name of every variable that ``load`` reads."""
         names = [*map(str.upper, cls.model_fields), *(f"{name.upper()}{SUFFIX}" for name in cls.secrets())]
-        known = [f"{prefix}{name}" for prefix in {PREFIX, _section_prefix(cls)} for name in names]
-        strange = sorted(
-            name
-            for name in environment
-            if name.startswith(PREFIX) and "__" not in name and name not in (CONFIG_VARIABLE, *known)
+        return frozenset(f"{prefix}{name}" for prefix in {PREFIX, _section_prefix(cls)} for name in names)
+
+    @classmethod
+    def refuse_misspelt_variables(
+        cls, environment: Mapping[str, str] | None = None, *, services: Sequence[ServiceEntry] = SERVICES
+    ) -> None:
+        """Refuse variables that look like settings of this service and are none; those of the other ``services`` and of the
+        command are let be.
+
+        Raises:
+            ConfigurationError: one line with the nearest names.
+        """
+        sections = {*(each.name for each in services), COMMAND_SECTION} - {cls.SECTION}
+        refuse_misspelt(
+            os.environ if environment is None else environment,
+            {*cls.variables(), *(f"{PREFIX}{name.upper()}" for name in cls.ELSEWHERE)},
+            own_prefix=_section_prefix(cls),
+            prefixes_of_others=[f"{PREFIX}{each.upper()}_" for each in sections],
         )
-        return [
-            f"{variable} is not a setting of this service; is {near[0]} meant?"
-            for variable in strange
-            if (near := difflib.get_close_matches(variable, known, n=1, cutoff=0.9))
-        ]
 
 
 class ServiceSettings(Settings):
@@ -323,15 +329,13 @@ def _mistake(cls: type[Settings], error: ErrorDetails, origins: Origins) -> str:
     if error["type"] == "missing" and len(error["loc"]) == 1:
         return f"{PREFIX}{name.upper()} is not set{allowed}"
     if not name:
-        return _plain(error["msg"])
+        return sentence_of(error)
     place, value = origins.get(name, (f"{PREFIX}{name.upper()}", error["input"]))
     inside = "".join(f".{part}" for part in error["loc"][1:])
     shown = "" if _is_secret(cls, name) else f" is {_shown(error['input'] if inside else value)}"
     if error["type"] == "extra_forbidden" and not inside:
         return f"unknown setting {place}"
-    problem = (
-        f": {_plain(error['msg'])}" if error["type"] in ("value_error", "assertion_error") or inside or not allowed else ""
-    )
+    problem = f": {sentence_of(error)}" if error["type"] in ("value_error", "assertion_error") or inside or not allowed else ""
     return f"{place}{inside}{shown or ' is not valid'}{problem}{'' if inside else allowed}"
 
 
@@ -348,8 +352,3 @@ def _is_secret(cls: type[Settings], name: str) -> bool:
 def _shown(value: object) -> str:
     text = hide_url_secrets(repr(value))
     return text if len(text) <= 120 else text[:117] + "..."
-
-
-def _plain(message: str) -> str:
-    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return " ".join((text[:1].lower() + text[1:]).split())

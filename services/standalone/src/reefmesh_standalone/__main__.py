@@ -23,10 +23,11 @@ from reefmesh_standalone.commands import (
     status,
     up,
 )
-from reefmesh_standalone.commands.help_page import Command
+from reefmesh_standalone.commands.help_page import Command, Group
 
 app: Final = typer.Typer(
     name="reefmesh",
+    cls=Group,
     help="Buoys at coral reefs in; quality-controlled readings, reef scores and alerts out.",
     no_args_is_help=True,
     add_completion=False,
@@ -65,12 +66,15 @@ for command in (
 ):
     app.command(cls=Command)(command)
 app.command("import", cls=Command)(import_record.import_record)
-app.add_typer(export.app, name="export")
-app.add_typer(reefs.app, name="reefs")
-app.add_typer(buoys.app, name="buoys")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(parked.app, name="parked")
+for name, group in (
+    ("export", export.app),
+    ("reefs", reefs.app),
+    ("buoys", buoys.app),
+    ("alerts", alerts.app),
+    ("quarantine", quarantine.app),
+    ("parked", parked.app),
+):
+    app.add_typer(group, name=name, cls=Group)
 
 
 def main() -> None:

@@ -3,12 +3,16 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from reefmesh.broker.embedded.ownership import is_owned
 from reefmesh.contracts.senders import BrokerUsers, device_senders
 from reefmesh.errors import ConfigurationError
 from reefmesh.settings import users_of_broker
 from reefmesh_standalone.settings import StandaloneSettings
+
+JOURNAL: Final = "journal.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,10 @@ class Home:
                 f"no mesh has run in {self.path} yet; start one with 'reefmesh up', or give another --home"
             )
 
+    def mesh_is_up(self) -> bool | None:
+        """Whether a mesh runs here now; None when it would be at a broker elsewhere."""
+        return is_owned(self.path / JOURNAL) if self.embedded else None
+
     def exists(self) -> bool:
         """Whether there may be a register here; a database server is not asked."""
         try:
@@ -82,7 +90,7 @@ class Home:
     def broker_address(self, *, publisher_only: bool = False) -> str:
         if self.broker_url is not None:
             return self.broker_url
-        journal = f"embedded://{quote(str(self.path / 'journal.db'))}"
+        journal = f"embedded://{quote(str(self.path / JOURNAL))}"
         if publisher_only:
             return f"{journal}?role=publisher"
         if self.visibility_timeout_seconds is None:

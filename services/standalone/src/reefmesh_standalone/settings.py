@@ -1,12 +1,13 @@
 """The settings of the ``reefmesh`` command: its home, its broker and its databases."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from reefmesh.broker.connect import ENGINES
+from reefmesh.broker.connect import ENGINES, nearest_engine
 from reefmesh.contracts.senders import PUBLISHERS
 from reefmesh.settings import (
     COMMAND_SECTION,
@@ -17,6 +18,8 @@ from reefmesh.settings import (
     with_credentials,
 )
 
+_SCHEME: Final = re.compile(r"^[a-z][a-z+]*://")
+
 DEFAULT_HOME: Final = Path("~/.local/share/reefmesh")
 
 
@@ -25,6 +28,13 @@ def _named(folder: object) -> object:
     if folder in ("", Path()):
         raise ValueError("that names no folder")
     return folder
+
+
+def _address(url: str) -> str:
+    if not _SCHEME.match(url):
+        near = nearest_engine(url.partition(":")[0])
+        raise ValueError("that is no address" + ("" if near is None else f", is one like {near.example} meant?"))
+    return url
 
 
 class StandaloneSettings(Settings):
@@ -37,9 +47,8 @@ class StandaloneSettings(Settings):
     home: Annotated[Path, BeforeValidator(_named)] = Field(
         default=DEFAULT_HOME, description="a folder for the journal and the databases"
     )
-    broker_url: str | None = Field(
+    broker_url: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
-        pattern=r"^[a-z][a-z+]*://",
         description=f"a broker's address, as {' or '.join(engine.example for engine in ENGINES)}; unset: embedded in the home",
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")

@@ -1,5 +1,6 @@
 """The one place that knows which engine a broker URL names. A new engine is one entry in ``ENGINES``."""
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -40,7 +41,16 @@ def engine_of(url: str) -> EngineEntry:
         if scheme in engine.schemes:
             return engine
     known = ", ".join(f"{each}://" for engine in ENGINES for each in engine.schemes)
-    raise ConfigurationError(f"broker URL {url.partition('@')[2] or url!r}: unknown engine {scheme!r}; there are {known}")
+    near = nearest_engine(scheme)
+    hint = "" if near is None else f"; is an address like {near.example} meant?"
+    raise ConfigurationError(f"broker URL {url.partition('@')[2] or url!r}: unknown engine {scheme!r}; there are {known}{hint}")
+
+
+def nearest_engine(word: str) -> EngineEntry | None:
+    """Return the engine that this word, a scheme or a name with a typo, most probably means."""
+    names = {name: engine for engine in ENGINES for name in (*engine.schemes, engine.system)}
+    found = difflib.get_close_matches(word.lower(), names, n=1)
+    return names[found[0]] if found else None
 
 
 def open_broker(url: str, *, clock: Clock) -> Broker:

@@ -28,7 +28,7 @@ class _InUtc:
             ],
             mode="left_to_right",
             custom_error_type="instant",
-            custom_error_message="Input should be an instant with its offset from UTC",
+            custom_error_message="must be an instant with its offset from UTC",
         )
 
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from reefmesh.contracts.contract import Contract, Instant, ReefId
 from reefmesh.errors import PoisonMessage
+from reefmesh.mistake_sentence import sentence_of
 
 NAMESPACE: Final = UUID("6f5c1f6e-2b0a-5c41-9d3a-0d7c6f0a7c55")
 """UUIDv5 namespace of every event id of the mesh."""
@@ -74,7 +75,11 @@ class Envelope(Contract):
                 headers=rest,
                 body=body,
             )
-        except (ValidationError, ValueError) as error:
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise PoisonMessage("bad-envelope", f"{place}: {sentence_of(first)}") from error
+        except ValueError as error:
             raise PoisonMessage("bad-envelope", str(error).splitlines()[0]) from error
 
 

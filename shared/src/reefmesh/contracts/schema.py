@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import PoisonMessage
+from reefmesh.mistake_sentence import sentence_of
 
 TELEMETRY_1: Final = "telemetry/1"
 NEMOPI_MQTT_1: Final = "nemopi-mqtt/1"
@@ -42,7 +43,7 @@ def read_body(message: Envelope, readers: Mapping[str, TypeAdapter[Body]]) -> Bo
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise PoisonMessage("bad-body", f"{place}: {first['msg']}") from error
+        raise PoisonMessage("bad-body", f"{place}: {sentence_of(first)}") from error
 
 
 def unknown_schema(schema_id: str, known: Collection[str]) -> PoisonMessage:

@@ -5,8 +5,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
-
 import reefmesh
 from reefmesh.clock import Clock, SystemClock
 from reefmesh.errors import ConfigurationError
@@ -18,8 +16,6 @@ from reefmesh.service.assembly import run_alone
 from reefmesh.service.exit import explain, run_to_exit
 from reefmesh.service.program import Kind, Program
 from reefmesh.settings import ServiceSettings
-
-log = structlog.get_logger()
 
 
 def run_service(program: Program[Kind], *, arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
@@ -47,6 +43,7 @@ def run_service(program: Program[Kind], *, arguments: Sequence[str] | None = Non
     parser.add_argument("--version", action="version", version=f"reefmesh-{name} {reefmesh.__version__}")
     options = parser.parse_args(arguments)
     try:
+        program.settings.refuse_misspelt_variables()
         settings = program.settings.load(config=options.config)
         blueprint = program.blueprint(settings)
         require_tracing(settings.tracing)
@@ -55,8 +52,6 @@ def run_service(program: Program[Kind], *, arguments: Sequence[str] | None = Non
     if options.check:
         return 0
     configure_logging(name, level=settings.log_level, log_format=settings.log_format)
-    for warning in program.settings.unknown_variables():
-        log.warning("unknown variable", hint=warning)
 
     async def main(stop: asyncio.Event) -> None:
         await run_alone(blueprint, settings, stop, clock=clock or SystemClock())

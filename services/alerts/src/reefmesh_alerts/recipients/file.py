@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reefmesh.errors import ConfigurationError
+from reefmesh.mistake_sentence import sentence_of
 from reefmesh.secret_files import SUFFIX, secret_of
 from reefmesh_alerts.recipients.entries import RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.recipients.old_words import with_new_words
@@ -127,14 +128,11 @@ def _described(error: ErrorDetails, tables: Mapping[str, Any], places: Sequence[
         # After the number of a target comes its type, which is not a field.
         loc = loc[3:] if loc[0] == "target" and len(loc) > 2 else loc[2:]
     field = ".".join(str(part) for part in loc)
-    message = " ".join(error["msg"].removeprefix("Value error, ").split())
-    if error["type"] == "extra_forbidden":
-        message = "there is no such field"
     given = error["input"]
     of_target = entry if place and isinstance(entry, dict) else {}
     secret = any(str(part) in secret_fields(of_target) for part in loc)
     shown = f" (not {given!r})" if isinstance(given, str | int | float) and not secret and error["type"] != "missing" else ""
-    return f"{', '.join(part for part in (place, field) if part)}: {message}{shown}"
+    return f"{', '.join(part for part in (place, field) if part)}: {sentence_of(error)}{shown}"
 
 
 def _wrong_names(file: SubscriptionsFile, name: str) -> Iterator[str]:

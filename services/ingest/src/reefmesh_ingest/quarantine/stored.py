@@ -52,10 +52,11 @@ class StoredMessage:
         return self.payload_bytes is not None
 
 
-async def list_entries(store: Store, equal: Mapping[str, str], *, limit: int) -> list[StoredEntry]:
-    """Return the entries whose columns are ``equal`` to these, oldest first. Raises StoreUnavailable."""
+async def list_entries(store: Store, equal: Mapping[str, str], *, limit: int, newest_first: bool = False) -> list[StoredEntry]:
+    """Return the entries whose columns are ``equal`` to these, oldest or newest first. Raises StoreUnavailable."""
     where = " AND ".join(f"{column} = ?" for column in equal) or "1 = 1"
-    rows = await store.fetch(f"{_ENTRY} WHERE {where} ORDER BY received_us, quarantine_id LIMIT ?", (*equal.values(), limit))
+    order = "received_us DESC, quarantine_id" if newest_first else "received_us, quarantine_id"
+    rows = await store.fetch(f"{_ENTRY} WHERE {where} ORDER BY {order} LIMIT ?", (*equal.values(), limit))
     return [_entry(row) for row in rows]
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from reefmesh.contracts.contract import Contract
 from reefmesh.errors import ConfigurationError
+from reefmesh.mistake_sentence import sentence_of
 from reefmesh_ingest.register.entries import OLD_QUANTITY_KEY, BuoyEntry, ReefEntry
 
 FILE_BYTES_LIMIT: Final = 64 * 1024 * 1024
@@ -55,10 +56,9 @@ def parse_register(text: str, *, name: str) -> RegisterFile:
         first = error.errors(include_url=False)[0]
         line = _line_of(text, first["loc"])
         field = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
         given = first["input"]
         shown = f" (not {given!r})" if isinstance(given, str | int | float) and "missing" not in first["type"] else ""
-        raise ConfigurationError(f"{name}, line {line}: {field}: {message}{shown}"[:500]) from error
+        raise ConfigurationError(f"{name}, line {line}: {field}: {sentence_of(first)}{shown}"[:500]) from error
     _check_names(register, text, name)
     old = [buoy["id"] for buoy in document.get("buoy", ()) for sensor in buoy.get("sensor", ()) if OLD_QUANTITY_KEY in sensor]
     if old:

@@ -21,7 +21,7 @@ def books_table(books: Accounting) -> Table:
     if books.messages_folded or books.entries_removed:
         table.caption += (
             f" Beyond the quota of quarantine, only counted: {books.messages_folded:,} messages;"
-            f" removed for their age: {books.entries_removed:,} entries."
+            f" removed for their age or by hand: {books.entries_removed:,} entries."
         )
     table.caption_justify = "left"
     return table

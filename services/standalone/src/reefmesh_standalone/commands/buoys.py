@@ -20,9 +20,10 @@ from reefmesh_standalone.commands.context import (
     results,
     run,
 )
+from reefmesh_standalone.commands.field_options import fields_as_options
 from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, table_of
-from reefmesh_standalone.commands.register import changed, open_register
+from reefmesh_standalone.commands.register import changed, open_register, show_entry
 from reefmesh_standalone.commands.replaying import send_again_registered
 
 app: Final = typer.Typer(help="Show and change the register's buoys.", no_args_is_help=True)
@@ -52,7 +53,8 @@ def list_buoys(
             print_json([buoy.entry.shown() for buoy in known])
             return
         if not known:
-            people.print("No buoy is registered; 'reefmesh buoys set' or 'reefmesh reefs load' registers some.")
+            where = "" if reef is None else f" at {reef}"
+            people.print(f"No buoy is registered{where}; 'reefmesh buoys set' or 'reefmesh reefs load' registers some.")
             return
         out = results()
         roomy = out.width >= ROOMY_COLUMNS
@@ -76,11 +78,19 @@ def list_buoys(
 
 
 @app.command(cls=Command)
-def show(buoy: BuoyArgument, home: HomeOption = None, store: StoreOption = None, config: ConfigOption = None) -> None:
-    """Show everything that the register holds of one buoy, and what its reports show where it does not (in_force), as JSON.
+def show(
+    buoy: BuoyArgument,
+    home: HomeOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything that the register holds of one buoy, field by field, and what its reports show where it does not
+    (in_force).
 
     Examples:
       reefmesh buoys show 867740030000003
+      reefmesh buoys show 867740030000003 --json | jq .sensor
     """
     place = home_of(home, None, store, config)
 
@@ -89,15 +99,18 @@ def show(buoy: BuoyArgument, home: HomeOption = None, store: StoreOption = None,
             known = register.buoy(buoy)
             if known is None:
                 raise ConfigurationError(f"buoy {buoy} is not registered; 'reefmesh buoys list' shows those that are")
-            print_json(known.entry.shown(await register.learned(known.entry.id)))
+            show_entry(known.entry.shown(await register.learned(known.entry.id)), as_json=as_json)
 
     run(main)
 
 
 @app.command("set", cls=Command)
+@fields_as_options(BuoyEntry)
 def set_buoy(
     buoy: BuoyArgument,
-    fields: Annotated[list[str], typer.Argument(help="field=value; 'buoys show' prints the fields.", show_default=False)],
+    fields: Annotated[
+        list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields; 'buoys show' prints them.", show_default=False)
+    ] = None,
     home: HomeOption = None,
     broker: BrokerOption = None,
     store: StoreOption = None,
@@ -108,6 +121,7 @@ def set_buoy(
     Quarantined telemetry of a buoy that is known now is sent again.
 
     Examples:
+      reefmesh buoys set 867740030000003 --reef pemuteran --report-interval 1800
       reefmesh buoys set 867740030000003 reef=pemuteran report_interval_seconds=1800
       reefmesh buoys set 867740030000003 'mooring={"latitude_degrees": -8.14, "longitude_degrees": 114.56}'
       reefmesh buoys set 100000000000000a 'sensor=[{"source": "SEN0169", "quantity": "sea_water_ph_reported_on_total_scale"}]'
@@ -115,10 +129,10 @@ def set_buoy(
     place = home_of(home, broker, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        async with open_register(place, create=True) as register:
+        async with open_register(place) as register:  # the buoy's reef is in it already
             known = register.buoy(buoy)
             current = known.entry.model_dump() if known else {"id": buoy}
-            entry = changed(BuoyEntry, current, fields)
+            entry = changed(BuoyEntry, current, fields or ())
             await register.upsert(buoys=[entry])
         results().print(f"{entry.id} is registered at {entry.reef}")
         await send_again_registered(place, config, [entry.id, *entry.aliases], stop)

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from reefmesh_alerts.targets import console
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.session import MeshSession
 from reefmesh_standalone.settings import DEFAULT_HOME, StandaloneSettings
+from reefmesh_standalone.variables import refuse_unread_variables
 
 people: Final = Console(stderr=True, highlight=False, markup=False)
 """Progress and remarks; standard output is for results."""
@@ -64,6 +65,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 def home_of(home: Path | None, broker: str | None = None, store: str | None = None, config: Path | None = None) -> Home:
     """Return the home that options, environment and settings file name; a mistake in them ends the command with one line."""
     try:
+        refuse_unread_variables(config)
         settings = StandaloneSettings.load(config=config, overrides={"home": home, "broker_url": broker, "store_url": store})
         return Home.of(settings)
     except ConfigurationError as error:
@@ -121,6 +123,25 @@ class Outcome(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
+
+
+async def until_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Run work that has nothing to finish once somebody no longer waits for it: at the first Ctrl-C it is cancelled.
+
+    Raises:
+        Outcome: it was.
+    """
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return await working
+        working.cancel()
+        await asyncio.wait({working})
+    finally:
+        stopping.cancel()
+    people.print("Interrupted.")
+    raise Outcome(130)
 
 
 def refuse_unfinished(complete: bool, session: MeshSession, *, kept: str) -> None:

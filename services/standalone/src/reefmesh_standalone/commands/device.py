@@ -1,6 +1,5 @@
 """``reefmesh buoys ping`` and ``reboot``: a command to a device, and its answer."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from reefmesh_standalone.commands.context import (
     print_json,
     results,
     run,
+    until_stopped,
 )
 from reefmesh_standalone.commands.reef_table import age
 from reefmesh_standalone.device_commands import Answer, Command, DeviceCommands
@@ -88,7 +88,7 @@ def reboot(
 
 
 def _command(command: Command, name: str, timeout_seconds: float, place: Home, *, as_json: bool) -> None:
-    async def main(_: asyncio.Event) -> None:
+    async def asked() -> None:
         device = await _looked_up(place, partial(_device, name)) or name
         answer = await _ask(place, device, command, timeout_seconds)
         if as_json:
@@ -103,7 +103,7 @@ def _command(command: Command, name: str, timeout_seconds: float, place: Home, *
         if not answer.is_ok:
             raise Outcome(1)
 
-    run(main)
+    run(lambda stop: until_stopped(stop, asked()))
 
 
 async def _ask(place: Home, device: str, command: Command, timeout_seconds: float) -> Answer | None:

@@ -1,6 +1,5 @@
 """``reefmesh doctor``: checks by behaviour whether this broker and these databases are fit for the mesh."""
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -21,6 +20,7 @@ from reefmesh_standalone.commands.context import (
     print_json,
     results,
     run,
+    until_stopped,
 )
 from reefmesh_standalone.doctor.examination import Examination
 from reefmesh_standalone.doctor.finding import Finding, Verdict
@@ -67,7 +67,7 @@ def doctor(
     place = home_of(home, broker, store, config)
     services = service or SERVICES
 
-    async def main(_: asyncio.Event) -> None:
+    async def examined() -> None:
         if place.embedded:
             place.require()
         examination = Examination((lambda _: None) if as_json else _show, clock=SystemClock())
@@ -87,7 +87,7 @@ def doctor(
         if failed:
             raise Outcome(1)
 
-    run(main, log_level="error")
+    run(lambda stop: until_stopped(stop, examined()), log_level="error")
 
 
 def _show(finding: Finding) -> None:

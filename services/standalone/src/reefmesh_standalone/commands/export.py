@@ -148,7 +148,9 @@ async def _write(
         # What is still buffered goes nowhere, instead of failing again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise Outcome(_BROKEN_PIPE) from None
-    if out is not None:
+    if not count:
+        people.print(f"There is no {noun} like that; the header stands alone.")
+    elif out is not None:
         people.print(f"{counted(count, noun)} to {out}")
 
 

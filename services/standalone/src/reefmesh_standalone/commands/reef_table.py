@@ -1,14 +1,16 @@
-"""Reefs as one table that fits the terminal: the narrower it is, the fewer columns, never a cut word."""
+"""Reefs as one table that fits the terminal: the narrower it is, the fewer columns, never a cut word, always the ages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from reefmesh.contracts.scores import DayScore, HeatStatus, Level, ReefScore, is_still_known
+from reefmesh_standalone.commands.fitting_table import FittingTable
 
 UNKNOWN: Final = "unknown"
 TODAYS_DAYS: Final = 1
@@ -39,7 +41,7 @@ class Column:
 
 def table_of(title: str, *columns: str, numbers: Sequence[str] = (), whole: Sequence[str] = ()) -> Table:
     """Return an empty table in the style of all commands; ``numbers`` are right-aligned, ``whole`` columns never wrapped."""
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = FittingTable(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: Literal["right", "left"] = "right" if column in numbers else "left"
         table.add_column(column, justify=justify, overflow="fold", no_wrap=column in (*whole, *numbers))
@@ -54,8 +56,14 @@ def reef_table(lines: Sequence[ReefLine], *, now: datetime, width: int) -> Table
     )
     for line in lines:
         score = line.score
-        table.add_row(line.name, *(each.if_unknown if score is None else each.cell(score, now) for each in columns))
+        cells = [each.if_unknown if score is None else each.cell(score, now) for each in columns]
+        table.add_row(line.name, *(Text(cell, style=style_of(cell)) for cell in cells))
     return table
+
+
+def style_of(said: str) -> str:
+    """Return the colour of a heat level or a dive verdict, which its words say too; none of anything else."""
+    return next((style for words_of_state, style in STYLES.items() if said.startswith(words_of_state)), "")
 
 
 def words(slug: str) -> str:
@@ -90,6 +98,11 @@ def days_old(day: DayScore, now: datetime) -> int:
     return max(0, (now.date() - day.date).days)
 
 
+def day_age(days: int) -> str:
+    """Return how long ago a day was, in a person's words."""
+    return {0: "today", 1: "yesterday"}.get(days, f"{days:,} days ago")
+
+
 def _level(level: int | None) -> str:
     return UNKNOWN if level is None else Level(level).title
 
@@ -101,12 +114,16 @@ def _week(score: ReefScore, now: datetime) -> str:
     level, age_days = _level(day.level_7day_max), days_old(day, now)
     if not is_still_known(day.date, now):
         return f"{UNKNOWN}; last {level} on {day.date}"
-    return level if age_days <= TODAYS_DAYS else f"{level}, {age_days} days ago"
+    return f"{level}, {day_age(age_days)}"
 
 
 def _today(score: ReefScore, now: datetime) -> str:
     day = score.heat.latest
     return UNKNOWN if day is None or days_old(day, now) > TODAYS_DAYS else _level(day.level)
+
+
+def _heat_date(score: ReefScore, _: datetime) -> str:
+    return UNKNOWN if score.heat.latest is None else str(score.heat.latest.date)
 
 
 def _weeks(score: ReefScore, now: datetime) -> str:
@@ -151,12 +168,27 @@ def _omega(score: ReefScore, _: datetime) -> str:
 
 COLUMNS: Final = (
     Column(title="heat, 7 days", cell=_week, if_unknown=UNKNOWN),
+    Column(title="heat of", cell=_heat_date, from_width=140, if_unknown=UNKNOWN),
     Column(title="heat today", cell=_today, from_width=140),
-    Column(title="DHW", cell=_weeks, number=True),
+    Column(title="DHW", cell=_weeks, number=True, if_unknown=UNKNOWN),
     Column(title="band", cell=_band, from_width=140),
     Column(title="nights", cell=_days, number=True, if_unknown="0/84"),
     Column(title="status", cell=_status, if_unknown="no readings"),
     Column(title="aragonite", cell=_omega, from_width=110, if_unknown=UNKNOWN),
     Column(title="dive", cell=lambda score, now: words(dive_verdict(score, now)), if_unknown=UNKNOWN),
-    Column(title="data age", cell=lambda score, now: age(score.as_of, now), from_width=110, number=True),
+    Column(title="data age", cell=lambda score, now: age(score.as_of, now), number=True, if_unknown="never"),
 )
+
+STYLES: Final[Mapping[str, str]] = {
+    UNKNOWN: "dim",
+    Level.NO_STRESS.title: "green",
+    Level.WATCH.title: "yellow",
+    Level.WARNING.title: "dark_orange",
+    **{level.title: "bold red" for level in Level if level > Level.WARNING},
+    "good": "green",
+    "fair": "yellow",
+    "poor": "dark_orange",
+    "experienced only": "dark_orange",
+    "no go": "bold red",
+}
+"""By the words with which a cell begins."""

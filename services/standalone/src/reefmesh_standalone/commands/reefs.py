@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -21,9 +21,10 @@ from reefmesh_standalone.commands.context import (
     results,
     run,
 )
+from reefmesh_standalone.commands.field_options import fields_as_options
 from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, table_of
-from reefmesh_standalone.commands.register import changed, entry_of, open_register
+from reefmesh_standalone.commands.register import changed, entry_of, open_register, show_entry
 from reefmesh_standalone.commands.replaying import counted, send_again_registered
 from reefmesh_standalone.mmm_file import SeaPixel, nearest_sea_pixel
 
@@ -68,11 +69,18 @@ def list_reefs(
 
 
 @app.command(cls=Command)
-def show(reef: ReefArgument, home: HomeOption = None, store: StoreOption = None, config: ConfigOption = None) -> None:
-    """Show everything that the register holds of one reef, as JSON.
+def show(
+    reef: ReefArgument,
+    home: HomeOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything that the register holds of one reef, field by field.
 
     Examples:
       reefmesh reefs show amed-wall
+      reefmesh reefs show amed-wall --json | jq .mmm_celsius
     """
     place = home_of(home, None, store, config)
 
@@ -81,20 +89,26 @@ def show(reef: ReefArgument, home: HomeOption = None, store: StoreOption = None,
             known = register.reef(reef)
             if known is None:
                 raise ConfigurationError(f"reef {reef} is not registered; 'reefmesh reefs list' shows those that are")
-            print_json(known.entry.model_dump(mode="json"))
+            show_entry(known.entry.model_dump(mode="json"), as_json=as_json)
 
     run(main)
 
 
 @app.command("set", cls=Command)
+@fields_as_options(ReefEntry)
 def set_reef(
     reef: ReefArgument,
     fields: Annotated[
-        list[str] | None, typer.Argument(help="field=value; 'reefs show' prints the fields.", show_default=False)
+        list[str] | None, typer.Argument(metavar="FIELD=VALUE...", help="Fields; 'reefs show' prints them.", show_default=False)
     ] = None,
     mmm_from: Annotated[
         Path | None,
-        typer.Option("--mmm-from", help="Climatology (NetCDF) that has the MMM at the reef's position.", show_default=False),
+        typer.Option(
+            "--mmm-from",
+            metavar="FILE",
+            help="Climatology (NetCDF) with the MMM at the reef's position.",
+            show_default=False,
+        ),
     ] = None,
     home: HomeOption = None,
     store: StoreOption = None,
@@ -106,21 +120,25 @@ def set_reef(
     25 km away.
 
     Examples:
-      reefmesh reefs set amed-wall name="Amed Wall" latitude_degrees=-8.33 longitude_degrees=115.64 mmm_celsius=29.5
+      reefmesh reefs set amed-wall --name "Amed Wall" --latitude -8.33 --longitude 115.64 --mmm 29.5
       reefmesh reefs set amed-wall mmm_offset_celsius=0.12
       reefmesh reefs set amed-wall --mmm-from ct5km_climatology_v3.1.nc
     """
     place = home_of(home, None, store, config)
 
     async def main(_: asyncio.Event) -> None:
-        if not fields and mmm_from is None:
-            raise ConfigurationError("say what to set: field=value, or --mmm-from FILE")
         if mmm_from is not None and (stated := [each for each in fields or () if each.startswith("mmm_")]):
             raise ConfigurationError(f"--mmm-from sets the MMM; leave out {', '.join(stated)}")
+
+        def wanted(current: dict[str, Any]) -> ReefEntry:
+            takes_all = not fields and mmm_from is not None
+            return entry_of(ReefEntry, current) if takes_all else changed(ReefEntry, current, fields or ())
+
+        if not place.exists():
+            wanted({"id": reef})  # a mistake leaves no home behind
         async with open_register(place, create=True) as register:
             known = register.reef(reef)
-            current = known.entry.model_dump() if known else {"id": reef}
-            entry = changed(ReefEntry, current, fields or [])
+            entry = wanted(known.entry.model_dump() if known else {"id": reef})
             pixel = None if mmm_from is None else nearest_sea_pixel(mmm_from, entry.latitude_degrees, entry.longitude_degrees)
             if pixel is not None:
                 entry = with_mmm_of(entry, pixel)

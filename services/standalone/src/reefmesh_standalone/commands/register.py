@@ -1,16 +1,20 @@
-"""Shared by ``reefs`` and ``buoys``: opens the register, and changes an entry field by field."""
+"""Shared by ``reefs`` and ``buoys``: opens the register, shows an entry and changes it field by field."""
 
+import difflib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from reefmesh.errors import ConfigurationError
+from reefmesh.mistake_sentence import sentence_of
 from reefmesh.store.connect import open_store
+from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_ingest.bootstrap import MIGRATIONS
 from reefmesh_ingest.register.table import Register
+from reefmesh_standalone.commands.context import print_json, results
 from reefmesh_standalone.home import Home
 
 Entry = TypeVar("Entry", bound=BaseModel)
@@ -25,8 +29,11 @@ async def open_register(place: Home, *, create: bool = False) -> AsyncIterator[R
     """
     if create:
         place.create()
-    else:
-        place.require()
+    elif not place.exists():
+        raise ConfigurationError(
+            f"there is no register in {place.path} yet; 'reefmesh reefs set' or 'reefmesh reefs load' begins one,"
+            " or give another --home"
+        )
     store = open_store(place.store_address("ingest"), migrations=MIGRATIONS)
     await store.open()
     try:
@@ -41,14 +48,20 @@ def changed(kind: type[Entry], current: dict[str, Any], fields: Sequence[str]) -
     """Return an entry with ``field=value`` texts applied; values are JSON where they parse as such, else text.
 
     Raises:
-        ConfigurationError: no such field, or a value that it does not take.
+        ConfigurationError: no field at all, none of that name, one that is stated twice, or a value that it does not take.
     """
-    values = dict(current)
+    values, stated = dict(current), dict[str, str]()
+    known = [name for name in kind.model_fields if name != "id"]
+    if not fields:
+        raise ConfigurationError(f"state what to set, as field=value or as an option; the fields are {', '.join(known)}")
     for field in fields:
         name, separator, text = field.partition("=")
-        if not separator or name not in kind.model_fields or name == "id":
-            known = ", ".join(name for name in kind.model_fields if name != "id")
-            raise ConfigurationError(f"'{field}' is not field=value with one of the fields {known}")
+        if not separator or name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"is {near[0]} meant?" if near and separator else f"the fields are {', '.join(known)}"
+            raise ConfigurationError(f"'{field}' is not field=value with a field that is known; {hint}")
+        if stated.setdefault(name, text) != text:
+            raise ConfigurationError(f"{name} is stated twice: {stated[name]} and {text}")
         values[name] = _value(kind, name, text)
     return entry_of(kind, values)
 
@@ -62,13 +75,30 @@ def entry_of(kind: type[Entry], values: dict[str, Any]) -> Entry:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        mistakes = error.errors(include_url=False)
+        lacking = [str(each["loc"][0]) for each in mistakes if each["type"] == "missing" and len(each["loc"]) == 1]
+        if lacking:
+            raise ConfigurationError(
+                f"{_listed(lacking)} not given: write {' '.join(f'{each}=...' for each in lacking)}"
+            ) from None
+        first = mistakes[0]
         place = ".".join(str(part) for part in first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "missing":
-            raise ConfigurationError(f"{place} is not given: write {place}=...") from None
         shown = f" is {first['input']!r}" if place and not isinstance(first["input"], dict) else ""
-        raise ConfigurationError(f"{place}{shown}: {problem[:1].lower()}{problem[1:]}".lstrip(": ")) from None
+        raise ConfigurationError(f"{place}{shown}: {sentence_of(first)}".lstrip(": ")) from None
+
+
+def show_entry(fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print an entry: one document, or a line for each field as ``set`` takes it."""
+    if as_json:
+        print_json(fields)
+        return
+    for name, value in fields.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        results().print(plain(f"{name}={shown}"), soft_wrap=True)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
 
 
 def _value(kind: type[BaseModel], name: str, text: str) -> Any:

@@ -88,6 +88,6 @@ async def send_again_registered(place: Home, config: Path | None, devices: Seque
                 results().print(f"More of {device} is in quarantine: 'reefmesh quarantine list --device {device}' says why.")
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return the number with its noun in the right form."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"

@@ -97,6 +97,8 @@ def simulate(
             begins_at = max(now - timedelta(days=days), said_until.read() or now - timedelta(days=days))
             async with serve(pages([health], []), host=host, port=port) as address:
                 people.print(f"{reefs} buoys send until Ctrl-C; {address.url}/health", soft_wrap=True)
+                if place.mesh_is_up() is False:
+                    people.print(f"No mesh is up in {place.path}: what is sent waits there until 'reefmesh up'", soft_wrap=True)
                 pace = Pace(started_at=now, begins_at=begins_at, speed=speed)
                 fleet = SimulatedFleet(publisher, clock=clock, pace=pace, said_until=said_until)
                 await fleet.send(said_after(sites, begins_at), stop=stop)

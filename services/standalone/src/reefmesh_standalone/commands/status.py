@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from reefmesh.contracts import services
 from reefmesh.contracts.scores import ReefScore
@@ -34,10 +35,12 @@ from reefmesh_standalone.commands.reef_table import (
     ROOMY_COLUMNS,
     ReefLine,
     age,
+    day_age,
     days_old,
     dive_verdict,
     level_now,
     reef_table,
+    style_of,
     table_of,
     words,
 )
@@ -155,7 +158,9 @@ def heat_lines(score: ReefScore, now: datetime) -> Iterator[str]:
     if day is None:
         return
     share = "" if day.suspect_share is None else f", {day.suspect_share:.0%} of its readings left out as suspect"
-    yield f"Heat: {day.date}, {counted(days_old(day, now), 'day')} ago, {words(day.source)}, {words(day.day_status)}{share}"
+    level = level_now(score, now)
+    said = "level unknown" if level is None else level.title
+    yield f"Heat: {said} of {day.date}, {day_age(days_old(day, now))}, {words(day.source)}, {words(day.day_status)}{share}"
     nights = f"{day.coverage_days} with readings at night"
     if day.whole_days is None or day.filled_days is None or day.missing_days is None:
         yield f"DHW is summed over 84 days, {nights}; {words(day.status.value)}"
@@ -163,7 +168,7 @@ def heat_lines(score: ReefScore, now: datetime) -> Iterator[str]:
     days = day.coverage_days + day.whole_days + day.filled_days + day.missing_days
     rest = f"{day.whole_days} with their daytime standing in, {day.filled_days} filled, {day.missing_days} missing"
     suspect = f"{day.suspect_days} lost too many readings as suspect"
-    yield f"DHW is summed over {days} days, {nights}, {rest}; {suspect}; {words(day.status.value)}"
+    yield f"DHW is summed over {counted(days, 'day')}, {nights}, {rest}; {suspect}; {words(day.status.value)}"
 
 
 def _show_episodes(episodes: Sequence[OpenEpisode], lines: Mapping[str, ReefLine], now: datetime) -> None:
@@ -171,11 +176,15 @@ def _show_episodes(episodes: Sequence[OpenEpisode], lines: Mapping[str, ReefLine
     if not episodes:
         out.print("No episode is open.\n")
         return
-    table = table_of("Open episodes", "reef", "episode", "state", "since (UTC)", whole=("reef", "since (UTC)"))
+    table = table_of(
+        "Open episodes", "reef", "episode", "state", "since (UTC)", "age", numbers=("age",), whole=("reef", "since (UTC)")
+    )
     for each in episodes:
         # A subject is a buoy, or a buoy and a channel with a slash between: a space is where a narrow terminal may break it.
         about = f"{words(each.kind)} {each.subject.replace('/', ' ')}".strip()
-        table.add_row(each.reef_id, about, state_of(each, lines.get(each.reef_id), now), f"{each.since:%Y-%m-%d %H:%M}")
+        state = state_of(each, lines.get(each.reef_id), now)
+        since, how_old = f"{each.since:%Y-%m-%d %H:%M}", age(each.since, now)
+        table.add_row(each.reef_id, about, Text(state, style=style_of(state)), since, how_old)
     out.print(table)
 
 

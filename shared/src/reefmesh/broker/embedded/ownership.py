@@ -18,7 +18,7 @@ class Ownership:
             JournalOwned: another process has it.
             ConfigurationError: the lock file cannot be written.
         """
-        path = journal.with_name(journal.name + ".owner")
+        path = _beside(journal)
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -44,3 +44,23 @@ class Ownership:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def is_owned(journal: Path) -> bool:
+    """Whether a process consumes from the journal now."""
+    try:
+        descriptor = os.open(_beside(journal), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # nobody ever has
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _beside(journal: Path) -> Path:
+    return journal.with_name(journal.name + ".owner")

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from reefmesh.contracts.contract import BuoyId
 from reefmesh.contracts.quantities import UNITS
 from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
+from reefmesh.mistake_sentence import sentence_of
 from reefmesh_ingest.domain.decode.document import open_text, parse_object
 from reefmesh_ingest.domain.decode.refusals import Reason, Refusal, RefusedPart, RefusedParts
 from reefmesh_ingest.domain.decode.report import Observation, Report
@@ -203,4 +204,4 @@ def _quantity_trouble(name: str, reason: Reason, value: object) -> RefusedPart:
 def _first_of(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(clean_text(str(part), 100) for part in first["loc"]) or "document"
-    return f"{place}: {first['msg']}"
+    return f"{place}: {sentence_of(first)}"
