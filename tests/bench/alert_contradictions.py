@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Final
 
 from reefmesh.contracts.alerts import Alert
-from reefmesh.contracts.scores import Level
+from reefmesh.contracts.scores import DiveVerdict, Level
+from reefmesh_scoring.domain.dive import KNOT_METRES_PER_SECOND, DiveLimits, judge_current, judge_visibility
 from reefmesh_standalone.simulator.fleet import Fleet, Site
 
 WORSE: Final = frozenset({"opened", "worsened"})
@@ -23,6 +24,8 @@ _COMPARED: Final = re.compile(
     r"(?P<value>\d+(?:\.\d+)?) (?P<unit>kn|m|V|%)\b(?P<between>[^:;]{0,20})[:,;]? "
     r"(?P<relation>above|below|at least|at most) (?P<limit>\d+(?:\.\d+)?) (?P=unit)"
 )
+_MEASURED: Final = re.compile(r"(?P<what>current|visibility) (?P<value>\d+(?:\.\d+)?) (?P<unit>kn|m/s|m)\b")
+_VERDICT: Final = re.compile(_MEASURED.pattern + r": (?P<verdict>good|fair|poor|experienced_only|no_go)\b")
 _DHW: Final = re.compile(r"DHW (?P<dhw>\d+\.\d+)")
 _OMEGA: Final = re.compile(r"Omega (?P<omega>\d+\.\d+)")
 
@@ -115,13 +118,24 @@ def _heat(alert: Alert) -> Iterator[str]:
 
 
 def _dive(alert: Alert) -> Iterator[str]:
+    """A verdict that is told later than it was so says what it comes after."""
     if alert.to_state == "unknown":
         return
-    if not _COMPARED.search(alert.summary):
+    if not _MEASURED.search(alert.summary):
         yield "gives no number for its verdict"
+    for found in _VERDICT.finditer(alert.summary):
+        if found["verdict"] != _verdict_on(found["what"], float(found["value"]), found["unit"]):
+            yield f"{found[0]!r} is not so"
     worst = [name for name, value in alert.evidence.items() if name.endswith("_verdict") and value == alert.to_state]
-    if not worst:
+    if not worst and f"after {alert.to_state}" not in alert.summary:
         yield f"no factor of its evidence is {alert.to_state}"
+
+
+def _verdict_on(what: str, value: float, unit: str) -> DiveVerdict:
+    """The fleet's reefs have the default limits."""
+    if what == "visibility":
+        return judge_visibility(value, DiveLimits())[0]
+    return judge_current(value * (KNOT_METRES_PER_SECOND if unit == "kn" else 1.0), DiveLimits())[0]
 
 
 def _chemistry(alert: Alert) -> Iterator[str]:
@@ -149,7 +163,9 @@ def silences(alerts: Iterable[Alert], fleet: Fleet) -> Iterator[Contradiction]:
         closed = sorted((each for each in told[site.reef_id] if each.change == "closed"), key=lambda each: each.occurred_at)
         for alert in opened:
             if not any(first <= alert.occurred_at <= last for first, last in outages):
-                yield Contradiction(law="silence", what="the simulation was not silent", alert=alert)
+                held_up = site.troubles.reorder_share > 0
+                why = "was not silent; it may have held up a message" if held_up else "was not silent"
+                yield Contradiction(law="silence", what=f"the simulation {why}", alert=alert)
         for one, other in zip(opened, closed, strict=False):
             if other.occurred_at <= one.occurred_at:
                 yield Contradiction(
