@@ -24,7 +24,7 @@ from reefmesh.contracts.alerts import Alert
 from reefmesh.observability.logs import configure_logging
 from reefmesh_standalone.simulator.fleet import Fleet, demonstration
 
-UNTIL: Final = datetime(2026, 6, 1, tzinfo=UTC)
+UNTIL: Final = datetime(2025, 6, 1, tzinfo=UTC)
 FIRST_SEED: Final = "reefmesh"
 SHOWN: Final = 12
 

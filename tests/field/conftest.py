@@ -19,6 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--write-page", default=False) and config.getoption("numprocesses", default=None):
+        raise pytest.UsageError("the page is written by one process: leave out -n")
     config.stash[MEASURED] = {}
     config.addinivalue_line("markers", "row(number): the record of docs/field-records.md that a test measures")
 
