@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,9 @@ UNTIL: Final = datetime(2025, 6, 1, tzinfo=UTC)
 FIRST_SEED: Final = "reefmesh"
 SHOWN: Final = 12
 
+PAGE: Final = Path(__file__).parents[2] / "docs" / "alerts.md"
+HEADING: Final = "## A year of the demo's fleet\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Year:
@@ -42,15 +45,29 @@ class Year:
     def days(self) -> int:
         return (self.fleet.ends_at - self.fleet.begins_at).days
 
+    @property
+    def most_of_a_reef_and_day(self) -> int:
+        return max(Counter((each.reef_id, each.occurred_at.date()) for each in self.alerts).values(), default=0)
+
+    @property
+    def laws_broken(self) -> str:
+        """The laws that this ledger breaks, with how often."""
+        counts = Counter(each.law for each in self.found) + Counter({"outage not told": len(self.untold)})
+        return ", ".join(f"{law} {count}" for law, count in counts.items()) or "none"
+
+    @property
+    def sentence(self) -> str:
+        told = f"{len(self.alerts)} alerts, at most {self.most_of_a_reef_and_day} of a reef and day"
+        return f"Seed `{self.fleet.seed}`, {self.days} days: {told}; laws broken: {self.laws_broken}."
+
     def document(self) -> dict[str, object]:
-        by_day = Counter((each.reef_id, each.occurred_at.date().isoformat()) for each in self.alerts)
         return {
             "seed": self.fleet.seed,
             "days": self.days,
             "alerts": len(self.alerts),
             "by_kind": Counter(each.kind for each in self.alerts),
             "by_reef": Counter(each.reef_id for each in self.alerts),
-            "most_of_a_reef_and_day": max(by_day.values(), default=0),
+            "most_of_a_reef_and_day": self.most_of_a_reef_and_day,
             "silences_untold": list(self.untold),
             "contradictions": [
                 {"law": each.law, "what": each.what, "alert": each.alert.model_dump(mode="json")} for each in self.found
@@ -82,14 +99,37 @@ def markdown_of(years: Sequence[Year]) -> str:
     return "\n".join(lines)
 
 
+def section_of(years: Sequence[Year], command: str, today: date) -> str:
+    """The section of docs/alerts.md."""
+    lines = [
+        HEADING,
+        "A script lives through the fleet of `reefmesh demo` from its first day to its last: every report arrives at its time,",
+        "batches, duplicates and late messages included, and deadlines are looked at as time passes.",
+        "It compares the ledger with three laws: no two opposite alerts of one subject within its dwell time",
+        "(heat and chemistry: one in each direction a date; all else: a report interval); no text against its own numbers;",
+        "no silence but where the simulation was silent.",
+        "",
+        f"`{command} --write-page`, {today.isoformat()}:",
+        "",
+        markdown_of(years),
+        "",
+    ]
+    lines += [year.sentence for year in years]
+    return "\n".join(lines) + "\n"
+
+
+def write_section(page: Path, section: str) -> None:
+    """Put the section in the place of its predecessor, or at the end of the page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(HEADING)
+    _, mark, after = rest.partition("\n## ")
+    page.write_text(before.rstrip("\n") + "\n\n" + section + (mark and f"\n## {after}"), encoding="utf-8")
+
+
 def show(years: Sequence[Year]) -> None:
     out = Console(highlight=False, markup=False, width=200)
     out.print(table_of(years))
     for year in years:
-        figures = year.document()
-        laws = ", ".join(f"{law} {count}" for law, count in Counter(each.law for each in year.found).items()) or "none"
-        most = f"at most {figures['most_of_a_reef_and_day']} of a reef and day"
-        out.print(f"seed {year.fleet.seed}, {year.days} days: {len(year.alerts)} alerts, {most}; contradictions: {laws}")
+        out.print(year.sentence)
         for outage in year.untold:
             out.print(f"  not told: an outage of {outage}")
         shown: Counter[tuple[str, str]] = Counter()
@@ -107,7 +147,7 @@ def main() -> int:
     parser.add_argument("--until", type=datetime.fromisoformat, default=UNTIL, help="the end of the fleet's life")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--alerts", type=Path, help="where to write the ledgers (JSON lines)")
-    parser.add_argument("--markdown", action="store_true", help="print the table of kinds for a page")
+    parser.add_argument("--write-page", action="store_true", help=f"write the figures to {PAGE.name}")
     arguments = parser.parse_args()
     configure_logging("year-of-alerts", level="error")
     years = []
@@ -121,8 +161,9 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps([year.document() for year in years], indent=2) + "\n")
     show(years)
-    if arguments.markdown:
-        print(markdown_of(years))
+    if arguments.write_page:
+        command = f"python tests/bench/{Path(__file__).name} --days {arguments.days} --seeds {arguments.seeds}"
+        write_section(PAGE, section_of(years, command, datetime.now(UTC).date()))
     return int(any(year.found or year.untold for year in years))
 
 

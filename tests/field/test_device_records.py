@@ -345,3 +345,19 @@ def test_field_20_batches_are_no_silence(home: FieldHome, said: "Said") -> None:
     assert [] == within
     assert 0 == backwards
     assert ["opened"] == [each.change for each in after]
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the values of a batch are too old before the next one comes")
+def test_field_20_batches_do_not_take_the_dive_verdict_back_and_forth(home: FieldHome) -> None:
+    """A fair current for two days. What status says between two batches is another matter."""
+    home.register("amed", "b1", report_interval_seconds=1800)
+    readings = [
+        (at, {SEA_WATER_SPEED: 0.4 + number % 2 / 100, VISIBILITY: 12.0})
+        for number, at in enumerate(instants(BEGIN, BEGIN + 2 * DAY, HALF_HOUR))
+    ]
+    messages = list(batches("b1", readings, 6))
+    home.deliver(messages, looks=instants(BEGIN + 10 * MINUTE, messages[-1].received_at, HALF_HOUR))
+    alerts = sorted(home.alerts("amed", "dive"), key=lambda each: each.raised_at)
+    happened = [each.occurred_at for each in alerts]
+    assert sorted(happened) == happened, "an alert happened before the one that was told before it"
+    assert ["fair"] == [each.to_state for each in alerts]
