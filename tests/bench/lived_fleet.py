@@ -36,7 +36,8 @@ LOOK_EVERY_SECONDS: Final = 0.002
 
 async def alerts_of(fleet: Fleet, *, report: Callable[[int, int], None]) -> list[Alert]:
     """Return the ledger after the whole life of the fleet; ``report`` is called with (messages through the mesh, all)."""
-    arrivals = fleet.arrivals()
+    # What was held up until after the last day would come to a fleet that has stopped to report.
+    arrivals = [each for each in fleet.arrivals() if each.received_at <= fleet.ends_at + TOGETHER]
     clock = LateClock(SystemClock())
     clock.go_to(fleet.begins_at)
     through = 0
@@ -56,8 +57,6 @@ async def alerts_of(fleet: Fleet, *, report: Callable[[int, int], None]) -> list
                 await ticker.look_once()
                 through += len(together)
                 report(through, len(arrivals))
-            clock.go_to(fleet.ends_at)
-            await ticker.look_once()
             return [each async for each in export_alerts(store)]
 
 

@@ -103,11 +103,14 @@ def section_of(years: Sequence[Year], command: str, today: date) -> str:
     """The section of docs/alerts.md."""
     lines = [
         HEADING,
-        "A script lives through the fleet of `reefmesh demo` from its first day to its last: every report arrives at its time,",
+        "A script lives through the fleet of `reefmesh demo` from its first day to its last: every report arrives at its time, "
         "batches, duplicates and late messages included, and deadlines are looked at as time passes.",
-        "It compares the ledger with three laws: no two opposite alerts of one subject within its dwell time",
-        "(heat and chemistry: one in each direction a date; all else: a report interval); no text against its own numbers;",
-        "no silence but where the simulation was silent.",
+        "It compares the ledger with three laws:",
+        "",
+        "- no two opposite alerts of one subject within its dwell time: of heat and chemistry one in each direction a date, "
+        "of all else a report interval apart;",
+        "- no text against its own numbers;",
+        "- no silence but where the simulation was silent, and none of these untold.",
         "",
         f"`{command} --write-page`, {today.isoformat()}:",
         "",
