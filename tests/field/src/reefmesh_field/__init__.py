@@ -1,0 +1,1 @@
+"""Records of the kind that reefs really send, made anew, and what a mesh in this process says of them."""
