@@ -285,7 +285,11 @@ class TestChangedFile:
 def test_documented_example_is_understood() -> None:
     page = Path(__file__).parents[3] / "docs" / "alerts.md"
     (example,) = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    environment = {"REEFS_SMTP_PASSWORD": "open sesame", "REEFS_HOOK_SECRET": "0123456789abcdef"}
+    environment = {
+        "REEFS_SMTP_PASSWORD": "open sesame",
+        "REEFS_HOOK_SECRET": "0123456789abcdef",
+        "REEFS_TELEGRAM_URL": "tgram://123456789:abcdefghijklmnopqrstuvwxyz123456789/12315544",
+    }
 
     file = parse_subscriptions(example, name="docs/alerts.md", environment=environment)
 

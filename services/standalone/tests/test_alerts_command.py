@@ -303,7 +303,7 @@ def test_mute_holds_back_is_shown_everywhere_and_ends_with_what_stands(command: 
     ledger.deliver()
 
     (subject,) = ledger.told
-    assert subject.startswith("as it stands after the mute: Amed Wall")
+    assert subject.startswith("as it stands after the mute: Diving no-go at Amed Wall")
     assert [] == listed(command)["mutes"]
     assert [] == command.status()["mutes"]
 
@@ -324,7 +324,7 @@ def test_acknowledgement_is_shown_with_the_alert(command: Command, ledger: Ledge
     ended = command("alerts", "ack", alert["alert_id"][:12], "--note", "boats are back", "--by", "ana")
 
     assert 0 == ended.code, ended.err
-    assert ended.out.startswith("Acknowledged: Amed Wall")
+    assert ended.out.startswith("Acknowledged: Diving no-go at Amed Wall")
     for arguments in (["list"], ["list", "--open"], ["show", alert["alert_id"]]):
         assert re.search(r"acknowledged by ana, .*: boats are back", command("alerts", *arguments).out)
     (known,) = listed(command, "--open")["episodes"][0]["acknowledgements"]
@@ -439,7 +439,7 @@ def test_check_says_who_gets_what_and_when(knowing: Command, tmp_path: Path) -> 
         "    at once, but from 22:00 to 06:00 Asia/Makassar only heat from Alert Level 2",
         "scientist",
         "    reefs *",
-        "    heat, dive, chemistry, buoy silent, buoy drift, buoy battery, sensor fault; data of up to 168 h",
+        "    heat, dive, chemistry, buoy silent, buoy drift, buoy battery, sensor fault, quantity silent; data of up to 168 h",
         "    over hook",
         "    gathered, daily at 07:00 UTC",
     ]

@@ -79,7 +79,7 @@ def _checked(text: str, *, name: str, environment: Mapping[str, str]) -> tuple[S
     try:
         file = SubscriptionsFile.model_validate(tables)
     except ValidationError as error:  # not its cause: that shows secrets
-        errors = error.errors(include_url=False, include_context=False)
+        errors = error.errors(include_url=False)
         return None, [*mistakes, *(f"{name}: {_described(each, tables, places)}"[:500] for each in errors)]
     return file, [*mistakes, *_wrong_names(file, name)]
 
