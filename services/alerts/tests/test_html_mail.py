@@ -193,7 +193,7 @@ def test_digest_of_many_alerts_tells_the_newest_in_full_and_all_in_the_text(samp
     mail = mail_of(many)
     page = page_of(mail)
     assert FULL_ALERTS_LIMIT == page.text.count("What to do")
-    assert "10 older changes" in page.text
+    assert "10 older alerts" in page.text
     assert 30 == many.text.count("Evidence:")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -14,12 +15,14 @@ from reefmesh_alerts import queries
 from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.recipients.entries import Digest, QuietHours, RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.recipients.in_force import InForce
-from reefmesh_alerts.targets.entries import ConsoleEntry
+from reefmesh_alerts.targets.email import compose
+from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry
 from reefmesh_alerts.targets.port import Notice, SendResult, Sent
 
 if TYPE_CHECKING:
     from services.alerts.tests.conftest import AlertsBench, Samples
 
+MAIL = EmailEntry(type="email", name="mail", host="127.0.0.1", sender="reefs@example.org")
 HARBOUR = RecipientEntry(name="harbour", targets=["pager"])
 
 
@@ -101,13 +104,23 @@ async def test_new_recipient_gets_one_message_with_what_is_open_and_nobody_else_
     assert ["in_force"] * 6 == purposes
 
 
-async def test_subject_says_that_it_is_in_force(told: Told) -> None:
+async def test_mail_says_that_it_is_in_force_and_why_it_comes(told: Told) -> None:
     told.bench.recipients.replace(file(HARBOUR, RecipientEntry(name="scientist", targets=["pager"])))
     in_force = InForce(store=told.bench.store, clock=told.bench.clock, recipients=told.bench.recipients)
     await in_force.tell(told.bench.recipients.entries)
     await told.dispatcher.deliver_due()
 
-    assert ["in force now: 3 alerts at 3 reefs"] == [notice.subject for _, notice in told.notices]
+    ((_, notice),) = told.notices
+    mail = compose(notice, MAIL, at=told.bench.clock.now())
+    assert "In force now: 3 alerts at 3 reefs" == mail["Subject"]
+    for part in ("plain", "html"):
+        body = mail.get_body((part,))
+        assert body is not None
+        said = body.get_content()
+        assert "These episodes are open, and you were not told of them before." in said
+        assert [3] == list({said.count(label) for label in ("Data age", "How sure")})
+        assert all(alert.summary in said for alert in notice.alerts)
+        assert not re.search("digest|[Cc]hanges|Nothing changed", said)
 
 
 async def test_restart_with_the_file_of_before_tells_nothing(told: Told) -> None:

@@ -131,7 +131,9 @@ async def test_muted_alert_is_in_the_ledger_and_not_sent_and_its_state_is_told_o
 
     assert 1 <= sum(again)
     (notice,) = muted.tray.notices
-    assert notice.subject.startswith("as it stands after the mute: ")
+    assert notice.subject.startswith("After the mute: Diving no-go at ")
+    assert "The mute is over, and this is what you do not know yet;" in notice.text
+    assert "digest" not in notice.text
     assert [[("dive", "no_go")]] == muted.told()
     assert ["muted", "muted", "sent", "sent"] == await muted.statuses()
     assert 0 == await muted.ends().look_once()

@@ -17,6 +17,7 @@ from reefmesh.contracts.scores import CarbonateBand, DiveVerdict, HeatStatus, Le
 from reefmesh.figures import decisive
 from reefmesh_alerts.domain.alert_text import plain, zulu
 from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score, look_at_deadlines
+from reefmesh_alerts.domain.transition import Transition
 from reefmesh_alerts.recording import make_alert
 from reefmesh_alerts.texts.account import Account, account_of
 from reefmesh_alerts.texts.background import Background
@@ -200,6 +201,43 @@ def test_every_kind_is_generated(samples: type[Samples]) -> None:
     assert set(get_args(Kind)) == {kind for kind, _ in seen}
     episodes = {"buoy_drift", "buoy_battery", "sensor_fault", "buoy_silent", "quantity_silent"}
     assert episodes <= {kind for kind, closed in seen if closed}
+
+
+@pytest.mark.parametrize(
+    ("fault", "flag", "why", "sure"),
+    [
+        ("no answer", 1, "A good value came; before, the device said: no answer.", "by quality control of its values"),
+        ("no answer", None, "The device no longer says: no answer.", "the device says so itself"),
+        ("no answer", 4, "The device no longer says: no answer.", "the device says so itself"),
+        (None, 2, "A good value came; the values before failed quality control.", "by quality control of its values"),
+        (None, 4, "Its failing values are over.", "by quality control of its values"),
+    ],
+)
+def test_end_of_a_sensor_fault_says_what_was_and_not_that_it_stands(fault: str, flag: int, why: str, sure: str) -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    ended = Transition(
+        kind="sensor_fault",
+        change="closed",
+        from_state="faulty",
+        to_state="working",
+        severity=0,
+        worst_severity=1,
+        occurred_at=at,
+        evidence_at=at,
+        stands=False,
+        subject="b1/sea_water_temperature",
+        buoy_id="b1",
+        evidence={"fault": fault, "failing_in_a_row": None, "value": None if flag is None else 28.1, "flag": flag},
+    )
+    alert = make_alert("north-wall", "North Wall", ended, number=1, raised_at=at)
+    account = account_of(alert, SiteClock())
+
+    assert (why, sure) == (row(account, "Why"), row(account, "How sure"))
+    assert "Sensor works again: sea water temperature of buoy b1 at North Wall" == account.subject
+    assert alert.summary == account.subject + (f" (before: {fault})" if fault else "")
+    shown = dict(account.evidence)
+    assert (fault, None) == (shown.get("fault_before"), shown.get("fault"))
+    assert "failing_in_a_row" not in shown
 
 
 @UNHURRIED

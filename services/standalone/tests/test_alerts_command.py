@@ -303,7 +303,7 @@ def test_mute_holds_back_is_shown_everywhere_and_ends_with_what_stands(command: 
     ledger.deliver()
 
     (subject,) = ledger.told
-    assert subject.startswith("as it stands after the mute: Diving no-go at Amed Wall")
+    assert subject.startswith("After the mute: Diving no-go at Amed Wall, was good (current 1.6 kn)")
     assert [] == listed(command)["mutes"]
     assert [] == command.status()["mutes"]
 

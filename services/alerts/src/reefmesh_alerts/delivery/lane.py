@@ -18,7 +18,7 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh_alerts.delivery.daily_digests import is_wanted
 from reefmesh_alerts.delivery.ledger import Ledger, Taken, TakenDelivery
 from reefmesh_alerts.delivery.pulse import Pulse
-from reefmesh_alerts.delivery.purpose import subject_of
+from reefmesh_alerts.delivery.purpose import lead_of, subject_of
 from reefmesh_alerts.delivery.surveyor import Surveyor
 from reefmesh_alerts.domain.transition import instant_of
 from reefmesh_alerts.muting.ledger import Mutes
@@ -175,6 +175,7 @@ class TargetLane:
             digest=digest,
             alerts=alerts,
             subject=subject,
+            lead=lead_of(taken.purpose),
             background=background,
         )
 

@@ -91,7 +91,7 @@ def compose(notice: Notice, entry: EmailEntry, *, at: datetime) -> EmailMessage:
 
 def _page_of(notice: Notice) -> str:
     if notice.digest or len(notice.alerts) != 1:
-        return digest_page(notice.subject, notice.alerts, notice.background, recipient=notice.recipient)
+        return digest_page(notice.subject, notice.alerts, notice.background, recipient=notice.recipient, lead=notice.lead)
     return alert_page(notice.alerts[0], notice.background, recipient=notice.recipient)
 
 

@@ -15,7 +15,8 @@ class Notice:
     """One message for one recipient: one alert, or the alerts of a digest, oldest first.
 
     ``idempotency_key`` is the same in every attempt and every process, so a receiver can drop repeats. ``subject`` has at most
-    77 characters. ``background`` is what is known of the sites beside the alerts; a digest may have no alert.
+    77 characters; ``lead`` says why several alerts come together, where that is no daily digest. ``background`` is what is
+    known of the sites beside the alerts; a digest may have no alert.
     """
 
     idempotency_key: str
@@ -25,13 +26,14 @@ class Notice:
     digest: bool
     alerts: Sequence[Alert]
     subject: str
+    lead: str = ""
     background: Background = field(default_factory=Background)
 
     @property
     def text(self) -> str:
         """The whole notice in several lines, for targets that carry more than one line."""
         if self.digest:
-            return digest_letter(self.subject, self.alerts, self.background)
+            return digest_letter(self.subject, self.alerts, self.background, lead=self.lead)
         return "\n".join(describe(alert, self.background) for alert in self.alerts)
 
 

@@ -1,6 +1,6 @@
 """An alert told in full: what changed, since when, why, how sure, what to do. Each target lays it out in its own way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +53,7 @@ def account_of(alert: Alert, clock: SiteClock, *, link: str | None = None) -> Ac
         rows=[(label, [plain(sentence) for sentence in said]) for label, said in rows],
         advice=[plain(each) for each in what_to_do(alert)],
         link=link,
-        evidence=[(plain(name), plain(_valued(name, value))) for name, value in alert.evidence.items()],
+        evidence=[(plain(name), plain(_valued(name, value))) for name, value in _evidence(alert)],
     )
 
 
@@ -74,6 +74,17 @@ def _today(alert: Alert) -> list[tuple[str, Sequence[str]]]:
     if alert.kind != "heat" or is_still_known(day, alert.raised_at):
         return []
     return [("Today", [f"unknown; {alert.to_state} is the last level known, of {day.isoformat()}"])]
+
+
+def _evidence(alert: Alert) -> Iterator[tuple[str, str | float | int | None]]:
+    """Yield what the alert rests on. Of a sensor, a fault that there is not is left out, and one that is over is said to be."""
+    of_sensor, is_over = alert.kind == "sensor_fault", alert.change == "closed"
+    for name, value in alert.evidence.items():
+        if of_sensor and name in ("fault", "failing_in_a_row"):
+            if value is not None:
+                yield (f"{name}_before" if is_over else name), value
+        else:
+            yield name, value
 
 
 def _valued(name: str, value: str | float | None) -> str:

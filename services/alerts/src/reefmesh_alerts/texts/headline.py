@@ -36,10 +36,11 @@ def summarise(alert: Alert) -> str:
     return plain(_within(news, alert.reef_name, SUMMARY_CHARACTERS_LIMIT, [news.reason, news.figure]))
 
 
-def alert_subject(alert: Alert) -> str:
-    """Return the alert in fewer than 78 characters."""
+def alert_subject(alert: Alert, *, before: str = "") -> str:
+    """Return the alert in fewer than 78 characters, behind the few words of ``before``."""
     news = headline(alert)
-    return plain(_within(news, alert.reef_name, SUBJECT_CHARACTERS_LIMIT, [news.figure]))
+    room = SUBJECT_CHARACTERS_LIMIT - len(before)
+    return before + plain(_within(news, alert.reef_name, room, [news.figure]))
 
 
 def headline(alert: Alert) -> Headline:

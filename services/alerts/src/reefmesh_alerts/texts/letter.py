@@ -41,9 +41,9 @@ def describe(alert: Alert, background: Background | None = None) -> str:
     return letter_of(account_of(alert, known.clock_of(alert), link=known.link_of(alert.reef_id)))
 
 
-def digest_letter(subject: str, alerts: Sequence[Alert], background: Background) -> str:
+def digest_letter(subject: str, alerts: Sequence[Alert], background: Background, *, lead: str = "") -> str:
     """Return a digest: the changes in a line each, the state of every site, then each change in full."""
-    lines = [subject, ""]
+    lines = [subject, "", *([lead, ""] if lead else [])]
     lines += [f"- {alert.summary}" for alert in alerts] or [NO_CHANGE]
     if background.states and background.at is not None:
         lines += ["", *_table(background.states, background.at)]

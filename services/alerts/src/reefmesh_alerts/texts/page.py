@@ -56,18 +56,19 @@ def alert_page(alert: Alert, background: Background, *, recipient: str) -> str:
     return _page(account.subject, _card(account, _heat(background)), background, recipient)
 
 
-def digest_page(subject: str, alerts: Sequence[Alert], background: Background, *, recipient: str) -> str:
+def digest_page(subject: str, alerts: Sequence[Alert], background: Background, *, recipient: str, lead: str = "") -> str:
     """Return a digest: the changes in a line each, the state of every site, then the newest changes in full."""
     changes = "".join(f'<li style="margin:0 0 6px">{_escaped(alert.summary)}</li>' for alert in alerts)
     listed = f'<ul style="margin:0;padding-left:20px">{changes}</ul>' if alerts else NO_CHANGE
-    body = _CARD.format(rows=_title(subject, None) + _cell(listed))
+    told_why = _cell(_escaped(lead)) if lead else ""
+    body = _CARD.format(rows=_title(subject, None) + told_why + _cell(listed))
     if background.states and background.at is not None:
         body += _states(background, background.at)
     told = alerts[-FULL_ALERTS_LIMIT:]
     for alert in reversed(told):
         body += _card(account_of(alert, background.clock_of(alert), link=background.link_of(alert.reef_id)), "")
     if len(told) < len(alerts):
-        body += _note(f"{len(alerts) - len(told)} older changes are told in full in the text part of this mail.")
+        body += _note(f"{len(alerts) - len(told)} older alerts are told in full in the text part of this mail.")
     return _page(subject, body, background, recipient)
 
 

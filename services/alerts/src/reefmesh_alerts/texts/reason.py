@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.flags import SCORED
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.scores import Level
 from reefmesh.figures import decisive
 from reefmesh_alerts.domain.alert_text import age, plain
-from reefmesh_alerts.texts.evidence import count, number, word
+from reefmesh_alerts.texts.evidence import Evidence, count, number, word
 from reefmesh_alerts.texts.headline import words
 from reefmesh_alerts.texts.measured import DHW_LIMITS, battery, dhw, distance, hotspot, saturation
 from reefmesh_alerts.texts.site_clock import SiteClock
@@ -80,8 +81,8 @@ def how_sure(alert: Alert) -> list[str]:
         case "buoy_battery":
             said = ["by the buoy's own report"]
         case "sensor_fault":
-            device = word(evidence, "fault") and alert.change != "closed"
-            said = ["the device says so itself" if device else "by quality control of its values"]
+            by_device = word(evidence, "fault") and (alert.change != "closed" or not _is_value_good(evidence))
+            said = ["the device says so itself" if by_device else "by quality control of its values"]
         case "quantity_silent":
             said = ["by the buoy's other reports: it goes on, this quantity does not"]
             if alert.change == "closed":
@@ -167,7 +168,10 @@ def _why_sensor(alert: Alert) -> list[str]:
     evidence = alert.evidence
     fault, fails = plain(word(evidence, "fault") or ""), count(evidence, "failing_in_a_row")
     if alert.change == "closed":
-        return ["A good value came" + (f"; before, the device said: {fault}." if fault else ".")]
+        good = _is_value_good(evidence)
+        if fault:
+            return [f"A good value came; before, the device said: {fault}." if good else f"The device no longer says: {fault}."]
+        return ["A good value came; the values before failed quality control." if good else "Its failing values are over."]
     said = [f"The device says: {fault}."] if fault else []
     if fails:
         said.append(f"{fails} or more of its newest values in a row fail quality control.")
@@ -175,6 +179,10 @@ def _why_sensor(alert: Alert) -> list[str]:
     if value is not None:
         said.append(f"Newest value: {value:g}.")
     return said or ["Its values fail quality control."]
+
+
+def _is_value_good(evidence: Evidence) -> bool:
+    return count(evidence, "flag") in SCORED
 
 
 def _why_quantity(alert: Alert, clock: SiteClock) -> list[str]:

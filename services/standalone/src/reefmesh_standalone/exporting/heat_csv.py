@@ -19,6 +19,12 @@ TITLES: Final = (
     "coverage (days of 84)",
     "source",
     "readings",
+    "day_status",
+    "suspect_share",
+    "whole_days",
+    "filled_days",
+    "missing_days",
+    "suspect_days",
 )
 
 
@@ -38,6 +44,9 @@ def line_of(reef_id: str, day: DayScore) -> Sequence[str | int]:
         day.coverage_days,
         day.source,
         day.readings,
+        day.day_status,
+        _decimal(day.suspect_share),
+        *("" if count is None else count for count in (day.whole_days, day.filled_days, day.missing_days, day.suspect_days)),
     )
 
 
