@@ -217,21 +217,30 @@ def test_quarantine_is_folded_newest_first_and_what_is_discarded_stays_accounted
         assert 0 == registered("send", "-", "--format", "telemetry", stdin=reading).code
     send = ("send", "-", "--format", "nemopi-mqtt", "--buoy", "867740030000003")
     assert 1 == registered(*send, stdin=b"{").code
-    groups = registered.json("quarantine", "list")
-    assert [(None, "not-json", 1), ("luck", "unknown-channel", 1), ("mood", "unknown-channel", 2)] == [
-        (each["quantity"], each["reason"], each["entries"]) for each in groups
+    rows = registered.json("quarantine", "list")
+    assert [(None, "not-json", 1, "{"), ("luck", "unknown-channel", 1, "3.0"), ("mood", "unknown-channel", 2, "2.0")] == [
+        (each["quantity"], each["reason"], each["entries"], each["example"]) for each in rows
     ]
-    assert groups[2]["first_at"] < groups[2]["last_at"] < groups[1]["last_at"] < groups[0]["last_at"]
+    assert rows[2]["first_at"] < rows[2]["last_at"] < rows[1]["last_at"] < rows[0]["last_at"]
     shown = registered("quarantine", "list", "--reason", "unknown-channel").out
     assert shown.index("luck") < shown.index("mood")
     assert "not-json" not in shown
     assert 78 == registered("quarantine", "discard").code
     gone = registered("quarantine", "discard", "--all", "--quantity", "mood")
-    assert (0, "2 entries deleted\n") == (gone.code, gone.out)
+    assert (0, "2 entries discarded\n") == (gone.code, gone.out)
+    again = registered("quarantine", "discard", rows[2]["row_id"])
+    assert (78, True) == (again.code, "no row" in again.err)
     (entry,) = registered.json("quarantine", "list", "--entries", "--reason", "not-json")
     assert 0 == registered("quarantine", "discard", entry["quarantine_id"]).code
     assert ["luck"] == [each["quantity"] for each in registered.json("quarantine", "list")]
+    assert ["discarded", "open", "discarded", "discarded"] == [
+        each["status"] for each in registered.json("quarantine", "list", "--all")
+    ]
     assert 3 == books(registered)["entries_removed"]
+    said = registered("quarantine", "replay", rows[1]["row_id"])
+    assert (0, "1 message sent again: 1 duplicate\n") == (said.code, said.out)
+    assert 0 == registered("quarantine", "discard", rows[1]["row_id"]).code
+    assert [] == registered.json("quarantine", "list")
 
 
 @pytest.mark.parametrize("columns", [80, 50])

@@ -1,7 +1,7 @@
 """Cases of real records: sensors, batteries, and what of a report cannot be read."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -25,6 +25,7 @@ from reefmesh_ingest.domain.battery import guessed_kind, volts_of
 from reefmesh_ingest.domain.ph import SCALE_UNCERTAINTIES, Seawater, total_scale
 from reefmesh_ingest.handler import IngestHandler
 from reefmesh_ingest.quarantine.quota import Quota
+from reefmesh_ingest.quarantine.rows import QuarantineRow
 from reefmesh_ingest.quarantine.storage import QuarantineStorage
 from reefmesh_ingest.register.entries import BuoyEntry, CalibrationEntry, ReefEntry, SensorEntry
 
@@ -477,6 +478,12 @@ WRONG = (
 )
 
 
+async def entries_of(ingest: Any, rows: Sequence[QuarantineRow]) -> list[str]:
+    """The ids of all open entries of these rows."""
+    of_rows = await ingest.quarantine.entries_of_rows([row.row_id for row in rows])
+    return [entry_id for ids in of_rows.values() for entry_id in ids]
+
+
 async def a_day_of_wrong_reports(ingest: Any, report_2021: Make, *, reports: int = 48) -> None:
     for number in range(reports):
         at = ingest.clock.now() - timedelta(minutes=30 * (reports - number))
@@ -497,6 +504,7 @@ async def test_field_16_day_of_the_same_five_wrong_channels_is_five_rows(of_url:
     await of_url.take(b"{", "nemopi-mqtt/1", device="other")
     rows = await of_url.quarantine.rows()
     assert ("other", "message", "not-json", 1) == (rows[0].device, rows[0].scope, rows[0].reason, rows[0].entries)
+    assert b"{" == rows[0].example
     assert {(SERIAL, source, 48, 48, 0) for source, *_ in WRONG} == {
         (row.device, row.channel, row.entries, row.readings, row.cut) for row in rows[1:]
     }
@@ -518,7 +526,7 @@ async def test_field_16_row_is_replayed_with_all_its_entries(of_url: Any, report
     nox = SensorEntry(source="SEN0xxx", quantity=NITRATE_AND_NITRITE, unit="umol/L")
     await of_url.register.upsert(buoys=[buoy(SERIAL, sensor=[nox])])
     (row,) = [row for row in await of_url.quarantine.rows() if row.channel == "SEN0xxx"]
-    replayed = await of_url.quarantine.replay_rows([row.row_id])
+    replayed = await of_url.quarantine.replay(await entries_of(of_url, [row]))
     assert (6, 6) == (replayed.entries, len(replayed.messages))
     await of_url.replay_published()
     rows = await of_url.quarantine.rows()
@@ -533,15 +541,15 @@ async def test_field_16_discarded_row_is_gone_and_the_accounting_exact(of_url: A
     await of_url.take(b"{", "nemopi-mqtt/1", device="other")
     await of_url.take(data(("UNKNOWN-X", 1.5)), "nemopi-mqtt/1", device=IMEI)
     gone = [row for row in await of_url.quarantine.rows() if row.channel in ("SEN0216", None) or row.scope == "reading"]
-    assert 5 == await of_url.quarantine.discard([row.row_id for row in gone])
+    assert 5 == await of_url.quarantine.discard(discarded := await entries_of(of_url, gone))
     await of_url.assert_accounted()
     left = await of_url.quarantine.rows()
     assert {"SEN0169", "SEN0161-V2", "SEN0xxx", "SEN9999"} == {row.channel for row in left}
-    await of_url.quarantine.replay_rows([row.row_id for row in left if row.channel == "SEN9999"])
+    await of_url.quarantine.replay(await entries_of(of_url, [row for row in left if row.channel == "SEN9999"]))
     await of_url.replay_published()
     assert {row.row_id for row in left} == {row.row_id for row in await of_url.quarantine.rows()}
     assert ["discarded"] * 5 == [each.status for each in await of_url.quarantine.list(status="discarded")]
-    assert 0 == await of_url.quarantine.discard([gone[0].row_id])
+    assert ([], 0) == (await entries_of(of_url, gone), await of_url.quarantine.discard(discarded))
     books = await accounting(of_url.store)
     assert (2, 12) == (books.readings.quarantined, books.quarantine_entries_open)
     await of_url.assert_accounted()
@@ -555,5 +563,6 @@ async def test_field_16_what_the_quota_only_counted_is_a_row_that_says_so(of_url
         await of_url.take(b"{%d" % number, "nemopi-mqtt/1", device="other")
     rows = await of_url.quarantine.rows(reason="not-json")
     assert [(0, 3), (2, 0)] == sorted((row.entries, row.counted) for row in rows)
-    await of_url.quarantine.discard([row.row_id for row in rows])
+    assert 2 == await of_url.quarantine.discard(await entries_of(of_url, rows))
+    assert [3] == [row.counted for row in await of_url.quarantine.rows()]
     await of_url.assert_accounted()

@@ -19,6 +19,7 @@ from reefmesh.store.port import Write
 from reefmesh_ingest.accounting import accounting
 from reefmesh_ingest.domain.decode.refusals import PARTS_LIMIT
 from reefmesh_ingest.handler import IngestHandler
+from reefmesh_ingest.quarantine.folded import list_folded
 from reefmesh_ingest.quarantine.quota import SAMPLE_BYTES_LIMIT, Quota
 from reefmesh_ingest.quarantine.removal import MESSAGES_AT_ONCE, QuarantineRemoval
 from reefmesh_ingest.quarantine.storage import FRESH_SECONDS, QuarantineStorage
@@ -71,7 +72,7 @@ async def test_75_mb_of_hostile_payloads_take_no_more_than_the_quota(ingest: Any
     quota = Quota()
     assert await kept_bytes(ingest) <= quota.device_bytes_limit + 64 * 1024
     kept = len(await entries_of(ingest))
-    (folded,) = await ingest.quarantine.list_folded()
+    (folded,) = await list_folded(ingest.store)
     assert (folded.device, folded.reason, folded.scope) == ("hoarder", "not-json", "message")
     assert kept + folded.entries == 300
     books = await accounting(ingest.store)
@@ -116,7 +117,7 @@ async def test_each_kind_of_trouble_beyond_the_quota_leaves_one_sample(ingest: A
     assert Counter(entry.reason for entry in await entries_of(ingest)) == {"not-json": 2, "unknown-schema": 1}
     sample = (await entries_of(ingest, reason="unknown-schema"))[0]
     assert (await ingest.quarantine.show(sample.quarantine_id)).payload == b"x" * SAMPLE_BYTES_LIMIT
-    counted = {each.reason: each.entries for each in await ingest.quarantine.list_folded(device=AGENT)}
+    counted = {each.reason: each.entries for each in await list_folded(ingest.store, device=AGENT)}
     assert counted == {"not-json": 3, "unknown-schema": 4}
     await ingest.assert_accounted()
 
@@ -137,7 +138,7 @@ async def test_invented_names_do_not_go_over_the_quota_of_all(ingest: Any) -> No
     for number in range(50):
         await ingest.take(b"what", "telemetry/1", device=f"invented-{number}")
     assert len(await entries_of(ingest)) == 10
-    assert sum(each.entries for each in await ingest.quarantine.list_folded()) == 40
+    assert sum(each.entries for each in await list_folded(ingest.store)) == 40
     await ingest.assert_accounted()
 
 
@@ -244,7 +245,7 @@ async def test_list_and_count_agree(new_ingest: Any, sent: list[tuple[str | None
             body, schema = [(b"", "telemetry/1"), (b"no", "telemetry/1"), (b"{}", "what/1"), (b"[" * 99, "telemetry/1")][kind]
             await service.take(body, schema, device=device, event_id=f"e{number}")
         kept = Counter(entry.device for entry in await entries_of(service))
-        for each in await service.quarantine.list_folded():
+        for each in await list_folded(service.store):
             kept[each.device] += each.entries
         assert kept == Counter(device for device, _ in sent)
         await service.assert_accounted()

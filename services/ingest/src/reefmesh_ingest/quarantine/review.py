@@ -14,12 +14,12 @@ from reefmesh_ingest.domain.arrival import RECEIVED_AT
 from reefmesh_ingest.domain.decode.refusals import Reason
 from reefmesh_ingest.domain.decode.values import instant_of
 from reefmesh_ingest.quarantine import folded, rows, stored
-from reefmesh_ingest.quarantine.folded import Folded
 from reefmesh_ingest.quarantine.rows import QuarantineRow
 from reefmesh_ingest.quarantine.stored import StoredEntry, StoredMessage
 from reefmesh_ingest.register.table import Register
 
 REPLAY_BATCH: Final = 100
+DISCARD_BATCH: Final = 200
 
 AFTER_REGISTRATION: Final = (Reason.UNKNOWN_DEVICE, Reason.DEVICE_MISMATCH)
 """The reasons that registering a device may mend. Telemetry of a buoy that was registered as not deployed is left to the
@@ -75,12 +75,13 @@ class Quarantine:
         status: str | None = "open",
         reef_id: str | None = None,
         device: str | None = None,
+        quantity: str | None = None,
         reason: str | None = None,
+        newest_first: bool = False,
     ) -> Sequence[StoredEntry]:
-        """Return entries, oldest first. ``status`` None: replayed and discarded ones too."""
-        asked = {"quarantine.status": status, "quarantine.reef_id": reef_id, "device": device, "reason": reason}
-        equal = {column: value for column, value in asked.items() if value is not None}
-        return await stored.list_entries(self._store, equal, limit=limit)
+        """Return entries, oldest first unless ``newest_first``. ``status`` None: replayed and discarded ones too."""
+        equal = _equal(status=status, reef_id=reef_id, device=device, channel=quantity, reason=reason)
+        return await stored.list_entries(self._store, equal, limit=limit, newest_first=newest_first)
 
     async def show(self, quarantine_id: str) -> Shown | None:
         entry = await stored.fetch_entry(self._store, quarantine_id)
@@ -89,33 +90,40 @@ class Quarantine:
         message = await stored.fetch_message(self._store, entry.origin)
         return Shown(entry=entry, message=message)
 
-    async def list_folded(self, *, device: str | None = None, reason: str | None = None) -> Sequence[Folded]:
-        """Return what was only counted because the quota was used up."""
-        return await folded.list_folded(self._store, device=device, reason=reason)
-
     async def rows(
-        self, *, limit: int = 100, reef_id: str | None = None, device: str | None = None, reason: str | None = None
+        self,
+        *,
+        limit: int = 100,
+        reef_id: str | None = None,
+        device: str | None = None,
+        quantity: str | None = None,
+        reason: str | None = None,
     ) -> Sequence[QuarantineRow]:
-        """Return what is open and what was only counted, one row for each device, part and reason, the newest first."""
-        asked = {"quarantine.reef_id": reef_id, "device": device, "reason": reason}
-        equal = {column: value for column, value in asked.items() if value is not None}
+        """Return what is open and what was only counted, one row for each device, part and reason, the newest first.
+
+        The receipts do not say of what reef or quantity it was that was only counted.
+        """
+        equal = _equal(reef_id=reef_id, device=device, channel=quantity, reason=reason)
         found = await rows.list_rows(self._store, equal, limit=limit)
-        counted = [] if reef_id is not None else await folded.list_folded(self._store, device=device, reason=reason)
-        found += [rows.counted_row(each) for each in counted]
+        if reef_id is None and quantity is None:
+            counted = await folded.list_folded(self._store, device=device, reason=reason)
+            found += [rows.counted_row(each) for each in counted]
         return sorted(found, key=lambda row: -row.last_us)[:limit]
 
-    async def replay_rows(self, row_ids: Sequence[str]) -> Replayed:
-        """``replay`` all open entries of these rows. Raises TransientError."""
+    async def entries_of_rows(self, row_ids: Sequence[str]) -> dict[str, Sequence[str]]:
+        """Return the ids of the open entries of each of these rows, the oldest first; a row without any is left out."""
         kinds = await rows.kinds_named(self._store, row_ids)
-        return await self.replay([entry_id for kind in kinds for entry_id in await rows.entry_ids_of(self._store, kind)])
+        return {row_id: await rows.entry_ids_of(self._store, kind) for row_id, kind in kinds.items()}
 
-    async def discard(self, row_ids: Sequence[str]) -> int:
-        """Close the open entries of these rows for good, and return how many they were. Nothing is replayed of them any more;
-        they can be listed (``status`` None) until they are removed for their age."""
-        kinds = await rows.kinds_named(self._store, row_ids)
-        entries = sum([len(await rows.entry_ids_of(self._store, kind)) for kind in kinds])
-        await self._store.write(rows.discard_writes(kinds))
-        return entries
+    async def discard(self, quarantine_ids: Sequence[str]) -> int:
+        """Close these entries for good, as far as they are open, and return how many they were. Nothing is replayed of them any
+        more; they can be listed (``status`` None) until they are removed for their age."""
+        closed = 0
+        for start in range(0, len(quarantine_ids), DISCARD_BATCH):
+            some = quarantine_ids[start : start + DISCARD_BATCH]
+            closed += await stored.count_open(self._store, some)
+            await self._store.write(rows.discard_writes(some))
+        return closed
 
     async def replay(self, quarantine_ids: Sequence[str]) -> Replayed:
         """Publish the messages of these entries again, oldest first; entries that are not open are left out.
@@ -167,3 +175,8 @@ class Quarantine:
             headers=headers,
         )
         return Publication(channel=TELEMETRY.name, message=message)
+
+
+def _equal(**asked: str | None) -> dict[str, str]:
+    """Return the columns that are asked for; entries are joined with their messages, which have some of the same name."""
+    return {f"quarantine.{column}": value for column, value in asked.items() if value is not None}

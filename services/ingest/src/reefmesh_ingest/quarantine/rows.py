@@ -14,14 +14,18 @@ from reefmesh.store.port import Row, Store, Value, Write
 from reefmesh_ingest.quarantine.folded import Folded
 
 ROW_ID_CHARACTERS: Final = 12
+EXAMPLE_BYTES: Final = 200
+"""Of a whole message the first ones are its example."""
 
 Kind = tuple[str | None, str, str | None, str]
 """Device, scope, channel (the quantity or the sensor; None: the whole) and reason."""
 
 _COLUMNS: Final = ("device", "scope", "channel", "reason")
 _ROWS: Final = (
-    "SELECT device, scope, channel, reason, entries, readings, cut, first_us, last_us, quarantine_id, reef_id, detail, example"
-    " FROM (SELECT device, scope, channel, reason, quarantine_id, quarantine.reef_id, detail, example,"
+    "SELECT device, scope, channel, reason, entries, readings, cut, first_us, last_us, quarantine_id, reef_id, detail,"
+    " CASE WHEN scope = 'message' THEN (SELECT SUBSTR(payload, 1, {example_bytes}) FROM quarantine_message AS whole"
+    " WHERE whole.origin = judged.origin) ELSE example END"
+    " FROM (SELECT device, scope, channel, reason, quarantine_id, quarantine.origin, quarantine.reef_id, detail, example,"
     " COUNT(*) OVER same AS entries, SUM(readings) OVER same AS readings, COUNT(payload_bytes) OVER same AS cut,"
     " MIN(received_us) OVER same AS first_us, MAX(received_us) OVER same AS last_us,"
     " ROW_NUMBER() OVER (PARTITION BY device, scope, channel, reason ORDER BY received_us DESC, quarantine_id) AS place"
@@ -31,7 +35,7 @@ _ROWS: Final = (
 )
 _KINDS: Final = "SELECT DISTINCT device, scope, channel, reason FROM quarantine WHERE status = 'open'"
 _ENTRY_IDS: Final = "SELECT quarantine_id FROM quarantine WHERE status = 'open'"
-_MARK: Final = "UPDATE quarantine SET status = 'discarding' WHERE status = 'open'"
+_MARK: Final = "UPDATE quarantine SET status = 'discarding' WHERE status = 'open' AND quarantine_id = ?"
 _NOTE: Final = (
     "UPDATE receipts SET removed_entries = removed_entries"
     " + (SELECT COUNT(*) FROM quarantine WHERE quarantine.origin = receipts.origin AND status = 'discarding'),"
@@ -78,7 +82,7 @@ def row_id_of(kind: Kind) -> str:
 async def list_rows(store: Store, equal: Mapping[str, str], *, limit: int) -> list[QuarantineRow]:
     """Return the rows of open entries whose columns are ``equal`` to these, the newest first. Raises StoreUnavailable."""
     where = "".join(f" AND {column} = ?" for column in equal)
-    rows = await store.fetch(_ROWS.format(where=where), (*equal.values(), limit))
+    rows = await store.fetch(_ROWS.format(where=where, example_bytes=EXAMPLE_BYTES), (*equal.values(), limit))
     return [_row(row) for row in rows]
 
 
@@ -102,11 +106,11 @@ def counted_row(folded: Folded) -> QuarantineRow:
     )
 
 
-async def kinds_named(store: Store, row_ids: Iterable[str]) -> list[Kind]:
+async def kinds_named(store: Store, row_ids: Iterable[str]) -> dict[str, Kind]:
     """Return what the rows with these names are about, as far as they have open entries. Raises StoreUnavailable."""
     wanted = set(row_ids)
-    rows = await store.fetch(_KINDS)
-    return [kind for row in rows if row_id_of(kind := (row[0], row[1], row[2], row[3])) in wanted]
+    kinds: list[Kind] = [(row[0], row[1], row[2], row[3]) for row in await store.fetch(_KINDS)]
+    return {row_id: kind for kind in kinds if (row_id := row_id_of(kind)) in wanted}
 
 
 async def entry_ids_of(store: Store, kind: Kind) -> list[str]:
@@ -116,11 +120,10 @@ async def entry_ids_of(store: Store, kind: Kind) -> list[str]:
     return [row[0] for row in rows]
 
 
-def discard_writes(kinds: Iterable[Kind]) -> list[Write]:
-    """Return the statements that discard the open entries of rows, for one transaction. They stay, marked so, until they are
-    removed for their age; the receipts note them, so the accounting stays exact."""
-    marks = [Write(f"{_MARK}{condition}", values) for condition, values in map(_condition, kinds)]
-    return [*marks, Write(_NOTE, ()), Write(_DISCARD, ())] if marks else []
+def discard_writes(quarantine_ids: Iterable[str]) -> list[Write]:
+    """Return the statements that discard these entries as far as they are open, for one transaction. They stay, marked so,
+    until they are removed for their age; the receipts note them, so the accounting stays exact."""
+    return [*(Write(_MARK, (each,)) for each in quarantine_ids), Write(_NOTE, ()), Write(_DISCARD, ())]
 
 
 def _row(row: Row) -> QuarantineRow:

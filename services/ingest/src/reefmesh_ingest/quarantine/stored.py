@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.store.port import Row, Store, Write
+from reefmesh_ingest.in_list import in_lists
 
 _ENTRY: Final = (
     "SELECT quarantine_id, quarantine.origin, scope, reason, detail, channel, example, readings, quarantine.reef_id, device,"
@@ -64,6 +65,13 @@ async def fetch_entry(store: Store, quarantine_id: str) -> StoredEntry | None:
     """Raises StoreUnavailable."""
     rows = await store.fetch(f"{_ENTRY} WHERE quarantine_id = ?", (quarantine_id,))
     return _entry(rows[0]) if rows else None
+
+
+async def count_open(store: Store, quarantine_ids: Sequence[str]) -> int:
+    """Return how many of these entries are open. Raises StoreUnavailable."""
+    query = "SELECT COUNT(*) FROM quarantine WHERE status = 'open' AND quarantine_id IN ({})"
+    counts = [await store.fetch(query.format(places), some) for places, some in in_lists(dict.fromkeys(quarantine_ids))]
+    return sum(int(rows[0][0]) for rows in counts)
 
 
 async def open_entries_of(store: Store, devices: Sequence[str], reasons: Sequence[str]) -> list[StoredEntry]:

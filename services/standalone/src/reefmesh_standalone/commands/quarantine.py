@@ -10,15 +10,14 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.padding import Padding
+from rich.table import Table
 
-from reefmesh.contracts.services import INGEST
 from reefmesh.errors import ConfigurationError
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_ingest.domain.decode.refusals import Reason
 from reefmesh_ingest.domain.decode.values import instant_of
-from reefmesh_ingest.quarantine.discarding import discard
-from reefmesh_ingest.quarantine.folded import Folded
-from reefmesh_ingest.quarantine.review import Quarantine
+from reefmesh_ingest.quarantine.review import DISCARD_BATCH, Quarantine
+from reefmesh_ingest.quarantine.rows import ROW_ID_CHARACTERS, QuarantineRow
 from reefmesh_ingest.quarantine.stored import StoredEntry, StoredMessage
 from reefmesh_standalone.commands.context import (
     BrokerOption,
@@ -34,14 +33,12 @@ from reefmesh_standalone.commands.context import (
     run,
 )
 from reefmesh_standalone.commands.help_page import Command
-from reefmesh_standalone.commands.quarantine_groups import groups_table, listed, quarantine_groups
+from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, age, table_of, words
 from reefmesh_standalone.commands.replaying import counted, open_quarantine, send_again
-from reefmesh_standalone.mesh import open_stores
 
 app: Final = typer.Typer(help="Telemetry that could not be understood.", no_args_is_help=True)
 
 LIST_LIMIT: Final = 100_000
-DISCARDED_AT_ONCE: Final = 200
 
 ReefOption = Annotated[str | None, typer.Option("--reef", help="Only of this reef.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Only of this device.")]
@@ -49,14 +46,18 @@ QuantityOption = Annotated[str | None, typer.Option("--quantity", help="Only of 
 ReasonOption = Annotated[Reason | None, typer.Option("--reason", help="Only with this reason.")]
 
 
+IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Rows or entries.", show_default=False)]
+EverythingOption = Annotated[bool, typer.Option("--all", help="All open entries (of --reef, --device, --quantity, --reason).")]
+
+
 @app.command("list", cls=Command)
-def list_entries(
+def list_rows(
     reef: ReefOption = None,
     device: DeviceOption = None,
     quantity: QuantityOption = None,
     reason: ReasonOption = None,
     entries: Annotated[bool, typer.Option("--entries", help="Each entry by itself, with its id and what is wrong.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Replayed entries too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Each entry, replayed and discarded ones too.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=LIST_LIMIT, help="At most so many.")] = 100,
     home: HomeOption = None,
     broker: BrokerOption = None,
@@ -64,40 +65,52 @@ def list_entries(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List telemetry that could not be understood by device, quantity and reason, the newest first.
+    """List telemetry that could not be understood, a row for each device, quantity and reason, the newest first.
 
     Examples:
       reefmesh quarantine list
-      reefmesh quarantine list --reason unknown-device
+      reefmesh quarantine list --reason unknown-device --json | jq -r '.[].example'
       reefmesh quarantine list --entries --device 867740030000003 --json | jq -r '.[].detail'
     """
     place = home_of(home, broker, store, config)
-    equal = {"status": None if everything else "open", "reef_id": reef, "device": device, "channel": quantity, "reason": reason}
+    each_one = entries or everything
 
     async def main(_: asyncio.Event) -> None:
-        async with open_quarantine(place) as quarantine, open_stores(place, services=(INGEST,)) as stores:
-            groups = [] if entries else await quarantine_groups(stores[INGEST], equal, limit=limit)
-            single = await listed(stores[INGEST], equal, limit=limit, newest_first=True) if entries else []
-            folded = [] if reef or quantity else await quarantine.list_folded(device=device, reason=reason)
+        async with open_quarantine(place) as quarantine:
+            rows = (
+                []
+                if each_one
+                else await quarantine.rows(limit=limit, reef_id=reef, device=device, quantity=quantity, reason=reason)
+            )
+            single = (
+                await quarantine.list(
+                    limit=limit,
+                    status=None if everything else "open",
+                    reef_id=reef,
+                    device=device,
+                    quantity=quantity,
+                    reason=reason,
+                    newest_first=True,
+                )
+                if each_one
+                else []
+            )
         if as_json:
-            shown = [*(_document(entry) for entry in single), *(group.document() for group in groups)]
-            print_json([*shown, *(_folded_document(count) for count in folded)])
+            print_json([*(_document(entry) for entry in single), *(_row_document(row) for row in rows)])
             return
-        if not groups and not single and not folded:
+        if not rows and not single:
             asked = reef or device or quantity or reason
             people.print("Nothing like that is in quarantine." if asked else "Nothing is in quarantine.")
             return
-        if groups:
+        if rows:
             out = results()
-            out.print(groups_table(groups, datetime.now(UTC), width=out.width))
+            out.print(_rows_table(rows, datetime.now(UTC), width=out.width))
         for entry in single:
             _show_entry(entry)
-        if len(groups) + len(single) == limit:
+        if len(rows) + len(single) == limit:
             people.print(f"The newest {limit} are shown; --limit shows more.")
-        for count in folded[:limit]:
-            results().print(plain(_folded_line(count)))
-        if groups:
-            people.print("'reefmesh quarantine list --entries' says what is wrong with each; 'replay' and 'discard' end it.")
+        if rows:
+            people.print("'reefmesh quarantine list --entries' says what is wrong with each; 'replay' and 'discard' end a row.")
 
     run(main)
 
@@ -139,10 +152,8 @@ def show(
 
 @app.command(cls=Command)
 def replay(
-    quarantine_ids: Annotated[list[str] | None, typer.Argument(help="Ids, as listed.", show_default=False)] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All open entries (of --reef, --device, --quantity, --reason).")
-    ] = False,
+    ids: IdsArgument = None,
+    everything: EverythingOption = False,
     reef: ReefOption = None,
     device: DeviceOption = None,
     quantity: QuantityOption = None,
@@ -159,20 +170,20 @@ def replay(
     Examples:
       reefmesh quarantine replay --all --reason unknown-device
       reefmesh quarantine replay --all --device 100000000000000a
+      reefmesh quarantine replay 3f9a0c51d2e7
       reefmesh quarantine replay 8c0f4c7e-1f0b-5a53-9d0e-0c7a2f1b6a11
     """
     place = home_of(home, broker, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        if bool(quarantine_ids) == everything:
-            raise ConfigurationError("name the entries to replay, or say --all")
-        chosen = list(dict.fromkeys(quarantine_ids or ()))
-        async with open_quarantine(place) as quarantine, open_stores(place, services=(INGEST,)) as stores:
+        if bool(ids) == everything:
+            raise ConfigurationError("name the rows or entries to replay, or say --all")
+        async with open_quarantine(place) as quarantine:
             if everything:
-                equal = {"status": "open", "reef_id": reef, "device": device, "channel": quantity, "reason": reason}
-                chosen = [entry.quarantine_id for entry in await listed(stores[INGEST], equal, limit=LIST_LIMIT)]
+                found = await quarantine.list(limit=LIST_LIMIT, reef_id=reef, device=device, quantity=quantity, reason=reason)
+                chosen = [entry.quarantine_id for entry in found]
             else:
-                await _refuse_unknown(quarantine, chosen)
+                chosen = await _entries_named(quarantine, ids or ())
         if not chosen:
             people.print("Nothing like that is in quarantine.")
             return
@@ -183,10 +194,8 @@ def replay(
 
 @app.command("discard", cls=Command)
 def discard_entries(
-    quarantine_ids: Annotated[list[str] | None, typer.Argument(help="Ids, as listed.", show_default=False)] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="All open entries (of --reef, --device, --quantity, --reason).")
-    ] = False,
+    ids: IdsArgument = None,
+    everything: EverythingOption = False,
     reef: ReefOption = None,
     device: DeviceOption = None,
     quantity: QuantityOption = None,
@@ -195,47 +204,87 @@ def discard_entries(
     store: StoreOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Delete quarantined telemetry for good; the accounting keeps its count.
+    """Close quarantined telemetry for good: it is not replayed any more. The accounting keeps its count.
 
     Examples:
+      reefmesh quarantine discard 3f9a0c51d2e7
       reefmesh quarantine discard 8c0f4c7e-1f0b-5a53-9d0e-0c7a2f1b6a11
       reefmesh quarantine discard --all --device 100000000000000a --reason not-json
     """
     place = home_of(home, None, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        if bool(quarantine_ids) == everything:
-            raise ConfigurationError("name the entries to delete, or say --all (with --device, --quantity, --reason)")
-        async with open_quarantine(place) as quarantine, open_stores(place, services=(INGEST,)) as stores:
-            ingest, deleted = stores[INGEST], 0
+        if bool(ids) == everything:
+            raise ConfigurationError("name the rows or entries to discard, or say --all (with --device, --quantity, --reason)")
+        discarded = 0
+        async with open_quarantine(place) as quarantine:
             if everything:
-                equal = {"status": "open", "reef_id": reef, "device": device, "channel": quantity, "reason": reason}
-                chosen = await listed(ingest, equal, limit=LIST_LIMIT)
+                found = await quarantine.list(limit=LIST_LIMIT, reef_id=reef, device=device, quantity=quantity, reason=reason)
+                chosen = [entry.quarantine_id for entry in found]
             else:
-                ids = list(dict.fromkeys(quarantine_ids or ()))
-                await _refuse_unknown(quarantine, ids, cut_too=True)
-                chosen = [found.entry for each in ids if (found := await quarantine.show(each)) is not None]
-            for first in range(0, len(chosen), DISCARDED_AT_ONCE):
+                chosen = await _entries_named(quarantine, ids or (), cut_too=True)
+            for first in range(0, len(chosen), DISCARD_BATCH):
                 if stop.is_set():
-                    people.print(f"Interrupted: {counted(deleted, 'entry', 'entries')} of {len(chosen):,} deleted so far.")
+                    people.print(f"Interrupted: {counted(discarded, 'entry', 'entries')} of {len(chosen):,} discarded so far.")
                     raise Outcome(130)
-                deleted += await discard(ingest, chosen[first : first + DISCARDED_AT_ONCE])
-        results().print(f"{counted(deleted, 'entry', 'entries')} deleted")
+                discarded += await quarantine.discard(chosen[first : first + DISCARD_BATCH])
+        results().print(f"{counted(discarded, 'entry', 'entries')} discarded")
 
     run(main)
 
 
-async def _refuse_unknown(quarantine: Quarantine, quarantine_ids: Sequence[str], *, cut_too: bool = False) -> None:
-    """Do nothing if one of them cannot be chosen: a mistake in a copied id must not go unnoticed. ``cut_too``: also those of
-    which only the first bytes were kept."""
-    for quarantine_id in quarantine_ids:
-        shown = await quarantine.show(quarantine_id)
-        if shown is None:
-            raise ConfigurationError(f"there is no entry {quarantine_id}; 'reefmesh quarantine list' shows those that are")
-        if shown.entry.status != "open":
-            raise ConfigurationError(f"entry {quarantine_id} is not open any more: it was replayed")
-        if shown.message.is_cut and not cut_too:
-            raise ConfigurationError(f"entry {quarantine_id} cannot be replayed: only the first bytes of its message were kept")
+async def _entries_named(quarantine: Quarantine, ids: Sequence[str], *, cut_too: bool = False) -> list[str]:
+    """Return the open entries that are meant: an entry by its own id, those of a row by the row's.
+
+    Raises:
+        ConfigurationError: nothing like that is open; a mistake in a copied id must not go unnoticed. Without ``cut_too``, also
+            of an entry of which only the first bytes were kept.
+    """
+    row_ids = [each for each in ids if len(each) == ROW_ID_CHARACTERS]
+    of_rows = await quarantine.entries_of_rows(row_ids) if row_ids else {}
+    chosen: list[str] = []
+    for each in ids:
+        if each in row_ids:
+            if each not in of_rows:
+                raise ConfigurationError(f"there is no row {each} with open entries; 'reefmesh quarantine list' shows those")
+            chosen += of_rows[each]
+        else:
+            await _refuse_unknown(quarantine, each, cut_too=cut_too)
+            chosen.append(each)
+    return list(dict.fromkeys(chosen))
+
+
+async def _refuse_unknown(quarantine: Quarantine, quarantine_id: str, *, cut_too: bool) -> None:
+    shown = await quarantine.show(quarantine_id)
+    if shown is None:
+        raise ConfigurationError(
+            f"there is no entry {quarantine_id}; 'reefmesh quarantine list --entries' shows those that are"
+        )
+    if shown.entry.status != "open":
+        raise ConfigurationError(f"entry {quarantine_id} is not open any more: it was {shown.entry.status}")
+    if shown.message.is_cut and not cut_too:
+        raise ConfigurationError(f"entry {quarantine_id} cannot be replayed: only the first bytes of its message were kept")
+
+
+def _rows_table(rows: Sequence[QuarantineRow], now: datetime, *, width: int) -> Table:
+    """Return the rows for a terminal of ``width`` columns; a narrow one gets ages without the instants."""
+    roomy = width >= ROOMY_COLUMNS
+    times = ("first (UTC)", "last (UTC)", "age") if roomy else ("first", "last")
+    table = table_of(
+        "Quarantine", "row", "device", "quantity", "reason", "entries", *times, numbers=("entries", "age"), whole=("row",)
+    )
+    for each in rows:
+        first, last = instant_of(each.first_us), instant_of(each.last_us)
+        ages = (f"{age(first, now)} ago", f"{age(last, now)} ago")
+        table.add_row(
+            each.row_id if each.entries else "only counted",
+            plain(each.device or "no device"),
+            plain(words(each.channel) if each.channel else f"whole {each.scope}"),
+            each.reason,
+            f"{each.entries or each.counted:,}",
+            *((f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M}", age(last, now)) if roomy else ages),
+        )
+    return table
 
 
 def _show_entry(entry: StoredEntry) -> None:
@@ -259,20 +308,26 @@ def _document(entry: StoredEntry) -> dict[str, Any]:
     }
 
 
-def _folded_line(count: Folded) -> str:
-    first, last = (f"{instant_of(us):%Y-%m-%d %H:%M}" for us in (count.first_us, count.last_us))
-    about = f"{count.reason}, {count.scope}"
-    return f"{count.entries:,} more of {count.device or 'no device'} were only counted ({about}), from {first} to {last}"
-
-
-def _folded_document(count: Folded) -> dict[str, Any]:
-    document = asdict(count)
-    first_us, last_us = document.pop("first_us"), document.pop("last_us")
+def _row_document(row: QuarantineRow) -> dict[str, Any]:
+    """``counted``: beyond the quota, so that there is nothing to replay or discard; ``example`` and ``detail`` are of the
+    newest entry."""
     return {
-        **document,
-        "status": "counted",
-        "first_at": instant_of(first_us).isoformat(),
-        "last_at": instant_of(last_us).isoformat(),
+        "row_id": row.row_id if row.entries else None,
+        "device": row.device,
+        "quantity": row.channel,
+        "scope": row.scope,
+        "reason": row.reason,
+        "status": "open" if row.entries else "counted",
+        "entries": row.entries,
+        "counted": row.counted,
+        "readings": row.readings,
+        "cut": row.cut,
+        "first_at": instant_of(row.first_us).isoformat(),
+        "last_at": instant_of(row.last_us).isoformat(),
+        "reef_id": row.reef_id,
+        "quarantine_id": row.newest_id,
+        "detail": row.detail,
+        "example": row.example.decode(errors="replace"),
     }
 
 
