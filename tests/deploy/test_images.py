@@ -93,6 +93,18 @@ def test_rule_on_builders_when_a_dockerfile_needs_buildkit_finds_it(text: str) -
     assert BUILDKIT_ALONE.search(text) is not None
 
 
+@pytest.mark.parametrize("image", IMAGES)
+def test_image_has_every_extra_of_its_services_but_tracing(image: str) -> None:
+    """A target of the type ``apprise`` or the chart of a mail needs no image of one's own."""
+    (default,) = [value for value in values(instructions(DOCKER / f"{image}.Dockerfile"), "ARG") if value.startswith("EXTRAS=")]
+    script = (DOCKER / "install.py").read_text(encoding="utf-8")
+    assert f'"EXTRAS", "{default.removeprefix("EXTRAS=")}")' in script
+    chosen = set(default.removeprefix("EXTRAS=").split(","))
+    for member in ("shared", *(f"services/{name}" for name in NAMES)):
+        project = tomllib.loads((ROOT / member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert set(project.get("optional-dependencies", {})) <= chosen | {"otel"}, member
+
+
 @pytest.mark.parametrize(("image", "members"), IMAGES.items())
 def test_image_takes_in_its_own_members_and_shared_alone(image: str, members: list[str]) -> None:
     """A service's image knows no other service."""

@@ -28,7 +28,8 @@ OF_TOOLS: Final = frozenset(
 )
 """What the tests and the tools of the repository read."""
 
-_ALIKE: Final = 0.82
+_ALIKE: Final = 0.8
+"""One letter of five is another one."""
 _OF_KUBERNETES: Final = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$")
 _ADDRESS: Final = re.compile(r"^(tcp|udp|sctp)://")
 

@@ -76,6 +76,12 @@ async def newest_us(store: Store, buoy_id: str) -> int | None:
     return None if rows[0][0] is None else int(rows[0][0])
 
 
+async def fetch_newest(store: Store, buoy_id: str, *, limit: int) -> list[StoredReading]:
+    """Return the buoy's newest ``limit`` readings, newest first; withdrawn ones are left out."""
+    rows = await store.fetch(f"{_SELECT} AND withdrawn = 0 ORDER BY observed_us DESC LIMIT ?", (buoy_id, limit))
+    return [reading_of(row) for row in rows]
+
+
 async def exists_before(store: Store, buoy_id: str, before_us: int) -> bool:
     """Tell whether the buoy has readings before that instant."""
     rows = await store.fetch("SELECT 1 FROM readings WHERE buoy_id = ? AND observed_us < ? LIMIT 1", (buoy_id, before_us))

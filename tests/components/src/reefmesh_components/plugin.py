@@ -1,6 +1,7 @@
 """The pytest plugin: real components as fixtures. The root ``conftest.py`` names it in ``pytest_plugins``."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import structlog
 
 from reefmesh_components import requirement
 from reefmesh_components.activemq import ActivemqServer, activemq_server, local_activemq, shared_store_pair
@@ -41,6 +43,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end what this run did not test, and what would provide it."""
     for absence in requirement.absences():
         terminalreporter.write_line(f"NOT TESTED on a real component. {absence}", yellow=True, bold=True)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A test that runs the command in this process leaves its log level and its stream behind: take them back."""
+    configured, before = structlog.is_configured(), structlog.get_config()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    if structlog.get_config() != before or structlog.is_configured() != configured:
+        structlog.reset_defaults()
+        if configured:
+            structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture(scope="session", name="postgresql")

@@ -262,9 +262,9 @@ class BuoyEntry(Contract):
                 own[each.quantity] = replace(found, flat_line_tolerance=STEPS_OF_A_FLAT_LINE * each.resolution)
         return limits if own == limits else own
 
-    def shown(self, learned: Learned | None = None) -> dict[str, Any]:
+    def shown(self, learned: Learned | None = None, *, temperature_probe: str | None = None) -> dict[str, Any]:
         """All fields as JSON values for a person, who can set them again; sensors show the old name of ``quantity`` too. With
-        ``learned``, also what follows from it (``in_force``)."""
+        ``learned``, also what follows from it, and the probe that feeds the temperature (``in_force``)."""
         fields = self.model_dump(mode="json")
         if learned is not None:
             facts = self.facts(learned)
@@ -274,6 +274,7 @@ class BuoyEntry(Contract):
                 "battery_low_volts": facts.battery_low_volts,
                 "ph_scale": self.ph_probe(learned).scale,
                 "ph_accuracy": facts.ph_accuracy,
+                "temperature_probe": temperature_probe,
             }
         for sensor in fields["sensor"]:
             sensor[OLD_QUANTITY_KEY] = sensor["quantity"]

@@ -5,12 +5,17 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import Row, Store, Write
-from reefmesh_ingest import learned_table
+from reefmesh_ingest import learned_table, readings_table
+from reefmesh_ingest.domain.assignment import FED_BY
 from reefmesh_ingest.domain.learned import Learned
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.known import KnownBuoy, KnownReef
+
+NEWEST_LOOKED_AT: Final = 50
+"""Readings: a buoy reports its position or battery more often than its temperature, but not so much more often."""
 
 REFRESH_SECONDS: Final = 2.0
 """How stale what a running service knows may be."""
@@ -100,6 +105,14 @@ class Register:
     async def learned(self, buoy_id: str) -> Learned:
         """Return what a buoy's own reports show of it. Raises StoreUnavailable."""
         return await learned_table.fetch(self._store, buoy_id)
+
+    async def temperature_probe(self, buoy_id: str) -> str | None:
+        """Return which of a logger's probes fed the newest temperature, where that is not its first one, or another was there.
+        Raises StoreUnavailable."""
+        newest = await readings_table.fetch_newest(self._store, buoy_id, limit=NEWEST_LOOKED_AT)
+        with_values = (reading for reading in newest if SEA_WATER_TEMPERATURE in reading.contents)
+        reading = next(with_values, None)
+        return None if reading is None or reading.status is None else reading.status.detail.get(FED_BY)
 
     async def upsert(self, *, reefs: Sequence[ReefEntry] = (), buoys: Sequence[BuoyEntry] = ()) -> None:
         """Add or replace entries, all or none.

@@ -99,7 +99,8 @@ def show(
             known = register.buoy(buoy)
             if known is None:
                 raise ConfigurationError(f"buoy {buoy} is not registered; 'reefmesh buoys list' shows those that are")
-            show_entry(known.entry.shown(await register.learned(known.entry.id)), as_json=as_json)
+            learned, probe = await register.learned(known.entry.id), await register.temperature_probe(known.entry.id)
+            show_entry(known.entry.shown(learned, temperature_probe=probe), as_json=as_json)
 
     run(main)
 
