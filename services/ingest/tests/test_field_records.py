@@ -234,6 +234,28 @@ def test_field_03_buoys_that_state_nothing_share_the_limits_of_their_reef(ingest
     assert reef.limits is ingest.register.buoy(AGENT).entry.limits_over(reef.entry, reef.limits)
 
 
+# Probes
+
+
+async def test_field_10_probe_that_feeds_the_temperature_is_shown_of_the_buoy(ingest: Any) -> None:
+    def report(*values: tuple[str, float | None]) -> bytes:
+        probes = [{"channel": channel, "value": value, "fault": ""} for channel, value in values]
+        logger = {"type": "rs485", "addr": 2, "model": "DS18B20-LOGGER", "data": probes}
+        return json.dumps({"msg_type": "data", "sensors": [logger]}).encode()
+
+    assert await ingest.register.temperature_probe(IMEI) is None
+    fed = []
+    for hours, first in ((3, 28.0), (2, None), (1, 28.2)):
+        at = ingest.clock.now() - timedelta(hours=hours)
+        await ingest.take(report(("ch1", first), ("ch2", 28.6)), "nemopi-mqtt/1", device=IMEI, at=at)
+        await ingest.take(diagnosis(12.3), "nemopi-mqtt/1", device=IMEI, at=at + timedelta(minutes=5))
+        fed.append(await ingest.register.temperature_probe(IMEI))
+    assert [None, None] == [fed[0], fed[2]]
+    assert str(fed[1]).endswith("/ch2")
+    shown = ingest.register.buoy(IMEI).entry.shown(await ingest.register.learned(IMEI), temperature_probe=fed[1])
+    assert fed[1] == shown["in_force"]["temperature_probe"]
+
+
 # Batteries
 
 
