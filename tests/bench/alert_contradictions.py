@@ -9,8 +9,9 @@ from itertools import pairwise
 from typing import Final
 
 from reefmesh.contracts.alerts import Alert
+from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DiveVerdict, Level
-from reefmesh_scoring.domain.dive import KNOT_METRES_PER_SECOND, DiveLimits, judge_current, judge_visibility
+from reefmesh_scoring.domain.dive import KNOT_METRES_PER_SECOND, judge_current, judge_visibility
 from reefmesh_standalone.simulator.fleet import Fleet, Site
 
 WORSE: Final = frozenset({"opened", "worsened"})
