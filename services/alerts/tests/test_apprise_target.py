@@ -128,7 +128,7 @@ async def test_message_arrives_with_its_subject_and_its_text(receiver: Receiver,
 
     ((headers, body),) = receiver.messages
     assert SUBJECT in f"{headers}{body}"
-    assert "Test of reefmesh: buoy test-buoy closed" in body
+    assert "Buoy test-buoy reports again" in body
     assert TOKEN in headers["Authorization"]
 
 

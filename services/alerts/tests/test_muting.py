@@ -160,7 +160,7 @@ async def test_end_of_an_episode_that_was_told_is_told_and_one_that_came_and_wen
     muted.told()
     await muted.mute()
     await muted.dive("good")
-    for volts in (10.0, 13.0):
+    for volts in (10.0, 13.0, 13.0):
         muted.bench.clock.advance(timedelta(minutes=1))
         now = muted.bench.clock.now()
         buoy = muted.samples.buoy(seen=now, battery_volts=volts, facts={"battery_low_volts": 11.0})
