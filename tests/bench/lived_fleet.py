@@ -36,8 +36,7 @@ LOOK_EVERY_SECONDS: Final = 0.002
 
 async def alerts_of(fleet: Fleet, *, report: Callable[[int, int], None]) -> list[Alert]:
     """Return the ledger after the whole life of the fleet; ``report`` is called with (messages through the mesh, all)."""
-    # What was held up until after the last day would come to a fleet that has stopped to report.
-    arrivals = [each for each in fleet.arrivals() if each.received_at <= fleet.ends_at + TOGETHER]
+    arrivals = fleet.arrivals()
     clock = LateClock(SystemClock())
     clock.go_to(fleet.begins_at)
     through = 0

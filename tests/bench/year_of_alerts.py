@@ -110,7 +110,7 @@ def section_of(years: Sequence[Year], command: str, today: date) -> str:
         "- no two opposite alerts of one subject within its dwell time: of heat and chemistry one in each direction a date, "
         "of all else a report interval apart;",
         "- no text against its own numbers;",
-        "- no silence but where the simulation was silent, and none of these untold.",
+        "- no silence but where the simulation was silent or its link held up a message, and no outage untold.",
         "",
         f"`{command} --write-page`, {today.isoformat()}:",
         "",

@@ -207,9 +207,8 @@ async def test_field_08_reason_has_the_digits_that_explain_the_verdict() -> None
             at = START + step * HALF_HOUR
             await line.send([reading(at, values={SEA_WATER_SPEED: speed, VISIBILITY: 20.0})], now=at)
         assert [alert.summary for alert in line.alerts] == [
-            "Amed: dive verdict worsened: good -> fair (current 0.51 kn (0.26 m/s): above 0.5 kn)",
-            "Amed: dive verdict eased: fair -> good (current 0.5 kn (0.256 m/s): at most 0.5 kn;"
-            " visibility 20.0 m: at least 10 m)",
+            "Diving fair at Amed, was good: current 0.51 kn (0.26 m/s): above 0.5 kn",
+            "Diving good at Amed, was fair: current 0.498 kn (0.256 m/s): at most 0.5 kn; visibility 20.0 m: at least 10 m",
         ]
 
 

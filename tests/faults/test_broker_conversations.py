@@ -22,11 +22,12 @@ from reefmesh_faults.simulation.loop import Process, VirtualLoop
 from reefmesh_faults.simulation.network import Connection
 
 PATIENCE_SECONDS: Final = 30.0
-USER: Final = "scoring"
+USER: Final = "operator"
+"""Services may not make queues."""
 OPERATOR: Final = "operator"
-SCRATCH: Final = "/queue/Consumer.scoring.VirtualTopic.conversation.scratch"
-FORBIDDEN: Final = "/topic/VirtualTopic.reef.alerts"
-"""A destination that ``USER`` may not write to."""
+SCRATCH: Final = "/queue/conversation.scratch"
+FORBIDDEN: Final = "/queue/Consumer.scoring.VirtualTopic.conversation"
+"""A destination that nobody can write to: scoring's queues are all there, and no other of its names is made."""
 BODY_BYTES_LIMIT: Final = 1 << 20
 
 
@@ -195,7 +196,7 @@ async def side(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
 
 @pytest.fixture
 def make_queue() -> Callable[[], str]:
-    return lambda: f"/queue/Consumer.scoring.VirtualTopic.conversation.{uuid4().hex[:12]}"
+    return lambda: f"/queue/conversation.{uuid4().hex[:12]}"
 
 
 @pytest.fixture

@@ -70,7 +70,6 @@ CUTS = (1, 48, 144)
 
 
 @pytest.mark.row(6)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="only the newest value of a message is judged")
 def test_field_06_stuck_probe_is_told_however_its_readings_are_cut(home: FieldHome, said: "Said") -> None:
     """A second buoy of every other reef reports a newer value before each message of the first."""
     deliveries, faults = [], {}
@@ -96,7 +95,6 @@ def test_field_06_stuck_probe_is_told_however_its_readings_are_cut(home: FieldHo
 
 
 @pytest.mark.row(7)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="no alert is about a quantity that stopped")
 def test_field_07_quantity_that_stops_while_its_buoy_goes_on_is_told(home: FieldHome, said: "Said") -> None:
     home.register("amed", "b1", report_interval_seconds=1800)
     stops = BEGIN + DAY
@@ -119,7 +117,6 @@ def test_field_07_quantity_that_stops_while_its_buoy_goes_on_is_told(home: Field
 
 
 @pytest.mark.row(8)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a verdict has no hysteresis")
 def test_field_08_current_that_trembles_at_a_limit_raises_one_alert_at_most(home: FieldHome, said: "Said") -> None:
     home.register("amed", "b1", report_interval_seconds=300)
     times = list(instants(BEGIN, BEGIN + 5 * HOUR, 5 * MINUTE))
@@ -150,7 +147,6 @@ def test_field_09_empty_lua_table_is_an_empty_list(home: FieldHome) -> None:
 
 
 @pytest.mark.row(9)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="no alert says that a buoy finds no sensor")
 def test_field_09_nemo_pi_without_a_sensor_is_told(home: FieldHome, said: "Said") -> None:
     home.register("amed", "867740030000003", report_interval_seconds=7200)
     receipts = home.deliver(sensorless("867740030000003", first=BEGIN))
@@ -195,7 +191,6 @@ def test_field_10_healthy_one_of_two_probes_is_the_temperature(home: FieldHome, 
 
 
 @pytest.mark.row(11)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="every battery is judged as one cell of lithium")
 def test_field_11_battery_of_twelve_volts_is_judged_as_one(home: FieldHome, said: "Said") -> None:
     lead, millivolts = "867740030000003", "867740030000004"
     home.register("amed", lead, millivolts, report_interval_seconds=7200)
@@ -226,7 +221,6 @@ def omega_of(ph_on_nbs_scale: float) -> float:
 
 
 @pytest.mark.row(12)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="every pH is taken for one on the total scale")
 def test_field_12_ph_of_nbs_buffers_is_converted(home: FieldHome, said: "Said") -> None:
     """Values swing a little around what the row states, or they would be flat lines."""
     home.register("amed", "100000000000000a", report_interval_seconds=7200)
@@ -251,7 +245,6 @@ def test_field_12_ph_of_nbs_buffers_is_converted(home: FieldHome, said: "Said") 
 
 
 @pytest.mark.row(16)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="each refused channel is an entry of its own")
 def test_field_16_equal_trouble_is_one_entry_of_quarantine(home: FieldHome, said: "Said") -> None:
     device, reports = "100000000000000a", 48
     home.register("amed", device)
@@ -275,9 +268,6 @@ def test_field_16_equal_trouble_is_one_entry_of_quarantine(home: FieldHome, said
 
 
 @pytest.mark.row(17)
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a message counts as accepted when none of its values could be read"
-)
 def test_field_17_payload_of_which_nothing_can_be_read_is_not_accepted(home: FieldHome, said: "Said") -> None:
     home.register("amed", "867740030000003")
     (receipt,) = home.deliver(
@@ -322,7 +312,6 @@ def test_field_19_change_of_chemistry_inside_its_own_error_is_not_told(home: Fie
 
 
 @pytest.mark.row(20)
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the interval between reports is taken for that of arrival")
 def test_field_20_batches_are_no_silence(home: FieldHome, said: "Said") -> None:
     home.register("amed", "b1", report_interval_seconds=1800)
     readings = [(at, {SEA_WATER_TEMPERATURE: varied_celsius(at)}) for at in instants(BEGIN, BEGIN + 2 * DAY, HALF_HOUR)]
@@ -347,7 +336,6 @@ def test_field_20_batches_are_no_silence(home: FieldHome, said: "Said") -> None:
     assert ["opened"] == [each.change for each in after]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the values of a batch are too old before the next one comes")
 def test_field_20_batches_do_not_take_the_dive_verdict_back_and_forth(home: FieldHome) -> None:
     """A fair current for two days. What status says between two batches is another matter."""
     home.register("amed", "b1", report_interval_seconds=1800)

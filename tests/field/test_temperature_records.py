@@ -225,7 +225,6 @@ def test_field_15_known_sentinels_fail_by_themselves(home: FieldHome, tmp_path: 
     assert 0 == faults
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="there is no command that excludes a value")
 def test_field_15_person_excludes_a_value_and_includes_it_again(home: FieldHome, tmp_path: Path) -> None:
     """A buoy out of the water for a night: 34.0 between 28s."""
     times = list(instants(BEGIN, BEGIN + 2 * DAY, timedelta(minutes=30)))

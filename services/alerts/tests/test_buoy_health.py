@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.register import BuoyFacts
-from reefmesh.contracts.scores import LatestValue
+from reefmesh.contracts.scores import LatestValue, SensorHealth
 from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
+from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score
 from reefmesh_alerts.domain.schedule import silent_after_us
 from reefmesh_alerts.domain.sensor_fault import SENSORS_LIMIT, judge_sensors
 from reefmesh_alerts.domain.transition import Transition, instant_of, microseconds
@@ -245,3 +246,20 @@ class TestSensorFault:
         faults = {f"sensor-{number}": "broken" for number in range(SENSORS_LIMIT + 10)}
 
         assert len(self.judge(samples, [(faults, None)])) == SENSORS_LIMIT
+
+
+@pytest.mark.parametrize(("fault", "kinds"), [("sensor not reachable", ["sensor_fault"]), (None, ["quantity_silent"])])
+def test_dead_probe_is_told_once(samples: type[Samples], fault: str | None, kinds: list[str]) -> None:
+    """Its quantity has no values, which the fault of its sensor says already."""
+    quantity, watch, told = TEMPERATURE, ReefWatch(), []
+    for number in range(24):
+        at = samples.START + number * HALF_HOUR
+        last_value_at = min(at, samples.START + HALF_HOUR)
+        faults = {quantity: fault} if fault and at > last_value_at else {}
+        health = SensorHealth(last_value_at=last_value_at, failing_since=None)
+        buoy = samples.buoy(seen=at, faults=faults, sensors={quantity: health})
+        flag = Flag.PASS if at == last_value_at else Flag.MISSING
+        score = samples.score(as_of=at, buoys=[buoy], latest={quantity: samples.latest(flag, at=at)})
+        watch, changes = judge_score(watch, score, heard_at=at, seq=number + 1)
+        told += [each.kind for each in changes]
+    assert told == kinds

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from reefmesh.contracts.readings import DeviceStatus
 from reefmesh_ingest.domain.decode import Reason, Refusal, Report, decode
 from reefmesh_ingest.domain.decode.nemopi_mqtt import SENSORS_LIMIT
 
@@ -97,6 +98,7 @@ def test_field_09_empty_table_of_the_firmware_is_an_empty_list(message: str) -> 
     report = report_of({"msg_type": message, "sensors": {}})
     assert report.refused == ()
     assert report.observations[0].samples == ()
+    assert report.observations[0].status == DeviceStatus(report=message, detail={"sensors": "none"})
 
 
 def test_field_09_sensor_without_channels_is_no_error_but_a_filled_object_is() -> None:

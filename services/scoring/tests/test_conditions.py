@@ -79,3 +79,15 @@ async def test_old_conditions_of_a_replayed_message_do_not_come_back(mesh: "Mesh
 def test_limits_out_of_order_are_refused(kind: type[DiveLimits | ChemistryBands], fields: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=r"must rise|must fall|greater than"):
         kind(**fields)
+
+
+@pytest.mark.parametrize(("resolution", "best"), [(None, "fair"), (0.1, "good")])
+async def test_stated_resolution_of_a_sensor_widens_the_margin_of_its_verdicts(
+    mesh: "Mesh", make_reading: MakeReading, resolution: float | None, best: str
+) -> None:
+    """0.5 kn is 0.257 m/s: 0.3 m/s is beyond 10 % of it, and one step of 0.1 m/s is not."""
+    sensors = {"b1": {SEA_WATER_SPEED: SensorFacts(resolution=resolution)}}
+    buoys = [BuoyFacts(buoy_id="b1")]
+    (score,) = await mesh.send(make_reading(0.0, sea_water_speed=0.3, visibility=20.0), buoys=buoys, sensors=sensors)
+    (instant,) = [each for each in score.dive.instants if each.quantity == SEA_WATER_SPEED]
+    assert ("fair", best) == (instant.verdict, instant.best)

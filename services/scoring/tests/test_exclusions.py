@@ -54,3 +54,23 @@ async def test_exclusion_and_inclusion_of_the_newest_and_of_older_values_leave_t
     assert {"day_totals": tables["day_totals"], "days": tables["days"]} == {
         name: rows for name, rows in (await mesh.tables()).items() if name != "samples"
     }
+
+
+def hour_of_last_value(score: ReefScore) -> int:
+    (buoy,) = score.buoys
+    assert buoy.sensors is not None
+    at = buoy.sensors[SEA_WATER_TEMPERATURE].last_value_at
+    assert at is not None
+    return at.hour
+
+
+async def test_quantity_whose_values_are_excluded_until_now_is_not_silent(mesh: "Mesh", make_reading: MakeReading) -> None:
+    """Values come, though none counts; without the exclusion the last value is the same."""
+    before = [make_reading(part / 8, t=29.0) for part in range(4)]
+    await mesh.send(*before)
+    revised = make_reading(3 / 8, t=29.0, revision=2, flag=Flag.FAIL, faults=EXCLUDED)
+    (score,) = await mesh.send(revised, make_reading(4 / 8, t=24.0, flag=Flag.FAIL, faults=EXCLUDED))
+    assert 12 == hour_of_last_value(score)
+    assert 6 == score.latest[SEA_WATER_TEMPERATURE].observed_at.hour
+    (included,) = await mesh.send(make_reading(4 / 8, t=29.0, revision=2))
+    assert 12 == hour_of_last_value(included)

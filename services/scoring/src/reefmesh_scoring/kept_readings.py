@@ -17,7 +17,12 @@ NEWEST_ROWS_PAGE: Final = 100
 BATTERY_VOLTS: Final = "@battery_volts"
 BATTERY_PERCENT: Final = "@battery_percent"
 POSITION: Final = "@position"
-"""A buoy's facts besides its quantities are stored among them, under names that no quantity has."""
+SENSORS: Final = "@sensors"
+EXCLUDED: Final = "@excluded/"
+"""A buoy's facts besides its quantities are stored among them, under names that no quantity has. ``SENSORS`` fails where the
+device found no sensor; ``EXCLUDED`` with a quantity's name stands for a value that an operator excluded."""
+
+NO_SENSOR: Final = "no sensor found"
 
 _UPSERT: Final = (
     "INSERT INTO samples (reef_id, buoy_id, observed_us, revision, items_json) VALUES (?, ?, ?, ?, ?) "
@@ -57,6 +62,9 @@ class KeptValue(NamedTuple):
     fault: str | None = None
 
 
+_CAME: Final = KeptValue(None, Flag.NOT_EVALUATED)
+
+
 class KeptReading(NamedTuple):
     """One reading in its newest revision; a ``withdrawn`` one counts nowhere and has no items."""
 
@@ -83,12 +91,15 @@ def scored_value(reported: ReportedValue) -> float | None:
 
 
 def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
-    """Return all values of a reading that count or can tell a fault: those that an operator excluded are left out, as if they
-    had not been measured. This runs for every reading, so its quantities are not copied without need."""
+    """Return all values of a reading that count or can tell a fault. Of one that an operator excluded nothing is left but that
+    it came: its sensor is not silent. This runs for every reading, so its quantities are not copied without need."""
     channels: Mapping[str, ReportedValue] = reading.channels
     for reported in channels.values():
         if reported.fault is not None and is_excluded(reported.fault):
-            channels = {name: each for name, each in channels.items() if not is_excluded(each.fault)}
+            channels = {
+                f"{EXCLUDED}{name}" if is_excluded(each.fault) else name: _CAME if is_excluded(each.fault) else each
+                for name, each in channels.items()
+            }
             break
     if reading.position is None and reading.status is None:
         return channels
@@ -100,6 +111,8 @@ def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
             items[BATTERY_VOLTS] = KeptValue(status.battery_volts, Flag.NOT_EVALUATED)
         if status.battery_percent is not None:
             items[BATTERY_PERCENT] = KeptValue(status.battery_percent, Flag.NOT_EVALUATED)
+        if status.found_no_sensor:
+            items[SENSORS] = KeptValue(None, Flag.FAIL, NO_SENSOR)
     return items
 
 

@@ -21,7 +21,7 @@ from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
 from reefmesh_scoring.domain.window import LOOKBACK_US, NewestScored
 from reefmesh_scoring.kept_readings import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef
-from reefmesh_scoring.sensor_health import sensor_fields
+from reefmesh_scoring.sensor_health import fault_fields, sensor_fields
 
 Fields = dict[str, Any]
 
@@ -247,7 +247,7 @@ def _buoy_fields(buoy: ScoredBuoy) -> Fields:
         "drift_metres": None if position is None else position.value,
         "position_flag": None if position is None else position.flag,
         "position_at": None if position is None else text_of(position.observed_us),
-        "faults": {name: item.fault for name, item in sorted(items.items()) if item.fault},
+        "faults": fault_fields(buoy),
         "sensors": sensor_fields(buoy),
     }
 

@@ -16,7 +16,15 @@ from reefmesh.contracts.scores import FAILED_RUNS_LIMIT, VALUE_DAYS
 from reefmesh.store.port import Store
 from reefmesh_scoring.counting import Counted
 from reefmesh_scoring.domain.solar_day import DAY_US, microseconds_of, text_of
-from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReportedValue, newest_readings
+from reefmesh_scoring.kept_readings import (
+    EXCLUDED,
+    SENSORS,
+    KeptReading,
+    KeptReadings,
+    KeptValue,
+    ReportedValue,
+    newest_readings,
+)
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef, SensorState
 
 FAILS_IN_A_ROW: Final = 3
@@ -25,9 +33,16 @@ FAILS_IN_A_ROW: Final = 3
 GOOD_IN_A_ROW: Final = 2
 """So many good values in a row end it: the newest of them has no neighbour yet, and may fail when it has one."""
 
+WITHOUT_A_SENSOR: Final = 2
+"""So many reports in a row of a device that finds no sensor make a fault; one may be a start that was too early."""
+
+SENSORS_NAME: Final = "sensors"
+"""The name in scores for all sensors of a buoy, where it finds none."""
+
 ROWS_LIMIT: Final = 5000
 """Readings of a buoy that are read again at most. Of a longer run the third failing value stays the one that is in memory."""
 
+_FOUND: Final = KeptValue(1.0, Flag.PASS)
 _VALUE_SPAN_US: Final = VALUE_DAYS * DAY_US
 
 
@@ -79,7 +94,7 @@ async def note_sensors(
     if not state.sensors_known:
         for buoy_id, known in state.buoys.items():
             unsound = {name for name, item in known.items.items() if item.value is None or item.flag not in SCORED}
-            news.setdefault(buoy_id, _News()).in_doubt.update(each for each in unsound if not each.startswith("@"))
+            news.setdefault(buoy_id, _News()).in_doubt.update(each for each in unsound if _is_watched(each))
         state.sensors_known = True
     ended: list[EndedRun] = []
     for buoy_id, new in news.items():
@@ -125,7 +140,7 @@ def run_fields(ended: Sequence[EndedRun]) -> list[dict[str, Any]]:
     return [
         {
             "buoy_id": run.buoy_id,
-            "quantity": run.quantity,
+            "quantity": SENSORS_NAME if run.quantity == SENSORS else run.quantity,
             "since": text_of(run.third_us),
             "ended_at": text_of(run.ended_us),
         }
@@ -142,23 +157,49 @@ def sensor_fields(buoy: ScoredBuoy) -> dict[str, dict[str, Any]]:
             continue
         known = buoy.sensors.get(name)
         value_us = item.observed_us if known is None else known.value_us
+        if (excluded := buoy.items.get(f"{EXCLUDED}{name}")) is not None:
+            value_us = max(value_us, excluded.observed_us)
         failing = known is not None and known.fails == FAILS_IN_A_ROW
         if value_us >= oldest_us or failing:
             fields[name] = {
                 "last_value_at": text_of(value_us) if value_us >= oldest_us else None,
                 "failing_since": text_of(known.third_us) if known is not None and failing else None,
             }
+    sensors = buoy.sensors.get(SENSORS)
+    if sensors is not None and sensors.fails == FAILS_IN_A_ROW:
+        fields[SENSORS_NAME] = {"last_value_at": None, "failing_since": text_of(sensors.third_us)}
     return {name: fields[name] for name in sorted(fields)}
+
+
+def fault_fields(buoy: ScoredBuoy) -> dict[str, str]:
+    """Return what the device says of each sensor that it reported as faulty last."""
+    faults = {name: item.fault for name, item in buoy.items.items() if item.fault and not name.startswith("@")}
+    sensors, none_found = buoy.sensors.get(SENSORS), buoy.items.get(SENSORS)
+    if sensors is not None and sensors.fails == FAILS_IN_A_ROW and none_found is not None and none_found.fault:
+        faults[SENSORS_NAME] = none_found.fault
+    return {name: faults[name] for name in sorted(faults)}
+
+
+def _is_watched(name: str) -> bool:
+    return name == SENSORS or not name.startswith("@")
+
+
+def _with_sensors(buoy: ScoredBuoy, items: Mapping[str, ReportedValue]) -> Mapping[str, ReportedValue]:
+    """Return a reading's items, and that the device found a sensor, if it did and that was in doubt."""
+    if SENSORS in items or (SENSORS not in buoy.sensors and SENSORS not in buoy.items):
+        return items
+    return {**items, SENSORS: _FOUND} if any(not name.startswith("@") for name in items) else items
 
 
 def _in_doubt(buoy: ScoredBuoy, was: KeptReading | None, now: KeptReading) -> Iterator[str]:
     """Iterate over the quantities that a late or revised reading leaves in doubt: it may have made a run of failing values, or
     taken a good value or the last one away. A sensor that is sound stays so whatever else a reading adds."""
-    then = {} if was is None else was.items
-    for name in {*then, *now.items}:
-        if name.startswith("@"):
+    then = {} if was is None else _with_sensors(buoy, was.items)
+    later = _with_sensors(buoy, now.items)
+    for name in {*then, *later}:
+        if not _is_watched(name):
             continue
-        old, new = then.get(name), now.items.get(name)
+        old, new = then.get(name), later.get(name)
         had, has = old is not None and old.value is not None, new is not None and new.value is not None
         if old is not None and new is not None and old.flag == new.flag and had == has:
             continue
@@ -178,7 +219,8 @@ def _add(buoy_id: str, buoy: ScoredBuoy, new: _News, items_before: Mapping[str, 
     ended: list[EndedRun] = []
     sensors = buoy.sensors
     last_value_us: dict[str, int] = {}
-    for at_us, items in new.readings:
+    for at_us, reported in new.readings:
+        items = _with_sensors(buoy, reported)
         for name, item in items.items():
             known = sensors.get(name)
             if known is None:
@@ -188,9 +230,9 @@ def _add(buoy_id: str, buoy: ScoredBuoy, new: _News, items_before: Mapping[str, 
                 before = items_before.get(name)
                 value_us = last_value_us.get(name, NEVER_US if before is None else before.observed_us)
                 known = SensorState(value_us=value_us)  # sound until now
-            if name in new.in_doubt or name.startswith("@"):
+            if name in new.in_doubt or not _is_watched(name):
                 continue
-            after = _after(known, at_us, item)
+            after = _after(name, known, at_us, item)
             if known.fails == FAILS_IN_A_ROW and after.fails == 0:
                 ended.append(EndedRun(at_us, buoy_id, name, known.third_us))
             last_value_us[name] = after.value_us
@@ -201,13 +243,15 @@ def _add(buoy_id: str, buoy: ScoredBuoy, new: _News, items_before: Mapping[str, 
     return ended
 
 
-def _after(known: SensorState, at_us: int, item: ReportedValue) -> SensorState:
+def _after(name: str, known: SensorState, at_us: int, item: ReportedValue) -> SensorState:
     """Return what is known of a sensor after its next value. Values that are suspect or missing neither make nor end a run."""
     value_us = known.value_us if item.value is None else at_us
     if item.flag == Flag.FAIL:
         if known.fails == FAILS_IN_A_ROW:
             return SensorState(known.fails, known.third_us, 0, value_us)
         fails = known.fails + 1
+        if name == SENSORS and fails == WITHOUT_A_SENSOR:
+            fails = FAILS_IN_A_ROW
         return SensorState(fails, at_us if fails == FAILS_IN_A_ROW else NEVER_US, 0, value_us)
     if item.flag in SCORED and known.fails:
         if known.fails < FAILS_IN_A_ROW or known.good + 1 == GOOD_IN_A_ROW:
@@ -232,7 +276,8 @@ async def _read_again(
     unfinished, good = set(quantities), dict.fromkeys(quantities, 0)
     has_value: set[str] = set()
     rows = 0
-    async for at_us, items in _newest_first(store, reef_id, buoy_id, buoy, kept):
+    async for at_us, reported in _newest_first(store, reef_id, buoy_id, buoy, kept):
+        items = _with_sensors(buoy, reported)
         for name in [each for each in unfinished if each in items]:
             item = items[name]
             found[name].append((at_us, item))
@@ -254,7 +299,7 @@ async def _read_again(
         if rows == ROWS_LIMIT and name in unfinished and before is not None and values and before.third_us < values[-1][0]:
             known = before._replace(good=0)
         for at_us, item in reversed(values):
-            after = _after(known, at_us, item)
+            after = _after(name, known, at_us, item)
             if known.fails == FAILS_IN_A_ROW and after.fails == 0 and at_us > since_us:
                 ended.append(EndedRun(at_us, buoy_id, name, known.third_us))
             known = after

@@ -1,6 +1,7 @@
 """Body of ``reef.readings``: quality-controlled readings of one reef."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from pydantic import Field, TypeAdapter
@@ -41,6 +42,10 @@ class Position(Contract):
     drift_metres: float | None = None
 
 
+NO_SENSOR_FOUND: Final[Mapping[str, str]] = MappingProxyType({"sensors": "none"})
+"""The detail of a status that says that the device looked for its sensors and found none."""
+
+
 class DeviceStatus(Contract):
     """A device's report about itself; every field is optional because no generation of devices has them all."""
 
@@ -50,6 +55,10 @@ class DeviceStatus(Contract):
     battery_percent: float | None = None
     signal_dbm: float | None = None
     detail: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def found_no_sensor(self) -> bool:
+        return self.detail.items() >= NO_SENSOR_FOUND.items()
 
 
 class Reading(Contract):

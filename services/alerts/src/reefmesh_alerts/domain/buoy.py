@@ -12,7 +12,7 @@ from typing import Final, Literal, assert_never
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyArrival, BuoyHealth
 from reefmesh_alerts.domain.dwell import Dwell, after_value
-from reefmesh_alerts.domain.holding_back import Arrived, usually_held_back_us, with_arrival
+from reefmesh_alerts.domain.holding_back import Arrived, silence_waits_us, with_arrival
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
 from reefmesh_alerts.domain.severity import CLOSED, OPEN
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
@@ -101,6 +101,8 @@ def judge_buoy(
     seen_us = microseconds(buoy.last_seen_at)
     if watch is None:
         watch = BuoyWatch(last_seen_us=seen_us, reporting_since_us=seen_us)
+    elif buoy.sensors is None and newest:
+        arrival = _arrival_1(watch, buoy, seen_us, heard_us)
     transitions: list[Transition] = []
     if arrival is not None:
         watch = _note_arrival(watch, buoy.facts, arrival)
@@ -166,6 +168,18 @@ def episode(
     )
 
 
+def _arrival_1(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int) -> BuoyArrival | None:
+    """Return what a score of ``scores/1`` tells of an arrival: the oldest of its readings came an interval after the last one
+    that was known. It tells nothing of a buoy that sleeps, or if they do not reach the present."""
+    held_us = heard_us - watch.last_seen_us - buoy.facts.report_interval_seconds * SECOND_US
+    reaches_present = seen_us > watch.last_seen_us and is_fresh(buoy, heard_us=heard_us)
+    if not reaches_present or buoy.facts.waking_hours_utc is not None:
+        return None
+    return BuoyArrival(
+        buoy_id=buoy.facts.buoy_id, received_at=instant_of(heard_us), held_back_seconds=max(held_us, 0) / SECOND_US
+    )
+
+
 def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> BuoyWatch:
     """Note how long readings were held back, and whether the buoy had missed reports before the oldest of them."""
     received_us, held_back_us = microseconds(arrival.received_at), round(arrival.held_back_seconds * SECOND_US)
@@ -181,7 +195,7 @@ def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> B
 
 
 def _silent_after_us(watch: BuoyWatch, facts: BuoyFacts, seen_us: int) -> int:
-    return silent_after_us(facts, seen_us) + usually_held_back_us(watch.arrivals)
+    return silent_after_us(facts, seen_us) + silence_waits_us(watch.arrivals)
 
 
 def _note_life(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, into: list[Transition]) -> BuoyWatch:

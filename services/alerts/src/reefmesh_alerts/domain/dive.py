@@ -2,6 +2,10 @@
 
 The score's verdict is that of the newest values alone. What is told of each factor has a margin and must hold (``dive_told``);
 the worst factor decides. A score without instants (``scores/1``) is told as it is.
+
+A verdict that was told stands for as long as its buoys are known to hold their readings back, beyond the three report intervals
+after which the score calls it unknown: between two batches nothing changed. It comes back with values that are fresh only, and
+never at an instant before the alert that was told last.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,14 +33,16 @@ Step = tuple[int, DiveVerdict, Mapping[str, Told]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiveWatch:
-    """``verdict`` is that of the last alert; ``met`` is True once any verdict was known at this reef. ``factors`` maps a
-    quantity to its instants, of which those up to ``judged_us`` were judged."""
+    """``verdict`` is that of the last alert, which told of the instant ``told_us``; it stands until ``valid_until_us``. ``met``
+    is True once any verdict was known at this reef. ``factors`` maps a quantity to its instants, of which those up to
+    ``judged_us`` were judged."""
 
     verdict: DiveVerdict = UNKNOWN
     valid_until_us: int | None = None
     met: bool = False
     factors: Mapping[str, FactorWatch] = field(default_factory=dict)
     judged_us: int | None = None
+    told_us: int | None = None
 
 
 def judge_dive(
@@ -46,14 +52,18 @@ def judge_dive(
     as_of: datetime,
     heard_us: int,
     buoys: Iterable[BuoyHealth] = (),
+    held_back_us: Mapping[str, int] | None = None,
+    measured_by: Mapping[str, str] | None = None,
     newest: bool = True,
 ) -> tuple[DiveWatch, list[Transition]]:
     """Judge a verdict that arrived at ``heard_us``; ``newest`` is False when a later score was handled before.
 
-    If its values were too old by then, the verdict is unknown from the start: a backlog or a replay of old data invites
-    nobody to dive. A reef whose first verdict is good raises no alert.
+    ``held_back_us``: how long each buoy usually holds its readings back. ``measured_by``: the buoy of each quantity's newest
+    value, for values without an instant. If the values were too old by then, no verdict comes of them: a backlog or a replay of
+    old data invites nobody to dive. A reef whose first verdict is good raises no alert.
     """
     fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
+    stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
     watch = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
     if not newest:
         return watch, []
@@ -61,17 +71,31 @@ def judge_dive(
     judged_us = watch.judged_us
     newest_us = max((each[-1].at_us for each in told.values() if each), default=judged_us)
     watch = watch if newest_us == judged_us else replace(watch, judged_us=newest_us)
-    valid_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
-    stale = valid_until_us is not None and valid_until_us < heard_us
-    if stale or dive.verdict == UNKNOWN:
-        return _tell(watch, UNKNOWN, None, dive, as_of=as_of, stale=stale)
+    fresh_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
+    stands_until_us = _stands_until_us(dive, told, stands_us, measured_by or {})
+    comes = dive.verdict != UNKNOWN and (fresh_until_us is None or heard_us <= fresh_until_us)
+    stays = watch.verdict != UNKNOWN and stands_until_us is not None and heard_us <= stands_until_us
+    if not (comes or stays):
+        ended_at = as_of if stands_until_us is None else instant_of(stands_until_us)
+        stale = dive.verdict != UNKNOWN
+        return _tell(watch, UNKNOWN, None, dive, at=ended_at, as_of=as_of, heard_us=heard_us, stale=stale)
+    valid_until_us = fresh_until_us if stands_until_us is None else stands_until_us
     transitions: list[Transition] = []
     # A factor without the instant of its newest value is told as it is, and then instants alone say nothing of the verdict.
     is_complete = all(_newest_of(factor, told.get(factor.quantity, ())) is not None for factor in dive.factors)
-    for at_us, verdict, factors in _since(watch, told, judged_us, fresh_us) if is_complete else ():
+    comes_back = watch.verdict == UNKNOWN and watch.told_us is not None  # as it is now: until then it was not known
+    for at_us, verdict, factors in _since(watch, told, judged_us, stands_us) if is_complete and not comes_back else ():
         watch, changes = _tell_at(watch, verdict, factors, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
         transitions += changes
-    watch, changes = _tell(watch, _told_now(dive, told), valid_until_us, dive, as_of=as_of)
+    now = _told_now(dive, told)
+    if now == UNKNOWN:  # by age: what was told stands
+        now = watch.verdict
+    if comes_back and is_complete:
+        newest_of_each = {quantity: each[-1] for quantity, each in told.items() if each}
+        at_us = _after_told(watch, microseconds(as_of), heard_us=heard_us)
+        watch, changes = _tell_at(watch, now, newest_of_each, dive, at=instant_of(at_us), is_newest=True)
+        transitions += changes
+    watch, changes = _tell(watch, now, valid_until_us, dive, at=as_of, as_of=as_of, heard_us=heard_us)
     return watch, transitions + changes
 
 
@@ -79,10 +103,33 @@ def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Trans
     """Make the verdict unknown once its values are too old."""
     if watch.valid_until_us is None or now_us <= watch.valid_until_us:
         return watch, []
-    after = replace(watch, verdict=UNKNOWN, valid_until_us=None, met=True)
-    ended_at = instant_of(watch.valid_until_us)
+    ended_us = _after_told(watch, watch.valid_until_us, heard_us=now_us)
+    after = replace(watch, verdict=UNKNOWN, valid_until_us=None, met=True, told_us=ended_us)
+    ended_at = instant_of(ended_us)
     evidence = {"reasons": "current or visibility has not been heard of for three report intervals"}
     return after, [_transition(watch, after, occurred_at=ended_at, evidence_at=ended_at, evidence=evidence)]
+
+
+def _stands_until_us(
+    dive: DiveConditions, told: Mapping[str, Sequence[Told]], stands_us: Mapping[str, int], measured_by: Mapping[str, str]
+) -> int | None:
+    """Return until when a verdict on these values stands once it is told; None if a value or its buoy is not known."""
+    until_us: list[int] = []
+    for factor in dive.factors:
+        newest = _newest_of(factor, told.get(factor.quantity, ()))
+        buoy_id = measured_by.get(factor.quantity, "") if newest is None else newest.instant.buoy_id
+        buoy_stands_us = stands_us.get(buoy_id)
+        if buoy_stands_us is None or factor.value is None or factor.observed_at is None:
+            return None
+        until_us.append(microseconds(factor.observed_at) + buoy_stands_us)
+    return min(until_us, default=None)
+
+
+def _after_told(watch: DiveWatch, at_us: int, *, heard_us: int) -> int:
+    """Return when a change is told to have happened: not before, nor with, what was told last."""
+    if watch.told_us is None or at_us > watch.told_us:
+        return at_us
+    return max(heard_us, watch.told_us + SECOND_US)
 
 
 def _with_instants(
@@ -163,7 +210,9 @@ def _tell(
     valid_until_us: int | None,
     dive: DiveConditions,
     *,
+    at: datetime,
     as_of: datetime,
+    heard_us: int,
     stale: bool = False,
 ) -> tuple[DiveWatch, list[Transition]]:
     """Tell the verdict of the newest values, if it is another one."""
@@ -172,6 +221,8 @@ def _tell(
     after = replace(watch, verdict=verdict, valid_until_us=valid_until_us, met=True)
     if not watch.met and verdict == "good":
         return after, []
+    at_us = _after_told(watch, microseconds(at), heard_us=heard_us)
+    after = replace(after, told_us=at_us)
     evidence: dict[str, str | float | int | None] = {"reasons": "; ".join(dive.reasons)}
     for factor in dive.factors:
         evidence[factor.quantity] = None if factor.value is None else f"{factor.value:g} {factor.unit}"
@@ -180,7 +231,8 @@ def _tell(
     if stale:
         evidence["reasons"] = "the values were already too old when they arrived"
     observed = [factor.observed_at for factor in dive.factors if factor.observed_at is not None]
-    return after, [_transition(watch, after, occurred_at=as_of, evidence_at=max(observed, default=as_of), evidence=evidence)]
+    evidence_at = max(observed, default=as_of)
+    return after, [_transition(watch, after, occurred_at=instant_of(at_us), evidence_at=evidence_at, evidence=evidence)]
 
 
 def _tell_at(
@@ -198,6 +250,7 @@ def _tell_at(
     after = replace(watch, verdict=verdict, met=True)
     if not watch.met and verdict == "good":
         return after, []
+    after = replace(after, told_us=max(microseconds(at), watch.told_us or 0))
     units = {factor.quantity: factor.unit for factor in dive.factors}
     reasons = [
         _reason(quantity, each, units.get(quantity, ""))

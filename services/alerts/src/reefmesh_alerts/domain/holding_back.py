@@ -2,6 +2,8 @@
 
 It is learned from its last arrivals, and is never longer than a day. One backlog after an outage is a single arrival, however
 many messages it comes in, and a single arrival does not count.
+
+Silence waits for it twice: one transmission may be late or lost, as single reports may be among three intervals.
 """
 
 from typing import Final, NamedTuple
@@ -10,6 +12,7 @@ from reefmesh_alerts.domain.transition import SECOND_US
 
 ARRIVALS_KEPT: Final = 5
 HELD_BACK_LIMIT_US: Final = 24 * 3600 * SECOND_US
+TRANSMISSIONS_WAITED_FOR: Final = 2
 
 
 class Arrived(NamedTuple):
@@ -39,6 +42,11 @@ def usually_held_back_us(arrivals: tuple[Arrived, ...]) -> int:
     """Return the second longest time of the last arrivals, or that of the only one."""
     held = sorted((each.held_back_us for each in arrivals), reverse=True)
     return held[min(1, len(held) - 1)] if held else 0
+
+
+def silence_waits_us(arrivals: tuple[Arrived, ...]) -> int:
+    """Return how much longer than three report intervals a buoy may be silent; at most a day."""
+    return min(TRANSMISSIONS_WAITED_FOR * usually_held_back_us(arrivals), HELD_BACK_LIMIT_US)
 
 
 def _held(before: tuple[Arrived, ...], *, from_us: int, held_back_us: int) -> int:

@@ -16,6 +16,7 @@ from reefmesh_alerts.domain.heat import (
     forget_days_after,
     judge_days,
 )
+from reefmesh_alerts.domain.holding_back import usually_held_back_us
 from reefmesh_alerts.domain.quantity_silent import judge_quantities
 from reefmesh_alerts.domain.sensor_fault import judge_sensors
 from reefmesh_alerts.domain.transition import Transition, microseconds
@@ -55,8 +56,6 @@ def judge_score(
     newest = seq is None or seq > watch.seq
     heat, days = _days(watch.heat, score) if newest else (watch.heat, score.heat.changed)
     heat, transitions = judge_days(heat, days, as_of=score.as_of, opens_at=heat_opens_at)
-    dive, changes = judge_dive(watch.dive, score.dive, as_of=score.as_of, heard_us=heard_us, buoys=score.buoys, newest=newest)
-    transitions += changes
     chemistry, changes = judge_chemistry(watch.chemistry, score.carbonate, as_of=score.as_of)
     transitions += changes
     buoys = dict(watch.buoys)
@@ -73,6 +72,17 @@ def judge_score(
             judged, changes = judge_quantities(judged, buoy, is_fresh=is_fresh(buoy, heard_us=heard_us))
             transitions += changes
         buoys[buoy_id] = judged
+    dive, changes = judge_dive(
+        watch.dive,
+        score.dive,
+        as_of=score.as_of,
+        heard_us=heard_us,
+        buoys=score.buoys,
+        held_back_us={buoy_id: usually_held_back_us(each.arrivals) for buoy_id, each in buoys.items()},
+        measured_by={name: value.buoy_id for name, value in score.latest.items()},
+        newest=newest,
+    )
+    transitions += changes
     return (
         ReefWatch(
             reef_name=score.reef_name,

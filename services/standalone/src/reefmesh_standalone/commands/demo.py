@@ -42,12 +42,10 @@ from reefmesh_standalone.mesh import addresses
 from reefmesh_standalone.sending import send_all
 from reefmesh_standalone.session import MeshSession, mesh_session
 from reefmesh_standalone.simulator.arrivals import Arrival
-from reefmesh_standalone.simulator.fleet import Fleet, demonstration
+from reefmesh_standalone.simulator.fleet import ON_THE_WAY, Fleet, demonstration
 from reefmesh_standalone.simulator.late_clock import LateClock
 from reefmesh_standalone.simulator.registering import register_sites
 
-HEARD_WITHIN: Final = timedelta(minutes=1)
-"""The last report of a buoy is at the broker by then."""
 STEP: Final = timedelta(hours=3)
 """How often an agent sends."""
 UNDER_WAY: Final = 1_000
@@ -143,7 +141,7 @@ def _in_steps(arrivals: Sequence[Arrival], fleet: Fleet) -> Iterator[tuple[slice
     the mesh lives step by step, with its clock at each, so that alerts come as they would in the field.
     """
     received = [arrival.received_at for arrival in arrivals]
-    heard_at = fleet.silence_at + HEARD_WITHIN
+    heard_at = fleet.silence_at + ON_THE_WAY
     first = 0
     while first < len(arrivals):
         last = bisect_right(received, heard_at)

@@ -10,6 +10,8 @@ from reefmesh_standalone.simulator.devices import Device, Generation
 from reefmesh_standalone.simulator.water import HeatWave, Water
 
 DAYS = 126
+ON_THE_WAY = timedelta(minutes=1)
+"""A report that nothing holds up is at the broker by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +41,14 @@ class Fleet:
     seed: str
 
     def arrivals(self) -> list[Arrival]:
-        """Return all reports of the fleet that arrive, in order of arrival."""
-        each = (
+        """Return all reports of the fleet that arrive, in order of arrival. What is held up beyond the end has not arrived: it
+        would come to a fleet that has stopped to report."""
+        by_site = (
             arrivals_of(site.device, site.troubles, begins_at=self.begins_at, ends_at=self.ends_at, seed=self.seed)
             for site in self.sites
         )
-        return list(merge(*each, key=lambda arrival: arrival.received_at))
+        until = self.ends_at + ON_THE_WAY
+        return [each for each in merge(*by_site, key=lambda arrival: arrival.received_at) if each.received_at <= until]
 
 
 def demonstration(ends_at: datetime, *, seed: str = "reefmesh", days: int = DAYS) -> Fleet:

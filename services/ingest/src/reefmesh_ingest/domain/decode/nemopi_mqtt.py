@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from reefmesh.contracts.readings import DeviceStatus
+from reefmesh.contracts.readings import NO_SENSOR_FOUND, DeviceStatus
 from reefmesh_ingest.domain.battery import VOLTS_LIMIT, volts_of
 from reefmesh_ingest.domain.decode.document import open_object
 from reefmesh_ingest.domain.decode.refusals import Reason, Refusal, RefusedPart, RefusedParts
@@ -64,7 +64,7 @@ def _detect(document: dict[str, Any]) -> Report | Refusal:
     sensors = _list_of(document.get("sensors"))
     if not isinstance(sensors, list) or not all(isinstance(sensor, dict) for sensor in sensors):
         return Refusal(reason=Reason.WRONG_STRUCTURE, detail="sensors must be a list of objects")
-    detail = {}
+    detail = {} if sensors else {**NO_SENSOR_FOUND}
     for sensor in sensors[:SENSORS_LIMIT]:
         feature = sensor.get("feature")
         present = [name for name, has in feature.items() if has is True] if isinstance(feature, dict) else []
@@ -129,7 +129,8 @@ def _data(document: dict[str, Any]) -> Report | Refusal:
                 samples.append(sample)
             else:
                 refused.add(sample)
-    return _report(Observation(observed_us=None, values={}, samples=tuple(samples)), refused=refused)
+    status = None if sensors else DeviceStatus(report="data", detail={**NO_SENSOR_FOUND})
+    return _report(Observation(observed_us=None, values={}, samples=tuple(samples), status=status), refused=refused)
 
 
 def _sample(sensor: str, model: str, channel: object) -> SensorSample | RefusedPart:
