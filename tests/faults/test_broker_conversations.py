@@ -519,9 +519,9 @@ async def test_message_carries_its_senders_name_whatever_the_sender_writes_there
 
 
 async def test_copies_of_a_virtual_topic_carry_the_senders_name(side: Side) -> None:
-    """Row 26: also what an operator sends into a channel of which USER is the reader."""
+    """Row 26: also in a channel with a reader of its own."""
     topic = f"VirtualTopic.conversation.{uuid4().hex[:12]}"
     sender, reader = await side.caller(OPERATOR), await side.caller()
-    await reader.subscribe(f"/queue/Consumer.scoring.{topic}")
+    await reader.subscribe(f"/queue/Consumer.conversation.{topic}")
     await sender.send(f"/topic/{topic}", "a", "a0", JMSXUserID="scoring")
     assert [OPERATOR] == [frame.headers.get("JMSXUserID") for frame in await reader.messages(1)]
