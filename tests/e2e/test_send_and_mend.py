@@ -17,6 +17,8 @@ from reefmesh_components.reefmesh_command import ReefmeshCommand
 
 NOX = "mole_concentration_of_nitrate_and_nitrite_in_sea_water"
 NOW = datetime.now(UTC).replace(microsecond=0)
+REEFS_LONGITUDE_DEGREES = 115.0
+"""Of every reef that ``ReefmeshCommand.register`` makes."""
 
 
 def mqtt(celsius: float | None = 29.4) -> bytes:
@@ -255,7 +257,8 @@ def test_status_in_a_narrow_terminal_breaks_no_word_and_shows_every_age(columns:
         assert "3 days" in said
         assert {"unknown", "nights", "episode"} <= set(said.split())
         assert "\x1b" not in ended.out
-    assert f"{at:%Y-%m-%d}, 3 days ago" in said
+    solar_date = (at + timedelta(hours=REEFS_LONGITUDE_DEGREES / 15)).date()
+    assert f"{solar_date}, {(NOW.date() - solar_date).days} days ago" in said
 
 
 @pytest.mark.timeout(240)

@@ -170,8 +170,12 @@ def episode(
 
 def _arrival_1(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int) -> BuoyArrival | None:
     """Return what a score of ``scores/1`` tells of an arrival: the oldest of its readings came an interval after the last one
-    that was known. It tells nothing of a buoy that sleeps, or if they do not reach the present."""
-    held_us = heard_us - watch.last_seen_us - buoy.facts.report_interval_seconds * SECOND_US
+    that was known. It tells nothing of a buoy that sleeps, or if they do not reach the present.
+
+    In whole intervals: the score was made some time after the arrival, which is no holding back.
+    """
+    interval_us = buoy.facts.report_interval_seconds * SECOND_US
+    held_us = round((heard_us - watch.last_seen_us - interval_us) / interval_us) * interval_us
     reaches_present = seen_us > watch.last_seen_us and is_fresh(buoy, heard_us=heard_us)
     if not reaches_present or buoy.facts.waking_hours_utc is not None:
         return None

@@ -14,7 +14,7 @@ from reefmesh.store.connect import open_store
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_ingest.bootstrap import MIGRATIONS
 from reefmesh_ingest.register.table import Register
-from reefmesh_standalone.commands.context import print_json, results
+from reefmesh_standalone.commands.context import people, print_json, results
 from reefmesh_standalone.home import Home
 
 Entry = TypeVar("Entry", bound=BaseModel)
@@ -88,13 +88,17 @@ def entry_of(kind: type[Entry], values: dict[str, Any]) -> Entry:
 
 
 def show_entry(fields: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print an entry: one document, or a line for each field as ``set`` takes it."""
+    """Print an entry: one document, or a line for each field as ``set`` takes it; what nobody set goes beside it."""
     if as_json:
         print_json(fields)
         return
     for name, value in fields.items():
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        results().print(plain(f"{name}={shown}"), soft_wrap=True)
+        if name == "in_force":
+            in_force = ", ".join(f"{key}={json.dumps(each)}" for key, each in value.items())
+            people.print(plain(f"In force, from the entry and from reports: {in_force}"), soft_wrap=True)
+        else:
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            results().print(plain(f"{name}={shown}"), soft_wrap=True)
 
 
 def _listed(names: Sequence[str]) -> str:
