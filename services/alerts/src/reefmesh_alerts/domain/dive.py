@@ -54,14 +54,16 @@ def judge_dive(
     nobody to dive. A reef whose first verdict is good raises no alert.
     """
     fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
-    watch = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
-    if not newest:
-        return watch, []
-    told = {quantity: list(factor.told(fresh_us)) for quantity, factor in watch.factors.items()}
     judged_us = watch.judged_us
+    factors = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
+    if not newest:
+        return replace(watch, factors=factors), []
+    told = {quantity: factor.recent.told for quantity, factor in factors.items() if factor.recent is not None}
     newest_us = max((each[-1].at_us for each in told.values() if each), default=judged_us)
-    watch = watch if newest_us == judged_us else replace(watch, judged_us=newest_us)
     valid_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
+    watch = DiveWatch(
+        verdict=watch.verdict, valid_until_us=valid_until_us, met=watch.met, factors=factors, judged_us=newest_us
+    )
     stale = valid_until_us is not None and valid_until_us < heard_us
     if stale or dive.verdict == UNKNOWN:
         return _tell(watch, UNKNOWN, None, dive, as_of=as_of, stale=stale)
@@ -87,15 +89,17 @@ def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Trans
 
 def _with_instants(
     watch: DiveWatch, dive: DiveConditions, *, as_of_us: int, fresh_us: Mapping[str, int], newest: bool
-) -> DiveWatch:
+) -> Mapping[str, FactorWatch]:
     if not dive.instants and not watch.factors:
-        return watch
+        return watch.factors
     factors = {} if dive.all_instants and newest else dict(watch.factors)
-    for quantity in {*factors, *(each.quantity for each in dive.instants)}:
+    for quantity in sorted({*factors, *(each.quantity for each in dive.instants)}):
         news = [each for each in dive.instants if each.quantity == quantity]
-        known = factors.get(quantity, FactorWatch())
-        factors[quantity] = known.after(news, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest)
-    return watch if factors == watch.factors else replace(watch, factors={name: factors[name] for name in sorted(factors)})
+        known = factors.pop(quantity, None) or FactorWatch()
+        factors[quantity] = known.after(
+            news, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest, judged_us=watch.judged_us
+        )
+    return factors
 
 
 def _since(
@@ -108,7 +112,8 @@ def _since(
         factors = {name: known[-1] for name in told if (known := [each for each in told[name] if each.at_us <= judged_us])}
         at_us = max((each.at_us for each in factors.values()), default=judged_us)
         if watch.verdict not in (UNKNOWN, _worst(factors, at_us, fresh_us) or watch.verdict):
-            steps = [step for step in _steps(told, {}, None, fresh_us) if step[0] <= judged_us]
+            whole = {name: list(factor.told(fresh_us)) for name, factor in watch.factors.items()}
+            steps = [step for step in _steps(whole, {}, None, fresh_us) if step[0] <= judged_us]
             while len(steps) > 1 and steps[-2][1] == steps[-1][1]:
                 steps.pop()
             yield steps[-1]

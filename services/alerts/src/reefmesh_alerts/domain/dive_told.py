@@ -7,8 +7,10 @@ messages makes a difference.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Final, NamedTuple, get_args
+
+from pydantic import Field
 
 from reefmesh.contracts.scores import INSTANT_HOURS, DiveInstant, DiveVerdict
 from reefmesh_alerts.domain.severity import dive_severity
@@ -53,58 +55,130 @@ class Told(NamedTuple):
         return self.instant.observed_us
 
 
+class Recent(NamedTuple):
+    """The end of what is told of a factor: from the last instant that was judged on, or from earlier. ``fresh_us`` is what it
+    was found by."""
+
+    told: tuple[Told, ...]
+    fresh_us: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorWatch:
-    """One factor: its instants of the last hours, oldest first."""
+    """One factor: its instants of the last hours, oldest first.
+
+    ``recent`` saves going through all of them with each score. It follows from the rest and is not stored.
+    """
 
     anchor: Anchor | None = None
     instants: tuple[JudgedValue, ...] = ()
+    recent: Annotated[Recent | None, Field(exclude=True)] = field(default=None, compare=False)
 
-    def after(self, news: Sequence[DiveInstant], *, as_of_us: int, fresh_us: Mapping[str, int], newest: bool) -> "FactorWatch":
-        """Return the factor after the instants of a score; one of a score that is not the newest replaces none."""
-        kept = {(each.observed_us, each.buoy_id): each for each in self.instants}
-        anchor = self.anchor
+    def after(
+        self,
+        news: Sequence[DiveInstant],
+        *,
+        as_of_us: int,
+        fresh_us: Mapping[str, int],
+        newest: bool,
+        judged_us: int | None = None,
+    ) -> "FactorWatch":
+        """Return the factor after the instants of a score; one of a score that is not the newest replaces none.
+
+        Its ``recent`` begins with the last instant up to ``judged_us``, or earlier.
+        """
+        return self._with_later(news, as_of_us, fresh_us, judged_us) or self._with_any(news, as_of_us, fresh_us, newest=newest)
+
+    def _with_later(
+        self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], judged_us: int | None
+    ) -> "FactorWatch | None":
+        """Return the factor after instants that are later than all before; None if one is not, or ``recent`` is of no use."""
+        if self.recent is None or not self.recent.told or self.recent.fresh_us != fresh_us:
+            return None
+        instants, told = [*self.instants], [*self.recent.told]
+        if judged_us is not None and told[0].at_us > judged_us and len(told) < len(instants):
+            return None
+        while judged_us is not None and len(told) > 1 and told[1].at_us <= judged_us:
+            del told[0]
         for new in news:
-            key = observed_us, _ = microseconds(new.observed_at), new.buoy_id
-            if (anchor is not None and key <= anchor[:2]) or (not newest and key in kept):
+            judged, last = _judged_value(new), instants[-1]
+            if judged is None or judged[:2] <= last[:2]:
+                return None
+            instants.append(judged)
+            told.append(_next_told(judged, last[:2], told[-1].told, last.verdict, fresh_us))
+        return self._without_old(instants, told, as_of_us, fresh_us)
+
+    def _with_any(
+        self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], *, newest: bool
+    ) -> "FactorWatch":
+        kept = {each[:2]: each for each in self.instants}
+        for new in news:
+            key = microseconds(new.observed_at), new.buoy_id
+            if (self.anchor is not None and key <= self.anchor[:2]) or (not newest and key in kept):
                 continue
-            if new.value is None:
+            judged = _judged_value(new)
+            if judged is None:
                 kept.pop(key, None)
             else:
-                severities = (dive_severity(each) for each in (new.best, new.verdict, new.worst))
-                kept[key] = JudgedValue(observed_us, new.buoy_id, new.value, *severities)
-        instants = tuple(kept[key] for key in sorted(kept))
-        after = FactorWatch(anchor=self.anchor, instants=instants)
-        leave = max(sum(each.observed_us <= as_of_us - _KEPT_US for each in instants), len(instants) - KEPT_INSTANTS_LIMIT)
-        if leave <= 0:
-            return after
-        for number, each in enumerate(after.told(fresh_us)):
-            if number == leave - 1:
-                last = each.instant
-                anchor = Anchor(last.observed_us, last.buoy_id, last.verdict, each.told)
-                break
-        return FactorWatch(anchor=anchor, instants=instants[leave:])
+                kept[key] = judged
+        instants = [kept[key] for key in sorted(kept)]
+        told = list(FactorWatch(anchor=self.anchor, instants=tuple(instants)).told(fresh_us))
+        return self._without_old(instants, told, as_of_us, fresh_us)
+
+    def _without_old(
+        self, instants: list[JudgedValue], told: list[Told], as_of_us: int, fresh_us: Mapping[str, int]
+    ) -> "FactorWatch":
+        """Return the factor with those of the instants that are to be kept; ``told``: of all of them, or of the last."""
+        anchor = self.anchor
+        leave = max(0, len(instants) - KEPT_INSTANTS_LIMIT)
+        while leave < len(instants) and instants[leave].observed_us <= as_of_us - _KEPT_US:
+            leave += 1
+        if leave > 0:
+            *_, last = FactorWatch(anchor=anchor, instants=tuple(instants[:leave])).told(fresh_us)
+            anchor = Anchor(last.instant.observed_us, last.instant.buoy_id, last.instant.verdict, last.told)
+            del instants[:leave]
+            del told[: max(0, len(told) - len(instants))]
+        return FactorWatch(anchor=anchor, instants=tuple(instants), recent=Recent(tuple(told), fresh_us))
 
     def told(self, fresh_us: Mapping[str, int]) -> Iterator[Told]:
         """Iterate over the kept instants, oldest first. ``fresh_us``: how long a value of a buoy is not too old. What is told
         begins anew after a time in which the newest value was too old."""
         told = before = None
-        last_us, last_buoy_id = 0, ""
+        last: tuple[int, str] = (0, "")
         if self.anchor is not None:
-            last_us, last_buoy_id, before, told = self.anchor
+            *_, before, told = self.anchor
+            last = self.anchor[:2]
         for instant in self.instants:
-            verdict = instant.verdict
-            if told is None or before is None or instant.observed_us - last_us > fresh_us.get(last_buoy_id, _KEPT_US):
-                told = before = verdict
-            elif verdict > told:
-                if instant.best > told:
-                    told = verdict
-                elif before > told:
-                    told = min(before, verdict)
-            elif verdict < told and before < told:
-                told = max(before, verdict)
-            yield Told(instant, told, before)
-            before, last_us, last_buoy_id = verdict, instant.observed_us, instant.buoy_id
+            each = _next_told(instant, last, told, before, fresh_us)
+            yield each
+            told, before, last = each.told, instant.verdict, instant[:2]
+
+
+def _next_told(
+    instant: JudgedValue, last: tuple[int, str], told: int | None, before: int | None, fresh_us: Mapping[str, int]
+) -> Told:
+    """Return what is told from an instant on. ``last``, ``told`` and ``before``: the instant before, what was told from it on,
+    and its own verdict; None if there is none."""
+    verdict = instant.verdict
+    last_us, last_buoy_id = last
+    if told is None or before is None or instant.observed_us - last_us > fresh_us.get(last_buoy_id, _KEPT_US):
+        return Told(instant, verdict, verdict)
+    if verdict > told:
+        if instant.best > told:
+            told = verdict
+        elif before > told:
+            told = min(before, verdict)
+    elif verdict < told and before < told:
+        told = max(before, verdict)
+    return Told(instant, told, before)
+
+
+def _judged_value(new: DiveInstant) -> JudgedValue | None:
+    """Return an instant as it is kept; None if its value is taken back."""
+    if new.value is None:
+        return None
+    severities = (dive_severity(each) for each in (new.best, new.verdict, new.worst))
+    return JudgedValue(microseconds(new.observed_at), new.buoy_id, new.value, *severities)
 
 
 def verdict_of(severity: int) -> DiveVerdict:
