@@ -69,11 +69,12 @@ def judge_dive(
         return _tell(watch, UNKNOWN, None, dive, as_of=as_of, stale=stale)
     transitions: list[Transition] = []
     # A factor without the instant of its newest value is told as it is, and then instants alone say nothing of the verdict.
-    is_complete = all(_newest_of(factor, told.get(factor.quantity, ())) is not None for factor in dive.factors)
+    now_told = [_newest_of(factor, told.get(factor.quantity, ())) for factor in dive.factors]
+    is_complete = None not in now_told
     for at_us, verdict, factors in _since(watch, told, judged_us, fresh_us) if is_complete else ():
         watch, changes = _tell_at(watch, verdict, factors, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
         transitions += changes
-    watch, changes = _tell(watch, _told_now(dive, told), valid_until_us, dive, as_of=as_of)
+    watch, changes = _tell(watch, _told_now(dive, now_told), valid_until_us, dive, as_of=as_of)
     return watch, transitions + changes
 
 
@@ -143,16 +144,12 @@ def _worst(factors: Mapping[str, Told], at_us: int, fresh_us: Mapping[str, int])
     return verdict_of(max(each.told for each in factors.values()))
 
 
-def _told_now(dive: DiveConditions, told: Mapping[str, Sequence[Told]]) -> DiveVerdict:
+def _told_now(dive: DiveConditions, now_told: Sequence[Told | None]) -> DiveVerdict:
     """Return the worst of what is told of each factor now: of one whose newest value came without its instant, the verdict."""
-    return max(
-        (_told_of(factor, told.get(factor.quantity, ())) for factor in dive.factors), key=dive_severity, default=dive.verdict
+    verdicts = (
+        factor.verdict if told is None else verdict_of(told.told) for factor, told in zip(dive.factors, now_told, strict=True)
     )
-
-
-def _told_of(factor: DiveFactor, told: Sequence[Told]) -> DiveVerdict:
-    newest = _newest_of(factor, told)
-    return factor.verdict if newest is None else verdict_of(newest.told)
+    return max(verdicts, key=dive_severity, default=dive.verdict)
 
 
 def _newest_of(factor: DiveFactor, told: Sequence[Told]) -> Told | None:

@@ -60,7 +60,13 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> t
                 "silence_seconds": (ended_us - before.value_us) // SECOND_US,
             }
             transitions.append(_episode(buoy, name, opens=False, at_us=ended_us, evidence=evidence))
-        elif after.silent_us is None and is_fresh and after.gap_us is not None and not _is_faulty(watch, name):
+        elif (
+            value_us < seen_us
+            and after.silent_us is None
+            and is_fresh
+            and after.gap_us is not None
+            and not _is_faulty(watch, name)
+        ):
             silent_us = _silent_after_us(buoy.facts, max(value_us, watch.reporting_since_us), after.gap_us, seen_us)
             if silent_us <= seen_us:
                 after = replace(after, silent_us=silent_us)
