@@ -7,7 +7,7 @@ a row that is beyond the limit, and it closes with the second that is well insid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, NamedTuple, assert_never
 
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyArrival, BuoyHealth
@@ -57,8 +57,7 @@ class SensorWatch:
     open: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantityWatch:
+class QuantityWatch(NamedTuple):
     """One quantity of a buoy: its last value, the usual time between two values (None before the second), and since when it is
     silent, if it is."""
 

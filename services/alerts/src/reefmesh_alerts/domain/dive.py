@@ -70,11 +70,14 @@ def judge_dive(
     transitions: list[Transition] = []
     # A factor without the instant of its newest value is told as it is, and then instants alone say nothing of the verdict.
     now_told = [_newest_of(factor, told.get(factor.quantity, ())) for factor in dive.factors]
-    is_complete = None not in now_told
-    for at_us, verdict, factors in _since(watch, told, judged_us, fresh_us) if is_complete else ():
-        watch, changes = _tell_at(watch, verdict, factors, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
-        transitions += changes
-    watch, changes = _tell(watch, _told_now(dive, now_told), valid_until_us, dive, as_of=as_of)
+    verdict = _told_now(dive, now_told)
+    is_steady = verdict == watch.verdict and all(each.told == known[-1].told for known in told.values() for each in known)
+    if None not in now_told and not is_steady:
+        for at_us, verdict_then, factors_then in _since(watch, told, judged_us, fresh_us):
+            is_newest = at_us == newest_us
+            watch, changes = _tell_at(watch, verdict_then, factors_then, dive, at=instant_of(at_us), is_newest=is_newest)
+            transitions += changes
+    watch, changes = _tell(watch, verdict, valid_until_us, dive, as_of=as_of)
     return watch, transitions + changes
 
 

@@ -20,7 +20,8 @@ KEPT_INSTANTS_LIMIT: Final = 100
 """Instants of one factor that are kept: those of eight buoys that report twice an hour."""
 
 _KEPT_US: Final = INSTANT_HOURS * 3600 * SECOND_US
-_VERDICTS: Final[Mapping[int, DiveVerdict]] = {dive_severity(each): each for each in get_args(DiveVerdict)}
+_SEVERITIES: Final[Mapping[DiveVerdict, int]] = {each: dive_severity(each) for each in get_args(DiveVerdict)}
+_VERDICTS: Final[Mapping[int, DiveVerdict]] = {severity: each for each, severity in _SEVERITIES.items()}
 
 
 class JudgedValue(NamedTuple):
@@ -177,8 +178,8 @@ def _judged_value(new: DiveInstant) -> JudgedValue | None:
     """Return an instant as it is kept; None if its value is taken back."""
     if new.value is None:
         return None
-    severities = (dive_severity(each) for each in (new.best, new.verdict, new.worst))
-    return JudgedValue(microseconds(new.observed_at), new.buoy_id, new.value, *severities)
+    best, verdict, worst = _SEVERITIES[new.best], _SEVERITIES[new.verdict], _SEVERITIES[new.worst]
+    return JudgedValue(microseconds(new.observed_at), new.buoy_id, new.value, best, verdict, worst)
 
 
 def verdict_of(severity: int) -> DiveVerdict:

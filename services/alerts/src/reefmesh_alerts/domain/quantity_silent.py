@@ -69,7 +69,7 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> t
         ):
             silent_us = _silent_after_us(buoy.facts, max(value_us, watch.reporting_since_us), after.gap_us, seen_us)
             if silent_us <= seen_us:
-                after = replace(after, silent_us=silent_us)
+                after = after._replace(silent_us=silent_us)
                 evidence = {
                     "quantity": name,
                     "last_value_at": sensor.last_value_at.isoformat(),
@@ -95,7 +95,7 @@ def _is_faulty(watch: BuoyWatch, quantity: str) -> bool:
 def _after_value(before: QuantityWatch, value_us: int) -> QuantityWatch:
     """Return a quantity with its last value; it goes back when a reading was withdrawn."""
     if value_us <= before.value_us:
-        return before if value_us == before.value_us else replace(before, value_us=value_us)
+        return before if value_us == before.value_us else before._replace(value_us=value_us)
     gap_us = min(value_us - before.value_us, GAP_LIMIT_US)
     if before.gap_us is not None and gap_us < before.gap_us:
         gap_us = ((GAP_WEIGHT - 1) * before.gap_us + gap_us) // GAP_WEIGHT
