@@ -109,9 +109,7 @@ def judge_buoy(
     elif newest:
         # The newest reading of the buoy was withdrawn, so its silence began earlier.
         silent_us = None if watch.silent_after_us is None else _silent_after_us(buoy.facts, seen_us, arrivals)
-        watch = replace(
-            watch, last_seen_us=seen_us, silent_after_us=silent_us, arrivals=arrivals, reporting_since_us=since_us
-        )
+        watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, arrivals=arrivals, reporting_since_us=since_us)
     elif arrival is not None:
         watch = replace(watch, arrivals=arrivals, reporting_since_us=since_us)
     if newest:

@@ -61,9 +61,7 @@ def judge_dive(
     told = {quantity: factor.recent.told for quantity, factor in factors.items() if factor.recent is not None}
     newest_us = max((each[-1].at_us for each in told.values() if each), default=judged_us)
     valid_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
-    watch = DiveWatch(
-        verdict=watch.verdict, valid_until_us=valid_until_us, met=watch.met, factors=factors, judged_us=newest_us
-    )
+    watch = DiveWatch(verdict=watch.verdict, valid_until_us=valid_until_us, met=watch.met, factors=factors, judged_us=newest_us)
     stale = valid_until_us is not None and valid_until_us < heard_us
     if stale or dive.verdict == UNKNOWN:
         return _tell(watch, UNKNOWN, None, dive, as_of=as_of, stale=stale)
@@ -100,9 +98,7 @@ def _with_instants(
     for quantity in sorted({*factors, *(each.quantity for each in dive.instants)}):
         news = [each for each in dive.instants if each.quantity == quantity]
         known = factors.pop(quantity, None) or FactorWatch()
-        factors[quantity] = known.after(
-            news, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest, judged_us=watch.judged_us
-        )
+        factors[quantity] = known.after(news, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest, judged_us=watch.judged_us)
     return factors
 
 
