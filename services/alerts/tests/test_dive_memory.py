@@ -96,7 +96,7 @@ def test_state_in_memory_and_state_that_is_read_again_tell_the_same(
     for minutes, values, newest, interval_seconds in taken:
         dive = reef.measure(minutes, values)
         facts = [BuoyFacts(buoy_id=each, report_interval_seconds=interval_seconds) for each in "ab"]
-        buoys = [BuoyHealth.model_construct(facts=each) for each in facts]
+        buoys = [BuoyHealth.model_construct(facts=each, last_seen_at=reef.newest_at) for each in facts]
 
         def judge(watch: DiveWatch) -> tuple[DiveWatch, list[Transition]]:
             heard_us = microseconds(reef.newest_at)

@@ -97,8 +97,6 @@ class FactorWatch:
         if self.recent is None or not self.recent.told or self.recent.fresh_us != fresh_us:
             return None
         instants, told = [*self.instants], [*self.recent.told]
-        if judged_us is not None and told[0].at_us > judged_us and len(told) < len(instants):
-            return None
         while judged_us is not None and len(told) > 1 and told[1].at_us <= judged_us:
             del told[0]
         for new in news:
