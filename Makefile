@@ -1,6 +1,6 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help broker demo test lint types up bench faults hostile fuzz containers docs lock clean format
+.PHONY: help broker demo test lint types up bench faults hostile incidents fuzz containers docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
@@ -67,6 +67,9 @@ ifdef ACTS
 else
 	@$(BIN)/python -m pytest -m 'hostile or not hostile' tests/hostile $(ARGS)
 endif
+
+incidents: $(READY) ## every bad day of an operator, for real: failover, PgBouncer, a purge (ARGS=--write-incidents: and the page)
+	@$(BIN)/python -m pytest -m 'incidents or not incidents' tests/incidents $(ARGS)
 
 fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/faults/fuzz/requirements.txt

@@ -143,3 +143,16 @@ async def test_watch_logs_each_change_of_health_once(progress: Progress, time: T
         ("health changed", "ok", "degraded"),
         ("health changed", "degraded", "ok"),
     ]
+
+
+async def test_check_that_needs_a_restart_ends_the_life_of_the_service(progress: Progress, time: Time) -> None:
+    health = Health("ingest", progress, now=time)
+    checks = [Check(name="store", status="failing", reason="refused")]
+
+    async def login() -> Check:
+        return checks[-1]
+
+    health.add("login", login)
+    assert (await health.report()).alive
+    checks.append(Check(name="store", status="failing", reason="refused", needs_restart=True))
+    assert not (await health.report()).alive

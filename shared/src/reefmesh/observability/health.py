@@ -25,18 +25,23 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The result of one check. ``degraded``: work goes on, but a person should look; ``failing``: work does not go on."""
+    """The result of one check. ``degraded``: work goes on, but a person should look; ``failing``: work does not go on.
+
+    ``needs_restart``: what is wrong has lasted for the patience of a start and does not heal in this process (a login that is
+    refused, a server of the wrong kind); a process that starts anew reads its settings and secrets again.
+    """
 
     name: str
     status: Status
     reason: str = ""
+    needs_restart: bool = False
     facts: dict[str, str | int | float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
     """``alive`` is False when starting the process again is the likely cure: work is stuck here although store and broker
-    answer. ``draining``: the service takes nothing new any more."""
+    answer, or a check needs a restart. ``draining``: the service takes nothing new any more."""
 
     service: str
     status: Status
@@ -114,7 +119,8 @@ class Health:
         return HealthReport(
             service=self.service,
             status=max((check.status for check in checks), key=_ORDER.index),
-            alive=not (progress.status == "failing" and dependencies_there and bool(self._progress.stuck())),
+            alive=not (progress.status == "failing" and dependencies_there and bool(self._progress.stuck()))
+            and not any(check.needs_restart for check in checks),
             checks=checks,
             draining=self._progress.is_draining,
         )
