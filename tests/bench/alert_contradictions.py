@@ -11,7 +11,8 @@ from typing import Final
 from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DiveVerdict, Level
-from reefmesh_scoring.domain.dive import KNOT_METRES_PER_SECOND, judge_current, judge_visibility
+from reefmesh.dive_reasons import KNOT_METRES_PER_SECOND
+from reefmesh_scoring.domain.dive import judge_current, judge_visibility
 from reefmesh_standalone.simulator.arrivals import arrivals_of
 from reefmesh_standalone.simulator.fleet import Fleet, Site
 
