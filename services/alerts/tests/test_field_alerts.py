@@ -89,7 +89,7 @@ def as_scores_1(score: ReefScore) -> dict[str, Any]:
         for name in set(day) - set(DayScore1.model_fields):
             del day[name]
     del body["carbonate"]["days"], body["dive"]["instants"], body["dive"]["all_instants"], body["failed_runs"], body["arrivals"]
-    del body["time_zone"]
+    del body["time_zone"], body["dive"]["limits"]
     for buoy in body["buoys"]:
         for name in set(buoy) - set(BuoyHealth1.model_fields):
             del buoy[name]

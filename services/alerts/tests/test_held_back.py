@@ -125,7 +125,7 @@ def test_verdict_that_comes_back_is_told_once_and_as_it_is_now(samples: type[Sam
     trembling = dive(samples.START + HOUR, ["fair", "fair", "fair", "fair", "fair", "fair", "fair", "fair", "fair", "good"])
     _, (change,) = judge(samples, watch, trembling, heard_at=samples.START + 6 * HOUR)
     assert change.to_state == "fair"
-    assert change.evidence["reasons"] == "current 1 m/s: good, after fair; visibility 1 m/s: good, after fair"
+    assert change.evidence["reasons"] == "current 1.9 kn (1.00 m/s): good, after fair; visibility 1.0 m: good, after fair"
 
 
 def batch(samples: type[Samples], number: int, *, of_scores_1: bool) -> tuple[ReefScore, datetime]:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reefmesh.contracts.register import DiveLimits
+from reefmesh.dive_reasons import KNOT_METRES_PER_SECOND
 from reefmesh_scoring.domain.dive import (
-    KNOT_METRES_PER_SECOND,
     Measured,
     judge_current,
     judge_dive,

@@ -2,6 +2,7 @@
 building models for every message would cost more than the scores. Tests check that the mappings are valid."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic_core import from_json, to_json
@@ -170,7 +171,13 @@ def _dive_fields(state: ScoredReef, as_of_us: int, limits: DiveLimits) -> Fields
         "factors": [_factor_fields(factor, as_of_us) for factor in judged.factors],
         "valid_until": None if judged.valid_until_us is None else text_of(judged.valid_until_us),
         "advice": HEAT_ADVICE if level is not None and level >= Level.ALERT_1 else None,
+        "limits": _limit_fields(limits),
     }
+
+
+@lru_cache(maxsize=64)
+def _limit_fields(limits: DiveLimits) -> Fields:
+    return limits.model_dump()
 
 
 def _measured(state: ScoredReef, quantity: str) -> Measured | None:

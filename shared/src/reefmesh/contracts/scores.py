@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 from reefmesh.contracts.contract import BuoyId, Contract, Instant, ReefId
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.readings import READINGS_PER_MESSAGE_LIMIT
-from reefmesh.contracts.register import BuoyFacts
+from reefmesh.contracts.register import BuoyFacts, DiveLimits
 from reefmesh.contracts.schema import SCORES_1, SCORES_2
 from reefmesh.contracts.score_parts import (
     CarbonateBand,
@@ -185,6 +185,7 @@ class DiveConditions(Contract):
     ``instants`` are those that this message sets or revises, oldest first, from ``INSTANT_HOURS`` hours before ``as_of`` on.
     A consumer that keeps the last one of each instant, buoy and quantity of these hours has them all, in whatever order they
     arrived. With ``all_instants`` they are all there are, after readings were withdrawn: it forgets the others.
+    ``limits`` are those by which all of this was judged; None: not said.
     """
 
     verdict: DiveVerdict
@@ -194,6 +195,7 @@ class DiveConditions(Contract):
     advice: str | None = None
     instants: list[DiveInstant] = Field(default_factory=list, max_length=INSTANTS_LIMIT)
     all_instants: bool = False
+    limits: DiveLimits | None = None
 
 
 class SensorHealth(Contract):

@@ -18,13 +18,14 @@ from typing import Final
 from reefmesh.contracts.alerts import Change
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.scores import BuoyHealth, DiveConditions, DiveFactor, DiveVerdict
+from reefmesh_alerts.domain.dive_reason import own_reason_of, reason_of
 from reefmesh_alerts.domain.dive_told import FactorWatch, Told, verdict_of
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS
 from reefmesh_alerts.domain.severity import dive_severity
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
 
 UNKNOWN: Final[DiveVerdict] = "unknown"
-FACTORS: Final = {SEA_WATER_SPEED: "current", VISIBILITY: "visibility"}
+FACTORS: Final = frozenset({SEA_WATER_SPEED, VISIBILITY})
 
 
 Step = tuple[int, DiveVerdict, Mapping[str, Told]]
@@ -227,6 +228,7 @@ def _tell(
     for factor in dive.factors:
         evidence[factor.quantity] = None if factor.value is None else f"{factor.value:g} {factor.unit}"
         evidence[f"{factor.quantity}_verdict"] = factor.verdict
+        evidence[f"{factor.quantity}_reason"] = factor.reason
         evidence[f"{factor.quantity}_observed_at"] = None if factor.observed_at is None else factor.observed_at.isoformat()
     if stale:
         evidence["reasons"] = "the values were already too old when they arrived"
@@ -252,25 +254,16 @@ def _tell_at(
         return after, []
     after = replace(after, told_us=max(microseconds(at), watch.told_us or 0))
     units = {factor.quantity: factor.unit for factor in dive.factors}
-    reasons = [
-        _reason(quantity, each, units.get(quantity, ""))
-        for quantity, each in factors.items()
-        if verdict_of(each.told) == verdict
-    ]
+    reasons = [reason_of(quantity, each, dive.limits) for quantity, each in factors.items() if verdict_of(each.told) == verdict]
     if is_newest and dive.verdict == verdict:
         reasons = dive.reasons
     evidence: dict[str, str | float | int | None] = {"reasons": "; ".join(reasons)}
     for quantity, each in factors.items():
         evidence[quantity] = f"{each.instant.value:g} {units.get(quantity, '')}".rstrip()
         evidence[f"{quantity}_verdict"] = verdict_of(each.instant.verdict)
+        evidence[f"{quantity}_reason"] = own_reason_of(quantity, each, dive.limits)
         evidence[f"{quantity}_observed_at"] = instant_of(each.instant.observed_us).isoformat()
     return after, [_transition(watch, after, occurred_at=at, evidence_at=at, evidence=evidence)]
-
-
-def _reason(quantity: str, told: Told, unit: str) -> str:
-    """Return why this is told of a factor: its value, and the verdict before it where that is what holds."""
-    measured = f"{FACTORS.get(quantity, quantity)} {told.instant.value:g} {unit}: {verdict_of(told.instant.verdict)}"
-    return measured if told.instant.verdict == told.told else f"{measured}, after {verdict_of(told.before)}"
 
 
 def _transition(

@@ -152,16 +152,22 @@ def _rests_on(alert: Alert) -> list[str]:
 
 
 def _why_dive(alert: Alert, clock: SiteClock) -> list[str]:
+    """What decides, then each factor with its verdict and when it was seen, in the words of the score."""
     evidence = alert.evidence
-    reasons = plain(word(evidence, "reasons") or "no reason is on record")
-    said = [f"{reasons[:1].upper()}{reasons[1:]}."]
+    said = [_sentence(word(evidence, "reasons") or "no reason is on record")]
     for quantity, name in FACTORS:
         value, verdict = word(evidence, quantity), word(evidence, f"{quantity}_verdict")
         if value is not None and verdict is not None:
             seen = word(evidence, f"{quantity}_observed_at")
-            judged = f"{name} {plain(value)}: {words(plain(verdict))}"
-            said.append(f"{judged}, seen {_instant(seen, clock)}." if seen else f"{judged}.")
+            reason = word(evidence, f"{quantity}_reason")
+            judged = f"{name} {value}: {words(verdict)}" if reason is None else f"{reason} ({words(verdict)})"
+            said.append(_sentence(f"{judged}, seen {_instant(seen, clock)}" if seen else judged))
     return said
+
+
+def _sentence(text: str) -> str:
+    shown = plain(text)
+    return f"{shown[:1].upper()}{shown[1:]}."
 
 
 def _why_sensor(alert: Alert) -> list[str]:

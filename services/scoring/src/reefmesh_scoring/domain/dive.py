@@ -11,11 +11,10 @@ from typing import Final, Literal, NamedTuple, assert_never
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DiveVerdict
-from reefmesh.figures import decisive
+from reefmesh.dive_reasons import KNOT_METRES_PER_SECOND, reason_of_current, reason_of_visibility
 from reefmesh_scoring.domain.fixed_point import E6
 from reefmesh_scoring.domain.solar_day import SECOND_US
 
-KNOT_METRES_PER_SECOND: Final = 0.514444
 FRESH_INTERVALS: Final = 3
 """A value older than three report intervals of its buoy is too old for a verdict."""
 
@@ -71,34 +70,12 @@ class VerdictRange(NamedTuple):
 
 def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     verdict = _of_current(metres_per_second, limits)
-    bounds = (limits.current_good_knots, limits.current_fair_knots, limits.current_experienced_knots)
-    knots = decisive(metres_per_second / KNOT_METRES_PER_SECOND, bounds, decimals=1)
-    places = max(2, len(knots.partition(".")[2]))
-    measured = f"current {knots} kn ({metres_per_second:.{places}f} m/s)"
-    match verdict:
-        case "good":
-            return verdict, f"{measured}: at most {limits.current_good_knots:g} kn"
-        case "fair":
-            return verdict, f"{measured}: above {limits.current_good_knots:g} kn"
-        case "experienced_only":
-            return verdict, f"{measured}: above {limits.current_fair_knots:g} kn"
-        case _:
-            return verdict, f"{measured}: above {limits.current_experienced_knots:g} kn"
+    return verdict, reason_of_current(metres_per_second, verdict, limits)
 
 
 def judge_visibility(metres: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
     verdict = _of_visibility(metres, limits)
-    bounds = (limits.visibility_good_metres, limits.visibility_fair_metres, limits.visibility_poor_metres)
-    measured = f"visibility {decisive(metres, bounds, decimals=1)} m"
-    match verdict:
-        case "good":
-            return verdict, f"{measured}: at least {limits.visibility_good_metres:g} m"
-        case "fair":
-            return verdict, f"{measured}: below {limits.visibility_good_metres:g} m"
-        case "poor":
-            return verdict, f"{measured}: below {limits.visibility_fair_metres:g} m"
-        case _:
-            return verdict, f"{measured}: below {limits.visibility_poor_metres:g} m"
+    return verdict, reason_of_visibility(metres, verdict, limits)
 
 
 def range_of_current(metres_per_second: float, limits: DiveLimits, *, resolution: float | None = None) -> VerdictRange:
