@@ -467,9 +467,27 @@ async def test_reef_that_states_its_conditions_is_published_as_readings_2(ingest
         ({"time_zone": "Asia/Makasar"}, "is Asia/Makassar meant?"),
         ({"time_zone": "+08:00"}, "no time zone of IANA's"),
         ({"time_zone": "../../etc/passwd"}, "no time zone of IANA's"),
-        ({"dive_limits": {"current_good_knots": 1.5}}, "must rise"),
+        (
+            {"dive_limits": {"current_good_knots": 1.5}},
+            "current_good_knots, 1.5, is above the default of current_fair_knots, 1; state current_fair_knots, too",
+        ),
+        (
+            {"dive_limits": {"current_good_knots": 3}},
+            "is above the default of current_experienced_knots, 2; state current_fair_knots and current_experienced_knots, too",
+        ),
+        (
+            {"dive_limits": {"current_experienced_knots": 0.4, "current_fair_knots": 0.3}},
+            "the default of current_good_knots, 0.5, is above current_fair_knots, 0.3; the default of current_good_knots, 0.5,"
+            " is above current_experienced_knots, 0.4; state current_good_knots, too",
+        ),
+        (
+            {"dive_limits": {"current_good_knots": 0.4, "current_fair_knots": 0.3}},
+            "must rise in the order current_good_knots, current_fair_knots, current_experienced_knots: current_good_knots, 0.4,"
+            " is above current_fair_knots, 0.3$",
+        ),
+        ({"dive_limits": {"visibility_poor_metres": 6}}, "state visibility_fair_metres, too"),
         ({"dive_limits": {"current_good": 0.3}}, "there is no such field"),
-        ({"chemistry_bands": {"low_from": 3.9}}, "must fall"),
+        ({"chemistry_bands": {"low_from": 3.9}}, "must fall in the order good_above, adequate_from, low_from: the default of"),
     ],
 )
 def test_impossible_conditions_are_refused_with_one_line(fields: dict[str, Any], said: str) -> None:

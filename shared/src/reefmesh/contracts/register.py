@@ -1,5 +1,7 @@
 """Facts about a reef and its buoys that travel with the readings, so that downstream services need no register."""
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -35,10 +37,10 @@ class DiveLimits(Contract):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if not self.current_good_knots <= self.current_fair_knots <= self.current_experienced_knots:
-            raise ValueError("the limits of current must rise from current_good_knots over fair to experienced")
-        if not self.visibility_good_metres >= self.visibility_fair_metres >= self.visibility_poor_metres:
-            raise ValueError("the limits of visibility must fall from visibility_good_metres over fair to poor")
+        current = ("current_good_knots", "current_fair_knots", "current_experienced_knots")
+        visibility = ("visibility_good_metres", "visibility_fair_metres", "visibility_poor_metres")
+        _check_order(self, "limits of current", current, rising=True)
+        _check_order(self, "limits of visibility", visibility, rising=False)
         return self
 
 
@@ -51,9 +53,28 @@ class ChemistryBands(Contract):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if not self.good_above >= self.adequate_from >= self.low_from:
-            raise ValueError("the bands must fall from good_above over adequate_from to low_from")
+        _check_order(self, "bands", ("good_above", "adequate_from", "low_from"), rising=False)
         return self
+
+
+def _check_order(limits: Contract, what: str, names: Sequence[str], *, rising: bool) -> None:
+    """Refuse limits out of order. Where a stated one is at odds with the default of another, the message says which ones to
+    state, too."""
+    odd: list[str] = []
+    defaults: dict[str, None] = {}
+    for first, second in combinations(names, 2):
+        one, other = getattr(limits, first), getattr(limits, second)
+        if one == other or (one < other) == rising:
+            continue
+        known = {name: "the default of " for name in (first, second) if name not in limits.model_fields_set}
+        defaults |= dict.fromkeys(known)
+        relation = "above" if rising else "below"
+        odd.append(f"{known.get(first, '')}{first}, {one:g}, is {relation} {known.get(second, '')}{second}, {other:g}")
+    if odd:
+        too = f"; state {' and '.join(defaults)}, too" if defaults else ""
+        raise ValueError(
+            f"the {what} must {'rise' if rising else 'fall'} in the order {', '.join(names)}: {'; '.join(odd)}{too}"
+        )
 
 
 class ReefConditions(Contract):
