@@ -210,6 +210,64 @@ async def test_replayed_entries_make_room_when_quarantine_is_full(ingest: Any, m
     await ingest.assert_accounted()
 
 
+async def test_discarded_entries_give_up_their_bytes_at_once_and_are_counted_as_before(ingest: Any) -> None:
+    for number in range(3):
+        await ingest.take(b"%d" % number + b"x" * 5000, "telemetry/1", device=AGENT)
+    storage = with_quota(ingest, bytes_limit=22_000)
+    await ingest.take(b"y" * 5000, "telemetry/1", device="other")
+    assert len(await entries_of(ingest, device="other")) == 1
+    held = [each.quarantine_id for each in await entries_of(ingest, device=AGENT)]
+    await ingest.take(b"z" * 5000, "telemetry/1", device="other")
+    assert len(await entries_of(ingest, device="other")) == 1, "the quota is used up"
+    assert await ingest.quarantine.discard(held) == 3
+    ingest.clock.advance(timedelta(seconds=FRESH_SECONDS + 1))
+    assert await kept_bytes(ingest) <= (await storage.total()).stored_bytes < 7_000
+    assert (await storage.total()).entries == 4
+    await ingest.take(b"z" * 5000, "telemetry/1", device="other")
+    whole = [await ingest.quarantine.show(each.quarantine_id) for each in await entries_of(ingest, device="other")]
+    assert [each.message.is_cut for each in whole] == [False, False]
+    assert [each.status for each in await entries_of(ingest, status=None, device=AGENT)] == ["discarded"] * 3
+    gone = await ingest.quarantine.show(held[0])
+    assert (gone.message.payload, gone.message.payload_bytes, gone.message.headers) == (b"", 5001, {})
+    await ingest.assert_accounted()
+
+
+async def test_message_stays_until_none_of_its_entries_is_open(ingest: Any, report_2021: Make) -> None:
+    wrong = (("SEN0216", "WATER_CURRENT", "A", "0.5"), ("SEN9999", "TURBIDITY", "NTU", "1.5"))
+    await ingest.take(report_2021(*wrong), "nemopi-2021/1")
+    first, second = await entries_of(ingest)
+    message = (await ingest.quarantine.show(first.quarantine_id)).message
+    assert await ingest.quarantine.discard([first.quarantine_id]) == 1
+    assert (await ingest.quarantine.show(second.quarantine_id)).message == message
+    assert {each.quarantine_id: each.example for each in await entries_of(ingest, status=None)} == {
+        first.quarantine_id: b"",
+        second.quarantine_id: second.example,
+    }
+    assert await ingest.quarantine.discard([second.quarantine_id]) == 1
+    assert (await ingest.quarantine.show(second.quarantine_id)).message.payload == b""
+    sums = await ingest.store.fetch("SELECT SUM(stored_bytes), SUM(LENGTH(detail)) FROM quarantine")
+    assert sums[0][0] == sums[0][1]
+    await ingest.assert_accounted()
+
+
+async def test_replay_that_was_on_its_way_brings_back_what_was_discarded_meanwhile(ingest: Any, mqtt_data: Make) -> None:
+    body = mqtt_data(29.4)
+    await ingest.take(body, "nemopi-mqtt/1", device="newcomer")
+    (entry,) = await entries_of(ingest)
+    taken = (await with_quota(ingest).total()).stored_bytes
+    await ingest.quarantine.replay([entry.quarantine_id])
+    assert await ingest.quarantine.discard([entry.quarantine_id]) == 1
+    await ingest.replay_published()
+    (again,) = await entries_of(ingest)
+    message = (await ingest.quarantine.show(again.quarantine_id)).message
+    assert (again.quarantine_id, message.payload, message.is_cut) == (entry.quarantine_id, body, False)
+    assert abs((await with_quota(ingest).total()).stored_bytes - taken) < 200
+    await ingest.register.upsert(buoys=[BuoyEntry(id="newcomer", reef="menjangan")])
+    assert (await ingest.quarantine.replay_for_device("newcomer")).entries == 1
+    (receipt,) = await ingest.replay_published()
+    assert receipt.outcome == "accepted"
+
+
 async def test_forged_replays_of_one_message_are_bounded(ingest: Any, telemetry: Make) -> None:
     with_quota(ingest, device_entries_limit=1)
     await ingest.take(b"first", "telemetry/1", device=AGENT, event_id="origin")

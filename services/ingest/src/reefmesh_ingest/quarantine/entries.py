@@ -18,12 +18,18 @@ _PUT_ENTRY: Final = (
     " schema_id, received_us, stored_bytes, stored_us, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')"
     " ON CONFLICT (quarantine_id) DO UPDATE SET status = CASE WHEN quarantine.status = 'discarded'"
     " AND quarantine.scope = 'channel' THEN 'discarded' ELSE 'open' END, reason = excluded.reason, detail = excluded.detail,"
-    " example = excluded.example, readings = excluded.readings, reef_id = excluded.reef_id"
+    " example = CASE WHEN quarantine.status = 'discarded' AND quarantine.scope = 'channel' THEN quarantine.example"
+    " ELSE excluded.example END, stored_bytes = CASE WHEN quarantine.status = 'discarded' AND quarantine.scope <> 'channel'"
+    " THEN excluded.stored_bytes ELSE quarantine.stored_bytes END, readings = excluded.readings, reef_id = excluded.reef_id"
 )
 _PUT_MESSAGE: Final = (
     "INSERT INTO quarantine_message (origin, reef_id, schema_id, produced_us, headers_json, attempts, payload,"
-    " payload_bytes, payload_sha256) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (origin) DO NOTHING"
+    " payload_bytes, payload_sha256) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (origin) DO UPDATE SET"
+    " headers_json = excluded.headers_json, payload = excluded.payload, payload_bytes = excluded.payload_bytes,"
+    " payload_sha256 = excluded.payload_sha256"
+    " WHERE quarantine_message.payload_bytes > 0 AND LENGTH(quarantine_message.payload) = 0"
 )
+"""A replay that was on its way while its entries were discarded brings back the message that these gave up."""
 _CLOSE: Final = "UPDATE quarantine SET status = 'replayed' WHERE origin = ? AND status = 'open'"
 
 

@@ -14,6 +14,7 @@ from reefmesh_ingest.domain.arrival import RECEIVED_AT
 from reefmesh_ingest.domain.decode.refusals import Reason
 from reefmesh_ingest.domain.decode.values import instant_of
 from reefmesh_ingest.quarantine import folded, rows, stored
+from reefmesh_ingest.quarantine.discarding import discard_writes
 from reefmesh_ingest.quarantine.rows import QuarantineRow
 from reefmesh_ingest.quarantine.stored import StoredEntry, StoredMessage
 from reefmesh_ingest.register.table import Register
@@ -117,12 +118,12 @@ class Quarantine:
 
     async def discard(self, quarantine_ids: Sequence[str]) -> int:
         """Close these entries for good, as far as they are open, and return how many they were. Nothing is replayed of them any
-        more; they can be listed (``status`` None) until they are removed for their age."""
+        more; they can be listed (``status`` None) until they are removed for their age, without their values and messages."""
         closed = 0
         for start in range(0, len(quarantine_ids), DISCARD_BATCH):
             some = quarantine_ids[start : start + DISCARD_BATCH]
             closed += await stored.count_open(self._store, some)
-            await self._store.write(rows.discard_writes(some))
+            await self._store.write(discard_writes(some))
         return closed
 
     async def replay(self, quarantine_ids: Sequence[str]) -> Replayed:

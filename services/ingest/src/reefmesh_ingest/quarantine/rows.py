@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh.store.port import Row, Store, Value, Write
+from reefmesh.store.port import Row, Store, Value
 from reefmesh_ingest.quarantine.folded import Folded
 
 ROW_ID_CHARACTERS: Final = 12
@@ -35,15 +35,6 @@ _ROWS: Final = (
 )
 _KINDS: Final = "SELECT DISTINCT device, scope, channel, reason FROM quarantine WHERE status = 'open'"
 _ENTRY_IDS: Final = "SELECT quarantine_id FROM quarantine WHERE status = 'open'"
-_MARK: Final = "UPDATE quarantine SET status = 'discarding' WHERE status = 'open' AND quarantine_id = ?"
-_NOTE: Final = (
-    "UPDATE receipts SET removed_entries = removed_entries"
-    " + (SELECT COUNT(*) FROM quarantine WHERE quarantine.origin = receipts.origin AND status = 'discarding'),"
-    " removed_readings = removed_readings + (SELECT COALESCE(SUM(readings), 0) FROM quarantine"
-    " WHERE quarantine.origin = receipts.origin AND status = 'discarding' AND scope <> 'channel')"
-    " WHERE counted = 1 AND origin IN (SELECT origin FROM quarantine WHERE status = 'discarding')"
-)
-_DISCARD: Final = "UPDATE quarantine SET status = 'discarded' WHERE status = 'discarding'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +109,6 @@ async def entry_ids_of(store: Store, kind: Kind) -> list[str]:
     condition, values = _condition(kind)
     rows = await store.fetch(f"{_ENTRY_IDS}{condition} ORDER BY received_us, quarantine_id", values)
     return [row[0] for row in rows]
-
-
-def discard_writes(quarantine_ids: Iterable[str]) -> list[Write]:
-    """Return the statements that discard these entries as far as they are open, for one transaction. They stay, marked so,
-    until they are removed for their age; the receipts note them, so the accounting stays exact."""
-    return [*(Write(_MARK, (each,)) for each in quarantine_ids), Write(_NOTE, ()), Write(_DISCARD, ())]
 
 
 def _row(row: Row) -> QuarantineRow:
