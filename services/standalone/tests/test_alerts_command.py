@@ -256,6 +256,10 @@ def test_lists_fit_the_terminal_and_break_no_id(
         (["mute", "amed", "--until", "2020-01-01", "--reason", "x"], "a mute ends in the future, within 366 days"),
         (["mute", "amed", "--for", "60w", "--reason", "x"], "a mute ends in the future, within 366 days"),
         (["mute", "amed", "--for", "2h", "--reason", " "], "--reason is empty; say why, for those who wait for messages"),
+        (["mute", "--for", "2h", "--reason", "x"], "say either which reefs are meant, or --all-reefs"),
+        (["mute", "amed", "--all-reefs", "--for", "2h", "--reason", "x"], "say either which reefs are meant, or --all-reefs"),
+        (["mute", "amed", "ahmed", "lovna", "--for", "2h", "--reason", "x"], "reefs ahmed, lovna are not registered;"),
+        (["unmute", "--all-reefs"], "nothing like that is muted at any reef;"),
         (["unmute", "amed"], "nothing like that is muted at amed; 'reefmesh alerts list' shows what is"),
         (["test", "nobody"], "there is no target or recipient nobody (console, console)"),
         (["check", "nowhere.toml"], "nowhere.toml: cannot be read: No such file or directory"),
@@ -315,6 +319,47 @@ def test_mute_of_one_kind_is_lifted_by_its_kind(command: Command, ledger: Ledger
     assert "amed, dive" in command("alerts", "unmute", "amed", "--kind", "dive").out
 
     assert ["sensor_fault"] == [mute["kind"] for mute in listed(command)["mutes"]]
+
+
+EVERY_KIND = "every kind but heat from Alert Level 1"
+
+
+def test_several_reefs_are_muted_together_or_none_is(command: Command) -> None:
+    asked = ("alerts", "mute", "lovina", "amed", "lovina", "--for", "2h", "--reason", "no network", "--by", "ana")
+    assert 78 == command(*asked, "ahmed").code
+    assert [] == listed(command)["mutes"]
+
+    muted = command(*asked)
+
+    assert 0 == muted.code, muted.err
+    assert ["lovina", "amed"] == [line.partition(" UTC: ")[2].partition(",")[0] for line in muted.out.splitlines()]
+    assert "2 reefs.\n" == muted.err
+    assert {("amed", "ana"), ("lovina", "ana")} == {(each["reef_id"], each["made_by"]) for each in listed(command)["mutes"]}
+    assert "nothing like that is muted at lovina, amed;" in command("alerts", "unmute", "lovina", "amed", "--kind", "heat").err
+    unmuted = command("alerts", "unmute", "lovina", "amed")
+    assert {f"Not muted any more: {reef}, {EVERY_KIND}" for reef in ("amed", "lovina")} == set(unmuted.out.splitlines())
+    assert [] == listed(command)["mutes"]
+
+
+def test_all_reefs_are_counted_before_they_are_muted(command: Command) -> None:
+    asked = ("alerts", "mute", "--all-reefs", "--kind", "dive", "--for", "2h", "--reason", "no network")
+    dry = command(*asked, "--dry-run")
+    assert (0, "2 reefs; nothing was changed.\n") == (dry.code, dry.err)
+    assert re.fullmatch(r"(Would be muted until .* UTC: (amed|lovina), dive\n){2}", dry.out)
+    document = command(*asked, "--dry-run", "--json").document
+    assert (True, ["amed", "lovina"]) == (document["dry_run"], [each["reef_id"] for each in document["mutes"]])
+    assert [] == listed(command)["mutes"]
+
+    made = command(*asked, "--json").document
+
+    assert made["dry_run"] is False
+    by_id = {each["mute_id"]: each for each in listed(command)["mutes"]}
+    assert by_id == {each["mute_id"]: each for each in made["mutes"]}
+    assert 0 == command("alerts", "unmute", "--all-reefs", "--dry-run").code
+    assert by_id.keys() == {each["mute_id"] for each in listed(command)["mutes"]}
+    ended = command("alerts", "unmute", "--all-reefs", "--json").document
+    assert by_id.keys() == {each["mute_id"] for each in ended["mutes"]}
+    assert [] == listed(command)["mutes"]
 
 
 def test_acknowledgement_is_shown_with_the_alert(command: Command, ledger: Ledger) -> None:

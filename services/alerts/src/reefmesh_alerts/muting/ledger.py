@@ -1,6 +1,6 @@
 """The rows of mutes and acknowledgements. Any process, and the command, writes them; each delivery asks them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -65,20 +65,13 @@ class Mutes:
 
     async def mute(self, reef_id: str, kind: str, *, now: datetime, until: datetime, reason: str, made_by: str) -> Mute:
         """Write a mute that begins now."""
-        mute = Mute(
-            mute_id=str(uuid4()),
-            reef_id=reef_id,
-            kind=kind,
-            begins_at=now,
-            until=until,
-            ends_at=until,
-            reason=reason,
-            made_by=made_by,
-        )
-        until_us = microseconds(until)
-        row = (mute.mute_id, reef_id, kind, microseconds(now), until_us, until_us, reason, made_by)
-        await self._store.write([Write(_INSERT, row)])
+        (mute,) = new_mutes([reef_id], kind, now=now, until=until, reason=reason, made_by=made_by)
+        await self.add([mute])
         return mute
+
+    async def add(self, mutes: Sequence[Mute]) -> None:
+        """Write new mutes: all of them, or none."""
+        await self._store.write([Write(_INSERT, _row(mute)) for mute in mutes])
 
     async def lift(self, mutes: Sequence[Mute], *, now: datetime, lifted_by: str) -> None:
         """End these mutes now; one that has ended meanwhile stays as it is."""
@@ -99,6 +92,28 @@ async def acknowledgements(store: Store, *, raised_since: datetime) -> Sequence[
 async def open_acknowledgements(store: Store) -> Sequence[AlertAcknowledgement]:
     """Return the acknowledgements of the newest alerts of open episodes, the oldest first."""
     return [_acknowledgement(row) for row in await store.fetch(_SELECT_OPEN_ACKNOWLEDGED)]
+
+
+def new_mutes(reef_ids: Iterable[str], kind: str, *, now: datetime, until: datetime, reason: str, made_by: str) -> list[Mute]:
+    """Return a mute of each of these reefs that begins now; ``kind`` may be empty, for every kind."""
+    return [
+        Mute(
+            mute_id=str(uuid4()),
+            reef_id=reef_id,
+            kind=kind,
+            begins_at=now,
+            until=until,
+            ends_at=until,
+            reason=reason,
+            made_by=made_by,
+        )
+        for reef_id in reef_ids
+    ]
+
+
+def _row(mute: Mute) -> tuple[str | int, ...]:
+    begins_us, until_us, ends_us = (microseconds(each) for each in (mute.begins_at, mute.until, mute.ends_at))
+    return (mute.mute_id, mute.reef_id, mute.kind, begins_us, until_us, ends_us, mute.reason, mute.made_by)
 
 
 def _mute(row: Row) -> Mute:
