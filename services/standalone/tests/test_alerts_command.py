@@ -4,15 +4,14 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from reefmesh.clock import ManualClock
 from reefmesh.observability.metrics import Metrics
@@ -28,10 +27,10 @@ from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import record
 from reefmesh_alerts.targets.entries import ConsoleEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent
+from reefmesh_components.command_in_process import CommandInProcess
 from reefmesh_ingest.bootstrap import MIGRATIONS as INGEST_MIGRATIONS
 from reefmesh_ingest.register.entries import ReefEntry
 from reefmesh_ingest.register.table import Register
-from reefmesh_standalone.__main__ import app
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BOTH = SubscriptionsFile(
@@ -100,35 +99,6 @@ class Target:
         """Nothing to close."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A command that is over."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """``reefmesh`` in this process, on a home of its own."""
-
-    home: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    def __call__(self, *arguments: str | Path) -> Ended:
-        environment = {"COLUMNS": "80", "REEFMESH_HOME": str(self.home), **self.environment}
-        result = CliRunner().invoke(app, [*map(str, arguments)], env=environment)
-        return Ended(code=result.exit_code, out=result.stdout, err=result.stderr)
-
-    def status(self) -> Any:
-        return self("status", "--json").document
-
-
 class Ledger:
     """The alerts service's side of a home: raises alerts and delivers them."""
 
@@ -168,7 +138,7 @@ class Ledger:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(tmp_path: Path) -> CommandInProcess:
     home = tmp_path / "home"
     home.mkdir()
 
@@ -180,21 +150,21 @@ def command(tmp_path: Path) -> Command:
         await store.close()
 
     asyncio.run(register())
-    return Command(home=home)
+    return CommandInProcess(home=home)
 
 
 @pytest.fixture
-def ledger(command: Command) -> Ledger:
+def ledger(command: CommandInProcess) -> Ledger:
     return Ledger(command.home)
 
 
-def listed(command: Command, *arguments: str) -> Any:
+def listed(command: CommandInProcess, *arguments: str) -> Any:
     ended = command("alerts", "list", *arguments, "--json")
     assert 0 == ended.code, ended.err
     return ended.document
 
 
-def test_list_show_and_failed_tell_what_became_of_alerts(command: Command, ledger: Ledger) -> None:
+def test_list_show_and_failed_tell_what_became_of_alerts(command: CommandInProcess, ledger: Ledger) -> None:
     ledger.raise_alert(dive("poor", 2), minutes_ago=90)
     ledger.raise_alert(dive("fair", 1), reef="lovina", minutes_ago=5)
     ledger.raise_alert(dive("no_go", 4, before="poor"))
@@ -225,7 +195,7 @@ def test_list_show_and_failed_tell_what_became_of_alerts(command: Command, ledge
 @pytest.mark.parametrize("arguments", [[], ["--open"], ["--failed"]], ids=" ".join)
 @pytest.mark.parametrize("columns", [50, 80])
 def test_lists_fit_the_terminal_and_break_no_id(
-    command: Command, ledger: Ledger, arguments: Sequence[str], columns: int
+    command: CommandInProcess, ledger: Ledger, arguments: Sequence[str], columns: int
 ) -> None:
     ledger.raise_alert(dive("no_go", 4))
     ledger.deliver()
@@ -265,7 +235,7 @@ def test_lists_fit_the_terminal_and_break_no_id(
         (["check", "nowhere.toml"], "nowhere.toml: cannot be read: No such file or directory"),
     ],
 )
-def test_mistake_is_one_line_and_exit_code_78(command: Command, arguments: Sequence[str], line: str) -> None:
+def test_mistake_is_one_line_and_exit_code_78(command: CommandInProcess, arguments: Sequence[str], line: str) -> None:
     ended = command("alerts", *arguments)
 
     assert (78, "") == (ended.code, ended.out)
@@ -273,14 +243,14 @@ def test_mistake_is_one_line_and_exit_code_78(command: Command, arguments: Seque
     assert 1 == ended.err.count("\n")
 
 
-def test_unknown_kind_names_the_kinds(command: Command) -> None:
+def test_unknown_kind_names_the_kinds(command: CommandInProcess) -> None:
     ended = command("alerts", "list", "--kind", "heet")
 
     assert 2 == ended.code
     assert "'heet' is not one of heat, dive," in " ".join(ended.err.replace("│", " ").split())
 
 
-def test_mute_holds_back_is_shown_everywhere_and_ends_with_what_stands(command: Command, ledger: Ledger) -> None:
+def test_mute_holds_back_is_shown_everywhere_and_ends_with_what_stands(command: CommandInProcess, ledger: Ledger) -> None:
     muted = command("alerts", "mute", "amed", "--for", "2h", "--reason", "buoy on deck", "--by", "ana")
     assert 0 == muted.code, muted.err
     assert re.fullmatch(r"Muted until .* UTC: amed, every kind but heat from Alert Level 1\n", muted.out)
@@ -299,7 +269,7 @@ def test_mute_holds_back_is_shown_everywhere_and_ends_with_what_stands(command: 
     (episode,) = listed(command, "--open")["episodes"]
     assert mute["until"] == episode["muted_until"]
     assert "2 deliveries held back; by ana: buoy on deck" in " ".join(command("alerts", "list").out.split())
-    status = command.status()
+    status = command("status", "--json").document
     assert ([mute], mute["until"]) == (status["mutes"], status["episodes"][0]["muted_until"])
 
     unmuted = command("alerts", "unmute", "amed", "--by", "ben")
@@ -309,10 +279,10 @@ def test_mute_holds_back_is_shown_everywhere_and_ends_with_what_stands(command: 
     (subject,) = ledger.told
     assert subject.startswith("After the mute: Diving no-go at Amed Wall, was good (current 1.6 kn)")
     assert [] == listed(command)["mutes"]
-    assert [] == command.status()["mutes"]
+    assert [] == command("status", "--json").document["mutes"]
 
 
-def test_mute_of_one_kind_is_lifted_by_its_kind(command: Command, ledger: Ledger) -> None:
+def test_mute_of_one_kind_is_lifted_by_its_kind(command: CommandInProcess, ledger: Ledger) -> None:
     for kind in ("dive", "sensor_fault"):
         assert 0 == command("alerts", "mute", "amed", "--kind", kind, "--for", "1w", "--reason", "x").code
 
@@ -324,7 +294,7 @@ def test_mute_of_one_kind_is_lifted_by_its_kind(command: Command, ledger: Ledger
 EVERY_KIND = "every kind but heat from Alert Level 1"
 
 
-def test_several_reefs_are_muted_together_or_none_is(command: Command) -> None:
+def test_several_reefs_are_muted_together_or_none_is(command: CommandInProcess) -> None:
     asked = ("alerts", "mute", "lovina", "amed", "lovina", "--for", "2h", "--reason", "no network", "--by", "ana")
     assert 78 == command(*asked, "ahmed").code
     assert [] == listed(command)["mutes"]
@@ -341,7 +311,7 @@ def test_several_reefs_are_muted_together_or_none_is(command: Command) -> None:
     assert [] == listed(command)["mutes"]
 
 
-def test_all_reefs_are_counted_before_they_are_muted(command: Command) -> None:
+def test_all_reefs_are_counted_before_they_are_muted(command: CommandInProcess) -> None:
     asked = ("alerts", "mute", "--all-reefs", "--kind", "dive", "--for", "2h", "--reason", "no network")
     dry = command(*asked, "--dry-run")
     assert (0, "2 reefs; nothing was changed.\n") == (dry.code, dry.err)
@@ -362,7 +332,7 @@ def test_all_reefs_are_counted_before_they_are_muted(command: Command) -> None:
     assert [] == listed(command)["mutes"]
 
 
-def test_acknowledgement_is_shown_with_the_alert(command: Command, ledger: Ledger) -> None:
+def test_acknowledgement_is_shown_with_the_alert(command: CommandInProcess, ledger: Ledger) -> None:
     ledger.raise_alert(dive("no_go", 4))
     (alert,) = listed(command)["alerts"]
 
@@ -374,7 +344,7 @@ def test_acknowledgement_is_shown_with_the_alert(command: Command, ledger: Ledge
         assert re.search(r"acknowledged by ana, .*: boats are back", command("alerts", *arguments).out)
     (known,) = listed(command, "--open")["episodes"][0]["acknowledgements"]
     assert ("ana", "boats are back") == (known["made_by"], known["note"])
-    assert [known] == command.status()["episodes"][0]["acknowledgements"]
+    assert [known] == command("status", "--json").document["episodes"][0]["acknowledgements"]
 
 
 class Receiver:
@@ -413,13 +383,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def knowing(command: Command) -> Command:
+def knowing(command: CommandInProcess) -> CommandInProcess:
     """The command where the secrets are."""
     return replace(command, environment=SECRET)
 
 
 def test_test_sends_a_message_through_the_real_target_and_says_what_it_answered(
-    knowing: Command, receiver: Receiver, tmp_path: Path
+    knowing: CommandInProcess, receiver: Receiver, tmp_path: Path
 ) -> None:
     path = tmp_path / "subscriptions.toml"
     path.write_text(FILE.format(url=receiver.url))
@@ -442,7 +412,7 @@ def test_test_sends_a_message_through_the_real_target_and_says_what_it_answered(
     assert 3 == len({body["idempotency_key"] for body in receiver.bodies})
 
 
-def test_file_of_the_service_is_used_when_none_is_named(knowing: Command, receiver: Receiver, tmp_path: Path) -> None:
+def test_file_of_the_service_is_used_when_none_is_named(knowing: CommandInProcess, receiver: Receiver, tmp_path: Path) -> None:
     path = tmp_path / "subscriptions.toml"
     path.write_text(FILE.format(url=receiver.url))
     knowing = replace(knowing, environment=SECRET | {"REEFMESH_ALERTS_SUBSCRIPTIONS_FILE": str(path)})
@@ -451,7 +421,7 @@ def test_file_of_the_service_is_used_when_none_is_named(knowing: Command, receiv
     assert 0 == (knowing("alerts", "check")).code
 
 
-def test_mail_server_needs_an_address(command: Command, tmp_path: Path) -> None:
+def test_mail_server_needs_an_address(command: CommandInProcess, tmp_path: Path) -> None:
     path = tmp_path / "subscriptions.toml"
     path.write_text(
         '[[target]]\nname = "mail"\ntype = "email"\nhost = "127.0.0.1"\nport = 9\ntls = "none"\nsender = "a@example.org"\n'
@@ -468,7 +438,7 @@ def test_mail_server_needs_an_address(command: Command, tmp_path: Path) -> None:
     assert away.out.startswith("mail to b@example.org: not accepted, and would be tried again: ")
 
 
-def test_check_says_who_gets_what_and_when(knowing: Command, tmp_path: Path) -> None:
+def test_check_says_who_gets_what_and_when(knowing: CommandInProcess, tmp_path: Path) -> None:
     knowing = replace(knowing, environment=SECRET | {"COLUMNS": "120"})
     path = tmp_path / "subscriptions.toml"
     path.write_text(FILE.format(url="https://example.org/hook"))
@@ -497,7 +467,7 @@ def test_check_says_who_gets_what_and_when(knowing: Command, tmp_path: Path) -> 
     assert ["harbour", "scientist"] == [each["name"] for each in heat["recipients"]]
 
 
-def test_check_names_each_mistake_in_a_line(command: Command, tmp_path: Path) -> None:
+def test_check_names_each_mistake_in_a_line(command: CommandInProcess, tmp_path: Path) -> None:
     path = tmp_path / "subscriptions.toml"
     path.write_text(FILE.format(url="http://example.org/hook").replace("22:00", "ten").replace('"07:00"', '"7"'))
 
@@ -511,7 +481,7 @@ def test_check_names_each_mistake_in_a_line(command: Command, tmp_path: Path) ->
     assert (78, 4, "") == (text.code, len(text.err.splitlines()), text.out)
 
 
-def test_check_opens_the_targets(knowing: Command, tmp_path: Path) -> None:
+def test_check_opens_the_targets(knowing: CommandInProcess, tmp_path: Path) -> None:
     path = tmp_path / "subscriptions.toml"
     path.write_text(
         FILE.format(url="https://example.org/hook").replace("allow_private", 'ca_file = "nowhere.pem"\nallow_private')
@@ -523,7 +493,7 @@ def test_check_opens_the_targets(knowing: Command, tmp_path: Path) -> None:
     assert "target 1 (hook): nowhere.pem: no certificates can be read from it" in ended.err
 
 
-def test_doctor_names_a_target_that_takes_nothing(command: Command, ledger: Ledger) -> None:
+def test_doctor_names_a_target_that_takes_nothing(command: CommandInProcess, ledger: Ledger) -> None:
     def found() -> dict[str, tuple[str, str]]:
         findings = command("doctor", "--service", "alerts", "--json").document["findings"]
         return {each["check"]: (each["verdict"], each["said"]) for each in findings}

@@ -4,31 +4,26 @@ import asyncio
 import csv
 import io
 import json
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-from typer.testing import CliRunner
-
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import services
 from reefmesh.contracts.alerts import Alert
-from reefmesh.observability.logs import configure_logging
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Parts
 from reefmesh_alerts.bootstrap import lone_ticker
 from reefmesh_alerts.queries import export_alerts
 from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_components.command_in_process import CommandInProcess, logs_of_errors
+from reefmesh_components.reefmesh_command import Ended
 from reefmesh_field.delivery import Delivery
 from reefmesh_ingest.receipts import Receipt
 from reefmesh_ingest.register.table import Register
-from reefmesh_standalone.__main__ import app
 from reefmesh_standalone.following import Follower
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import addresses, open_stores
@@ -44,20 +39,6 @@ REEF: Final = {"latitude_degrees": -8.33, "longitude_degrees": 115.64, "mmm_cels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A command that is over."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """What ``--json`` printed."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldHome:
     """``path``: the folder of the mesh; ``reefs`` maps each registered buoy to its reef."""
 
@@ -66,12 +47,7 @@ class FieldHome:
 
     def __call__(self, *arguments: str | Path) -> Ended:
         """Run the command to its end, in this process."""
-        runner = CliRunner(env={"REEFMESH_HOME": str(self.path), "COLUMNS": "240"})
-        with _logs_of_errors():
-            result = runner.invoke(app, list(map(str, arguments)), prog_name="reefmesh")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Ended(code=result.exit_code, out=result.stdout, err=result.stderr)
+        return CommandInProcess(home=self.path, environment={"COLUMNS": "240"})(*arguments)
 
     def done(self, *arguments: str | Path) -> Ended:
         """Run a command that must succeed."""
@@ -123,7 +99,7 @@ class FieldHome:
         """Let the broker take in these messages, each at its time, and the alerts service look at its deadlines after each, at
         ``looks``, and ``until``. Returns the receipts in the order of arrival."""
         arriving = sorted(deliveries, key=lambda each: each.received_at)
-        with _logs_of_errors():
+        with logs_of_errors():
             return asyncio.run(self._deliver(arriving, sorted([*looks, *([until] if until else [])])))
 
     async def _deliver(self, arriving: Sequence[Delivery], looks: Sequence[datetime]) -> list[Receipt]:
@@ -166,18 +142,3 @@ def instants(first: datetime, last: datetime, step: timedelta) -> Iterator[datet
     while first < last:
         yield first
         first += step
-
-
-@contextmanager
-def _logs_of_errors() -> Iterator[None]:
-    """Log errors alone. The command sends every log of its process to its own standard error; that is taken back."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    configure_logging("reefmesh", level="error")
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        logging.captureWarnings(False)
-        structlog.reset_defaults()
