@@ -1,5 +1,6 @@
 """Metrics: the table is sound, label sets are bounded, one page holds several services."""
 
+import pkgutil
 import re
 
 import pytest
@@ -132,3 +133,11 @@ def test_counter_only_rises() -> None:
     with pytest.raises(ValueError, match="only rises"):
         metrics.count(table.MESSAGES_RECEIVED, "s", amount=-1)
     assert metrics.value(table.MESSAGES_RECEIVED, "s") == 0
+
+
+def test_every_module_with_rows_is_a_subsystem_of_the_table() -> None:
+    """A row whose module is not named there would be on no page and in no registry."""
+    modules = {module.name for module in pkgutil.iter_modules(table.__path__)} - {"bounds", "labels", "rows"}
+    assert modules == {subsystem.__name__.rpartition(".")[2] for subsystem in table.SUBSYSTEMS}
+    assert len(table.ROWS) == len({row.name for row in table.ROWS})
+    assert {row.name for row in table.ROWS} == {each.name for each in vars(table).values() if isinstance(each, table.Row)}

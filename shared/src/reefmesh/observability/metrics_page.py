@@ -11,7 +11,7 @@ HEAD: Final = """\
 # Metrics
 
 What `/metrics` of every service shows, in Prometheus text.
-This page is made from [`table.py`](../shared/src/reefmesh/observability/table.py) by `make docs`; a test holds it current.
+This page is made from [`table`](../shared/src/reefmesh/observability/table) by `make docs`; a test holds it current.
 
 Every row has the label `service` besides its own.
 A label has a closed set of values or a limit: values beyond it share one series, `other`, and
