@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -18,14 +17,15 @@ PLACES_OF_A_PEER = 16
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: pages\r\n\r\n"
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[ServiceProcess]:
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    folder = tmp_path_factory.mktemp("scoring")
     service = ServiceProcess(
         "scoring",
         name="scoring-1",
         broker_url="embedded://",
-        store_url=f"sqlite:///{tmp_path}/scoring.db",
-        folder=tmp_path,
+        store_url=f"sqlite:///{folder}/scoring.db",
+        folder=folder,
     )
     service.start()
     service.wait_until_healthy()
@@ -53,7 +53,7 @@ def test_all_places_taken_by_connections_that_never_ask_are_free_again_after_a_w
     service: ServiceProcess, measured: Callable[[str], None]
 ) -> None:
     with ExitStack() as connections:
-        _connect(connections, service, source="127.0.0.2", number=PLACES_OF_A_PEER)
+        silent = _connect(connections, service, source="127.0.0.2", number=PLACES_OF_A_PEER)
         slow = _connect(connections, service, source="127.0.0.3", number=PLACES_OF_A_PEER)
         half = _connect(connections, service, source="127.0.0.4", number=PLACES_OF_A_PEER)
         kept = _connect(connections, service, source="127.0.0.5", number=PLACES_OF_A_PEER)
@@ -69,12 +69,17 @@ def test_all_places_taken_by_connections_that_never_ask_are_free_again_after_a_w
         while _answer(service, "/health/live") != 200:
             assert time.monotonic() - taken_at < 30
         free_after = time.monotonic() - taken_at
+        for connection in (*silent, *slow, *half, *kept):
+            _await_closing(connection, before=taken_at + 30)
+        closed_after = time.monotonic() - taken_at
 
     assert (None, 0) == (refused, checked)
     assert free_after < 6
+    assert closed_after < 8
     measured(
         "64 of four addresses (silent, a byte a second, half a request, kept open): --check-health answered meanwhile (0),"
-        f" and the pages answered everybody again after {free_after:.1f} s"
+        f" and the pages answered everybody again after {free_after:.1f} s;"
+        f" the last of the 64 was closed after {closed_after:.1f} s"
     )
 
 
@@ -131,6 +136,14 @@ def _trickle(connections: Sequence[socket.socket]) -> threading.Event:
 
     threading.Thread(target=send, name="trickle", daemon=True).start()
     return stop
+
+
+def _await_closing(connection: socket.socket, *, before: float) -> None:
+    connection.settimeout(max(before - time.monotonic(), 0.001))
+    try:
+        assert connection.recv(4096) == b""
+    except ConnectionResetError:
+        return  # a byte of ours was on its way
 
 
 def _answer(service: ServiceProcess, page: str) -> int | None:
