@@ -112,8 +112,7 @@ def test_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
 def settings_variables() -> set[str]:
     variables = {CONFIG_VARIABLE, f"{PREFIX}HOME"}
     for settings in (ServiceSettings, IngestSettings, ScoringSettings, AlertsSettings):
-        for name in settings.model_fields:
-            variables |= {f"{PREFIX}{name.upper()}", f"{PREFIX}{settings.SECTION.upper()}_{name.upper()}"}
+        variables |= settings.variables()
     return variables
 
 

@@ -22,6 +22,7 @@ from reefmesh_alerts.delivery.dispatcher import DeliveryDispatcher
 from reefmesh_alerts.domain.reef_watch import ReefWatch
 from reefmesh_alerts.domain.transition import Transition
 from reefmesh_alerts.muting.ending import MuteEnds
+from reefmesh_alerts.queries import DeadTarget
 from reefmesh_alerts.recipients.entries import RecipientEntry, SubscriptionsFile
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import record
@@ -31,6 +32,7 @@ from reefmesh_components.command_in_process import CommandInProcess
 from reefmesh_ingest.bootstrap import MIGRATIONS as INGEST_MIGRATIONS
 from reefmesh_ingest.register.entries import ReefEntry
 from reefmesh_ingest.register.table import Register
+from reefmesh_standalone.doctor.targets import mend_of
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BOTH = SubscriptionsFile(
@@ -510,3 +512,18 @@ def test_doctor_names_a_target_that_takes_nothing(command: CommandInProcess, led
     verdict, said = found()["targets"]
     assert "fail" == verdict
     assert re.fullmatch(r"gone has taken nothing since .* UTC: 3 attempts at 3 deliveries failed: HTTP 410: closed down", said)
+
+
+@pytest.mark.parametrize(
+    ("error", "names_the_proxy"),
+    [
+        ("ConnectTimeout: ", True),
+        ("ConnectError: hook.example does not resolve: no such name", True),
+        ("through the proxy p.example:3128: ConnectError: all attempts failed", False),
+        ("HTTP 410: closed down", False),
+    ],
+)
+def test_doctor_thinks_of_a_proxy_where_nothing_was_reached_directly(error: str, names_the_proxy: bool) -> None:
+    target = DeadTarget(target="hook", deliveries=1, attempts=3, since=datetime(2026, 11, 30, tzinfo=UTC), last_error=error)
+
+    assert names_the_proxy == ("set REEFMESH_ALERTS_PROXY" in mend_of(target))

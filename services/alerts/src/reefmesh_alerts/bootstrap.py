@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from reefmesh.backoff import Backoff
@@ -19,6 +20,8 @@ from reefmesh_alerts.muting.ending import MuteEnds
 from reefmesh_alerts.recipients.in_force import InForce
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_alerts.targets.opening import open_target
+from reefmesh_alerts.targets.proxy import Proxies, proxies_of
 from reefmesh_alerts.ticker import Ticker
 
 MIGRATIONS: Final[Sequence[MigrationSet]] = (read_migrations("alerts", "reefmesh_alerts"),)
@@ -28,15 +31,16 @@ def blueprint(settings: AlertsSettings) -> Blueprint:
     """Return the parts of a service that are the alerts service's own.
 
     Raises:
-        ConfigurationError: the subscriptions file cannot be read or is wrong.
+        ConfigurationError: the subscriptions file cannot be read or is wrong, or a proxy of the environment is.
     """
     recipients = Recipients(settings.subscriptions_file)
+    proxies = proxies_of(settings.proxy)
 
     def handler(parts: Parts) -> AlertsHandler:
         return AlertsHandler(clock=parts.clock, recipients=recipients, heat_opens_at=settings.heat_opens_at)
 
     def background(parts: Parts) -> Sequence[Background]:
-        dispatcher = make_dispatcher(settings, parts, recipients)
+        dispatcher = make_dispatcher(settings, parts, recipients, proxies)
         parts.metrics.add_sampler(dispatcher.sample)
         if parts.health is not None:
             parts.health.add("targets", dispatcher.check)
@@ -72,7 +76,7 @@ def lone_ticker(settings: AlertsSettings, parts: Parts) -> Ticker:
     return make_ticker(settings, parts, handler, recipients)
 
 
-def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipients) -> DeliveryDispatcher:
+def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipients, proxies: Proxies) -> DeliveryDispatcher:
     backoff = Backoff(first_seconds=settings.delivery_backoff_first_seconds, max_seconds=settings.delivery_backoff_max_seconds)
     limits = DeliveryLimits(
         attempts=settings.delivery_attempts_limit,
@@ -86,6 +90,7 @@ def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipien
         metrics=parts.metrics,
         limits=limits,
         poll_seconds=settings.delivery_poll_seconds,
+        opener=partial(open_target, proxies=proxies),
         surveyor=Surveyor(parts.store, Addresses(link=settings.link_template, unsubscribe=settings.unsubscribe_template)),
     )
 

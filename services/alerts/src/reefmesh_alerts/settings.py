@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from reefmesh.settings import ServiceSettings
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
+from reefmesh_alerts.targets.proxy import EXAMPLE, checked_proxy
 from reefmesh_alerts.texts.links import LINK_EXAMPLE, UNSUBSCRIBE_EXAMPLE, checked_link, checked_unsubscribe
 
 
@@ -30,6 +31,11 @@ class AlertsSettings(ServiceSettings):
         default=None,
         max_length=500,
         description=f"where a mail program unsubscribes a recipient, like {UNSUBSCRIBE_EXAMPLE}; without one, mails do not say",
+    )
+    proxy: Annotated[SecretStr, AfterValidator(checked_proxy)] = Field(
+        default=SecretStr("none"),
+        description=f"none, environment (HTTPS_PROXY, HTTP_PROXY and NO_PROXY) or a proxy's address like {EXAMPLE}: the way to"
+        " targets over HTTP",
     )
     tick_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
         default=1.0, description="seconds between checks of the deadlines, above 0 and at most 3600"

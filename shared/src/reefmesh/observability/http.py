@@ -21,6 +21,7 @@ from reefmesh.observability.health import Health
 from reefmesh.observability.metrics import EXPOSITION_CONTENT_TYPE, Metrics, exposition, process_registry
 from reefmesh.observability.own_listener import listen_beside
 from reefmesh.observability.page_connections import Closing, ConnectionLimits, PageConnections, PagesConfig
+from reefmesh.observability.unblocked_output import dropped_lines_counter
 
 GRACE_SECONDS: Final = 2
 BACKLOG: Final = 64
@@ -149,7 +150,7 @@ async def serve(
     """Serve ``app`` in the running loop while the context lasts; yields once it answers. Port 0: any free one.
 
     It is served on a second listener, too, which ``--check-health`` uses (see ``own_listener``). ``metrics`` counts the
-    connections that we close for their time or their number.
+    connections that we close for their time or their number, and the lines of the log that the process dropped.
 
     Raises:
         ConfigurationError: it cannot listen there (port in use, no permission, unknown host).
@@ -159,6 +160,8 @@ async def serve(
         if metrics is not None:
             metrics.count(table.PAGE_CONNECTIONS_CLOSED, why)
 
+    if metrics is not None:
+        metrics.add_sampler(dropped_lines_counter(metrics))
     bound = _bind(host, port)
     listeners = [bound, *_listeners_beside(bound)]
     config = PagesConfig(

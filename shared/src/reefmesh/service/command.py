@@ -11,6 +11,7 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.observability.health_check import OPTION, PAGES
 from reefmesh.observability.logs import configure_logging
 from reefmesh.observability.tracing import require_tracing
+from reefmesh.observability.unblocked_output import unblocked_output
 from reefmesh.secret_files import SUFFIX
 from reefmesh.service.assembly import run_alone
 from reefmesh.service.exit import explain, run_to_exit
@@ -51,12 +52,13 @@ def run_service(program: Program[Kind], *, arguments: Sequence[str] | None = Non
         return explain(error)
     if options.check:
         return 0
-    configure_logging(name, level=settings.log_level, log_format=settings.log_format)
 
     async def main(stop: asyncio.Event) -> None:
         await run_alone(blueprint, settings, stop, clock=clock or SystemClock())
 
-    return run_to_exit(main)
+    with unblocked_output():
+        configure_logging(name, level=settings.log_level, log_format=settings.log_format)
+        return run_to_exit(main)
 
 
 def _epilog(name: str, kind: type[ServiceSettings]) -> str:

@@ -13,6 +13,7 @@ from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.targets.apprise_services import INSTALL, NTFY, is_ntfy_topic
 from reefmesh_alerts.targets.entries import AppriseEntry
 from reefmesh_alerts.targets.port import Notice, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.proxy import DIRECT, Proxies
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -27,13 +28,16 @@ class AppriseTarget:
     """Sends in threads of its own, for the library blocks. A thread whose time is up keeps its place until it ends: there are
     never more than ``concurrency`` of them, and nothing is sent long after it was given up."""
 
-    def __init__(self, entry: AppriseEntry) -> None:
-        """Raises:
+    def __init__(self, entry: AppriseEntry, *, proxies: Proxies = DIRECT) -> None:
+        """``proxies``: the only way to the service; none of the environment is used.
+
+        Raises:
         ConfigurationError: the library is not installed, or does not understand the address.
         """
         self._timeout_seconds = entry.timeout_seconds
         self._url = _written_out(entry.url.get_secret_value())
-        self._words = _Said(self._url)
+        self._proxies = proxies
+        self._words = _Said(self._url, proxies.secrets)
         self._words.begin()
         try:
             self._service()
@@ -54,7 +58,9 @@ class AppriseTarget:
         self._words.end()
 
     def _send(self, notice: Notice) -> SendResult:
-        with self._words.of_this_thread() as lines:
+        from reefmesh_alerts.targets.apprise_proxy import posting_through  # noqa: PLC0415 - what it needs comes with Apprise
+
+        with self._words.of_this_thread() as lines, posting_through(self._proxies):
             try:
                 service = self._service()
                 title, body = _fitting(notice, service)
@@ -89,9 +95,9 @@ class _Said:
     Nothing of it reaches our own log.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, secrets: frozenset[str]) -> None:
         parts = {part for part in re.split(r"[^A-Za-z0-9._~-]+", url) if len(part) >= SECRET_CHARACTERS}
-        self._secrets = sorted(parts, key=len, reverse=True)
+        self._secrets = sorted(parts | secrets, key=len, reverse=True)
         self._handler = _ByThread()
 
     def begin(self) -> None:

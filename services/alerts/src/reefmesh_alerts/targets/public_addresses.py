@@ -18,6 +18,10 @@ ADDRESSES_LIMIT: Final = 8
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """Networks without IPv4 reach an IPv4 address as one of these (RFC 6052)."""
 
+UNRESOLVED_HERE: Final = (
+    "; behind a proxy, too, we resolve it to check its addresses (allow_private = true leaves it to the proxy)"
+)
+
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port to addresses, best first.
 
@@ -55,7 +59,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class PublicAddressTransport(httpx.AsyncBaseTransport):
     """Resolves the host, refuses it if one of its addresses is not public, and connects to the very address that it checked.
 
-    The request keeps its Host header, and the certificate is checked against the name.
+    The request keeps its Host header, and the certificate is checked against the name. ``behind_proxy``: the inner transport
+    asks a proxy, which resolves the name itself; it is asked by name, for proxies judge by it, once the addresses were checked.
     """
 
     def __init__(
@@ -64,8 +69,10 @@ class PublicAddressTransport(httpx.AsyncBaseTransport):
         *,
         resolver: Resolve = resolve,
         permitted: Callable[[str], bool] = is_public,
+        behind_proxy: bool = False,
     ) -> None:
         self._inner = inner
+        self._behind_proxy = behind_proxy
         self._resolve = resolver
         self._permitted = permitted
 
@@ -75,10 +82,13 @@ class PublicAddressTransport(httpx.AsyncBaseTransport):
         try:
             addresses = await self._resolve(url.host, port)
         except (OSError, UnicodeError) as error:
-            raise httpx.ConnectError(f"{url.host} does not resolve: {error}", request=request) from error
+            unresolved = f"{url.host} does not resolve: {error}{UNRESOLVED_HERE if self._behind_proxy else ''}"
+            raise httpx.ConnectError(unresolved, request=request) from error
         for address in addresses:
             if not self._permitted(address):
                 raise ForbiddenAddress(refusal(url.host, address), request=request)
+        if self._behind_proxy and addresses:
+            return await self._inner.handle_async_request(request)
         failure = httpx.ConnectError(f"{url.host} has no address", request=request)
         for address in addresses[:ADDRESSES_LIMIT]:
             there = httpx.Request(

@@ -13,6 +13,7 @@ from reefmesh_alerts.recording import make_alert
 from reefmesh_alerts.targets.entries import TargetEntry
 from reefmesh_alerts.targets.opening import open_target
 from reefmesh_alerts.targets.port import Notice, SendResult, TryAgain
+from reefmesh_alerts.targets.proxy import DIRECT, Proxies
 
 TRIAL_REEF: Final = "reefmesh-test"
 SUBJECT: Final = "Test message: nothing has happened at any reef"
@@ -38,7 +39,9 @@ def trial_alert(now: datetime) -> Alert:
     return make_alert(TRIAL_REEF, "Test of reefmesh", transition, number=1, raised_at=now)
 
 
-async def send_trial(entry: TargetEntry, *, recipient: str, who: str, to: Sequence[str], now: datetime) -> SendResult:
+async def send_trial(
+    entry: TargetEntry, *, recipient: str, who: str, to: Sequence[str], now: datetime, proxies: Proxies = DIRECT
+) -> SendResult:
     """Send a test message now and return what became of it; every message has a key of its own.
 
     Raises:
@@ -53,7 +56,7 @@ async def send_trial(entry: TargetEntry, *, recipient: str, who: str, to: Sequen
         alerts=[trial_alert(now)],
         subject=SUBJECT,
     )
-    target = open_target(entry)
+    target = open_target(entry, proxies=proxies)
     try:
         async with asyncio.timeout(entry.timeout_seconds):
             return await target.send(notice, at=now)

@@ -1,6 +1,7 @@
 """Alerts by HTTP POST: signed, time-stamped JSON."""
 
 import json
+import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ import reefmesh
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.targets.entries import WebhookEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.proxy import Proxy
 from reefmesh_alerts.targets.public_addresses import PublicAddressTransport, Resolve, is_public, resolve
 from reefmesh_alerts.targets.signing import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from reefmesh_alerts.targets.trust import trusting
@@ -29,20 +31,33 @@ cause while the attempts go on."""
 class WebhookTarget:
     """Posts to one address. It follows no redirect: that would carry a signed alert to somebody else.
 
-    ``resolver`` and ``permitted`` serve the check of addresses; an entry with ``allow_private`` is not checked.
+    ``resolver`` and ``permitted`` serve the check of addresses; an entry with ``allow_private`` is not checked. ``proxy``: the
+    only way to the address; the check holds all the same.
     """
 
     def __init__(
-        self, entry: WebhookEntry, *, resolver: Resolve = resolve, permitted: Callable[[str], bool] = is_public
+        self,
+        entry: WebhookEntry,
+        *,
+        resolver: Resolve = resolve,
+        permitted: Callable[[str], bool] = is_public,
+        proxy: Proxy | None = None,
     ) -> None:
         self._entry = entry
+        self._proxy = proxy
         secrets = (entry.secret, entry.previous_secret)
         self._secrets = [secret.get_secret_value() for secret in secrets if secret is not None]
+        tls = trusting(entry.ca_file)
         transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
-            verify=trusting(entry.ca_file), trust_env=False, limits=httpx.Limits(max_connections=entry.concurrency)
+            verify=tls,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=entry.concurrency),
+            proxy=None if proxy is None else _proxy(proxy, tls),
         )
         if not entry.allow_private:
-            transport = PublicAddressTransport(transport, resolver=resolver, permitted=permitted)
+            transport = PublicAddressTransport(
+                transport, resolver=resolver, permitted=permitted, behind_proxy=proxy is not None
+            )
         self._client = httpx.AsyncClient(
             transport=transport,
             follow_redirects=False,
@@ -64,11 +79,17 @@ class WebhookTarget:
             async with self._client.stream("POST", self._entry.url, content=body, headers=headers) as response:
                 answer = await _read(response)
         except httpx.HTTPError as error:
-            return TryAgain(reason=plain(f"{type(error).__name__}: {error}")[:300])
+            way = "" if self._proxy is None else f"through the proxy {self._proxy.name}: "
+            return TryAgain(reason=plain(f"{way}{type(error).__name__}: {error}")[:300])
         return _judge(response, answer, at=at)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+def _proxy(proxy: Proxy, tls: ssl.SSLContext) -> httpx.Proxy:
+    url = proxy.url.get_secret_value()
+    return httpx.Proxy(url, ssl_context=tls if url.startswith("https:") else None)
 
 
 def compose(notice: Notice) -> bytes:

@@ -23,6 +23,7 @@ from reefmesh_alerts.settings import AlertsSettings
 from reefmesh_alerts.targets.entries import EmailEntry, TargetEntry
 from reefmesh_alerts.targets.opening import open_target
 from reefmesh_alerts.targets.port import Rejected, SendResult, Sent, TryAgain
+from reefmesh_alerts.targets.proxy import Proxies, proxies_of
 from reefmesh_alerts.targets.trial import send_trial
 from reefmesh_standalone.commands.alert_ledger import KindOption
 from reefmesh_standalone.commands.alert_lines import show_entry
@@ -87,9 +88,10 @@ def try_target(
     place = home_of(home, config=config)
 
     async def main(_: asyncio.Event) -> None:
-        path = _path_of(file, place, config)
+        settings = _settings(place, config)
+        path, proxies = file or settings.subscriptions_file, proxies_of(settings.proxy)
         subscriptions = CONSOLE_ALONE if path is None else await asyncio.to_thread(read_subscriptions, path)
-        answers = [(trial, await _send(trial)) for trial in _trials(subscriptions, name, to or [])]
+        answers = [(trial, await _send(trial, proxies)) for trial in _trials(subscriptions, name, to or [])]
         if as_json:
             print_json([_answer_document(*each) for each in answers])
         else:
@@ -123,12 +125,13 @@ def check_file(
     place = home_of(home, config=config)
 
     async def main(_: asyncio.Event) -> None:
-        path = _path_of(file, place, config)
+        settings = _settings(place, config)
+        path, proxies = file or settings.subscriptions_file, proxies_of(settings.proxy)
         if path is None:
             people.print("There is no subscriptions file: every alert on fresh data goes to the log.")
         read, mistakes = (CONSOLE_ALONE, ()) if path is None else await asyncio.to_thread(check_subscriptions, path)
         if read is not None and not mistakes:
-            mistakes = [f"{path}: {mistake}" for mistake in await _unopened(read)]
+            mistakes = [f"{path}: {mistake}" for mistake in await _unopened(read, proxies)]
         chosen = _chosen(read, reef, kind) if read is not None and not mistakes else []
         if as_json:
             print_json({"mistakes": list(mistakes), "recipients": [_recipient_document(each, kind) for each in chosen]})
@@ -149,12 +152,9 @@ def check_file(
     run(main)
 
 
-def _path_of(file: Path | None, place: Home, config: Path | None) -> Path | None:
-    """Return the file that was named, else the one of the service's settings."""
-    if file is not None:
-        return file
-    settings = AlertsSettings.load(config=config, overrides=addresses(place, services.ALERTS))
-    return settings.subscriptions_file
+def _settings(place: Home, config: Path | None) -> AlertsSettings:
+    """Return the service's own settings: its subscriptions file, and the proxy of its targets."""
+    return AlertsSettings.load(config=config, overrides=addresses(place, services.ALERTS))
 
 
 def _trials(file: SubscriptionsFile, name: str, to: Sequence[str]) -> list[_Trial]:
@@ -175,16 +175,18 @@ def _trials(file: SubscriptionsFile, name: str, to: Sequence[str]) -> list[_Tria
     return [_Trial(target=target, recipient="test", who="", to=to)]
 
 
-async def _send(trial: _Trial) -> SendResult:
-    return await send_trial(trial.target, recipient=trial.recipient, who=trial.who, to=trial.to, now=datetime.now(UTC))
+async def _send(trial: _Trial, proxies: Proxies) -> SendResult:
+    return await send_trial(
+        trial.target, recipient=trial.recipient, who=trial.who, to=trial.to, now=datetime.now(UTC), proxies=proxies
+    )
 
 
-async def _unopened(file: SubscriptionsFile) -> list[str]:
+async def _unopened(file: SubscriptionsFile, proxies: Proxies) -> list[str]:
     """Return the mistakes that only show when a target is opened, such as a file of authorities that is not there."""
     mistakes = []
     for number, entry in enumerate(file.target, start=1):
         try:
-            await open_target(entry).close()
+            await open_target(entry, proxies=proxies).close()
         except ConfigurationError as mistake:
             mistakes.append(f"target {number} ({entry.name}): {mistake}")
     return mistakes

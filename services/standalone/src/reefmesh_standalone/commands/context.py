@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.logs import LogLevel, configure_logging
+from reefmesh.observability.unblocked_output import unblocked_output
 from reefmesh.service.exit import explain, run_to_exit
 from reefmesh_alerts.targets import console
 from reefmesh_standalone.home import Home
@@ -96,14 +97,17 @@ def default_home() -> Home:
 
 
 def run(
-    main: Callable[[asyncio.Event], Awaitable[None]], *, log_level: LogLevel = "warning", alerts_in_log: bool = True
+    main: Callable[[asyncio.Event], Awaitable[None]],
+    *,
+    log_level: LogLevel = "warning",
+    alerts_in_log: bool = True,
+    serves: bool = False,
 ) -> None:
     """Run a command's coroutine to its exit code; an ``Outcome`` that it raises chooses another code.
 
-    ``alerts_in_log`` False: the command shows alerts itself; log lines would run through its progress bars.
+    ``alerts_in_log`` False: the command shows alerts itself; log lines would run through its progress bars. ``serves``: it
+    prints no result, and must go on when nobody reads what it says.
     """
-    configure_logging("reefmesh", level=log_level)
-    logging.getLogger(console.__name__).setLevel(logging.NOTSET if alerts_in_log else logging.ERROR)
     outcome = 0
 
     async def guarded(stop: asyncio.Event) -> None:
@@ -113,7 +117,10 @@ def run(
         except Outcome as chosen:
             outcome = chosen.code
 
-    code = run_to_exit(guarded)
+    with unblocked_output() if serves else nullcontext():
+        configure_logging("reefmesh", level=log_level)
+        logging.getLogger(console.__name__).setLevel(logging.NOTSET if alerts_in_log else logging.ERROR)
+        code = run_to_exit(guarded)
     raise typer.Exit(code or outcome)
 
 

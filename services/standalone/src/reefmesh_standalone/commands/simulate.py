@@ -105,7 +105,7 @@ def simulate(
         finally:
             await publisher.close()
 
-    run(main, log_level=log_level)
+    run(main, log_level=log_level, serves=True)
 
 
 class SaidUntil:

@@ -66,7 +66,7 @@ def up(
             log.info("mesh up", home=str(place.path), url=address.url)
             await mesh.run(stop)
 
-    run(main, log_level=log_level)
+    run(main, log_level=log_level, serves=True)
 
 
 @asynccontextmanager

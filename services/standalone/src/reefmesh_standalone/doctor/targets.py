@@ -14,6 +14,8 @@ from reefmesh_standalone.doctor.finding import Finding, fail, ok
 CHECK: Final = "targets"
 LOOKED_BACK: Final = timedelta(days=3)
 """As long as a delivery is tried, unless the settings say otherwise."""
+UNREACHED: Final = ("ConnectError", "ConnectTimeout")
+"""How the reason begins when a webhook could not be connected to, and no proxy was asked."""
 
 
 async def examine_targets(url: str, migrations: Sequence[MigrationSet], clock: Clock) -> list[Finding]:
@@ -29,7 +31,15 @@ async def examine_targets(url: str, migrations: Sequence[MigrationSet], clock: C
         await store.close()
     if not dead:
         return [ok(CHECK, f"no target of alerts has failed {DEAD_AFTER_ATTEMPTS} attempts without taking something since")]
-    return [fail(CHECK, _said(each), f"'reefmesh alerts test {each.target}' shows what it answers") for each in dead]
+    return [fail(CHECK, _said(each), mend_of(each)) for each in dead]
+
+
+def mend_of(target: DeadTarget) -> str:
+    """Return what to do about it; where nothing was reached, a network that lets nobody out directly may be why."""
+    mend = f"'reefmesh alerts test {target.target}' shows what it answers"
+    if target.last_error.startswith(UNREACHED):
+        mend += "; where a proxy is the only way out, set REEFMESH_ALERTS_PROXY for the alerts service"
+    return mend
 
 
 def _said(target: DeadTarget) -> str:

@@ -17,6 +17,12 @@ PAGE_CONNECTIONS_CLOSED: Final = Counter(
     help="Connections to the pages that this process closed: no request in time, answer not read in time, over the limit of "
     "a peer or of all, another user on the listener of the health check.",
 )
+LOG_LINES_DROPPED: Final = Counter(
+    name="reefmesh_log_lines_dropped_total",
+    unit="events",
+    labels=(Label("stream", values=("stderr", "stdout")),),
+    help="Lines of the log that this process dropped because nobody read them, or because they could not be written.",
+)
 LABEL_VALUES_FOLDED: Final = Counter(
     name="reefmesh_label_values_folded_total",
     unit="events",
