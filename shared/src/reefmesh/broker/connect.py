@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from reefmesh.broker.foreign_address import stomp_address
 from reefmesh.broker.port import Broker
 from reefmesh.broker.probe import Probe
 from reefmesh.clock import Clock
@@ -41,9 +42,12 @@ def engine_of(url: str) -> EngineEntry:
         if scheme in engine.schemes:
             return engine
     known = ", ".join(f"{each}://" for engine in ENGINES for each in engine.schemes)
-    near = nearest_engine(scheme)
-    hint = "" if near is None else f"; is an address like {near.example} meant?"
-    raise ConfigurationError(f"broker URL {url.partition('@')[2] or url!r}: unknown engine {scheme!r}; there are {known}{hint}")
+    meant, near = stomp_address(url), nearest_engine(scheme)
+    if meant is not None:
+        hint = f"; services speak STOMP, on ports of its own (61613, with TLS 61614): is {meant} meant?"
+    else:
+        hint = "" if near is None else f"; is an address like {near.example} meant?"
+    raise ConfigurationError(f"broker URL {url.rpartition('@')[2]!r}: unknown engine {scheme!r}; there are {known}{hint}")
 
 
 def nearest_engine(word: str) -> EngineEntry | None:

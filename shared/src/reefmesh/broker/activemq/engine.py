@@ -115,13 +115,16 @@ class ActiveMQBroker:
         self._listeners.append(listener)
 
     async def statistics(self) -> BrokerStatistics:
-        sessions = (self._consuming, self._publishing, self._devices)
+        needed = (self._consuming, self._publishing)
+        sessions = (*needed, self._devices)
         heard = [seconds for each in sessions if (seconds := each.heard_seconds_ago) is not None]
         return BrokerStatistics(
-            connected=self._consuming.is_up and self._publishing.is_up,
+            connected=all(each.is_up for each in needed),
             last_heard_seconds=max(heard) if heard else None,
             publishes_in_flight=self._publisher.in_flight,
             reconnects=sum(each.reconnects for each in sessions),
+            trouble=next((each.trouble for each in needed if each.trouble), ""),
+            refused_seconds=max((seconds for each in needed if (seconds := each.refused_seconds) is not None), default=None),
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )
 

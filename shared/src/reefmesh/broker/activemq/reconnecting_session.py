@@ -14,8 +14,9 @@ from reefmesh.broker.port import BrokerEvent, BrokerUnavailable
 from reefmesh.errors import ConfigurationError, TransientError
 
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
-BACKOFF_WHEN_REFUSED: Final = Backoff(first_seconds=60.0, max_seconds=60.0)
-"""While the broker refuses us for a reason that no retry mends (a changed password): no retry storm."""
+BACKOFF_WHEN_REFUSED: Final = Backoff(first_seconds=1.0, max_seconds=10.0)
+"""While the broker refuses us for a reason that a person mends (a changed password): no retry storm, but several attempts
+within the time after which health asks for a restart."""
 
 
 class Attachment(Protocol):
@@ -42,6 +43,7 @@ class ReconnectingSession:
         self._keeping: asyncio.Task[None] | None = None
         self._next_endpoint = 0
         self._last_failure = "not connected"
+        self._refused_at_seconds: float | None = None
 
     @property
     def is_up(self) -> bool:
@@ -50,6 +52,16 @@ class ReconnectingSession:
     @property
     def heard_seconds_ago(self) -> float | None:
         return self._session.heard_seconds_ago if self._session is not None else None
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not connected, although it tries; empty: it is, or nobody wants it to be."""
+        return "" if self.is_up or self._keeping is None else self._last_failure
+
+    @property
+    def refused_seconds(self) -> float | None:
+        """For how long every attempt to reconnect has met what no retry mends."""
+        return None if self._refused_at_seconds is None else asyncio.get_running_loop().time() - self._refused_at_seconds
 
     def session(self) -> Session:
         """Return the session that is up. Raises BrokerUnavailable when there is none."""
@@ -78,6 +90,7 @@ class ReconnectingSession:
                 await keeping
         session, self._session = self._session, None
         self._last_failure = "closed"
+        self._refused_at_seconds = None
         if session is not None:
             await session.close()
             for attachment in tuple(self._attachments):
@@ -142,22 +155,27 @@ class ReconnectingSession:
             self.reconnects += 1
 
     async def _reconnect(self) -> Session:
-        backoff, attempt, reported = BACKOFF, 0, ""
+        failures, refusals, reported = 1, 0, ""
         while True:
-            attempt += 1
+            backoff, attempt = (BACKOFF_WHEN_REFUSED, refusals) if refusals else (BACKOFF, failures)
             await asyncio.sleep(backoff.delay_seconds(attempt, self._random))
             try:
-                return await self._connect()
+                session = await self._connect()
             except ConfigurationError as error:
+                refusals += 1
+                if self._refused_at_seconds is None:
+                    self._refused_at_seconds = asyncio.get_running_loop().time()
                 if str(error) != reported:  # once, not at every attempt
                     reported = str(error)
                     self._emit("lost", reason=reported)
-                backoff = BACKOFF_WHEN_REFUSED
             except TransientError:
-                backoff = BACKOFF
+                failures, refusals, self._refused_at_seconds = failures + 1, 0, None
             except Exception as error:  # noqa: BLE001 - a mistake of ours in setting up must not end the reconnecting
                 self._emit("lost", reason=f"{type(error).__name__}: {error}")
-                backoff = BACKOFF_WHEN_REFUSED
+                refusals, self._refused_at_seconds = refusals + 1, None
+            else:
+                self._refused_at_seconds = None
+                return session
 
     def _emit(self, name: str, **facts: str) -> None:
         self._on_event(BrokerEvent(name=name, facts={"link": self._purpose, **facts}))
