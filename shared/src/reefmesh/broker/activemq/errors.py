@@ -2,9 +2,15 @@
 
 import socket
 import ssl
+from typing import Final
 
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.errors import ConfigurationError
+
+OPENWIRE_GREETING: Final = "\\x01Active"
+TLS_ALERT: Final = "b'\\x15\\x03"
+"""How the first bytes of peers that speak something else look in a ``ProtocolViolation``. A port for Java clients introduces
+itself before it is asked."""
 
 
 class ConnectionLost(BrokerUnavailable):
@@ -57,12 +63,14 @@ def login_failure(message: str, *, user: str, address: str) -> Exception:
 
 def login_unanswered(lost: ConnectionLost, *, address: str) -> Exception:
     """Return the error for a connection that ended, for this reason, before a login was answered."""
-    if "ActiveMQ" in str(lost):  # an OpenWire port introduces itself before it is asked
+    if OPENWIRE_GREETING in str(lost):
         return ConfigurationError(
             f"{address} speaks OpenWire, ActiveMQ's own protocol for Java clients: name its STOMP port (61613, with TLS 61614)"
         )
     if "HTTP/1" in str(lost):
         return ConnectionLost(f"{address} speaks HTTP: name the broker's STOMP port (61613, with TLS 61614)")
+    if TLS_ALERT in str(lost):
+        return ConfigurationError(f"{address} speaks TLS there: use stomp+ssl:// for it, or the plain port")
     return type(lost)(f"{lost}; it had not answered the login")
 
 

@@ -67,7 +67,8 @@ class Session:
             async with asyncio.timeout(address.connect_timeout_seconds):
                 await session._log_in(endpoint, context)
         except TimeoutError:
-            reason = ConnectionLost(f"{endpoint} did not answer within {address.connect_timeout_seconds:g} s")
+            hint = "; is that its port for TLS?" if context is not None and session._connection is None else ""
+            reason = ConnectionLost(f"{endpoint} did not answer within {address.connect_timeout_seconds:g} s{hint}")
             session.lose(reason)
             raise reason from None
         except BaseException:
