@@ -5,6 +5,7 @@ from typing import Literal
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.clock import SystemClock
+from reefmesh.errors import ConfigurationError
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events
 from reefmesh_components.stomp_peer import SESSION, Client, stomp_peer
 
@@ -87,3 +88,45 @@ async def test_broker_that_goes_away_after_it_refused_us_refuses_no_more() -> No
     assert not away.connected
     assert "had not answered the login" in away.trouble
     assert (None, "") == (closed.refused_seconds, closed.trouble)
+
+
+async def test_password_that_changes_is_read_for_each_login() -> None:
+    """A platform writes a new secret to its file and tells nobody."""
+    passwords = ["first", "second"]
+    moody = MoodyPeer()
+    seen: list[str] = []
+
+    async def script(client: Client) -> None:
+        try:
+            await moody.script(client)
+        finally:
+            seen.append(client.frames[0].headers["passcode"])
+
+    async with stomp_peer(script) as peer:
+        broker = ActiveMQBroker(f"stomp://ingest@{peer}", clock=SystemClock(), password=lambda: passwords[0])
+        events = Events(broker)
+        await broker.connect()
+        passwords.pop(0)
+        moody.turn("welcoming")
+        await events.until("connected", 4)
+        await broker.close()
+    assert ["first", "first", "second", "second"] == sorted(seen)
+
+
+async def test_password_that_cannot_be_read_any_more_is_the_reason() -> None:
+    def read() -> str:
+        if moody.mood == "refusing":
+            raise ConfigurationError("REEFMESH_BROKER_PASSWORD_FILE: /run/secrets/broker is empty")
+        return "secret"
+
+    moody = MoodyPeer()
+    async with stomp_peer(moody.script) as peer:
+        broker = ActiveMQBroker(f"stomp://ingest@{peer}", clock=SystemClock(), password=read)
+        events = Events(broker)
+        await broker.connect()
+        moody.turn("refusing")
+        await events.until("lost", 4)  # each connection, and then its first attempt
+        refused = await broker.statistics()
+        await broker.close()
+    assert "/run/secrets/broker is empty" in refused.trouble
+    assert refused.refused_seconds is not None

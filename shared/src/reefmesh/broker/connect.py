@@ -11,6 +11,9 @@ from reefmesh.broker.probe import Probe
 from reefmesh.clock import Clock
 from reefmesh.errors import ConfigurationError
 
+ReadPassword = Callable[[], str]
+"""Raises ConfigurationError when there is none."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineEntry:
@@ -25,7 +28,7 @@ class EngineEntry:
     schemes: tuple[str, ...]
     system: str
     example: str
-    open_broker: Callable[[str, Clock], Broker]
+    open_broker: Callable[[str, Clock, ReadPassword | None], Broker]
     open_probe: Callable[[str], Probe] | None = None
     reaches_devices: bool = False
     authenticates: bool = True
@@ -57,8 +60,8 @@ def nearest_engine(word: str) -> EngineEntry | None:
     return names[found[0]] if found else None
 
 
-def open_broker(url: str, *, clock: Clock) -> Broker:
-    """Return a client for this URL, not yet connected.
+def open_broker(url: str, *, clock: Clock, password: ReadPassword | None = None) -> Broker:
+    """Return a client for this URL, not yet connected. ``password`` is read for each login, instead of the URL's.
 
     ``embedded://`` is in memory and this client's alone; ``embedded:///path/journal.db`` is durable (``?role=publisher``
     beside the process that consumes; further parameters in docs/architecture.md).
@@ -67,7 +70,7 @@ def open_broker(url: str, *, clock: Clock) -> Broker:
     Raises:
         ConfigurationError: no such engine, it is not installed, or the URL is malformed.
     """
-    return engine_of(url).open_broker(url, clock)
+    return engine_of(url).open_broker(url, clock, password)
 
 
 def open_probe(url: str) -> Probe | None:
@@ -80,17 +83,17 @@ def open_probe(url: str) -> Probe | None:
     return None if open_probe_of is None else open_probe_of(url)
 
 
-def _open_embedded(url: str, clock: Clock) -> Broker:
+def _open_embedded(url: str, clock: Clock, _: ReadPassword | None) -> Broker:
     from reefmesh.broker.embedded.engine import EmbeddedBroker  # noqa: PLC0415 - engines are imported when named
     from reefmesh.broker.embedded.url import EmbeddedAddress  # noqa: PLC0415 - engines are imported when named
 
     return EmbeddedBroker(EmbeddedAddress.parse(url), clock=clock)
 
 
-def _open_activemq(url: str, clock: Clock) -> Broker:
+def _open_activemq(url: str, clock: Clock, password: ReadPassword | None) -> Broker:
     from reefmesh.broker.activemq.engine import ActiveMQBroker  # noqa: PLC0415 - engines are imported when named
 
-    return ActiveMQBroker(url, clock=clock)
+    return ActiveMQBroker(url, clock=clock, password=password)
 
 
 def _open_activemq_probe(url: str) -> Probe:

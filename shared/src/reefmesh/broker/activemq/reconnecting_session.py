@@ -28,13 +28,21 @@ class Attachment(Protocol):
 
 
 class ReconnectingSession:
-    """``purpose`` names it in events. Attachments are attached in the order in which they were added."""
+    """``purpose`` names it in events; ``password`` is read for each login. Attachments are attached in the order in which they
+    were added."""
 
     def __init__(
-        self, address: ActiveMQAddress, *, purpose: str, on_event: Callable[[BrokerEvent], None], random: Random | None = None
+        self,
+        address: ActiveMQAddress,
+        *,
+        purpose: str,
+        on_event: Callable[[BrokerEvent], None],
+        random: Random | None = None,
+        password: Callable[[], str] | None = None,
     ) -> None:
         self.reconnects = 0
         self._address = address
+        self._password = password
         self._purpose = purpose
         self._on_event = on_event
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
@@ -113,15 +121,16 @@ class ReconnectingSession:
             self._attachments.remove(attachment)
 
     async def _connect(self) -> Session:
-        context = self._address.ssl_context()
-        endpoints = self._address.endpoints
+        address = self._address if self._password is None else self._address.with_password(self._password())
+        context = address.ssl_context()
+        endpoints = address.endpoints
         failures: list[str] = []
         refused: ConfigurationError | None = None
         for turn in range(len(endpoints)):
             place = (self._next_endpoint + turn) % len(endpoints)
             session: Session | None = None
             try:
-                session = await Session.open(self._address, endpoints[place], context)
+                session = await Session.open(address, endpoints[place], context)
                 for attachment in tuple(self._attachments):
                     await attachment.attach(session)
             except ConfigurationError as error:
@@ -162,7 +171,7 @@ class ReconnectingSession:
             try:
                 session = await self._connect()
             except ConfigurationError as error:
-                refusals += 1
+                refusals, self._last_failure = refusals + 1, str(error)
                 if self._refused_at_seconds is None:
                     self._refused_at_seconds = asyncio.get_running_loop().time()
                 if str(error) != reported:  # once, not at every attempt

@@ -1,11 +1,11 @@
 """The broker URL of this engine: endpoints, user, and the settings of the connection."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from reefmesh.broker.activemq.name_lookup import is_address
 from reefmesh.errors import ConfigurationError
@@ -85,6 +85,10 @@ class ActiveMQAddress:
             password=_credential("password", password) if at else "",
             **settings,
         )
+
+    def with_password(self, password: str) -> "ActiveMQAddress":
+        """Raises ConfigurationError as ``parse``."""
+        return replace(self, password=_credential("password", quote(password, safe="")))
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return a context that verifies chain and name, or None without TLS. Raises ConfigurationError."""
