@@ -49,9 +49,9 @@ class LoneIngest:
 
     def seen(self) -> Seen:
         """Read the pages. Raises OSError while there are none."""
-        page = self._page("/health")
-        check = page["checks"]["broker"]
-        return Seen(status=check["status"], reason=check["reason"], live=self._code("/health/live") == 200)
+        live = self._code("/health/live") == 200  # asked first: the reason is never the older one
+        check = self._page("/health")["checks"]["broker"]
+        return Seen(status=check["status"], reason=check["reason"], live=live)
 
     def until(self, holds: Callable[[Seen], bool]) -> Seen:
         """Return what is seen as soon as ``holds`` is true of it. Raises AssertionError when the process ends before."""
