@@ -65,8 +65,10 @@ async def test_wrong_host_name_is_not_the_certificates(activemq_process: Activem
     assert "for another name" in await one_line_failure(url)
 
 
-async def test_host_that_does_not_exist_says_so() -> None:
-    assert "no such host" in await one_line_failure("stomp://no-such-host.invalid:61613")
+async def test_host_that_does_not_exist_says_so_and_may_come() -> None:
+    broker = ActiveMQBroker("stomp://no-such-host.invalid:61613", clock=SystemClock())
+    with pytest.raises(BrokerUnavailable, match=r"no-such-host\.invalid:61613: its name does not resolve"):
+        await broker.connect()
 
 
 async def test_tls_to_a_plain_port_says_so(activemq_process: ActivemqProcess) -> None:
@@ -78,12 +80,9 @@ async def test_tls_to_a_plain_port_says_so(activemq_process: ActivemqProcess) ->
     assert "\n" not in str(caught.value)
 
 
-async def test_plain_to_a_tls_port_fails_in_one_line(activemq_process: ActivemqProcess) -> None:
+async def test_plain_to_a_tls_port_says_so(activemq_process: ActivemqProcess) -> None:
     url = f"stomp://operator:x@127.0.0.1:{activemq_process.ports.stomp_tls}?connect_timeout_ms=2000"
-    broker = ActiveMQBroker(url, clock=SystemClock())
-    with pytest.raises(BrokerUnavailable) as caught:
-        await broker.connect()
-    assert "\n" not in str(caught.value)
+    assert "speaks TLS there" in await one_line_failure(url)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,41 @@ async def test_login_refused_is_one_clear_line(message: str, error: type[Excepti
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("greeting", "error", "words"),
+    [
+        (b"\x00\x00\x01R\x01ActiveMQ\x00\x00\x00\x0c", ConfigurationError, "speaks OpenWire"),
+        (b"\x15\x03\x03\x00\x02\x02\n", ConfigurationError, r"speaks TLS there: use stomp\+ssl://"),
+        (b"HTTP/1.1 503 Service Unavailable\r\n", BrokerUnavailable, "speaks HTTP"),
+        (b"", BrokerUnavailable, "closed the connection; it had not answered the login"),
+    ],
+)
+async def test_peer_that_speaks_something_else_is_named(greeting: bytes, error: type[Exception], words: str) -> None:
+    async def script(client: Client) -> None:
+        await client.until("CONNECT")
+        client.writer.write(greeting)
+
+    async with stomp_peer(script) as peer:
+        with pytest.raises(error, match=words):
+            await open_session(peer)
+
+
+async def test_backslash_in_a_login_is_escaped_and_a_colon_is_not() -> None:
+    """ActiveMQ reads escapes in CONNECT, which the protocol does not know there (docs/brokers.md, row 29)."""
+    seen: list[Frame] = []
+
+    async def script(client: Client) -> None:
+        await client.log_in()
+        seen.extend(client.frames)
+        await client.serve()
+
+    async with stomp_peer(script) as peer:
+        address = ActiveMQAddress.parse(f"stomp://in\\gest:a\\n:%5C@{peer}")
+        session = await Session.open(address, address.endpoints[0], None)
+        await session.close()
+    assert ("in\\\\gest", "a\\\\n:\\\\") == (seen[0].headers["login"], seen[0].headers["passcode"])
+
+
 async def reset(client: Client) -> None:
     await client.next()
     client.reset()

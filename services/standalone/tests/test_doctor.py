@@ -18,9 +18,11 @@ from reefmesh.store.port import Write
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.requirement import ComponentMissing, give_up
+from reefmesh_components.stomp_peer import Client, stomp_peer
 from reefmesh_ingest.bootstrap import MIGRATIONS
 from reefmesh_standalone.doctor.channel import OWN, message, take_until
 from reefmesh_standalone.doctor.finding import Finding
+from reefmesh_standalone.doctor.names import examine_names
 from reefmesh_standalone.doctor.rights import examine_own_rights, examine_rights
 
 POLICY = ' messageGroupMapFactoryType="simple"'
@@ -155,3 +157,21 @@ async def test_database_of_another_version_is_told_without_being_touched(tmp_pat
     code, findings = examine("--home", str(tmp_path))
     assert code == 1
     assert "newer than this program" in findings["store: ingest"]["said"]
+
+
+async def test_name_of_a_standby_that_does_not_resolve_is_warned_of() -> None:
+    """While the master answers nobody else asks for it."""
+
+    async def serve(client: Client) -> None:
+        await client.log_in()
+        await client.serve()
+
+    async with stomp_peer(serve) as peer:
+        for hosts, verdict in ((f"{peer},no-such-host.invalid:61613", "warn"), (f"{peer},localhost:1", "ok")):
+            probe = open_probe(f"stomp://operator:x@{hosts}")
+            assert probe is not None
+            await probe.connect()
+            (finding,) = await examine_names(probe)
+            await probe.close()
+            assert verdict == finding.verdict
+            assert ("no-such-host.invalid:61613: its name does not resolve" in finding.said) == (verdict == "warn")

@@ -154,7 +154,7 @@ class ServiceSettings(Settings):
     """The settings that every service has."""
 
     broker_url: str = Field(
-        pattern=r"^[a-z][a-z+]*://",
+        pattern=r"^([a-z][a-z+]*://|[a-z]+:\()",
         description=f"a broker's address: {' or '.join(engine.example for engine in ENGINES)}",
     )
     broker_username: str | None = Field(default=None, description="a user name of the broker, when the address has none")
@@ -255,8 +255,11 @@ Origins = dict[str, tuple[str, Any]]
 
 
 def with_credentials(url: str, username: str | None, password: SecretStr | None) -> str:
-    """Return the address with user name and password added where it has none."""
-    parts = urlsplit(url)
+    """Return the address with user name and password added where it has none. Raises ConfigurationError if it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigurationError("an address cannot be read: write [ and ] in user name and password as %5B and %5D") from None
     named, _, hosts = parts.netloc.rpartition("@")
     user, colon, secret = named.partition(":")
     if not (user or username) or (username is None and password is None):

@@ -18,7 +18,7 @@ from reefmesh.settings import (
     with_credentials,
 )
 
-_SCHEME: Final = re.compile(r"^[a-z][a-z+]*://")
+_SCHEME: Final = re.compile(r"^([a-z][a-z+]*://|[a-z]+:\()")
 
 DEFAULT_HOME: Final = Path("~/.local/share/reefmesh")
 

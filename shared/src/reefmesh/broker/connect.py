@@ -5,10 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from reefmesh.broker.foreign_address import stomp_address
 from reefmesh.broker.port import Broker
 from reefmesh.broker.probe import Probe
 from reefmesh.clock import Clock
 from reefmesh.errors import ConfigurationError
+
+ReadPassword = Callable[[], str]
+"""Raises ConfigurationError when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,7 @@ class EngineEntry:
     schemes: tuple[str, ...]
     system: str
     example: str
-    open_broker: Callable[[str, Clock], Broker]
+    open_broker: Callable[[str, Clock, ReadPassword | None], Broker]
     open_probe: Callable[[str], Probe] | None = None
     reaches_devices: bool = False
     authenticates: bool = True
@@ -41,9 +45,12 @@ def engine_of(url: str) -> EngineEntry:
         if scheme in engine.schemes:
             return engine
     known = ", ".join(f"{each}://" for engine in ENGINES for each in engine.schemes)
-    near = nearest_engine(scheme)
-    hint = "" if near is None else f"; is an address like {near.example} meant?"
-    raise ConfigurationError(f"broker URL {url.partition('@')[2] or url!r}: unknown engine {scheme!r}; there are {known}{hint}")
+    meant, near = stomp_address(url), nearest_engine(scheme)
+    if meant is not None:
+        hint = f"; services speak STOMP, on ports of its own (61613, with TLS 61614): is {meant} meant?"
+    else:
+        hint = "" if near is None else f"; is an address like {near.example} meant?"
+    raise ConfigurationError(f"broker URL {url.rpartition('@')[2]!r}: unknown engine {scheme!r}; there are {known}{hint}")
 
 
 def nearest_engine(word: str) -> EngineEntry | None:
@@ -53,8 +60,8 @@ def nearest_engine(word: str) -> EngineEntry | None:
     return names[found[0]] if found else None
 
 
-def open_broker(url: str, *, clock: Clock) -> Broker:
-    """Return a client for this URL, not yet connected.
+def open_broker(url: str, *, clock: Clock, password: ReadPassword | None = None) -> Broker:
+    """Return a client for this URL, not yet connected. ``password`` is read for each login, instead of the URL's.
 
     ``embedded://`` is in memory and this client's alone; ``embedded:///path/journal.db`` is durable (``?role=publisher``
     beside the process that consumes; further parameters in docs/architecture.md).
@@ -63,7 +70,7 @@ def open_broker(url: str, *, clock: Clock) -> Broker:
     Raises:
         ConfigurationError: no such engine, it is not installed, or the URL is malformed.
     """
-    return engine_of(url).open_broker(url, clock)
+    return engine_of(url).open_broker(url, clock, password)
 
 
 def open_probe(url: str) -> Probe | None:
@@ -76,17 +83,17 @@ def open_probe(url: str) -> Probe | None:
     return None if open_probe_of is None else open_probe_of(url)
 
 
-def _open_embedded(url: str, clock: Clock) -> Broker:
+def _open_embedded(url: str, clock: Clock, _: ReadPassword | None) -> Broker:
     from reefmesh.broker.embedded.engine import EmbeddedBroker  # noqa: PLC0415 - engines are imported when named
     from reefmesh.broker.embedded.url import EmbeddedAddress  # noqa: PLC0415 - engines are imported when named
 
     return EmbeddedBroker(EmbeddedAddress.parse(url), clock=clock)
 
 
-def _open_activemq(url: str, clock: Clock) -> Broker:
+def _open_activemq(url: str, clock: Clock, password: ReadPassword | None) -> Broker:
     from reefmesh.broker.activemq.engine import ActiveMQBroker  # noqa: PLC0415 - engines are imported when named
 
-    return ActiveMQBroker(url, clock=clock)
+    return ActiveMQBroker(url, clock=clock, password=password)
 
 
 def _open_activemq_probe(url: str) -> Probe:

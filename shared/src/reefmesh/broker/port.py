@@ -204,13 +204,17 @@ class SubscriptionStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerStatistics:
-    """One broker client at one instant. ``last_heard_seconds``: since the broker sent anything; None: never connected."""
+    """One broker client at one instant. ``last_heard_seconds``: since the broker sent anything; None: never connected.
+    ``trouble``: why it is not connected. ``refused_seconds``: for how long every attempt has failed for what ends a start with
+    ConfigurationError (a refused login, a missing right); None: that is not so."""
 
     connected: bool
     last_heard_seconds: float | None
     publishes_in_flight: int
     reconnects: int
     subscriptions: dict[Subscription, SubscriptionStatistics]
+    trouble: str = ""
+    refused_seconds: float | None = None
 
 
 UNREADABLE_PARKED: Final = "unreadable_parked"

@@ -18,6 +18,9 @@ Status = Literal["ok", "degraded", "failing"]
 
 CHECK_TIMEOUT_SECONDS: Final = 2.0
 BROKER_SILENT_SECONDS: Final = 60.0
+BROKER_REFUSED_SECONDS: Final = 60.0
+"""So long a refused login may heal by itself, when the password is put back; then a restart, which reads it again, is asked
+for. It is longer than the 30 s that a container has for its start."""
 
 _ORDER: Final[tuple[Status, ...]] = ("ok", "degraded", "failing")
 _log = structlog.get_logger(__name__)
@@ -213,8 +216,14 @@ class Health:
 
 def _judge_broker(seen: BrokerStatistics) -> Check:
     facts: dict[str, str | int | float | None] = {"last_heard_seconds": seen.last_heard_seconds, "reconnects": seen.reconnects}
+    if seen.refused_seconds is not None:
+        needs_restart = seen.refused_seconds > BROKER_REFUSED_SECONDS
+        reason = f"refused for {seen.refused_seconds:.0f} s: {seen.trouble}"
+        reason += "; a restart reads user and password again" if needs_restart else ""
+        return Check(name="broker", status="failing", reason=reason, needs_restart=needs_restart, facts=facts)
     if not seen.connected:
-        return Check(name="broker", status="failing", reason="not connected", facts=facts)
+        reason = f"not connected: {seen.trouble}" if seen.trouble else "not connected"
+        return Check(name="broker", status="failing", reason=reason, facts=facts)
     if seen.last_heard_seconds is not None and seen.last_heard_seconds > BROKER_SILENT_SECONDS:
         return Check(name="broker", status="failing", reason=f"silent for {seen.last_heard_seconds:.0f} s", facts=facts)
     return Check(name="broker", status="ok", facts=facts)

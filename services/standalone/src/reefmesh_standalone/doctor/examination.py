@@ -18,6 +18,7 @@ from reefmesh_standalone.doctor.durability import examine_durability
 from reefmesh_standalone.doctor.finding import Finding, findings_of, ok
 from reefmesh_standalone.doctor.groups import examine_groups
 from reefmesh_standalone.doctor.latency import examine_latency
+from reefmesh_standalone.doctor.names import examine_names
 from reefmesh_standalone.doctor.rights import examine_broker_clock, examine_own_rights, examine_rights
 from reefmesh_standalone.doctor.targets import examine_targets
 
@@ -45,6 +46,7 @@ class Examination:
         async with AsyncExitStack() as stack:
             if not await self._ask("broker", lambda: _log_in(probe, url, stack), mend=REACH):
                 return
+            await self._ask("broker names", lambda: examine_names(probe), mend=REACH)
             may = await self._ask("own channel", lambda: examine_own_rights(probe), mend=STAY)
             await self._ask("rights", lambda: examine_rights(probe, services), mend=STAY)
             if may:

@@ -29,18 +29,29 @@ class ActiveMQBroker:
     has a third one, so that a message of a device that costs it its connection costs the lanes nothing, and the other way.
 
     ``random`` draws the jitter of reconnecting and handing over; a simulation passes its own, so that a run can be repeated.
-    ``limits``: when a stuck or hot reef is isolated; None: the defaults.
+    ``limits``: when a stuck or hot reef is isolated; None: the defaults. ``password`` is read for each login, instead of the
+    URL's: a platform that changes a secret writes it to its file, and restarts nobody.
     """
 
-    def __init__(self, url: str, *, clock: Clock, random: Random | None = None, limits: IsolationLimits | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        random: Random | None = None,
+        limits: IsolationLimits | None = None,
+        password: Callable[[], str] | None = None,
+    ) -> None:
         self._clock = clock
         self._limits = limits or IsolationLimits()
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
         address = ActiveMQAddress.parse(url)
         self._subscriptions_limit = address.subscriptions
-        self._consuming = ReconnectingSession(address, purpose="consume", on_event=self._emit, random=self._random)
-        self._publishing = ReconnectingSession(address, purpose="publish", on_event=self._emit, random=self._random)
-        self._devices = ReconnectingSession(address, purpose="devices", on_event=self._emit, random=self._random)
+
+        def session(purpose: str) -> ReconnectingSession:
+            return ReconnectingSession(address, purpose=purpose, on_event=self._emit, random=self._random, password=password)
+
+        self._consuming, self._publishing, self._devices = session("consume"), session("publish"), session("devices")
         self._publisher = ActiveMQPublisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[ActiveMQConsumer] = []
@@ -115,13 +126,17 @@ class ActiveMQBroker:
         self._listeners.append(listener)
 
     async def statistics(self) -> BrokerStatistics:
-        sessions = (self._consuming, self._publishing, self._devices)
+        needed = (self._consuming, self._publishing)
+        sessions = (*needed, self._devices)
+        worst = max(needed, key=lambda each: (each.refused_seconds or 0.0, bool(each.trouble)))
         heard = [seconds for each in sessions if (seconds := each.heard_seconds_ago) is not None]
         return BrokerStatistics(
-            connected=self._consuming.is_up and self._publishing.is_up,
+            connected=all(each.is_up for each in needed),
             last_heard_seconds=max(heard) if heard else None,
             publishes_in_flight=self._publisher.in_flight,
             reconnects=sum(each.reconnects for each in sessions),
+            trouble=worst.trouble,
+            refused_seconds=worst.refused_seconds,
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )
 

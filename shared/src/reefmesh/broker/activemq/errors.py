@@ -2,9 +2,15 @@
 
 import socket
 import ssl
+from typing import Final
 
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.errors import ConfigurationError
+
+OPENWIRE_GREETING: Final = "\\x01Active"
+TLS_ALERT: Final = "b'\\x15\\x03"
+"""How the first bytes of peers that speak something else look in a ``ProtocolViolation``. A port for Java clients introduces
+itself before it is asked."""
 
 
 class ConnectionLost(BrokerUnavailable):
@@ -55,6 +61,19 @@ def login_failure(message: str, *, user: str, address: str) -> Exception:
     return BrokerUnavailable(f"{address} refused the connection: {message}")
 
 
+def login_unanswered(lost: ConnectionLost, *, address: str) -> Exception:
+    """Return the error for a connection that ended, for this reason, before a login was answered."""
+    if OPENWIRE_GREETING in str(lost):
+        return ConfigurationError(
+            f"{address} speaks OpenWire, ActiveMQ's own protocol for Java clients: name its STOMP port (61613, with TLS 61614)"
+        )
+    if "HTTP/1" in str(lost):
+        return ConnectionLost(f"{address} speaks HTTP: name the broker's STOMP port (61613, with TLS 61614)")
+    if TLS_ALERT in str(lost):
+        return ConfigurationError(f"{address} speaks TLS there: use stomp+ssl:// for it, or the plain port")
+    return type(lost)(f"{lost}; it had not answered the login")
+
+
 def connect_failure(error: Exception, *, address: str, ca_file: str | None) -> Exception:
     """Return the error for a connection that could not be opened: ConfigurationError where no retry helps."""
     match error:
@@ -64,8 +83,10 @@ def connect_failure(error: Exception, *, address: str, ca_file: str | None) -> E
             return ConfigurationError(f"{address} does not speak TLS there: use stomp:// for a plain port, or the TLS port")
         case ssl.SSLError():
             return BrokerUnavailable(f"{address}: TLS failed: {error.reason or error}")
-        case socket.gaierror() if error.errno == socket.EAI_NONAME:
-            return ConfigurationError(f"{address}: there is no such host name")
+        case socket.gaierror():  # no name, too: orchestrators take a broker's name away while it restarts
+            return BrokerUnavailable(
+                f"{address}: its name does not resolve ({error.strerror}); if that lasts, name the right host"
+            )
         case TimeoutError():
             return BrokerUnavailable(f"{address} did not answer in time")
         case OSError():

@@ -15,6 +15,14 @@ _ESCAPED: Final = re.compile(r"\\([\\rnc])")
 _UNESCAPES: Final = {"\\": "\\", "r": "\r", "n": "\n", "c": ":"}
 
 
+def escaped_for_login(text: str) -> str:
+    """Return a user name or password as CONNECT carries it to ActiveMQ.
+
+    The protocol says that CONNECT knows no escapes; ActiveMQ reads them there all the same (docs/brokers.md, row 29).
+    """
+    return text.replace("\\", "\\\\")
+
+
 def read_headers(command: str, block: bytes) -> tuple[dict[str, str], str | None]:
     """Return the first of each repeated header, and what is wrong with the block, if anything."""
     fault = None

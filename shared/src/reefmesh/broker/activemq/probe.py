@@ -6,12 +6,13 @@ from typing import Final
 from uuid import uuid4
 
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, subscription_queue
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, connect_failure
 from reefmesh.broker.activemq.frames import Frame
+from reefmesh.broker.activemq.name_lookup import is_address, look_up
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transaction import send_and_abort
-from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import ConfigurationError, TransientError
@@ -40,6 +41,10 @@ class ActiveMQProbe:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+    async def unresolved_names(self) -> list[str]:
+        answers = await asyncio.gather(*(self._why_unresolved(endpoint) for endpoint in self._address.endpoints))
+        return [answer for answer in answers if answer]
 
     async def may_publish(self, channel: str) -> str | None:
         return await self._may_send(channel_topic(channel))
@@ -87,6 +92,15 @@ class ActiveMQProbe:
         if not stamped.isdigit():
             raise ConfigurationError("the broker does not stamp messages with its time")
         return int(stamped) / 1000 - (sent_at + confirmed_at) / 2
+
+    async def _why_unresolved(self, endpoint: Endpoint) -> str | None:
+        if is_address(endpoint.host):
+            return None
+        try:
+            await look_up(endpoint.host, endpoint.port, timeout_seconds=ANSWER_SECONDS)
+        except OSError as error:
+            return str(connect_failure(error, address=str(endpoint), ca_file=None))
+        return None
 
     async def _may_send(self, destination: str) -> str | None:
         try:

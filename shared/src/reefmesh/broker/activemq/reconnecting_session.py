@@ -14,8 +14,9 @@ from reefmesh.broker.port import BrokerEvent, BrokerUnavailable
 from reefmesh.errors import ConfigurationError, TransientError
 
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
-BACKOFF_WHEN_REFUSED: Final = Backoff(first_seconds=60.0, max_seconds=60.0)
-"""While the broker refuses us for a reason that no retry mends (a changed password): no retry storm."""
+BACKOFF_WHEN_REFUSED: Final = Backoff(first_seconds=1.0, max_seconds=10.0)
+"""While the broker refuses us for a reason that a person mends (a changed password): no retry storm, but several attempts
+within the time after which health asks for a restart."""
 
 
 class Attachment(Protocol):
@@ -27,13 +28,21 @@ class Attachment(Protocol):
 
 
 class ReconnectingSession:
-    """``purpose`` names it in events. Attachments are attached in the order in which they were added."""
+    """``purpose`` names it in events; ``password`` is read for each login. Attachments are attached in the order in which they
+    were added."""
 
     def __init__(
-        self, address: ActiveMQAddress, *, purpose: str, on_event: Callable[[BrokerEvent], None], random: Random | None = None
+        self,
+        address: ActiveMQAddress,
+        *,
+        purpose: str,
+        on_event: Callable[[BrokerEvent], None],
+        random: Random | None = None,
+        password: Callable[[], str] | None = None,
     ) -> None:
         self.reconnects = 0
         self._address = address
+        self._password = password
         self._purpose = purpose
         self._on_event = on_event
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
@@ -42,6 +51,7 @@ class ReconnectingSession:
         self._keeping: asyncio.Task[None] | None = None
         self._next_endpoint = 0
         self._last_failure = "not connected"
+        self._refused_at_seconds: float | None = None
 
     @property
     def is_up(self) -> bool:
@@ -50,6 +60,16 @@ class ReconnectingSession:
     @property
     def heard_seconds_ago(self) -> float | None:
         return self._session.heard_seconds_ago if self._session is not None else None
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not connected, although it tries; empty: it is, or nobody wants it to be."""
+        return "" if self.is_up or self._keeping is None else self._last_failure
+
+    @property
+    def refused_seconds(self) -> float | None:
+        """For how long every attempt to reconnect has met what no retry mends."""
+        return None if self._refused_at_seconds is None else asyncio.get_running_loop().time() - self._refused_at_seconds
 
     def session(self) -> Session:
         """Return the session that is up. Raises BrokerUnavailable when there is none."""
@@ -78,6 +98,7 @@ class ReconnectingSession:
                 await keeping
         session, self._session = self._session, None
         self._last_failure = "closed"
+        self._refused_at_seconds = None
         if session is not None:
             await session.close()
             for attachment in tuple(self._attachments):
@@ -100,15 +121,16 @@ class ReconnectingSession:
             self._attachments.remove(attachment)
 
     async def _connect(self) -> Session:
-        context = self._address.ssl_context()
-        endpoints = self._address.endpoints
+        address = self._address if self._password is None else self._address.with_password(self._password())
+        context = address.ssl_context()
+        endpoints = address.endpoints
         failures: list[str] = []
         refused: ConfigurationError | None = None
         for turn in range(len(endpoints)):
             place = (self._next_endpoint + turn) % len(endpoints)
             session: Session | None = None
             try:
-                session = await Session.open(self._address, endpoints[place], context)
+                session = await Session.open(address, endpoints[place], context)
                 for attachment in tuple(self._attachments):
                     await attachment.attach(session)
             except ConfigurationError as error:
@@ -142,22 +164,27 @@ class ReconnectingSession:
             self.reconnects += 1
 
     async def _reconnect(self) -> Session:
-        backoff, attempt, reported = BACKOFF, 0, ""
+        failures, refusals, reported = 1, 0, ""
         while True:
-            attempt += 1
+            backoff, attempt = (BACKOFF_WHEN_REFUSED, refusals) if refusals else (BACKOFF, failures)
             await asyncio.sleep(backoff.delay_seconds(attempt, self._random))
             try:
-                return await self._connect()
+                session = await self._connect()
             except ConfigurationError as error:
+                refusals, self._last_failure = refusals + 1, str(error)
+                if self._refused_at_seconds is None:
+                    self._refused_at_seconds = asyncio.get_running_loop().time()
                 if str(error) != reported:  # once, not at every attempt
                     reported = str(error)
                     self._emit("lost", reason=reported)
-                backoff = BACKOFF_WHEN_REFUSED
             except TransientError:
-                backoff = BACKOFF
+                failures, refusals, self._refused_at_seconds = failures + 1, 0, None
             except Exception as error:  # noqa: BLE001 - a mistake of ours in setting up must not end the reconnecting
                 self._emit("lost", reason=f"{type(error).__name__}: {error}")
-                backoff = BACKOFF_WHEN_REFUSED
+                refusals, self._refused_at_seconds = refusals + 1, None
+            else:
+                self._refused_at_seconds = None
+                return session
 
     def _emit(self, name: str, **facts: str) -> None:
         self._on_event(BrokerEvent(name=name, facts={"link": self._purpose, **facts}))

@@ -9,7 +9,15 @@ from typing import Final
 
 import structlog
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, BrokerSilent, ConnectionLost, ProtocolViolation, login_failure
+from reefmesh.broker.activemq.errors import (
+    BrokerRefusal,
+    BrokerSilent,
+    ConnectionLost,
+    ProtocolViolation,
+    login_failure,
+    login_unanswered,
+)
+from reefmesh.broker.activemq.frame_headers import escaped_for_login
 from reefmesh.broker.activemq.frames import Frame, encode
 from reefmesh.broker.activemq.transport import Connection
 from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
@@ -59,7 +67,8 @@ class Session:
             async with asyncio.timeout(address.connect_timeout_seconds):
                 await session._log_in(endpoint, context)
         except TimeoutError:
-            reason = ConnectionLost(f"{endpoint} did not answer within {address.connect_timeout_seconds:g} s")
+            hint = "; is that its port for TLS?" if context is not None and session._connection is None else ""
+            reason = ConnectionLost(f"{endpoint} did not answer within {address.connect_timeout_seconds:g} s{hint}")
             session.lose(reason)
             raise reason from None
         except BaseException:
@@ -152,9 +161,12 @@ class Session:
             ("heart-beat", f"{heartbeat_ms},{max(1, heartbeat_ms // 2)}"),
         ]
         if address.user:
-            headers += [("login", address.user), ("passcode", address.password)]
+            headers += [("login", escaped_for_login(address.user)), ("passcode", escaped_for_login(address.password))]
         self._write(encode("CONNECT", headers))
-        answer = await self._login
+        try:
+            answer = await self._login
+        except ConnectionLost as lost:
+            raise login_unanswered(lost, address=str(endpoint)) from None
         if answer.command != "CONNECTED":
             raise login_failure(_message(answer), user=address.user, address=str(endpoint))
         if answer.headers.get("version") != "1.2":

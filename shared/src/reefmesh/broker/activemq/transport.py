@@ -9,6 +9,8 @@ from typing import Final
 
 from reefmesh.broker.activemq.errors import BrokerSilent, ConnectionLost, ProtocolViolation, connect_failure
 from reefmesh.broker.activemq.frames import HEARTBEAT, Frame, FrameParser
+from reefmesh.broker.activemq.name_lookup import LOOKUP_SHARE, is_address, look_up
+from reefmesh.broker.activemq.socket_race import first_connected
 from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
 
@@ -60,14 +62,23 @@ class Connection(asyncio.Protocol):
             ConfigurationError: the certificate is not trusted or for another name, or TLS meets a plain port.
             BrokerUnavailable: anything else.
         """
+
+        def made() -> Connection:
+            return cls(on_frame, on_lost, peer=str(endpoint))
+
+        loop = asyncio.get_running_loop()
+        server_hostname = (address.server_name or endpoint.host) if context else None
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: cls(on_frame, on_lost, peer=str(endpoint)),
-                endpoint.host,
-                endpoint.port,
-                ssl=context,
-                server_hostname=(address.server_name or endpoint.host) if context else None,
-            )
+            if is_address(endpoint.host):
+                _, connection = await loop.create_connection(
+                    made, endpoint.host, endpoint.port, ssl=context, server_hostname=server_hostname
+                )
+            else:
+                lookup_seconds = address.connect_timeout_seconds * LOOKUP_SHARE
+                found = await look_up(endpoint.host, endpoint.port, timeout_seconds=lookup_seconds)
+                _, connection = await loop.create_connection(
+                    made, sock=await first_connected(found), ssl=context, server_hostname=server_hostname
+                )
         except (OSError, ssl.SSLError) as error:
             raise connect_failure(error, address=str(endpoint), ca_file=address.ca_file) from error
         return connection

@@ -15,7 +15,7 @@ from reefmesh_faults.simulation.service import LANES, SUBSCRIPTIONS, DriftingClo
 from reefmesh_faults.simulation.switches import Composition
 from reefmesh_faults.simulation.world import World
 
-URL: Final = "stomp://{user}:secret@broker?confirm_timeout_ms=20000&connect_timeout_ms=5000"
+URL: Final = "stomp://{user}:secret@192.0.2.1?confirm_timeout_ms=20000&connect_timeout_ms=5000"
 SENDER: Final = "sender"
 BROKER_STOPS_SECONDS: Final = 0.3
 ISOLATION_LIMITS: Final = IsolationLimits(patience_seconds=0.02, hot_messages=1)
