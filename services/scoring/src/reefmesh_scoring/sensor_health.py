@@ -23,6 +23,7 @@ from reefmesh_scoring.kept_readings import (
     KeptReadings,
     KeptValue,
     ReportedValue,
+    is_unchanged,
     newest_readings,
 )
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef, SensorState
@@ -89,7 +90,7 @@ async def note_sensors(
         buoy_id, at_us = key
         if at_us > before.newest_us[buoy_id]:
             news[buoy_id].readings.append((at_us, reading.items))
-        else:
+        elif not is_unchanged(reading, on_record.get(key)):
             news[buoy_id].in_doubt.update(_in_doubt(state.buoys[buoy_id], on_record.get(key), reading))
     if not state.sensors_known:
         for buoy_id, known in state.buoys.items():
