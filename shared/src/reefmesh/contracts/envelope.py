@@ -1,8 +1,9 @@
 """The envelope: the facts that every message carries beside its body, as broker headers."""
 
 from datetime import datetime
+from hashlib import sha1
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field, ValidationError
 
@@ -12,6 +13,7 @@ from reefmesh.mistake_sentence import sentence_of
 
 NAMESPACE: Final = UUID("6f5c1f6e-2b0a-5c41-9d3a-0d7c6f0a7c55")
 """UUIDv5 namespace of every event id of the mesh."""
+_NAMESPACE_BYTES: Final = NAMESPACE.bytes
 
 HEADER_BYTES_LIMIT: Final = 8 * 1024
 BODY_BYTES_LIMIT: Final = 16 * 1024 * 1024
@@ -84,5 +86,12 @@ class Envelope(Contract):
 
 
 def event_id_of(cause: str, step: str) -> str:
-    """Return the deterministic id of what ``step`` makes of the input ``cause`` (UUIDv5): a repeat has the same id."""
-    return str(uuid5(NAMESPACE, f"{cause}\n{step}"))
+    """Return the deterministic id of what ``step`` makes of the input ``cause`` (UUIDv5): a repeat has the same id.
+
+    Every output has one, and Python's own ``uuid5`` takes three times as long.
+    """
+    digest = bytearray(sha1(_NAMESPACE_BYTES + f"{cause}\n{step}".encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

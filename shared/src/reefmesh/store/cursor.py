@@ -7,7 +7,7 @@ The steps that every message takes, ``advance`` in order, ``note_producer`` and 
 by field: ``dataclasses.replace`` takes four times as long.
 """
 
-from base64 import b64encode
+from binascii import b2a_base64
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final
@@ -200,4 +200,4 @@ class Cursor:
 
 
 def _hash_of(event_id: str) -> str:
-    return b64encode(blake2b(event_id.encode(), digest_size=HASH_BYTES).digest()).decode()
+    return b2a_base64(blake2b(event_id.encode(), digest_size=HASH_BYTES).digest(), newline=False).decode()
