@@ -205,10 +205,9 @@ def _latest_fields(state: ScoredReef, as_of_us: int) -> Fields:
     newest: dict[str, tuple[int, str, NewestValue]] = {}
     for buoy_id, buoy in state.buoys.items():
         for name, item in buoy.items.items():
-            if not name.startswith("@"):
-                found = newest.get(name)
-                if found is None or (item.observed_us, buoy_id) > found[:2]:
-                    newest[name] = (item.observed_us, buoy_id, item)
+            found = newest.get(name)
+            if (found is None or (item.observed_us, buoy_id) > found[:2]) and not name.startswith("@"):
+                newest[name] = (item.observed_us, buoy_id, item)
     return {name: _value_fields(state, name, *newest[name], as_of_us=as_of_us) for name in sorted(newest)}
 
 

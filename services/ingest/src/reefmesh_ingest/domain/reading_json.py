@@ -4,6 +4,7 @@ That it is what ``contracts.readings.Reading`` reads is a test.
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic_core import from_json, to_json
@@ -27,8 +28,10 @@ _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  # offset-free on pur
 _VERDICTS: Final[dict[str, str]] = {}
 
 
+@lru_cache(maxsize=4096)
 def instant_text(us: int) -> str:
-    """Return microseconds since 1970 as an ISO 8601 instant in UTC."""
+    """Return microseconds since 1970 as an ISO 8601 instant in UTC; cached, because a reading is written again with the next
+    report, and the buoys of a fleet report at the same instants."""
     return (_NAIVE_EPOCH + timedelta(microseconds=us)).isoformat() + "Z"
 
 

@@ -33,6 +33,11 @@ class RecentDays:
     def __len__(self) -> int:
         return len(self._sst_e4)
 
+    def has_night(self, day: int) -> bool:
+        """Tell whether a day at hand has a value of its night."""
+        index = day - self.base
+        return index >= 0 and self._sst_e4[index] != NO_VALUE and self._readings[index] >= 0
+
     def put(self, day: int, value: NewValue) -> None:
         """Set the value of a day. Days between the end and a later day get no value; a day before the base is ignored."""
         if (index := day - self.base) < 0:
