@@ -110,7 +110,7 @@ def judge_buoy(
         watch = _note_life(watch, buoy, seen_us, heard_us, transitions, arrivals=arrivals, since_us=since_us)
     elif newest:
         # The newest reading of the buoy was withdrawn, so its silence began earlier.
-        silent_us = None if watch.silent_after_us is None else _silent_after_us(buoy.facts, seen_us, arrivals)
+        silent_us = None if watch.silent_after_us is None else silent_after_us(buoy.facts, seen_us) + silence_waits_us(arrivals)
         watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, arrivals=arrivals, reporting_since_us=since_us)
     elif arrival is not None:
         watch = replace(watch, arrivals=arrivals, reporting_since_us=since_us)
@@ -201,10 +201,6 @@ def _after_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> 
     return arrivals, since_us
 
 
-def _silent_after_us(facts: BuoyFacts, seen_us: int, arrivals: tuple[Arrived, ...]) -> int:
-    return silent_after_us(facts, seen_us) + silence_waits_us(arrivals)
-
-
 def _note_life(
     watch: BuoyWatch,
     buoy: BuoyHealth,
@@ -216,8 +212,8 @@ def _note_life(
     since_us: int,
 ) -> BuoyWatch:
     """Note a sign of life. Old data (a backlog, a replay) proves none: it neither starts the watch nor ends a silence."""
-    silent_us = _silent_after_us(buoy.facts, seen_us, arrivals)
-    fresh = is_fresh(buoy, heard_us=heard_us)
+    fresh_until_us = silent_after_us(buoy.facts, seen_us)
+    fresh, silent_us = heard_us < fresh_until_us, fresh_until_us + silence_waits_us(arrivals)
     if watch.silent and fresh and seen_us > watch.last_seen_us:
         began_us = watch.last_seen_us if watch.silent_us is None else watch.silent_us
         # A report that was on its way before the silence began ends it when it arrives.

@@ -64,13 +64,13 @@ def judge_dive(
     old data invites nobody to dive. A reef whose first verdict is good raises no alert.
     """
     fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
-    stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
     factors = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
     if not newest:
         return replace(watch, factors=factors), []
+    stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
     told = {quantity: factor.told_recently for quantity, factor in factors.items()}
     judged_us = watch.judged_us
-    newest_us = max((each[-1].at_us for each in told.values() if each), default=judged_us)
+    newest_us = max([each[-1].instant[0] for each in told.values() if each], default=judged_us)
     now_told = [_newest_of(factor, told.get(factor.quantity, ())) for factor in dive.factors]
     fresh_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
     stands_until_us = _stands_until_us(dive, now_told, stands_us, measured_by or {})
@@ -152,11 +152,12 @@ def _with_instants(
     for each in dive.instants:
         news.setdefault(each.quantity, []).append(each)
     known = {} if dive.all_instants and newest else watch.factors
+    quantities = known if news.keys() <= known.keys() else sorted({*known, *news})
     return {
         quantity: known.get(quantity, _NO_INSTANTS).after(
             news.get(quantity, ()), as_of_us=as_of_us, fresh_us=fresh_us, newest=newest, judged_us=watch.judged_us
         )
-        for quantity in sorted({*known, *news})
+        for quantity in quantities
     }
 
 
@@ -213,10 +214,8 @@ def _worst(factors: Mapping[str, Told], at_us: int, fresh_us: Mapping[str, int])
 
 def _told_now(dive: DiveConditions, now_told: Sequence[Told | None]) -> DiveVerdict:
     """Return the worst of what is told of each factor now: of one whose newest value came without its instant, the verdict."""
-    verdicts = (
-        factor.verdict if told is None else verdict_of(told.told) for factor, told in zip(dive.factors, now_told, strict=True)
-    )
-    return max(verdicts, key=dive_severity, default=dive.verdict)
+    told = [verdict_of(each.told) if each is not None else dive.factors[place].verdict for place, each in enumerate(now_told)]
+    return max(told, key=dive_severity, default=dive.verdict)
 
 
 def _newest_of(factor: DiveFactor, told: Sequence[Told]) -> Told | None:

@@ -50,10 +50,11 @@ class Told(NamedTuple):
 
 class Recent(NamedTuple):
     """What is told from the last of the ``kept`` instants on: from those that were not judged yet, from the last one before
-    them, and perhaps from earlier ones. ``fresh_us`` is what it was found by."""
+    them, and perhaps from earlier ones. ``fresh_us`` is what it was found by; ``first_us``: of the first kept instant."""
 
     told: tuple[Told, ...]
     kept: int
+    first_us: int | None
     fresh_us: Mapping[str, int]
 
 
@@ -100,16 +101,16 @@ class FactorWatch:
         recent = self.recent
         if recent is None or not recent.told or recent.fresh_us != fresh_us:
             return None
-        told = recent.told
+        told, text = recent.told, self.instants
         for new in news:
             judged, last = _judged_value(new), told[-1]
             if judged is None or judged[:2] <= last.instant[:2]:
                 return None
-            told = (*told, _next_told(judged, Anchor(*last.instant[:2], last.instant.verdict, last.told), fresh_us))
-        text = self.instants + text_of(each.instant for each in told[len(recent.told) :]) if news else self.instants
-        while judged_us is not None and len(told) > 1 and told[1].at_us <= judged_us:
+            told = (*told, _next_told(judged, last.instant, last.told, fresh_us))
+            text += text_of(judged)
+        while judged_us is not None and len(told) > 1 and told[1].instant[0] <= judged_us:
             told = told[1:]
-        return self._without_old(text, Recent(told, recent.kept + len(news), fresh_us), as_of_us)
+        return self._without_old(text, Recent(told, recent.kept + len(news), recent.first_us, fresh_us), as_of_us)
 
     def _with_any(
         self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], *, newest: bool
@@ -125,20 +126,23 @@ class FactorWatch:
             else:
                 kept[key] = judged
         instants = [kept[key] for key in sorted(kept)]
-        recent = Recent(tuple(_told(self.anchor, instants, fresh_us)), len(instants), fresh_us)
-        return self._without_old(text_of(instants), recent, as_of_us)
+        told = tuple(_told(self.anchor, instants, fresh_us))
+        text = "".join(map(text_of, instants))
+        return self._without_old(text, Recent(told, len(instants), first_us(text), fresh_us), as_of_us)
 
     def _without_old(self, text: str, recent: Recent, as_of_us: int) -> "FactorWatch":
         """Return the factor with those of the instants that are to be kept; what is told at the last other is its anchor."""
-        told, kept, fresh_us = recent
-        anchor = self.anchor
-        while text and (kept > KEPT_INSTANTS_LIMIT or first_us(text) <= as_of_us - _KEPT_US):
+        told, kept, oldest_us, fresh_us = recent
+        anchor, ends_us = self.anchor, as_of_us - _KEPT_US
+        while oldest_us is not None and (oldest_us <= ends_us or kept > KEPT_INSTANTS_LIMIT):
             first, text = without_first(text)
-            anchor = Anchor(*first[:2], first.verdict, _next_told(first, anchor, fresh_us).told)
+            before = None if anchor is None else anchor.told
+            anchor = Anchor(first[0], first[1], first.verdict, _next_told(first, anchor, before, fresh_us).told)
             kept -= 1
-        if len(told) > kept:
-            told = told[len(told) - kept :]
-        return FactorWatch(anchor=anchor, instants=text, recent=Recent(told, kept, fresh_us))
+            oldest_us = first_us(text)
+        if kept < recent.kept:
+            recent = Recent(told[max(0, len(told) - kept) :], kept, oldest_us, fresh_us)
+        return FactorWatch(anchor=anchor, instants=text, recent=recent)
 
 
 def verdict_of(severity: int) -> DiveVerdict:
@@ -146,18 +150,20 @@ def verdict_of(severity: int) -> DiveVerdict:
 
 
 def _told(anchor: Anchor | None, instants: Sequence[JudgedValue], fresh_us: Mapping[str, int]) -> Iterator[Told]:
+    last: Anchor | JudgedValue | None = anchor
+    told = None if anchor is None else anchor.told
     for instant in instants:
-        told = _next_told(instant, anchor, fresh_us)
-        yield told
-        anchor = Anchor(*instant[:2], instant.verdict, told.told)
+        each = _next_told(instant, last, told, fresh_us)
+        yield each
+        last, told = instant, each.told
 
 
-def _next_told(instant: JudgedValue, last: Anchor | None, fresh_us: Mapping[str, int]) -> Told:
-    """Return what is told from an instant on; ``last``: the instant before, and what was told from it on."""
+def _next_told(instant: JudgedValue, last: Anchor | JudgedValue | None, told: int | None, fresh_us: Mapping[str, int]) -> Told:
+    """Return what is told from an instant on; ``last``: the instant before, from which on ``told`` was told."""
     verdict = instant.verdict
-    if last is None or instant.observed_us - last.observed_us > fresh_us.get(last.buoy_id, _KEPT_US):
+    if last is None or told is None or instant[0] - last[0] > fresh_us.get(last[1], _KEPT_US):
         return Told(instant, verdict, verdict)
-    told, before = last.told, last.verdict
+    before = last.verdict
     if verdict > told:
         if instant.best > told:
             told = verdict

@@ -4,7 +4,6 @@ and nothing of the rest is touched. A state has dozens of them, and is written w
 An instant is ``observed_us buoy_id value severities;``, the severities being those of best, verdict and worst.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BeforeValidator
@@ -23,21 +22,19 @@ class JudgedValue(NamedTuple):
     worst: int
 
 
-def text_of(instants: Iterable[JudgedValue]) -> str:
-    """Return instants as text. Ids of buoys have neither a blank nor a semicolon, severities one digit."""
-    return "".join(
-        f"{observed_us} {buoy_id} {value!r} {best}{verdict}{worst};"
-        for observed_us, buoy_id, value, best, verdict, worst in instants
-    )
+def text_of(instant: JudgedValue) -> str:
+    """Return an instant as text. Ids of buoys have neither a blank nor a semicolon, severities one digit."""
+    observed_us, buoy_id, value, best, verdict, worst = instant
+    return f"{observed_us} {buoy_id} {value!r} {best}{verdict}{worst};"
 
 
 def instants_of(text: str) -> list[JudgedValue]:
     return [_instant_of(each) for each in text.split(END)[:-1]]
 
 
-def first_us(text: str) -> int:
-    """Return when the first instant of a text that is not empty was observed."""
-    return int(text[: text.index(" ")])
+def first_us(text: str) -> int | None:
+    """Return when the first instant of a text was observed; None if there is none."""
+    return int(text[: text.index(" ")]) if text else None
 
 
 def without_first(text: str) -> tuple[JudgedValue, str]:
@@ -54,7 +51,7 @@ def _instant_of(text: str) -> JudgedValue:
 
 def _from_list(stored: Any) -> Any:
     """Return the text of instants that an earlier version stored as a list of lists."""
-    return text_of(JudgedValue(*each) for each in stored) if isinstance(stored, list) else stored
+    return "".join(text_of(JudgedValue(*each)) for each in stored) if isinstance(stored, list) else stored
 
 
 KeptInstants = Annotated[str, BeforeValidator(_from_list)]

@@ -13,7 +13,7 @@ from typing import Final
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SEA_WATER_SPEED, SEA_WATER_TEMPERATURE, VISIBILITY
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyHealth
-from reefmesh_alerts.domain.buoy import BuoyWatch, QuantityWatch, episode
+from reefmesh_alerts.domain.buoy import BuoyWatch, QuantityWatch, episode, is_fresh
 from reefmesh_alerts.domain.schedule import HOUR_US, SILENT_INTERVALS, silent_after_us
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
 
@@ -36,8 +36,8 @@ UNKNOWN_WITHOUT: Final = {
 """What scores cannot say without the quantity, unless another buoy of the reef measures it."""
 
 
-def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> tuple[BuoyWatch, list[Transition]]:
-    """Judge every quantity by the last report of its buoy. ``is_fresh``: that report tells of the present."""
+def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tuple[BuoyWatch, list[Transition]]:
+    """Judge every quantity by the last report of its buoy, heard at ``heard_us``: silent only if that tells of the present."""
     if buoy.sensors is None:
         return watch, []
     seen_at, seen_us = buoy.last_seen_at, microseconds(buoy.last_seen_at)
@@ -67,7 +67,12 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> t
             transitions.append(_episode(buoy, name, opens=False, at_us=ended_us, evidence=evidence))
         elif is_now:
             last_before, last_after = before, after
-        elif after.silent_us is None and is_fresh and after.gap_us is not None and not _is_faulty(watch, name):
+        elif (
+            after.silent_us is None
+            and after.gap_us is not None
+            and is_fresh(buoy, heard_us=heard_us)
+            and not _is_faulty(watch, name)
+        ):
             silent_us = _silent_after_us(buoy.facts, max(value_us, watch.reporting_since_us), after.gap_us, seen_us)
             if silent_us <= seen_us:
                 after = after._replace(silent_us=silent_us)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reefmesh.contracts.scores import DayScore, ReefScore
-from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, is_fresh, judge_buoy
+from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
 from reefmesh_alerts.domain.chemistry import ChemistryWatch, judge_chemistry
 from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
 from reefmesh_alerts.domain.heat import (
@@ -69,7 +69,7 @@ def judge_score(
             judged, changes = judge_sensors(judged, buoy, score.latest, score.failed_runs)
             transitions += changes
         if newest:
-            judged, changes = judge_quantities(judged, buoy, is_fresh=is_fresh(buoy, heard_us=heard_us))
+            judged, changes = judge_quantities(judged, buoy, heard_us=heard_us)
             transitions += changes
         buoys[buoy_id] = judged
     dive, changes = judge_dive(
