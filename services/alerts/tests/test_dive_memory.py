@@ -27,12 +27,14 @@ Value = tuple[str, str, int, int]
 """A buoy, a quantity, a severity up to 4 (5: taken back) and how many of the next better verdicts are within the margin."""
 
 value = st.tuples(st.sampled_from("ab"), st.sampled_from((SEA_WATER_SPEED, VISIBILITY)), st.integers(0, 5), st.integers(0, 1))
+usual = st.integers(0, 1).map(lambda severity: [("a", SEA_WATER_SPEED, severity, 0), ("a", VISIBILITY, 0, 0)])
+"""One value of each factor, which often has the verdict of the last."""
 scores = st.lists(
     st.tuples(
-        st.sampled_from((10, 10, 10, 20, 0, -10, -40, 400)),  # minutes after the newest instant
-        st.lists(value, min_size=1, max_size=4),
+        st.sampled_from((10, 10, 10, 20, 40, 0, -10, -40, 400)),  # minutes after the newest instant
+        st.one_of(st.lists(value, min_size=1, max_size=4), usual),
         st.sampled_from((True, True, True, True, False)),  # newest
-        st.sampled_from((600, 600, 600, 1800)),  # report interval
+        st.sampled_from((600, 600, 1800)),  # report interval
         st.sampled_from((0, 0, 0, 25, 100)),  # minutes until it is heard
     ),
     max_size=25,

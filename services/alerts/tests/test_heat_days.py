@@ -111,6 +111,13 @@ async def test_day_that_a_later_score_left_as_it_was_is_not_set_by_one_that_is_h
     assert [("2024-03-01", 1.0), ("2024-03-02", 1.5)] == await kept(bench)
 
 
+async def test_day_that_only_a_score_handled_late_has_set_is_written(bench: AlertsBench, samples: type[Samples]) -> None:
+    for number in (1, 3, 2):
+        bench.sent = number - 1
+        await bench.send(samples.score(days=[samples.day(number, 0)]))
+    assert ["2024-03-02", "2024-03-03", "2024-03-04"] == [day for day, _ in await kept(bench)]
+
+
 async def test_earlier_day_is_revised_with_the_score_that_begins_a_day_and_later(
     bench: AlertsBench, samples: type[Samples]
 ) -> None:

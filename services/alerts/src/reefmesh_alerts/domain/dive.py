@@ -64,10 +64,13 @@ def judge_dive(
     old data invites nobody to dive. A reef whose first verdict is good raises no alert.
     """
     fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
-    factors = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
+    stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
+    as_of_us = microseconds(as_of)
+    if newest and (steady := _steadily(watch, dive, as_of_us, heard_us=heard_us, fresh_us=fresh_us, stands_us=stands_us)):
+        return steady, []
+    factors = _with_instants(watch, dive, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest)
     if not newest:
         return replace(watch, factors=factors), []
-    stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
     told = {quantity: factor.told_recently for quantity, factor in factors.items()}
     judged_us = watch.judged_us
     newest_us = max([each[-1].instant[0] for each in told.values() if each], default=judged_us)
@@ -89,9 +92,6 @@ def judge_dive(
         ended_at = as_of if stands_until_us is None else instant_of(stands_until_us)
         stale = dive.verdict != UNKNOWN
         return _tell(watch, UNKNOWN, None, dive, at=ended_at, as_of=as_of, heard_us=heard_us, stale=stale)
-    now = _told_now(dive, now_told)
-    if now == watch.verdict and _is_steady(dive, told):
-        return watch, []
     transitions: list[Transition] = []
     # A factor without the instant of its newest value is told as it is, and then instants alone say nothing of the verdict.
     is_complete = None not in now_told
@@ -100,15 +100,57 @@ def judge_dive(
     for at_us, verdict, factors_then in steps:
         watch, changes = _tell_at(watch, verdict, factors_then, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
         transitions += changes
+    now = _told_now(dive, now_told)
     if now == UNKNOWN:  # by age: what was told stands
         now = watch.verdict
     if comes_back and is_complete:
         newest_of_each = {quantity: each[-1] for quantity, each in told.items() if each}
-        at_us = _after_told(watch, microseconds(as_of), heard_us=heard_us)
+        at_us = _after_told(watch, as_of_us, heard_us=heard_us)
         watch, changes = _tell_at(watch, now, newest_of_each, dive, at=instant_of(at_us), is_newest=True)
         transitions += changes
     watch, changes = _tell(watch, now, valid_until_us, dive, at=as_of, as_of=as_of, heard_us=heard_us)
     return watch, transitions + changes
+
+
+def _steadily(
+    watch: DiveWatch,
+    dive: DiveConditions,
+    as_of_us: int,
+    *,
+    heard_us: int,
+    fresh_us: Mapping[str, int],
+    stands_us: Mapping[str, int],
+) -> DiveWatch | None:
+    """Return the watch after the usual score, which brings one later instant of each factor and leaves what is told of it as it
+    is, and so the verdict; None if the score must be judged."""
+    if watch.judged_us is None or dive.all_instants or not len(dive.instants) == len(dive.factors) == len(watch.factors):
+        return None
+    news = {each.quantity: each for each in dive.instants}
+    factors: dict[str, FactorWatch] = {}
+    severity, until_us, newest_us = 0, [], []
+    for factor in dive.factors:
+        known, new = watch.factors.get(factor.quantity), news.get(factor.quantity)
+        if known is None or new is None or new.observed_at != factor.observed_at:
+            return None
+        after = known.steadily_after(new, as_of_us=as_of_us, fresh_us=fresh_us, judged_us=watch.judged_us)
+        stands = stands_us.get(new.buoy_id)
+        if after is None or stands is None or factor.value is None or not after.told_recently:
+            return None
+        (at_us, *_), told, _ = after.told_recently[-1]
+        factors[factor.quantity] = after
+        until_us.append(at_us + stands)
+        newest_us.append(at_us)
+        severity = max(severity, told)
+    if not factors or verdict_of(severity) != watch.verdict or heard_us > min(until_us):
+        return None
+    return DiveWatch(
+        verdict=watch.verdict,
+        valid_until_us=min(until_us),
+        met=watch.met,
+        factors=factors,
+        judged_us=max(newest_us),
+        told_us=watch.told_us,
+    )
 
 
 def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Transition]]:
@@ -159,12 +201,6 @@ def _with_instants(
         )
         for quantity in quantities
     }
-
-
-def _is_steady(dive: DiveConditions, told: Mapping[str, Sequence[Told]]) -> bool:
-    """Tell whether each factor, and nothing beside them, is told as it is now since the last instant that was judged: then no
-    instant since has another verdict, if that is the one told."""
-    return len(told) == len(dive.factors) and all(each.told == known[-1].told for known in told.values() for each in known)
 
 
 def _since(

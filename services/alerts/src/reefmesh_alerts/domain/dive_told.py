@@ -89,6 +89,21 @@ class FactorWatch:
         later = self._with_later(news, as_of_us, fresh_us, judged_us)
         return self._with_any(news, as_of_us, fresh_us, newest=newest) if later is None else later
 
+    def steadily_after(
+        self, new: DiveInstant, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
+    ) -> "FactorWatch | None":
+        """Return the factor after an instant that is later than all before, which were judged, and has the verdict that the last
+        one has and that is told: so it goes on being told. None if it is not so."""
+        recent = self.recent
+        if recent is None or not recent.told or recent.fresh_us != fresh_us:
+            return None
+        last, told, _ = recent.told[-1]
+        judged = _judged_value(new)
+        if judged is None or not (last.verdict == told == judged.verdict and last[0] <= judged_us and last[0] < judged[0]):
+            return None
+        recent = Recent((Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us)
+        return self._without_old(self.instants + text_of(judged), recent, as_of_us)
+
     def told(self, fresh_us: Mapping[str, int]) -> Iterator[Told]:
         """Iterate over the kept instants, oldest first. ``fresh_us``: how long a value of a buoy is not too old. What is told
         begins anew after a time in which the newest value was too old."""
@@ -106,7 +121,7 @@ class FactorWatch:
             judged, last = _judged_value(new), told[-1]
             if judged is None or judged[:2] <= last.instant[:2]:
                 return None
-            told = (*told, _next_told(judged, last.instant, last.told, fresh_us))
+            told = (*told, Told(judged, *_next_told(judged, last.instant, last.told, fresh_us)))
             text += text_of(judged)
         while judged_us is not None and len(told) > 1 and told[1].instant[0] <= judged_us:
             told = told[1:]
@@ -137,7 +152,7 @@ class FactorWatch:
         while oldest_us is not None and (oldest_us <= ends_us or kept > KEPT_INSTANTS_LIMIT):
             first, text = without_first(text)
             before = None if anchor is None else anchor.told
-            anchor = Anchor(first[0], first[1], first.verdict, _next_told(first, anchor, before, fresh_us).told)
+            anchor = Anchor(first[0], first[1], first.verdict, _next_told(first, anchor, before, fresh_us)[0])
             kept -= 1
             oldest_us = first_us(text)
         if kept < recent.kept:
@@ -153,16 +168,19 @@ def _told(anchor: Anchor | None, instants: Sequence[JudgedValue], fresh_us: Mapp
     last: Anchor | JudgedValue | None = anchor
     told = None if anchor is None else anchor.told
     for instant in instants:
-        each = _next_told(instant, last, told, fresh_us)
-        yield each
-        last, told = instant, each.told
+        told, before = _next_told(instant, last, told, fresh_us)
+        yield Told(instant, told, before)
+        last = instant
 
 
-def _next_told(instant: JudgedValue, last: Anchor | JudgedValue | None, told: int | None, fresh_us: Mapping[str, int]) -> Told:
-    """Return what is told from an instant on; ``last``: the instant before, from which on ``told`` was told."""
+def _next_told(
+    instant: JudgedValue, last: Anchor | JudgedValue | None, told: int | None, fresh_us: Mapping[str, int]
+) -> tuple[int, int]:
+    """Return what is told from an instant on, and the verdict before; ``last``: the instant before, from which on ``told`` was
+    told."""
     verdict = instant.verdict
     if last is None or told is None or instant[0] - last[0] > fresh_us.get(last[1], _KEPT_US):
-        return Told(instant, verdict, verdict)
+        return verdict, verdict
     before = last.verdict
     if verdict > told:
         if instant.best > told:
@@ -171,7 +189,7 @@ def _next_told(instant: JudgedValue, last: Anchor | JudgedValue | None, told: in
             told = min(before, verdict)
     elif verdict < told and before < told:
         told = max(before, verdict)
-    return Told(instant, told, before)
+    return told, before
 
 
 def _judged_value(new: DiveInstant) -> JudgedValue | None:
