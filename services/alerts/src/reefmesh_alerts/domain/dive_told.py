@@ -92,8 +92,8 @@ class FactorWatch:
     def steadily_after(
         self, new: DiveInstant, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
     ) -> "FactorWatch | None":
-        """Return the factor after an instant that is later than all before, which were judged, and has the verdict that the last
-        one has and that is told: so it goes on being told. None if it is not so."""
+        """Return the factor after an instant that is later than all before, which were judged, and has the verdict of the last
+        one, which is told: so it goes on being told. None if it is not so."""
         recent = self.recent
         if recent is None or not recent.told or recent.fresh_us != fresh_us:
             return None
