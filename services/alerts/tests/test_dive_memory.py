@@ -13,7 +13,7 @@ from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyHealth, DiveConditions, DiveFactor, DiveInstant
 from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
-from reefmesh_alerts.domain.dive_told import verdict_of
+from reefmesh_alerts.domain.dive_told import FactorWatch, verdict_of
 from reefmesh_alerts.domain.transition import SECOND_US, Transition, microseconds
 
 if TYPE_CHECKING:
@@ -123,6 +123,17 @@ def test_state_in_memory_and_state_that_is_read_again_tell_the_same(
         assert read == kept
 
 
+def test_instants_of_scores_that_were_handled_late_are_told_with_the_next_score() -> None:
+    reef, watch, told = Reef(), DiveWatch(), []
+    buoys = [BuoyHealth.model_construct(facts=BuoyFacts(buoy_id="a", report_interval_seconds=600), last_seen_at=START)]
+    for severity, newest in ((0, True), (0, True), (2, False), (0, False), (0, False), (0, True)):
+        dive = reef.measure(10, [("a", SEA_WATER_SPEED, severity, 0), ("a", VISIBILITY, 0, 0)])
+        at_us = microseconds(reef.newest_at)
+        watch, changes = judge_dive(watch, dive, as_of=reef.newest_at, heard_us=at_us, buoys=buoys, newest=newest)
+        told.append([each.to_state for each in changes])
+    assert [[], [], [], [], [], ["poor", "good"]] == told
+
+
 def test_instants_that_an_earlier_version_stored_as_lists_are_read() -> None:
     stored = {"factors": {VISIBILITY: {"instants": [[1_000_000, "a", 12.5, 0, 1, 2], [2_000_000, "b-2", 8, 1, 1, 1]]}}}
     factor = STATE.validate_python(stored).factors[VISIBILITY]
@@ -131,3 +142,22 @@ def test_instants_that_an_earlier_version_stored_as_lists_are_read() -> None:
         (2_000_000, "b-2", 8.0, 1),
     ]
     assert STATE.validate_json(STATE.dump_json(DiveWatch(factors={VISIBILITY: factor}))).factors == {VISIBILITY: factor}
+
+
+def test_what_is_told_is_found_anew_when_the_report_interval_changes() -> None:
+    """By the shorter interval nothing is told across the gap of 40 minutes; by the longer one, fair was told all the time."""
+    factor = FactorWatch()
+    for minutes, severity, fresh_minutes in ((0, 1, 30), (40, 0, 30), (50, 1, 90)):
+        at = START + timedelta(minutes=minutes)
+        new = DiveInstant(
+            observed_at=at,
+            buoy_id="a",
+            quantity=VISIBILITY,
+            value=1.0,
+            verdict=verdict_of(severity),
+            best="good",
+            worst=verdict_of(severity),
+        )
+        fresh_us = {"a": fresh_minutes * 60 * SECOND_US}
+        factor = factor.after([new], as_of_us=microseconds(at), fresh_us=fresh_us, newest=True)
+    assert [1, 1, 1] == [each.told for each in factor.told_recently]
