@@ -15,7 +15,6 @@ from reefmesh.contracts.schema import SCORES_2
 from reefmesh.errors import PoisonMessage
 from reefmesh_alerts import queries
 from reefmesh_alerts.domain.reef_watch import ReefWatch
-from reefmesh_alerts.heat_days import UPSERT_DAY
 from reefmesh_alerts.texts.letter import describe
 
 if TYPE_CHECKING:
@@ -177,6 +176,6 @@ async def test_score_without_changes_costs_little(bench: AlertsBench, samples: t
         best_us = min(best_us, (process_time() - began) / 200 * 1e6)
 
     assert [] == list(change.outputs)
-    assert [UPSERT_DAY] == [write.sql for write in change.writes]  # the score says that this day changed
+    assert [] == list(change.writes)  # the score says that this day changed, but its row stays as it is
     print(f"{best_us:.0f} us a score")  # noqa: T201  # a measurement, shown with -s
     assert best_us < 500

@@ -9,6 +9,8 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from reefmesh_alerts.charts.studio import CHARTS_KEPT, DRAWINGS_LIMIT, Studio, draw_with_matplotlib
 from reefmesh_alerts.heat_days import DAYS_KEPT, DAYS_SHOWN, read_days
 from reefmesh_alerts.texts.background import HeatChart
@@ -83,6 +85,54 @@ async def test_order_of_arrival_does_not_matter(benches: Callable[..., Any], sam
                 await bench.send(scores[number])
             ends.append(await kept(bench))
     assert [[("2024-03-01", 1.0), ("2024-03-02", 3.0), ("2024-03-03", 3.5)]] * 6 == ends
+
+
+async def test_score_that_leaves_the_newest_day_as_it_is_writes_no_row(bench: AlertsBench, samples: type[Samples]) -> None:
+    """The state that tells so is loaded anew for each score, as after a restart."""
+    seqs = []
+    for dhw in (1.0, 1.0, 2.0, 2.0):
+        await bench.send(samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=dhw)]))
+        seqs += [seq for (seq,) in await bench.store.fetch("SELECT seq FROM heat_days")]
+    assert [1, 1, 3, 3] == seqs
+    assert [("2024-03-01", 2.0)] == await kept(bench)
+
+
+@pytest.mark.parametrize("late", [4, 5])
+async def test_day_that_a_later_score_left_as_it_was_is_not_set_by_one_that_is_handled_late(
+    bench: AlertsBench, samples: type[Samples], late: int
+) -> None:
+    """Neither while the day is the newest, nor once another one has begun."""
+    scores = {number: samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=1.0)]) for number in (1, 3)}
+    scores[4] = samples.score(days=[samples.day(1, 0, dhw_celsius_weeks=1.5)])
+    scores[2] = samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=9.0)])
+    for number in sorted(scores, key=lambda each: late - 0.5 if each == 2 else each):
+        bench.sent = number - 1
+        await bench.send(scores[number])
+    assert [("2024-03-01", 1.0), ("2024-03-02", 1.5)] == await kept(bench)
+
+
+async def test_day_that_only_a_score_handled_late_has_set_is_written(bench: AlertsBench, samples: type[Samples]) -> None:
+    for number in (1, 3, 2):
+        bench.sent = number - 1
+        await bench.send(samples.score(days=[samples.day(number, 0)]))
+    assert ["2024-03-02", "2024-03-03", "2024-03-04"] == [day for day, _ in await kept(bench)]
+
+
+async def test_earlier_day_is_revised_with_the_score_that_begins_a_day_and_later(
+    bench: AlertsBench, samples: type[Samples]
+) -> None:
+    newest = samples.day(1, 0, dhw_celsius_weeks=1.5)
+    await bench.send(samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=1.0)]))
+    for dhw in (2.0, 3.0):
+        await bench.send(samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=dhw), newest]))
+        assert [("2024-03-01", dhw), ("2024-03-02", 1.5)] == await kept(bench)
+
+
+async def test_withdrawn_day_that_comes_back_as_it_was_is_written_again(bench: AlertsBench, samples: type[Samples]) -> None:
+    first, second = samples.day(0, 0), samples.day(1, 3)
+    for days in ([first, second], [first], [first, second]):
+        await bench.send(samples.score(days=days))
+        assert [day.date.isoformat() for day in days] == [day for day, _ in await kept(bench)]
 
 
 def rows(samples: type[Samples], count: int, dhw: float | None = 5.0) -> list[HeatDayRow]:

@@ -1,12 +1,15 @@
 """The last days of each reef's heat stress, for charts and digests: written in the unit of work of the score that sets them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
-from reefmesh.contracts.scores import DayScore, HeatStress
+from reefmesh.contracts.scores import HeatStress
 from reefmesh.store.port import Store, Write
+from reefmesh_alerts.domain.day_row import DayRow, row_of
 from reefmesh_alerts.domain.heat import HeatWatch
+from reefmesh_alerts.domain.reef_watch import ReefWatch
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 
 DAYS_KEPT: Final = 100
@@ -28,20 +31,34 @@ SELECT_DAYS: Final = (
 )
 
 
-def keep_days(reef_id: str, heat: HeatStress, watch: HeatWatch, *, seq: int, newest: bool) -> list[Write]:
-    """Return the rows to write for a score: nothing, unless it sets or withdraws days.
+def keep_days(
+    reef_id: str, heat: HeatStress, before: ReefWatch, watch: ReefWatch, *, seq: int
+) -> tuple[ReefWatch, list[Write]]:
+    """Return the reef ``watch``, which was ``before`` the score ``seq``, and the rows to write for that score.
 
-    ``watch`` is the reef before the score; ``newest`` is False when a later score was handled before. Once a day, what is too
-    old goes, and so does what is later than the newest day: its readings were withdrawn.
+    Every score says what its newest day is like, and most leave that as it is: then there is nothing to write. The row gets the
+    number of the last score that said so once a later day begins; until then a score that is handled late does not set it. Once
+    a day, what is too old goes, and so does what is later than the newest day: its readings were withdrawn.
     """
-    latest = heat.latest
+    latest, kept = heat.latest, before.newest_day
     if latest is None:
-        return []
+        return watch, []
+    newest = seq > before.seq
+    known_on = latest.date if newest else None if kept is None else kept.date
     oldest = latest.date - timedelta(days=DAYS_KEPT)
-    writes = [_row(reef_id, day, seq) for day in heat.changed if oldest <= day.date <= latest.date]
-    if newest and latest.date != _newest_day(watch):
+    days = [row_of(day) for day in heat.changed if oldest <= day.date <= latest.date and day.date != known_on]
+    writes = [_write(reef_id, day, seq) for day in days]
+    if not newest:
+        return watch, writes
+    row = row_of(latest)
+    if row != kept:
+        writes.append(_write(reef_id, row, seq))
+        watch = replace(watch, newest_day=row)
+        if kept is not None and kept.date < row.date:
+            writes.insert(0, _write(reef_id, kept, before.seq))
+    if latest.date != _newest_day(before.heat):
         writes.append(Write(DELETE_OTHERS, (reef_id, oldest.isoformat(), latest.date.isoformat())))
-    return writes
+    return watch, writes
 
 
 async def read_days(store: Store, reef_id: str, *, limit: int = DAYS_SHOWN) -> Sequence[HeatDayRow]:
@@ -65,18 +82,5 @@ def _newest_day(watch: HeatWatch) -> date | None:
     return max(known, default=None)
 
 
-def _row(reef_id: str, day: DayScore, seq: int) -> Write:
-    return Write(
-        UPSERT_DAY,
-        (
-            reef_id,
-            day.date.isoformat(),
-            seq,
-            day.sst_celsius,
-            day.hotspot_celsius,
-            day.dhw_celsius_weeks,
-            None if day.level_7day_max is None else int(day.level_7day_max),
-            day.status.value,
-            day.day_status,
-        ),
-    )
+def _write(reef_id: str, day: DayRow, seq: int) -> Write:
+    return Write(UPSERT_DAY, (reef_id, day.date.isoformat(), seq, *day[1:]))

@@ -7,7 +7,7 @@ a row that is beyond the limit, and it closes with the second that is well insid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal, assert_never
+from typing import Final, Literal, NamedTuple, assert_never
 
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyArrival, BuoyHealth
@@ -57,8 +57,7 @@ class SensorWatch:
     open: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantityWatch:
+class QuantityWatch(NamedTuple):
     """One quantity of a buoy: its last value, the usual time between two values (None before the second), and since when it is
     silent, if it is."""
 
@@ -104,14 +103,17 @@ def judge_buoy(
     elif buoy.sensors is None and newest:
         arrival = _arrival_1(watch, buoy, seen_us, heard_us)
     transitions: list[Transition] = []
+    arrivals, since_us = watch.arrivals, watch.reporting_since_us
     if arrival is not None:
-        watch = _note_arrival(watch, buoy.facts, arrival)
+        arrivals, since_us = _after_arrival(watch, buoy.facts, arrival)
     if seen_us >= watch.last_seen_us:
-        watch = _note_life(watch, buoy, seen_us, heard_us, transitions)
+        watch = _note_life(watch, buoy, seen_us, heard_us, transitions, arrivals=arrivals, since_us=since_us)
     elif newest:
         # The newest reading of the buoy was withdrawn, so its silence began earlier.
-        silent_us = None if watch.silent_after_us is None else _silent_after_us(watch, buoy.facts, seen_us)
-        watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us)
+        silent_us = None if watch.silent_after_us is None else silent_after_us(buoy.facts, seen_us) + silence_waits_us(arrivals)
+        watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, arrivals=arrivals, reporting_since_us=since_us)
+    elif arrival is not None:
+        watch = replace(watch, arrivals=arrivals, reporting_since_us=since_us)
     if newest:
         watch = _note_drift(watch, buoy, transitions)
         watch = _note_battery(watch, buoy, transitions)
@@ -184,8 +186,9 @@ def _arrival_1(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int) 
     )
 
 
-def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> BuoyWatch:
-    """Note how long readings were held back, and whether the buoy had missed reports before the oldest of them."""
+def _after_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> tuple[tuple[Arrived, ...], int]:
+    """Return the last arrivals, which tell how long readings were held back, and since when the buoy reports: from the oldest
+    reading of this arrival on, if it had missed reports before it."""
     received_us, held_back_us = microseconds(arrival.received_at), round(arrival.held_back_seconds * SECOND_US)
     arrivals = with_arrival(
         watch.arrivals,
@@ -195,17 +198,22 @@ def _note_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> B
     )
     oldest_us = received_us - held_back_us
     since_us = oldest_us if oldest_us >= silent_after_us(facts, watch.last_seen_us) else watch.reporting_since_us
-    return replace(watch, arrivals=arrivals, reporting_since_us=since_us)
+    return arrivals, since_us
 
 
-def _silent_after_us(watch: BuoyWatch, facts: BuoyFacts, seen_us: int) -> int:
-    return silent_after_us(facts, seen_us) + silence_waits_us(watch.arrivals)
-
-
-def _note_life(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, into: list[Transition]) -> BuoyWatch:
+def _note_life(
+    watch: BuoyWatch,
+    buoy: BuoyHealth,
+    seen_us: int,
+    heard_us: int,
+    into: list[Transition],
+    *,
+    arrivals: tuple[Arrived, ...],
+    since_us: int,
+) -> BuoyWatch:
     """Note a sign of life. Old data (a backlog, a replay) proves none: it neither starts the watch nor ends a silence."""
-    silent_us = _silent_after_us(watch, buoy.facts, seen_us)
-    fresh = is_fresh(buoy, heard_us=heard_us)
+    fresh_until_us = silent_after_us(buoy.facts, seen_us)
+    fresh, silent_us = heard_us < fresh_until_us, fresh_until_us + silence_waits_us(arrivals)
     if watch.silent and fresh and seen_us > watch.last_seen_us:
         began_us = watch.last_seen_us if watch.silent_us is None else watch.silent_us
         # A report that was on its way before the silence began ends it when it arrives.
@@ -215,12 +223,15 @@ def _note_life(watch: BuoyWatch, buoy: BuoyHealth, seen_us: int, heard_us: int, 
             "silence_seconds": (ended_us - watch.last_seen_us) // SECOND_US,
         }
         into.append(episode("buoy_silent", buoy, opens=False, evidence=evidence, at=instant_of(ended_us)))
-        return replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, silent=False, silent_us=None)
+        watch = replace(watch, silent=False, silent_us=None, silent_after_us=silent_us)
     watched = fresh or watch.silent_after_us is not None
-    deadline_us = silent_us if watched and not watch.silent else None
-    if seen_us == watch.last_seen_us and deadline_us == watch.silent_after_us:
-        return watch
-    return replace(watch, last_seen_us=seen_us, silent_after_us=deadline_us)
+    return replace(
+        watch,
+        last_seen_us=seen_us,
+        silent_after_us=silent_us if watched and not watch.silent else None,
+        arrivals=arrivals,
+        reporting_since_us=since_us,
+    )
 
 
 def _note_drift(watch: BuoyWatch, buoy: BuoyHealth, into: list[Transition]) -> BuoyWatch:

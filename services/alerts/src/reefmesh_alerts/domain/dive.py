@@ -17,7 +17,7 @@ from typing import Final
 
 from reefmesh.contracts.alerts import Change
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
-from reefmesh.contracts.scores import BuoyHealth, DiveConditions, DiveFactor, DiveVerdict
+from reefmesh.contracts.scores import BuoyHealth, DiveConditions, DiveFactor, DiveInstant, DiveVerdict
 from reefmesh_alerts.domain.dive_reason import own_reason_of, reason_of
 from reefmesh_alerts.domain.dive_told import FactorWatch, Told, verdict_of
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS
@@ -25,6 +25,7 @@ from reefmesh_alerts.domain.severity import dive_severity
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
 
 UNKNOWN: Final[DiveVerdict] = "unknown"
+_NO_INSTANTS: Final = FactorWatch()
 FACTORS: Final = frozenset({SEA_WATER_SPEED, VISIBILITY})
 
 
@@ -65,39 +66,92 @@ def judge_dive(
     """
     fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
     stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
-    watch = _with_instants(watch, dive, as_of_us=microseconds(as_of), fresh_us=fresh_us, newest=newest)
+    as_of_us = microseconds(as_of)
+    if newest and (steady := _steadily(watch, dive, as_of_us, heard_us=heard_us, fresh_us=fresh_us, stands_us=stands_us)):
+        return steady, []
+    factors = _with_instants(watch, dive, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest)
     if not newest:
-        return watch, []
-    told = {quantity: list(factor.told(fresh_us)) for quantity, factor in watch.factors.items()}
+        return replace(watch, factors=factors), []
+    told = {quantity: factor.told_recently for quantity, factor in factors.items()}
     judged_us = watch.judged_us
-    newest_us = max((each[-1].at_us for each in told.values() if each), default=judged_us)
-    watch = watch if newest_us == judged_us else replace(watch, judged_us=newest_us)
+    newest_us = max([each[-1].instant[0] for each in told.values() if each], default=judged_us)
+    now_told = [_newest_of(factor, told.get(factor.quantity, ())) for factor in dive.factors]
     fresh_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
-    stands_until_us = _stands_until_us(dive, told, stands_us, measured_by or {})
+    stands_until_us = _stands_until_us(dive, now_told, stands_us, measured_by or {})
+    valid_until_us = fresh_until_us if stands_until_us is None else stands_until_us
+    watch = DiveWatch(
+        verdict=watch.verdict,
+        valid_until_us=valid_until_us,
+        met=watch.met,
+        factors=factors,
+        judged_us=newest_us,
+        told_us=watch.told_us,
+    )
     comes = dive.verdict != UNKNOWN and (fresh_until_us is None or heard_us <= fresh_until_us)
     stays = watch.verdict != UNKNOWN and stands_until_us is not None and heard_us <= stands_until_us
     if not (comes or stays):
         ended_at = as_of if stands_until_us is None else instant_of(stands_until_us)
         stale = dive.verdict != UNKNOWN
         return _tell(watch, UNKNOWN, None, dive, at=ended_at, as_of=as_of, heard_us=heard_us, stale=stale)
-    valid_until_us = fresh_until_us if stands_until_us is None else stands_until_us
     transitions: list[Transition] = []
     # A factor without the instant of its newest value is told as it is, and then instants alone say nothing of the verdict.
-    is_complete = all(_newest_of(factor, told.get(factor.quantity, ())) is not None for factor in dive.factors)
+    is_complete = None not in now_told
     comes_back = watch.verdict == UNKNOWN and watch.told_us is not None  # as it is now: until then it was not known
-    for at_us, verdict, factors in _since(watch, told, judged_us, stands_us) if is_complete and not comes_back else ():
-        watch, changes = _tell_at(watch, verdict, factors, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
+    steps = _since(watch, told, judged_us, fresh_us, stands_us) if is_complete and not comes_back else ()
+    for at_us, verdict, factors_then in steps:
+        watch, changes = _tell_at(watch, verdict, factors_then, dive, at=instant_of(at_us), is_newest=at_us == newest_us)
         transitions += changes
-    now = _told_now(dive, told)
+    now = _told_now(dive, now_told)
     if now == UNKNOWN:  # by age: what was told stands
         now = watch.verdict
     if comes_back and is_complete:
         newest_of_each = {quantity: each[-1] for quantity, each in told.items() if each}
-        at_us = _after_told(watch, microseconds(as_of), heard_us=heard_us)
+        at_us = _after_told(watch, as_of_us, heard_us=heard_us)
         watch, changes = _tell_at(watch, now, newest_of_each, dive, at=instant_of(at_us), is_newest=True)
         transitions += changes
     watch, changes = _tell(watch, now, valid_until_us, dive, at=as_of, as_of=as_of, heard_us=heard_us)
     return watch, transitions + changes
+
+
+def _steadily(
+    watch: DiveWatch,
+    dive: DiveConditions,
+    as_of_us: int,
+    *,
+    heard_us: int,
+    fresh_us: Mapping[str, int],
+    stands_us: Mapping[str, int],
+) -> DiveWatch | None:
+    """Return the watch after the usual score, which brings one later instant of each factor and leaves what is told of it as it
+    is, and so the verdict; None if the score must be judged."""
+    if watch.judged_us is None or dive.all_instants or not len(dive.instants) == len(dive.factors) == len(watch.factors):
+        return None
+    news = {each.quantity: each for each in dive.instants}
+    factors: dict[str, FactorWatch] = {}
+    severity, until_us, newest_us = 0, [], []
+    for factor in dive.factors:
+        known, new = watch.factors.get(factor.quantity), news.get(factor.quantity)
+        if known is None or new is None or new.observed_at != factor.observed_at:
+            return None
+        after = known.steadily_after(new, as_of_us=as_of_us, fresh_us=fresh_us, judged_us=watch.judged_us)
+        stands = stands_us.get(new.buoy_id)
+        if after is None or stands is None or factor.value is None or not after.told_recently:
+            return None
+        (at_us, *_), told, _ = after.told_recently[-1]
+        factors[factor.quantity] = after
+        until_us.append(at_us + stands)
+        newest_us.append(at_us)
+        severity = max(severity, told)
+    if not factors or verdict_of(severity) != watch.verdict or heard_us > min(until_us):
+        return None
+    return DiveWatch(
+        verdict=watch.verdict,
+        valid_until_us=min(until_us),
+        met=watch.met,
+        factors=factors,
+        judged_us=max(newest_us),
+        told_us=watch.told_us,
+    )
 
 
 def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Transition]]:
@@ -112,17 +166,16 @@ def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Trans
 
 
 def _stands_until_us(
-    dive: DiveConditions, told: Mapping[str, Sequence[Told]], stands_us: Mapping[str, int], measured_by: Mapping[str, str]
+    dive: DiveConditions, now_told: Sequence[Told | None], stands_us: Mapping[str, int], measured_by: Mapping[str, str]
 ) -> int | None:
     """Return until when a verdict on these values stands once it is told; None if a value or its buoy is not known."""
     until_us: list[int] = []
-    for factor in dive.factors:
-        newest = _newest_of(factor, told.get(factor.quantity, ()))
+    for factor, newest in zip(dive.factors, now_told, strict=True):
         buoy_id = measured_by.get(factor.quantity, "") if newest is None else newest.instant.buoy_id
         buoy_stands_us = stands_us.get(buoy_id)
         if buoy_stands_us is None or factor.value is None or factor.observed_at is None:
             return None
-        until_us.append(microseconds(factor.observed_at) + buoy_stands_us)
+        until_us.append((microseconds(factor.observed_at) if newest is None else newest.at_us) + buoy_stands_us)
     return min(until_us, default=None)
 
 
@@ -135,19 +188,28 @@ def _after_told(watch: DiveWatch, at_us: int, *, heard_us: int) -> int:
 
 def _with_instants(
     watch: DiveWatch, dive: DiveConditions, *, as_of_us: int, fresh_us: Mapping[str, int], newest: bool
-) -> DiveWatch:
+) -> Mapping[str, FactorWatch]:
     if not dive.instants and not watch.factors:
-        return watch
-    factors = {} if dive.all_instants and newest else dict(watch.factors)
-    for quantity in {*factors, *(each.quantity for each in dive.instants)}:
-        news = [each for each in dive.instants if each.quantity == quantity]
-        known = factors.get(quantity, FactorWatch())
-        factors[quantity] = known.after(news, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest)
-    return watch if factors == watch.factors else replace(watch, factors={name: factors[name] for name in sorted(factors)})
+        return watch.factors
+    news: dict[str, list[DiveInstant]] = {}
+    for each in dive.instants:
+        news.setdefault(each.quantity, []).append(each)
+    known = {} if dive.all_instants and newest else watch.factors
+    quantities = known if news.keys() <= known.keys() else sorted({*known, *news})
+    return {
+        quantity: known.get(quantity, _NO_INSTANTS).after(
+            news.get(quantity, ()), as_of_us=as_of_us, fresh_us=fresh_us, newest=newest, judged_us=watch.judged_us
+        )
+        for quantity in quantities
+    }
 
 
 def _since(
-    watch: DiveWatch, told: Mapping[str, Sequence[Told]], judged_us: int | None, fresh_us: Mapping[str, int]
+    watch: DiveWatch,
+    told: Mapping[str, Sequence[Told]],
+    judged_us: int | None,
+    fresh_us: Mapping[str, int],
+    stands_us: Mapping[str, int],
 ) -> Iterator[Step]:
     """Iterate over what is told from each instant on that was not judged yet. It begins with the last change before, if late
     or revised values made another verdict of what was judged."""
@@ -155,12 +217,13 @@ def _since(
     if judged_us is not None:
         factors = {name: known[-1] for name in told if (known := [each for each in told[name] if each.at_us <= judged_us])}
         at_us = max((each.at_us for each in factors.values()), default=judged_us)
-        if watch.verdict not in (UNKNOWN, _worst(factors, at_us, fresh_us) or watch.verdict):
-            steps = [step for step in _steps(told, {}, None, fresh_us) if step[0] <= judged_us]
+        if watch.verdict not in (UNKNOWN, _worst(factors, at_us, stands_us) or watch.verdict):
+            whole = {name: list(factor.told(fresh_us)) for name, factor in watch.factors.items()}
+            steps = [step for step in _steps(whole, {}, None, stands_us) if step[0] <= judged_us]
             while len(steps) > 1 and steps[-2][1] == steps[-1][1]:
                 steps.pop()
             yield steps[-1]
-    yield from _steps(told, factors, judged_us, fresh_us)
+    yield from _steps(told, factors, judged_us, stands_us)
 
 
 def _steps(
@@ -186,16 +249,10 @@ def _worst(factors: Mapping[str, Told], at_us: int, fresh_us: Mapping[str, int])
     return verdict_of(max(each.told for each in factors.values()))
 
 
-def _told_now(dive: DiveConditions, told: Mapping[str, Sequence[Told]]) -> DiveVerdict:
+def _told_now(dive: DiveConditions, now_told: Sequence[Told | None]) -> DiveVerdict:
     """Return the worst of what is told of each factor now: of one whose newest value came without its instant, the verdict."""
-    return max(
-        (_told_of(factor, told.get(factor.quantity, ())) for factor in dive.factors), key=dive_severity, default=dive.verdict
-    )
-
-
-def _told_of(factor: DiveFactor, told: Sequence[Told]) -> DiveVerdict:
-    newest = _newest_of(factor, told)
-    return factor.verdict if newest is None else verdict_of(newest.told)
+    told = [verdict_of(each.told) if each is not None else dive.factors[place].verdict for place, each in enumerate(now_told)]
+    return max(told, key=dive_severity, default=dive.verdict)
 
 
 def _newest_of(factor: DiveFactor, told: Sequence[Told]) -> Told | None:

@@ -4,13 +4,18 @@ A worse verdict is told at once if the value is beyond the limit by more than it
 two instants. This is a fold over the instants in the order of their event time. The last hours of them are kept, so that a late
 one finds its place; what came before is one anchor. So neither the order of arrival nor the way in which telemetry was cut into
 messages makes a difference.
+
+Most scores bring one instant, later than all before. Then the fold goes on from the last, and no other is looked at.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Final, NamedTuple, get_args
+
+from pydantic import Field
 
 from reefmesh.contracts.scores import INSTANT_HOURS, DiveInstant, DiveVerdict
+from reefmesh_alerts.domain.kept_instants import JudgedValue, KeptInstants, first_us, instants_of, text_of, without_first
 from reefmesh_alerts.domain.severity import dive_severity
 from reefmesh_alerts.domain.transition import SECOND_US, microseconds
 
@@ -18,18 +23,8 @@ KEPT_INSTANTS_LIMIT: Final = 100
 """Instants of one factor that are kept: those of eight buoys that report twice an hour."""
 
 _KEPT_US: Final = INSTANT_HOURS * 3600 * SECOND_US
-_VERDICTS: Final[Mapping[int, DiveVerdict]] = {dive_severity(each): each for each in get_args(DiveVerdict)}
-
-
-class JudgedValue(NamedTuple):
-    """A value of one buoy, with its verdict and those within the margin as severities."""
-
-    observed_us: int
-    buoy_id: str
-    value: float
-    best: int
-    verdict: int
-    worst: int
+_SEVERITIES: Final[Mapping[DiveVerdict, int]] = {each: dive_severity(each) for each in get_args(DiveVerdict)}
+_VERDICTS: Final[Mapping[int, DiveVerdict]] = {severity: each for each, severity in _SEVERITIES.items()}
 
 
 class Anchor(NamedTuple):
@@ -50,62 +45,156 @@ class Told(NamedTuple):
 
     @property
     def at_us(self) -> int:
-        return self.instant.observed_us
+        return self.instant[0]
+
+
+class Recent(NamedTuple):
+    """What is told from the last of the ``kept`` instants on: from those that were not judged yet, from the last one before
+    them, and perhaps from earlier ones. ``fresh_us`` is what it was found by; ``first_us``: of the first kept instant."""
+
+    told: tuple[Told, ...]
+    kept: int
+    first_us: int | None
+    fresh_us: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactorWatch:
-    """One factor: its instants of the last hours, oldest first."""
+    """One factor: its instants of the last hours, oldest first.
+
+    ``recent`` follows from the rest and is not stored: it is None in a state that was read, until the next score.
+    """
 
     anchor: Anchor | None = None
-    instants: tuple[JudgedValue, ...] = ()
+    instants: KeptInstants = ""
+    recent: Annotated[Recent | None, Field(exclude=True)] = field(default=None, compare=False)
 
-    def after(self, news: Sequence[DiveInstant], *, as_of_us: int, fresh_us: Mapping[str, int], newest: bool) -> "FactorWatch":
-        """Return the factor after the instants of a score; one of a score that is not the newest replaces none."""
-        kept = {(each.observed_us, each.buoy_id): each for each in self.instants}
-        anchor = self.anchor
-        for new in news:
-            key = observed_us, _ = microseconds(new.observed_at), new.buoy_id
-            if (anchor is not None and key <= anchor[:2]) or (not newest and key in kept):
-                continue
-            if new.value is None:
-                kept.pop(key, None)
-            else:
-                severities = (dive_severity(each) for each in (new.best, new.verdict, new.worst))
-                kept[key] = JudgedValue(observed_us, new.buoy_id, new.value, *severities)
-        instants = tuple(kept[key] for key in sorted(kept))
-        after = FactorWatch(anchor=self.anchor, instants=instants)
-        leave = max(sum(each.observed_us <= as_of_us - _KEPT_US for each in instants), len(instants) - KEPT_INSTANTS_LIMIT)
-        if leave <= 0:
-            return after
-        for number, each in enumerate(after.told(fresh_us)):
-            if number == leave - 1:
-                last = each.instant
-                anchor = Anchor(last.observed_us, last.buoy_id, last.verdict, each.told)
-                break
-        return FactorWatch(anchor=anchor, instants=instants[leave:])
+    @property
+    def told_recently(self) -> tuple[Told, ...]:
+        return () if self.recent is None else self.recent.told
+
+    def after(
+        self,
+        news: Sequence[DiveInstant],
+        *,
+        as_of_us: int,
+        fresh_us: Mapping[str, int],
+        newest: bool,
+        judged_us: int | None = None,
+    ) -> "FactorWatch":
+        """Return the factor after the instants of a score; one of a score that is not the newest replaces none.
+
+        Its ``recent`` begins with the last instant up to ``judged_us``, or earlier.
+        """
+        later = self._with_later(news, as_of_us, fresh_us, judged_us)
+        return self._with_any(news, as_of_us, fresh_us, newest=newest) if later is None else later
+
+    def steadily_after(
+        self, new: DiveInstant, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
+    ) -> "FactorWatch | None":
+        """Return the factor after an instant that is later than all before, which were judged, and has the verdict of the last
+        one, which is told: so it goes on being told. None if it is not so."""
+        recent = self.recent
+        if recent is None or not recent.told or recent.fresh_us != fresh_us:
+            return None
+        last, told, _ = recent.told[-1]
+        judged = _judged_value(new)
+        if judged is None or not (last.verdict == told == judged.verdict and last[0] <= judged_us and last[0] < judged[0]):
+            return None
+        recent = Recent((Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us)
+        return self._without_old(self.instants + text_of(judged), recent, as_of_us)
 
     def told(self, fresh_us: Mapping[str, int]) -> Iterator[Told]:
         """Iterate over the kept instants, oldest first. ``fresh_us``: how long a value of a buoy is not too old. What is told
         begins anew after a time in which the newest value was too old."""
-        told = before = None
-        last_us, last_buoy_id = 0, ""
-        if self.anchor is not None:
-            last_us, last_buoy_id, before, told = self.anchor
-        for instant in self.instants:
-            verdict = instant.verdict
-            if told is None or before is None or instant.observed_us - last_us > fresh_us.get(last_buoy_id, _KEPT_US):
-                told = before = verdict
-            elif verdict > told:
-                if instant.best > told:
-                    told = verdict
-                elif before > told:
-                    told = min(before, verdict)
-            elif verdict < told and before < told:
-                told = max(before, verdict)
-            yield Told(instant, told, before)
-            before, last_us, last_buoy_id = verdict, instant.observed_us, instant.buoy_id
+        return _told(self.anchor, instants_of(self.instants), fresh_us)
+
+    def _with_later(
+        self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], judged_us: int | None
+    ) -> "FactorWatch | None":
+        """Return the factor after instants that are later than all before; None if one is not, or ``recent`` is of no use."""
+        recent = self.recent
+        if recent is None or not recent.told or recent.fresh_us != fresh_us:
+            return None
+        told, text = recent.told, self.instants
+        for new in news:
+            judged, last = _judged_value(new), told[-1]
+            if judged is None or judged[:2] <= last.instant[:2]:
+                return None
+            told = (*told, Told(judged, *_next_told(judged, last.instant, last.told, fresh_us)))
+            text += text_of(judged)
+        while judged_us is not None and len(told) > 1 and told[1].instant[0] <= judged_us:
+            told = told[1:]
+        return self._without_old(text, Recent(told, recent.kept + len(news), recent.first_us, fresh_us), as_of_us)
+
+    def _with_any(
+        self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], *, newest: bool
+    ) -> "FactorWatch":
+        kept = {each[:2]: each for each in instants_of(self.instants)}
+        for new in news:
+            key = microseconds(new.observed_at), new.buoy_id
+            if (self.anchor is not None and key <= self.anchor[:2]) or (not newest and key in kept):
+                continue
+            judged = _judged_value(new)
+            if judged is None:
+                kept.pop(key, None)
+            else:
+                kept[key] = judged
+        instants = [kept[key] for key in sorted(kept)]
+        told = tuple(_told(self.anchor, instants, fresh_us))
+        text = "".join(map(text_of, instants))
+        return self._without_old(text, Recent(told, len(instants), first_us(text), fresh_us), as_of_us)
+
+    def _without_old(self, text: str, recent: Recent, as_of_us: int) -> "FactorWatch":
+        """Return the factor with those of the instants that are to be kept; what is told at the last other is its anchor."""
+        told, kept, oldest_us, fresh_us = recent
+        anchor, ends_us = self.anchor, as_of_us - _KEPT_US
+        while oldest_us is not None and (oldest_us <= ends_us or kept > KEPT_INSTANTS_LIMIT):
+            first, text = without_first(text)
+            before = None if anchor is None else anchor.told
+            anchor = Anchor(first[0], first[1], first.verdict, _next_told(first, anchor, before, fresh_us)[0])
+            kept -= 1
+            oldest_us = first_us(text)
+        if kept < recent.kept:
+            recent = Recent(told[max(0, len(told) - kept) :], kept, oldest_us, fresh_us)
+        return FactorWatch(anchor=anchor, instants=text, recent=recent)
 
 
 def verdict_of(severity: int) -> DiveVerdict:
     return _VERDICTS[severity]
+
+
+def _told(anchor: Anchor | None, instants: Sequence[JudgedValue], fresh_us: Mapping[str, int]) -> Iterator[Told]:
+    last: Anchor | JudgedValue | None = anchor
+    told = None if anchor is None else anchor.told
+    for instant in instants:
+        told, before = _next_told(instant, last, told, fresh_us)
+        yield Told(instant, told, before)
+        last = instant
+
+
+def _next_told(
+    instant: JudgedValue, last: Anchor | JudgedValue | None, told: int | None, fresh_us: Mapping[str, int]
+) -> tuple[int, int]:
+    """Return what is told from an instant on, and the verdict before; ``last``: the instant before, from which on ``told`` was
+    told."""
+    verdict = instant.verdict
+    if last is None or told is None or instant[0] - last[0] > fresh_us.get(last[1], _KEPT_US):
+        return verdict, verdict
+    before = last.verdict
+    if verdict > told:
+        if instant.best > told:
+            told = verdict
+        elif before > told:
+            told = min(before, verdict)
+    elif verdict < told and before < told:
+        told = max(before, verdict)
+    return told, before
+
+
+def _judged_value(new: DiveInstant) -> JudgedValue | None:
+    """Return an instant as it is kept; None if its value is taken back."""
+    if new.value is None:
+        return None
+    best, verdict, worst = _SEVERITIES[new.best], _SEVERITIES[new.verdict], _SEVERITIES[new.worst]
+    return JudgedValue(microseconds(new.observed_at), new.buoy_id, new.value, best, verdict, worst)

@@ -40,8 +40,8 @@ def with_arrival(
 
 def usually_held_back_us(arrivals: tuple[Arrived, ...]) -> int:
     """Return the second longest time of the last arrivals, or that of the only one."""
-    held = sorted((each.held_back_us for each in arrivals), reverse=True)
-    return held[min(1, len(held) - 1)] if held else 0
+    held = sorted([each.held_back_us for each in arrivals])
+    return held[-2] if len(held) > 1 else sum(held)
 
 
 def silence_waits_us(arrivals: tuple[Arrived, ...]) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SEA_WATER_SPEED, SEA_WATER_TEMPERATURE, VISIBILITY
 from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyHealth
-from reefmesh_alerts.domain.buoy import BuoyWatch, QuantityWatch, episode
+from reefmesh_alerts.domain.buoy import BuoyWatch, QuantityWatch, episode, is_fresh
 from reefmesh_alerts.domain.schedule import HOUR_US, SILENT_INTERVALS, silent_after_us
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
 
@@ -36,18 +36,23 @@ UNKNOWN_WITHOUT: Final = {
 """What scores cannot say without the quantity, unless another buoy of the reef measures it."""
 
 
-def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> tuple[BuoyWatch, list[Transition]]:
-    """Judge every quantity by the last report of its buoy. ``is_fresh``: that report tells of the present."""
+def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tuple[BuoyWatch, list[Transition]]:
+    """Judge every quantity by the last report of its buoy, heard at ``heard_us``: silent only if that tells of the present."""
     if buoy.sensors is None:
         return watch, []
-    seen_us = microseconds(buoy.last_seen_at)
+    seen_at, seen_us = buoy.last_seen_at, microseconds(buoy.last_seen_at)
     quantities: dict[str, QuantityWatch] = {}
     transitions: list[Transition] = []
+    last_before = last_after = None  # most quantities share theirs: each report has a value of all of them
     for name, sensor in buoy.sensors.items():
         if sensor.last_value_at is None:
             continue
-        value_us = microseconds(sensor.last_value_at)
         before = watch.quantities.get(name)
+        is_now = sensor.last_value_at == seen_at
+        if is_now and last_after is not None and before == last_before:
+            quantities[name] = last_after
+            continue
+        value_us = seen_us if is_now else microseconds(sensor.last_value_at)
         if before is None:
             quantities[name] = QuantityWatch(value_us=value_us)
             continue
@@ -60,10 +65,17 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, is_fresh: bool) -> t
                 "silence_seconds": (ended_us - before.value_us) // SECOND_US,
             }
             transitions.append(_episode(buoy, name, opens=False, at_us=ended_us, evidence=evidence))
-        elif after.silent_us is None and is_fresh and after.gap_us is not None and not _is_faulty(watch, name):
+        elif is_now:
+            last_before, last_after = before, after
+        elif (
+            after.silent_us is None
+            and after.gap_us is not None
+            and is_fresh(buoy, heard_us=heard_us)
+            and not _is_faulty(watch, name)
+        ):
             silent_us = _silent_after_us(buoy.facts, max(value_us, watch.reporting_since_us), after.gap_us, seen_us)
             if silent_us <= seen_us:
-                after = replace(after, silent_us=silent_us)
+                after = after._replace(silent_us=silent_us)
                 evidence = {
                     "quantity": name,
                     "last_value_at": sensor.last_value_at.isoformat(),
@@ -89,7 +101,7 @@ def _is_faulty(watch: BuoyWatch, quantity: str) -> bool:
 def _after_value(before: QuantityWatch, value_us: int) -> QuantityWatch:
     """Return a quantity with its last value; it goes back when a reading was withdrawn."""
     if value_us <= before.value_us:
-        return before if value_us == before.value_us else replace(before, value_us=value_us)
+        return before if value_us == before.value_us else before._replace(value_us=value_us)
     gap_us = min(value_us - before.value_us, GAP_LIMIT_US)
     if before.gap_us is not None and gap_us < before.gap_us:
         gap_us = ((GAP_WEIGHT - 1) * before.gap_us + gap_us) // GAP_WEIGHT

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reefmesh.contracts.scores import DayScore, ReefScore
-from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, is_fresh, judge_buoy
+from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
 from reefmesh_alerts.domain.chemistry import ChemistryWatch, judge_chemistry
+from reefmesh_alerts.domain.day_row import DayRow
 from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
 from reefmesh_alerts.domain.heat import (
     DEFAULT_OPENS_AT,
@@ -28,7 +29,7 @@ class ReefWatch:
 
     ``told`` counts the alerts of each episode (kind and subject); these numbers are part of alert ids. ``seq`` is the newest
     score's. ``heard_us`` is when the last score was made, ``as_of`` its newest observation. ``looked_for_us`` is the deadline
-    in the deadlines table.
+    in the deadlines table, ``newest_day`` the newest day in the table of days.
     """
 
     reef_name: str = ""
@@ -37,6 +38,7 @@ class ReefWatch:
     heard_us: int = 0
     seq: int = 0
     looked_for_us: int | None = None
+    newest_day: DayRow | None = None
     heat: HeatWatch = field(default_factory=HeatWatch)
     dive: DiveWatch = field(default_factory=DiveWatch)
     chemistry: ChemistryWatch = field(default_factory=ChemistryWatch)
@@ -69,7 +71,7 @@ def judge_score(
             judged, changes = judge_sensors(judged, buoy, score.latest, score.failed_runs)
             transitions += changes
         if newest:
-            judged, changes = judge_quantities(judged, buoy, is_fresh=is_fresh(buoy, heard_us=heard_us))
+            judged, changes = judge_quantities(judged, buoy, heard_us=heard_us)
             transitions += changes
         buoys[buoy_id] = judged
     dive, changes = judge_dive(
@@ -91,6 +93,7 @@ def judge_score(
             heard_us=heard_us,
             seq=watch.seq if seq is None else max(seq, watch.seq),
             looked_for_us=watch.looked_for_us,
+            newest_day=watch.newest_day,
             heat=heat,
             dive=dive,
             chemistry=chemistry,
