@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -98,19 +98,14 @@ class PostgresqlDatabase:
         if pool is None:
             raise StoreUnavailable(f"{self._name} is not open")
         with translated(self._name):
-            async with pool.acquire(timeout=self._sessions.acquire_timeout_seconds) as session:
-                try:
-                    yield session
-                except asyncpg.InterfaceError as error:
-                    # The driver raises the same class for a wrong number of parameters and for a connection that is gone.
-                    if session.is_closed() or isinstance(error, ValueError):
-                        raise
-                    raise WriteRefused(f"{self._name} refused a statement: {error.args[0]}") from error
-                except (asyncpg.PostgresError, OSError) as error:
-                    if is_of_connection(error):  # another one may lead to another server, which takes writes
-                        session.terminate()
-                        await self._renew(self._writer, self._readers)
-                    raise
+            try:
+                async with pool.acquire(timeout=self._sessions.acquire_timeout_seconds) as session:
+                    with _ended_by_its_errors(session, database=self._name):
+                        yield session
+            except Exception as error:
+                if is_of_connection(error):  # another one may lead to another server, which takes writes
+                    await self._renew(self._writer, self._readers)
+                raise
 
     async def _renew_readers(self) -> None:
         """Read from the server that is written to: it may be another one than before."""
@@ -141,3 +136,19 @@ class PostgresqlDatabase:
             record = (each.name, migration.version, migration.name, migration.checksum, now_us)
             await session.execute(numbered(INSERT_RECORD), *record)
             return True
+
+
+@contextlib.contextmanager
+def _ended_by_its_errors(session: "PoolConnectionProxy[Record]", *, database: str) -> Iterator[None]:
+    """Terminate a connection that is of no use any more: the pool would give it back for ever."""
+    try:
+        yield
+    except asyncpg.InterfaceError as error:
+        # The driver raises the same class for a wrong number of parameters and for a connection that is gone.
+        if session.is_closed() or isinstance(error, ValueError):
+            raise
+        raise WriteRefused(f"{database} refused a statement: {error.args[0]}") from error
+    except Exception as error:
+        if is_of_connection(error):
+            session.terminate()
+        raise

@@ -40,8 +40,8 @@ POOLERS: Final = {
     "no such database": "add the database to the pooler's list, or name another one",
 }
 """Texts of PgBouncer's, which says 08P01 for these too -> how to correct it."""
-OF_CONNECTION: Final = ("08", "25", "26", "42P05", "57P", "58", "XX")
-"""How the SQLSTATEs begin of errors that another connection may not have: it may lead to another server."""
+OF_CONNECTION: Final = ("08", "25", "26", "28", "3D", "42P05", "57P", "58", "XX")
+"""How the SQLSTATEs begin of errors that another connection may not have."""
 
 
 @contextmanager
@@ -82,10 +82,10 @@ def translated(database: str, *, opening: bool = False) -> Iterator[None]:
 
 
 def is_of_connection(error: Exception) -> bool:
-    """Return whether the connection is of no use after this error, even where it is still open."""
-    return isinstance(error, OSError) or (
-        isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(OF_CONNECTION)
-    )
+    """Return whether the connection is of no use after this error, or none was made; another may lead to another server."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(OF_CONNECTION)
+    return isinstance(error, OSError | asyncpg.InternalClientError | ConfigurationError | StoreUnavailable)
 
 
 def _of_server(error: asyncpg.PostgresError, database: str, opening: bool) -> Exception:
