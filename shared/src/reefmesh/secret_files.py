@@ -24,7 +24,7 @@ class SecretOfFile(str):
 
     def read_again(self) -> str:
         """Return what the file holds now. Raises as ``read_secret_file``."""
-        return read_secret_file(self.path, named_by=self.named_by)
+        return str(read_secret_file(self.path, named_by=self.named_by))  # a plain one: drivers are not content with less
 
 
 def read_secret_file(path: Path, *, named_by: str) -> SecretOfFile:

@@ -15,7 +15,7 @@ from reefmesh.store.port import Row, StoreUnavailable, Value, WriteRefused
 from reefmesh.store.postgresql_batch import write_batch
 from reefmesh.store.postgresql_errors import is_of_connection, translated
 from reefmesh.store.postgresql_pooling import refuse_unstated_pooling
-from reefmesh.store.postgresql_session import WRITING, Sessions
+from reefmesh.store.postgresql_session import WRITING, Sessions, end, is_gone
 from reefmesh.store.qmark import numbered
 
 if TYPE_CHECKING:
@@ -145,10 +145,10 @@ def _ended_by_its_errors(session: "PoolConnectionProxy[Record]", *, database: st
         yield
     except asyncpg.InterfaceError as error:
         # The driver raises the same class for a wrong number of parameters and for a connection that is gone.
-        if session.is_closed() or isinstance(error, ValueError):
+        if is_gone(session) or isinstance(error, ValueError):
             raise
         raise WriteRefused(f"{database} refused a statement: {error.args[0]}") from error
     except Exception as error:
         if is_of_connection(error):
-            session.terminate()
+            end(session)
         raise

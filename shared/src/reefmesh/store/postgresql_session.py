@@ -15,6 +15,7 @@ import asyncpg
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import StoreUnavailable
 from reefmesh.store.postgresql_address import PostgresqlAddress
+from reefmesh.store.postgresql_errors import is_of_connection
 from reefmesh.store.postgresql_socket import Keepalive
 
 if TYPE_CHECKING:
@@ -73,14 +74,20 @@ class Sessions:
             if on_connect is not None:
                 await on_connect()
 
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             **self._arguments(),
-            min_size=1,
+            min_size=0,  # otherwise the pool reconnects by itself, with a traceback in the log for each try
             max_size=connections,
             statement_cache_size=0 if self._is_shared else STATEMENTS_CACHED,
             init=prepare,
             reset=_keep,
         )
+        try:
+            async with pool.acquire():
+                return pool
+        except BaseException:
+            pool.terminate()
+            raise
 
     async def connect(self) -> "Connection[Record]":
         """Open one connection in which nothing is set or verified, and no statement is kept."""
@@ -114,8 +121,8 @@ class Sessions:
         """A transaction (READ COMMITTED) in our schema; ``settings`` hold until its end, or in the connection after it if
         ``keep``. One round trip before what is inside, one after it.
 
-        When it is cancelled or the connection is lost there is no rollback to wait for: the connection is terminated, and the
-        server rolls back.
+        After an error of the connection there is no rollback to wait for: whoever has the connection ends it, and the server
+        rolls back. When it is cancelled it ends the connection at once.
         """
         values = {**(settings or {}), "search_path": self.address.schema}
         how = "SESSION" if keep else "LOCAL"
@@ -123,13 +130,11 @@ class Sessions:
         try:
             yield
         except Exception as error:
-            if session.is_closed() or isinstance(error, OSError):
-                session.terminate()
-            else:
+            if not (is_gone(session) or is_of_connection(error)):
                 await session.execute("ROLLBACK")
             raise
         except BaseException:
-            session.terminate()
+            end(session)
             raise
         else:
             await session.execute("COMMIT")
@@ -162,6 +167,20 @@ class Sessions:
             "target_session_attrs": "any" if self._is_shared else address.target,
             "connection_class": _connection_class(address.keepalive),
         }
+
+
+def is_gone(session: "Session") -> bool:
+    """Return whether the connection is closed; the pool takes one back from whoever has it when it is."""
+    try:
+        return session.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+def end(session: "Session") -> None:
+    """Terminate the connection, unless it is gone."""
+    if not is_gone(session):
+        session.terminate()
 
 
 def _connection_class(keepalive: Keepalive) -> "type[Connection[Record]]":
