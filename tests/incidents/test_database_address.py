@@ -1,7 +1,6 @@
 """Addresses of a database as libpq has them: they work, or one line has the parameter's name."""
 
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,9 +8,8 @@ import pytest
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.connect import open_store
 from reefmesh_components.ports import free_port
-from reefmesh_incidents.lone_service import SERVICE, lone_service
 
-EXIT_CONFIGURATION, LIMIT_SECONDS = 78, 30.0
+NAMELESS = 54321
 
 PARAMETERS = (
     "connect_timeout=3",
@@ -85,16 +83,11 @@ async def test_missing_file_of_a_variable_is_named(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.row(9)
-def test_service_under_a_user_id_without_a_name_asks_for_a_user(tmp_path: Path, measured: Callable[[str], None]) -> None:
-    script = tmp_path / "as_a_number.py"
-    script.write_text(
-        "import os, runpy, sys\n"
-        "for name in ('LOGNAME', 'USER', 'LNAME', 'USERNAME'): os.environ.pop(name, None)\n"
-        "os.getuid = lambda: 54321\n"
-        f"runpy.run_module('reefmesh_{SERVICE}', run_name='__main__', alter_sys=True)\n"
-    )
-    with lone_service(tmp_path, "postgresql://127.0.0.1/d", command=[str(script)]) as process:
-        code = process.wait_until_ended(LIMIT_SECONDS)
-    line = process.last_words()
-    assert (code, "names no user" in line, " | " in line) == (EXIT_CONFIGURATION, True, False), line
-    measured(f"no user in the URL under a nameless user id: exit {code}, and the line asks for one")
+async def test_process_under_a_user_id_without_a_name_asks_for_a_user(
+    monkeypatch: pytest.MonkeyPatch, measured: Callable[[str], None]
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: NAMELESS)
+    assert "names no user" in await refusal_of("postgresql://127.0.0.1/d")
+    measured("no user in the URL under a nameless user id: one line asks for one")

@@ -19,6 +19,8 @@ from reefmesh_incidents.address_switch import address_switch
 
 RETRY_SECONDS, LIMIT_SECONDS = 0.05, 30.0
 BEFORE, AFTER = 20, 20
+IDLE = "idle"
+END_WRITER = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{IDLE}' AND query = 'COMMIT'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,9 @@ async def test_failover_with_an_old_primary_that_reads_heals_and_loses_nothing(
             for writer in writers:
                 await writer.store.open()
                 tasks.create_task(writer.run())
+            idle = open_store(f"{urls[0].replace('follows', IDLE)}&application_name={IDLE}", migrations=())
+            await idle.open()
+            assert (await idle.commit(_unit(0)), (await idle.load("reef-a")).version) == (Committed(1), 1)
             health = Health("ingest", Progress(), store=writers[0].store)
             await asyncio.gather(*(writer.reach(BEFORE) for writer in writers))
 
@@ -119,6 +124,12 @@ async def test_failover_with_an_old_primary_that_reads_heals_and_loses_nothing(
             await asyncio.gather(*(writer.reach(number + AFTER) for writer, number in zip(writers, had, strict=True)))
             afterwards = await health.report()
             stop.set()
+
+        await asked(pair.primary, END_WRITER)  # of a store that has not noticed anything
+        with pytest.raises(StoreUnavailable):
+            await idle.commit(_unit(1))
+        assert (await idle.commit(_unit(1)), (await idle.load("reef-a")).version) == (Committed(2), 2)
+        await idle.close()
 
         for writer, schema in zip(writers, ("follows", "lists"), strict=True):
             row = await writer.store.load("reef-a")  # it reads where it writes
