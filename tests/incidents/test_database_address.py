@@ -1,5 +1,6 @@
 """Addresses of a database as libpq has them: they work, or one line has the parameter's name."""
 
+import os
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
