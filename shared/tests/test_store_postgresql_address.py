@@ -47,7 +47,7 @@ async def test_keepalives_of_the_url_are_those_of_the_connection(postgresql_url:
     parameters = "keepalives_idle=31&keepalives_interval=7&keepalives_count=4&tcp_user_timeout=9000"
     connection = await Sessions(PostgresqlAddress.parse(f"{postgresql_url}?{parameters}")).connect()
     try:
-        transport = connection._transport  # type: ignore[attr-defined]  # noqa: SLF001 - the driver does not show its socket
+        transport = connection._transport  # type: ignore[attr-defined]  # the driver does not show its socket
         plain = transport.get_extra_info("socket")
         options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
         assert [plain.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [31, 7, 4, 9000]
