@@ -36,7 +36,7 @@ else
 	@$(BIN)/reefmesh up $(ARGS)
 endif
 
-test: $(READY) ## every test that this machine can run, in PROCESSES=2 (REEFMESH_REQUIRE=postgresql,activemq,promtool,amtool: no skipping)
+test: $(READY) ## every test that this machine can run, in PROCESSES=2 (REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,promtool,amtool: no skipping)
 	@$(BIN)/python -m pytest --numprocesses $(or $(PROCESSES),2) --dist worksteal $(ARGS)
 
 lint: $(READY) ## style, formatting and the direction of imports

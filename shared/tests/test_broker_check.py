@@ -8,7 +8,7 @@ import pytest
 
 from reefmesh.broker.activemq.reconnecting_session import BACKOFF_WHEN_REFUSED
 from reefmesh.broker.port import Broker, BrokerStatistics
-from reefmesh.observability.health import BROKER_REFUSED_SECONDS, Health, HealthReport
+from reefmesh.observability.health import REFUSED_SECONDS, Health, HealthReport
 from reefmesh.observability.progress import Progress
 
 REFUSED = "broker:61614 refused the login of ingest: wrong user name or password"
@@ -34,9 +34,7 @@ async def test_absent_broker_is_not_ready_but_live_and_says_why() -> None:
     assert ["broker: not connected: no broker: broker:61614: its name does not resolve"] == seen.reasons
 
 
-@pytest.mark.parametrize(
-    ("seconds", "alive"), [(0.0, True), (BROKER_REFUSED_SECONDS, True), (BROKER_REFUSED_SECONDS + 1, False)]
-)
+@pytest.mark.parametrize(("seconds", "alive"), [(0.0, True), (REFUSED_SECONDS, True), (REFUSED_SECONDS + 1, False)])
 async def test_refused_login_asks_for_a_restart_after_a_while(seconds: float, alive: bool) -> None:
     """A restart reads the password again; before, it may be put back."""
     seen = await report(trouble=REFUSED, refused_seconds=seconds)
@@ -55,7 +53,7 @@ def test_refused_logins_are_tried_again_but_are_no_storm() -> None:
     """A password that is put back in time is noticed in time."""
     for seed in range(20):
         random, attempts, passed_seconds = Random(seed), 0, 0.0
-        while passed_seconds <= BROKER_REFUSED_SECONDS:
+        while passed_seconds <= REFUSED_SECONDS:
             attempts += 1
             passed_seconds += BACKOFF_WHEN_REFUSED.delay_seconds(attempts, random)
         assert 5 <= attempts <= 20

@@ -11,7 +11,7 @@ import pytest
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.url import ActiveMQAddress
 from reefmesh.errors import ConfigurationError
-from reefmesh.observability.health import BROKER_REFUSED_SECONDS
+from reefmesh.observability.health import REFUSED_SECONDS
 from reefmesh.service.exit import EXIT_CONFIGURATION
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import ActivemqProcess, password_of
@@ -154,7 +154,7 @@ async def test_password_is_changed_and_put_back(
     assert refused.live
     assert "wrong user name or password" in refused.reason
     assert "a restart reads user and password again" in dead.reason
-    assert gave_up > BROKER_REFUSED_SECONDS
+    assert gave_up > REFUSED_SECONDS
     assert well.live
     assert healed < BACK_WITHIN_SECONDS
     assert "refused the login of ingest: wrong user name or password" in ended.out

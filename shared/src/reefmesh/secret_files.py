@@ -15,7 +15,19 @@ SUFFIX: Final = "_FILE"
 BYTES_LIMIT: Final = 64 * 1024
 
 
-def read_secret_file(path: Path, *, named_by: str) -> str:
+class SecretOfFile(str):
+    """A secret that remembers its file: platforms write a new one there when they change it."""
+
+    __slots__ = ("named_by", "path")
+    path: Path
+    named_by: str
+
+    def read_again(self) -> str:
+        """Return what the file holds now. Raises as ``read_secret_file``."""
+        return str(read_secret_file(self.path, named_by=self.named_by))  # a plain one: drivers are not content with less
+
+
+def read_secret_file(path: Path, *, named_by: str) -> SecretOfFile:
     """Return the file's text without one newline at its end. ``named_by`` is the setting, for errors.
 
     Raises:
@@ -37,7 +49,9 @@ def read_secret_file(path: Path, *, named_by: str) -> str:
     secret = secret.removesuffix("\n").removesuffix("\r")
     if not secret:
         raise ConfigurationError(f"{named_by}: {path} is empty")
-    return secret
+    kept = SecretOfFile(secret)
+    kept.path, kept.named_by = path, named_by
+    return kept
 
 
 def secret_of(environment: Mapping[str, str], name: str) -> str | None:

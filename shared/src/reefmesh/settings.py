@@ -3,13 +3,13 @@
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -21,7 +21,7 @@ from reefmesh.mistake_sentence import sentence_of
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
 from reefmesh.observability.progress import STALL_AFTER_SECONDS
 from reefmesh.observability.tracing import TracingKind
-from reefmesh.secret_files import SUFFIX, read_secret_file, refuse_both, secret_of
+from reefmesh.secret_files import SUFFIX, SecretOfFile, read_secret_file, refuse_both, secret_of
 from reefmesh.variables import CONFIG_VARIABLE, PREFIX, refuse_misspelt
 
 COMMAND_SECTION: Final = "standalone"
@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     SECTION: ClassVar[str] = ""
     ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home", "visibility_timeout_seconds"})
     """Settings of other programs that may stand at the top of the file: all programs of a machine share one file."""
+    _files: dict[str, SecretOfFile] = PrivateAttr(default_factory=dict)
+    """Secrets that were given as files."""
     OPTIONS: ClassVar[Mapping[str, str]] = {}
     """Setting -> its option on the command line, where that is not ``--`` and its name."""
 
@@ -115,10 +117,12 @@ class Settings(BaseSettings):
         for layer in layers:
             origins |= layer
         try:
-            return cls(**{name: value for name, (_, value) in origins.items()})
+            settings = cls(**{name: value for name, (_, value) in origins.items()})
         except ValidationError as error:
             mistakes = [_mistake(cls, each, origins) for each in error.errors(include_url=False)]
             raise ConfigurationError("; ".join(mistakes)) from None  # the cause would print secrets
+        settings._files |= {name: value for name, (_, value) in origins.items() if isinstance(value, SecretOfFile)}
+        return settings
 
     @classmethod
     def secrets(cls) -> Sequence[str]:
@@ -239,6 +243,13 @@ class ServiceSettings(Settings):
     def store_address(self) -> str:
         """Return the database's address with its password in it: never to be logged."""
         return with_credentials(self.store_url, None, self.store_password)
+
+    def store_password_reader(self) -> Callable[[], str] | None:
+        """Return what reads the database's password for each connection, so that a changed one is seen; None: it is in no
+        file, or the address has one, which wins."""
+        secret = self._files.get("store_password")
+        credentials = urlsplit(self.store_url).netloc.rpartition("@")[0]
+        return None if secret is None or ":" in credentials else secret.read_again
 
 
 def users_of_broker(pairs: str, telemetry_senders: str) -> BrokerUsers:

@@ -12,15 +12,15 @@ from reefmesh.broker.port import Broker, BrokerStatistics
 from reefmesh.contracts.channels import Subscription
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.stacks import task_stacks
-from reefmesh.store.port import Store
+from reefmesh.store.port import Store, StoreRefused
 
 Status = Literal["ok", "degraded", "failing"]
 
 CHECK_TIMEOUT_SECONDS: Final = 2.0
 BROKER_SILENT_SECONDS: Final = 60.0
-BROKER_REFUSED_SECONDS: Final = 60.0
-"""So long a refused login may heal by itself, when the password is put back; then a restart, which reads it again, is asked
-for. It is longer than the 30 s that a container has for its start."""
+REFUSED_SECONDS: Final = 60.0
+"""How long broker or database may refuse us before a restart is asked for, which reads settings and secrets again: a password
+that is being changed arrives here too. It is longer than the 30 s that a container has for its start."""
 
 _ORDER: Final[tuple[Status, ...]] = ("ok", "degraded", "failing")
 _log = structlog.get_logger(__name__)
@@ -102,6 +102,7 @@ class Health:
         self._now = now
         self._probes: list[tuple[str, Probe]] = []
         self._waiting_since: float | None = None
+        self._refused_since: float | None = None
         self._finished_when_waiting = 0
         self._reported: set[tuple[str, int, str]] = set()
 
@@ -208,16 +209,29 @@ class Health:
             return None
 
         async def probe() -> Check:
-            await store.fetch("SELECT 1")
+            try:
+                await store.fetch("SELECT 1")
+            except StoreRefused as refusal:
+                return self._judge_refusal(refusal)
+            self._refused_since = None
             return Check(name="store", status="ok", facts={"units_waiting": store.statistics().units_waiting})
 
         return await _bounded("store", probe)
+
+    def _judge_refusal(self, refusal: StoreRefused) -> Check:
+        now = self._now()
+        self._refused_since = now if self._refused_since is None else self._refused_since
+        refused_seconds = now - self._refused_since
+        needs_restart = refused_seconds > REFUSED_SECONDS
+        reason = f"refused for {refused_seconds:.0f} s: {refusal}"
+        reason += "; a restart reads settings and secrets again" if needs_restart else ""
+        return Check(name="store", status="failing", reason=reason, needs_restart=needs_restart)
 
 
 def _judge_broker(seen: BrokerStatistics) -> Check:
     facts: dict[str, str | int | float | None] = {"last_heard_seconds": seen.last_heard_seconds, "reconnects": seen.reconnects}
     if seen.refused_seconds is not None:
-        needs_restart = seen.refused_seconds > BROKER_REFUSED_SECONDS
+        needs_restart = seen.refused_seconds > REFUSED_SECONDS
         reason = f"refused for {seen.refused_seconds:.0f} s: {seen.trouble}"
         reason += "; a restart reads user and password again" if needs_restart else ""
         return Check(name="broker", status="failing", reason=reason, needs_restart=needs_restart, facts=facts)

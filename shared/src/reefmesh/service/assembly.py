@@ -31,6 +31,7 @@ from reefmesh.service.parking_removal import ParkingRemoval
 from reefmesh.service.reef_cache import ReefCache
 from reefmesh.service.relay import OutboxRelay
 from reefmesh.service.stamps import require_stamps
+from reefmesh.service.start import start_until
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.service.worker import Worker
 from reefmesh.service.worker_limits import WorkerLimits
@@ -111,7 +112,7 @@ async def assemble(
             tracer = await stack.enter_async_context(tracing)
         metrics = Metrics(blueprint.name, limits={table.REEF.name: settings.metrics_reefs_limit})
         progress = Progress(stall_after_seconds=settings.stall_after_seconds)
-        store = open_store(settings.store_address(), migrations=blueprint.migrations)
+        store = open_store(settings.store_address(), migrations=blueprint.migrations, password=settings.store_password_reader())
         await store.open()
         stack.push_async_callback(store.close)
         health = Health(blueprint.name, progress, broker=broker, store=store, subscriptions=subscriptions)
@@ -175,15 +176,22 @@ async def assemble(
 
 
 async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: asyncio.Event, *, clock: Clock) -> None:
-    """Run one service as a process of its own, with its own broker connection and its pages, until ``stop``.
+    """Run one service as a process of its own, with its own broker connection and its pages, until ``stop``, which
+    is heard at once while it starts.
 
     Raises TransientError when the drain time-out passes first.
     """
     broker = open_broker(settings.broker_address(), clock=clock)
     broker.on_event(broker_event_log())
-    async with assemble(blueprint, settings, broker=broker, clock=clock) as assembled, _connected(broker):
-        await broker.declare(blueprint.subscriptions)
-        await require_stamps(broker, blueprint.name)
+    async with AsyncExitStack() as stack:
+        async with start_until(stop) as start:
+            assembled = await stack.enter_async_context(assemble(blueprint, settings, broker=broker, clock=clock))
+            await stack.enter_async_context(_connected(broker))
+            await broker.declare(blueprint.subscriptions)
+            await require_stamps(broker, blueprint.name)
+        if start.stopped:
+            log.info("stopped at its start", service=blueprint.name)
+            return
         app = pages([assembled.health], [assembled.metrics], routes=assembled.routes)
         async with serve(app, host=settings.http_host, port=settings.http_port, metrics=assembled.metrics) as address:
             log.info("pages served", service=blueprint.name, url=address.url)

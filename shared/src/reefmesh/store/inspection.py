@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from reefmesh.clock import Clock
 from reefmesh.store.migrations import SELECT_RECORDS, MigrationSet, Records, next_migration
+from reefmesh.store.postgresql_address import PostgresqlAddress
 from reefmesh.store.sqlite_errors import translated
 
 LOOK_TIMEOUT_SECONDS: Final = 10.0
@@ -45,26 +46,30 @@ def _read_sqlite(path: Path, name: str) -> Records | None:
         return {(row[0], row[1]): row[2] for row in database.execute(SELECT_RECORDS)}
 
 
-async def inspect_postgresql(dsn: str, *, schema: str, name: str, sets: Sequence[MigrationSet], clock: Clock) -> Inspection:
+async def inspect_postgresql(address: PostgresqlAddress, *, sets: Sequence[MigrationSet], clock: Clock) -> Inspection:
     """Raises ConfigurationError or StoreUnavailable, as opening the store would."""
-    import asyncpg  # noqa: PLC0415 - an optional dependency; the caller has checked that it is there
-
-    from reefmesh.store.postgresql_errors import translated as translated_postgresql  # noqa: PLC0415 - needs the driver too
+    # These need the driver, which is an optional dependency; the caller has checked that it is there.
+    from reefmesh.store.postgresql_errors import translated as translated_postgresql  # noqa: PLC0415
+    from reefmesh.store.postgresql_pooling import refuse_unstated_pooling  # noqa: PLC0415
+    from reefmesh.store.postgresql_session import Sessions  # noqa: PLC0415
 
     applied: Records | None = None
-    with translated_postgresql(name, opening=True):
-        connection = await asyncpg.connect(dsn, timeout=LOOK_TIMEOUT_SECONDS, command_timeout=LOOK_TIMEOUT_SECONDS)
+    sessions = Sessions(address)
+    with translated_postgresql(address.name, opening=True):
+        await refuse_unstated_pooling(sessions)
+        connection = await sessions.connect()
         try:
-            asked_at = clock.now()
-            there_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
-            answered_at = clock.now()
-            if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.mesh_migration"):
-                await connection.execute("SELECT set_config('search_path', $1, false)", schema)
-                applied = {(row[0], row[1]): row[2] for row in await connection.fetch(SELECT_RECORDS)}
+            await sessions.prepare(connection, {})
+            async with sessions.transaction(connection):
+                asked_at = clock.now()
+                there_at: datetime = await connection.fetchval("SELECT clock_timestamp()")
+                answered_at = clock.now()
+                if await connection.fetchval("SELECT to_regclass($1)", f"{address.schema}.mesh_migration"):
+                    applied = {(row[0], row[1]): row[2] for row in await connection.fetch(SELECT_RECORDS)}
         finally:
-            await connection.close()
+            await connection.close(timeout=LOOK_TIMEOUT_SECONDS)
     offset = there_at - (asked_at + (answered_at - asked_at) / 2)
-    return _inspection(name, sets, applied, offset.total_seconds())
+    return _inspection(address.name, sets, applied, offset.total_seconds())
 
 
 def _inspection(

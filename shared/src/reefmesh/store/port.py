@@ -21,6 +21,11 @@ class StoreUnavailable(TransientError):
     """The database cannot be reached, is locked, or its disk is full. ``Store.commit`` says what was written then."""
 
 
+class StoreRefused(StoreUnavailable):
+    """The database answers and refuses us, as a start would be refused (login, certificate, encoding): it heals when a person
+    mends it there, or with a restart, which reads settings and secrets again."""
+
+
 class WriteRefused(Exception):
     """The database refused a statement (constraint, type, syntax): a bug of the service, which a repeat does not mend.
     Nothing of its unit was written; other units are not affected."""

@@ -71,16 +71,14 @@ WHERE a.inbox = u.inbox AND a.event_id = u.event_id
 
 
 async def write_batch(session: "Session", batch: Batch) -> BatchResult:
-    """Write a batch in one transaction (READ COMMITTED). After an error nothing of it was written, unless the connection
-    was lost at the commit."""
-    async with session.transaction():
-        if batch.forgotten:
-            await session.execute(DELETE_OUTPUTS, batch.forgotten)
-        results = await _write_units(session, batch.units, batch.now_us) if batch.units else []
-        accepted = [unit.writes for unit, result in zip(batch.units, results, strict=True) if isinstance(result, Committed)]
-        for sql, rows in merged([*accepted, *batch.writes]):
-            await session.executemany(numbered(sql), rows)
-        return BatchResult(units=results, attempts=[await _count(session, attempt) for attempt in batch.attempts])
+    """Write a batch inside the caller's transaction (READ COMMITTED)."""
+    if batch.forgotten:
+        await session.execute(DELETE_OUTPUTS, batch.forgotten)
+    results = await _write_units(session, batch.units, batch.now_us) if batch.units else []
+    accepted = [unit.writes for unit, result in zip(batch.units, results, strict=True) if isinstance(result, Committed)]
+    for sql, rows in merged([*accepted, *batch.writes]):
+        await session.executemany(numbered(sql), rows)
+    return BatchResult(units=results, attempts=[await _count(session, attempt) for attempt in batch.attempts])
 
 
 async def _write_units(session: "Session", units: Sequence[Unit], now_us: int) -> list[CommitResult]:

@@ -27,7 +27,9 @@ def check_tls_parameters(parameters: Mapping[str, str]) -> None:
     """
     for name in FILES:
         if (path := parameters.get(name)) is not None:
-            _check_file(name, path)
+            _check_file(name, path, f"{name} in the PostgreSQL URL")
+        elif path := os.environ.get(f"PG{name.upper()}"):
+            _check_file(name, path, f"PG{name.upper()}")
     mode = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
     if "sslrootcert" in parameters and mode not in CHECKING_MODES:
         raise ConfigurationError(
@@ -53,14 +55,16 @@ def tls_mistake(error: OSError) -> str | None:
     return None
 
 
-def _check_file(name: str, path: str) -> None:
+def _check_file(name: str, path: str, place: str) -> None:
+    if name == "sslrootcert" and path == "system":
+        raise ConfigurationError(f"{place}: 'system' is not for this driver: name the file, /etc/ssl/certs/ca-certificates.crt")
     try:
         with open(path, "rb") as file:
             file.read(1)
         if name in ("sslrootcert", "sslcrl"):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
-        raise ConfigurationError(f"{name} in the PostgreSQL URL: {path} holds no certificate (PEM)") from None
+        raise ConfigurationError(f"{place}: {path} holds no certificate (PEM)") from None
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"{name} in the PostgreSQL URL: cannot read {path}: {why}") from None
+        raise ConfigurationError(f"{place}: cannot read {path}: {why}") from None

@@ -133,11 +133,8 @@ def _local_server(programs: Path) -> Iterator[PostgresqlServer]:
 
 @contextmanager
 def _local_process(programs: Path, certificate: ServerCertificate | None = None) -> Iterator["PostgresqlProcess"]:
-    account = _account()
-    folder = Path(tempfile.mkdtemp(prefix="reefmesh-postgresql-"))
-    try:
-        if account is not None:
-            os.chown(folder, account.pw_uid, account.pw_gid)
+    account = unprivileged_account()
+    with _folder_of(account) as folder:
         password_file = folder / "password"
         password_file.write_text(PASSWORD_PLAIN)
         password_file.chmod(0o644)
@@ -162,6 +159,15 @@ def _local_process(programs: Path, certificate: ServerCertificate | None = None)
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def _folder_of(account: pwd.struct_passwd | None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="reefmesh-postgresql-"))
+    try:
+        if account is not None:
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -176,6 +182,19 @@ class PostgresqlProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._tls: dict[str, str] = {}
         self.port = 0
+
+    @contextmanager
+    def standby(self) -> Iterator["PostgresqlProcess"]:
+        """Start a streaming standby of this server, on a port of its own; ``pg_promote()`` makes it a primary."""
+        with _folder_of(self._account) as folder:
+            copy = ["--pgdata", str(folder / "data"), "--dbname", self.url, "--write-recovery-conf"]
+            _run_as(self._account, [str(self._programs / "pg_basebackup"), *copy, "--no-sync", "--checkpoint=fast"])
+            process = PostgresqlProcess(self._programs, folder, self._account)
+            process.start()
+            try:
+                yield process
+            finally:
+                process.stop()
 
     def offer_tls(self, certificate: ServerCertificate) -> None:
         """Offer TLS with this certificate from the next start on."""
@@ -302,8 +321,8 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _account() -> pwd.struct_passwd | None:
-    """Return whom to run the server as; None: as we are."""
+def unprivileged_account() -> pwd.struct_passwd | None:
+    """Return whom to run a server as; None: as we are."""
     if os.geteuid() != 0:
         return None
     for name in UNPRIVILEGED:

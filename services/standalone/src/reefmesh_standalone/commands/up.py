@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from reefmesh.clock import SystemClock
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
+from reefmesh.service.start import start_until
 from reefmesh_standalone.commands.context import (
     BrokerOption,
     ConfigOption,
@@ -52,15 +53,15 @@ def up(
     place = home_of(home, broker, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        async with (
-            _sole_mesh(place, config) as mesh,
-            serve(
-                pages(mesh.healths, mesh.metrics, routes=mesh.routes),
-                host=host,
-                port=port,
-                metrics=mesh.metrics[0],  # the pages are the process's: counted once, under its first service
-            ) as address,
-        ):
+        async with AsyncExitStack() as stack:
+            async with start_until(stop) as start:
+                mesh = await stack.enter_async_context(_sole_mesh(place, config))
+                app = pages(mesh.healths, mesh.metrics, routes=mesh.routes)
+                # The pages are the process's: counted once, under its first service.
+                served = serve(app, host=host, port=port, metrics=mesh.metrics[0])
+                address = await stack.enter_async_context(served)
+            if start.stopped:
+                return
             said = f"reefmesh is up in {place.path}: {address.url}/health, {address.url}/metrics (Ctrl-C drains)"
             people.print(said, soft_wrap=True)  # on one line, for scripts that wait for it
             log.info("mesh up", home=str(place.path), url=address.url)
