@@ -46,12 +46,15 @@ class ReadyQueue:
         else:
             self._messages.insert(place, message)
 
-    def take(self, in_hand: Container[str]) -> InboundMessage | None:
-        """Return the first message whose reef is not in hand and whose subscription is not paused; drop returned messages."""
+    def take(self, in_hand: Container[str], held_back: Container[str] = ()) -> InboundMessage | None:
+        """Return the first message whose reef is not in hand or held back and whose subscription is not paused; drop returned
+        messages."""
         while self._messages and not self._messages[0].is_open:
             self._messages.popleft()
         for index, message in enumerate(self._messages):
-            if message.is_open and message.source not in self._paused and message.reef_id not in in_hand:
+            if not message.is_open or message.source in self._paused:
+                continue
+            if message.reef_id not in in_hand and message.reef_id not in held_back:
                 del self._messages[index]
                 return message
         return None
