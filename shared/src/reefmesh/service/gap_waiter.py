@@ -7,12 +7,12 @@ gap is accepted.
 
 A message that waits holds no lane, but a place among those that the broker sends ahead, and its reef a subscription of its own
 at the broker. So few reefs may wait for long: a purged queue leaves holes in all reefs at once, and senders of telemetry may
-claim whatever they like. But a consumer that ends leaves as many gaps as it has lanes, and those close in a moment: so a crowd of
-reefs waits too, all until the same instant, which is near; then no crowd does for a while.
+claim whatever they like. But a consumer that ends leaves as many gaps as it has lanes, and those close in a moment: so a crowd
+of reefs waits too, all until the same instant, which is near; then no crowd does for a while.
 
-All gaps of a purge cost one patience together: when one has waited for the whole of it in vain, and there was a crowd meanwhile,
-whatever a broker still owed has come by then. So for as long again the gaps of other reefs are accepted at once. Only gaps in
-the mesh's own numbers count there: no claim makes another's gap accepted.
+All gaps of a purge cost one patience together: when one has waited for the whole of it in vain, and there was a crowd
+meanwhile, whatever a broker still owed has come by then. So for as long again the gaps of other reefs are accepted at once.
+Only gaps in the mesh's own numbers count there: no claim makes another's gap accepted.
 """
 
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ or never will be, and a broker that shuts down closes its connections within a s
 numbers may have to wait for the publisher's relay."""
 
 Accepted = Literal["waited", "rests", "crowded", "purged"]
-"""Why a gap is accepted: its message has waited in vain, its reef has of late, too many reefs wait, or too many did of late, and
-in vain: somebody has deleted messages."""
+"""Why a gap is accepted: its message has waited in vain, its reef has of late, too many reefs wait, or too many did of late,
+and in vain: somebody has deleted messages."""
 
 
 class EarlierMissing(TransientError):
@@ -55,7 +55,7 @@ class EarlierMissing(TransientError):
 @dataclass(frozen=True, slots=True)
 class GapWaits:
     """The reefs that wait for missing numbers now; since when the first of them has, and until when the last one may.
-    ``accepted``: gaps in numbers that were accepted, since ``accepted_since_seconds``, until one patience passes without any."""
+    ``accepted``: gaps in numbers that were accepted since ``accepted_since_seconds``; 0 after one patience without any."""
 
     reefs: int
     since_seconds: float

@@ -40,8 +40,8 @@ COME_BACK_SECONDS: Final = 0.1
 DETAIL_CHARACTERS: Final = 300
 """Of what a sender wrote, in an event."""
 HELD_BACK_IN_SHARED, HELD_BACK_IN_DEDICATED = 3, 1
-"""How often a message is held back in a full window before it is given back. Of a shared subscription, that disturbs whatever is
-in hand, and its reef is about to be isolated; of a dedicated one it disturbs nobody."""
+"""How often a message is held back in a full window before it is given back. Of a shared subscription, that disturbs whatever
+is in hand, and its reef is about to be isolated; of a dedicated one it disturbs nobody."""
 DEDICATED_PER_LANE: Final = 2
 """Dedicated subscriptions at most: one for each lane of hot reefs, and as many of stuck ones."""
 
@@ -211,8 +211,8 @@ class ActiveMQConsumer:
     # called by lanes
 
     async def next_message(self) -> InboundMessage | None:
-        """Wait for a message whose reef is neither in hand here nor held back. Return None once the consumer is closed, and while it drains as
-        soon as no such message is ready: the lane that has a reef in hand receives the next message of that reef."""
+        """Wait for a message whose reef is neither in hand here nor held back. Return None once the consumer is closed, and
+        while it drains as soon as no such message is ready: the lane that has a reef in hand receives that reef's next one."""
         while not self._closed:
             if (message := self._ready.take(self._in_hand, self._held_back)) is not None:
                 return message
@@ -257,6 +257,8 @@ class ActiveMQConsumer:
         """As ``keep``, but no lane gets the message for so long, unless one that precedes it comes. In a full window it is kept
         a few times, in which its reef is isolated; then only giving it back brings what is missing."""
         message.times_held_back += 1
+        if self._ready.has_earlier(message):
+            return self.keep(message)
         if not self.keep(message):
             times_limit = HELD_BACK_IN_SHARED if message.source in self._shared else HELD_BACK_IN_DEDICATED
             if self._draining or message.times_held_back > times_limit:
@@ -302,7 +304,8 @@ class ActiveMQConsumer:
         if self._closed:
             return  # its subscription is being left: the broker takes it back
         self._ready.add(message)
-        self._held_back.note_arrival(message)
+        if (waiting := self._held_back.note_arrival(message)) is not None:
+            self._ready.move_behind_earlier(waiting)
         self._wake()
 
     def _note_counted(self, copy: ParkedCopy) -> None:

@@ -1,8 +1,8 @@
 """Reefs that are held back: their next message was released to wait for an earlier one, and no lane gets it before its time.
 
 It stays in the ready queue, so it holds no lane, but it is open in its subscription's window and keeps that from being
-acknowledged: ``IsolationWatch`` gives the reef a dedicated subscription. When an earlier message of the reef arrives, the reef is
-held back no longer.
+acknowledged: ``IsolationWatch`` gives the reef a dedicated subscription. When an earlier message of the reef arrives, the reef
+is held back no longer.
 """
 
 import asyncio
@@ -41,15 +41,18 @@ class HeldBackReefs:
         timer = self._loop.call_later(seconds, self._end, message.reef_id)
         self._reefs[message.reef_id] = _HeldBack(message, timer)
 
-    def note_arrival(self, message: InboundMessage) -> None:
-        """A message has arrived: it may be the one that its reef waits for, or the one that waits, delivered again."""
+    def note_arrival(self, message: InboundMessage) -> InboundMessage | None:
+        """A message has arrived. Return the message that has waited for it, whose wait is over; None: there is no such one, or
+        it is that message itself, delivered again."""
         held = self._reefs.get(message.reef_id)
         if held is None:
-            return
+            return None
         if message.message_id == held.message.message_id:
             held.message = message
         elif comes_before(message, held.message, by_number=self._by_number):
-            self._end(message.reef_id)
+            self._forget(message.reef_id)
+            return held.message
+        return None
 
     def reefs_of(self, source: MessageSource) -> Sequence[str]:
         """Return the reefs whose waiting message is open in this subscription."""

@@ -21,7 +21,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import ConnectionLost
 from reefmesh.broker.activemq.hold import CARRY_OVER_SECONDS, Hold, HoldPhase
 from reefmesh.broker.activemq.inbound_message import InboundMessage
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
