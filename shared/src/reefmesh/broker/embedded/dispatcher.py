@@ -110,6 +110,12 @@ class Dispatcher:
         waits. No more messages wait so than there are groups with one in flight."""
         self._later[held] = asyncio.get_running_loop().call_later(seconds, self._release_held, held)
 
+    def release_waiting(self, holder: Waiter) -> None:
+        """What this lane has released for later goes back now: its consumer ends."""
+        for held in [held for held in self._later if held.holder is holder]:
+            self._later[held].cancel()
+            self._release_held(held)
+
     def close(self) -> None:
         for timer in self._later.values():
             timer.cancel()
