@@ -27,6 +27,7 @@ async def test_parallel_purge_of_one_message_of_many_reefs_costs_one_patience_an
 
 @pytest.mark.row(4)
 @pytest.mark.incidents
+@pytest.mark.timeout(600)  # a machine that is busy with other things may take its time
 async def test_parallel_purge_of_320_reefs_costs_one_patience(
     activemq_process: ActivemqProcess, tmp_path: Path, measured: Measured
 ) -> None:
@@ -35,6 +36,7 @@ async def test_parallel_purge_of_320_reefs_costs_one_patience(
 
 @pytest.mark.row(4)
 @pytest.mark.incidents
+@pytest.mark.timeout(600)  # a machine that is busy with other things may take its time
 async def test_parallel_purge_of_500_messages_of_1000_reefs_costs_one_patience(
     activemq_process: ActivemqProcess, tmp_path: Path, measured: Measured
 ) -> None:
