@@ -39,8 +39,8 @@ class StampedLane:
     async def park(self, delivery: Delivery, *, reason: str, detail: str, attempts: int) -> None:
         await self.lane.park(delivery, reason=reason, detail=detail, attempts=attempts)
 
-    async def release(self, delivery: Delivery) -> None:
-        await self.lane.release(delivery)
+    async def release(self, delivery: Delivery, *, again_after_seconds: float = 0.0) -> None:
+        await self.lane.release(delivery, again_after_seconds=again_after_seconds)
 
 
 class StampedConsumer:

@@ -2,10 +2,12 @@
 
 import pytest
 
+from reefmesh.backoff import Backoff
 from reefmesh.broker.port import Publication
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.observability import table
+from reefmesh.service.gap_check import gap_check
 from reefmesh.service.gap_waiter import CROWD_PATIENCE_SECONDS, EarlierMissing, GapWaiter
 from reefmesh_components.worker_bench import (
     INBOX,
@@ -213,3 +215,89 @@ def test_gap_in_the_numbers_is_over_with_any_message_of_its_reef() -> None:
     assert "waits" == accepted(waiter, "r", 0.0, event=2)
     waiter.applied(ahead("r", 1))
     assert "waits" == accepted(waiter, "b", 1.0), "its place is free"
+
+
+def test_gaps_of_a_purge_cost_one_patience_together() -> None:
+    """Law 2: 320 reefs with a hole waited one group after the other, and the last of them for many patiences."""
+    waiter = GapWaiter(patience_seconds=10.0, lanes=8)
+    assert ["waits"] * 8 + ["crowded"] * 4 == [accepted(waiter, f"r{number}", 0.0) for number in range(12)]
+    assert "waited" == accepted(waiter, "r0", 10.0)
+    assert ["purged"] * 20 == [accepted(waiter, f"s{number}", 10.0 + number / 2) for number in range(20)]
+    assert "waits" == accepted(waiter, "t", 20.0), "what comes after a second patience is no gap of that purge"
+
+
+def test_few_gaps_that_were_waited_for_in_vain_make_no_other_accepted() -> None:
+    """Law 1: reefs whose numbers are wrong must not make a broker's inversion of another reef pass."""
+    waiter = GapWaiter(patience_seconds=10.0, lanes=8)
+    assert ["waits"] * 2 == [accepted(waiter, reef_id, 0.0) for reef_id in ("a", "b")]
+    assert ["waited"] * 2 == [accepted(waiter, reef_id, 10.0) for reef_id in ("a", "b")]
+    assert "waits" == accepted(waiter, "c", 10.0)
+
+
+def test_crowd_that_waited_in_vain_is_no_proof_of_a_purge() -> None:
+    """Law 1: two seconds say nothing of what a broker still owes."""
+    waiter = GapWaiter(patience_seconds=10.0, lanes=8)
+    assert ["waits"] * 3 == [accepted(waiter, reef_id, 0.0) for reef_id in ("a", "b", "c")]
+    assert "waited" == accepted(waiter, "c", CROWD_PATIENCE_SECONDS)
+    waiter.applied(ahead("a"))
+    assert "waits" == accepted(waiter, "d", CROWD_PATIENCE_SECONDS)
+
+
+def test_claims_in_whatever_number_make_no_gap_in_the_numbers_accepted() -> None:
+    """Law 13: claims are in the hands of senders, the mesh's own numbers are not."""
+    waiter = GapWaiter(patience_seconds=4.0, lanes=8)
+    for number in range(20):
+        accepted(waiter, f"r{number}", 0.0, is_claim=True, user_id=f"u{number}")
+    assert "waited" == accepted(waiter, "r0", 4.0, is_claim=True, user_id="u0")
+    assert "waits" == accepted(waiter, "true", 4.0)
+
+
+def test_waits_say_how_many_reefs_wait_since_when_and_until_when() -> None:
+    waiter = GapWaiter(patience_seconds=10.0, lanes=8)
+    accepted(waiter, "claimed", 0.0, is_claim=True)
+    accepted(waiter, "a", 1.0)
+    seen = waiter.waits(2.0)
+    assert (1, 1.0, 11.0, 0) == (seen.reefs, seen.since_seconds, seen.until_seconds, seen.accepted)
+    accepted(waiter, "b", 2.0)
+    accepted(waiter, "a", 11.0)
+    seen = waiter.waits(11.0)
+    assert (0, 1, 11.0) == (seen.reefs, seen.accepted, seen.accepted_since_seconds), "b was in the crowd"
+    seen = waiter.waits(21.5)
+    assert (0, 0) == (seen.reefs, seen.accepted)
+
+
+async def test_parallel_message_that_waits_for_a_missing_one_holds_no_lane(bench: WorkerBench) -> None:
+    """Law 2: the only lane works for other reefs meanwhile."""
+    await bench.send("a", "a1", first_seq=2)
+    slow = Backoff(first_seconds=3600.0, max_seconds=3600.0)
+    async with running(bench.worker(Collector(), lanes=1, backoff=slow)):
+        await bench.metrics.until(table.RETRIES, INBOX, "EarlierMissing", reaches=1)
+        await bench.send("b", "b0", "b1")
+        assert [b"b0", b"b1"] == [message.body for message in await bench.received(2)]
+    assert [] == await bench.state("a")
+
+
+async def test_health_says_which_reefs_wait_for_what_is_missing(bench: WorkerBench) -> None:
+    await bench.send("a", "a1", first_seq=2)
+    worker = bench.worker(Collector())
+    check = gap_check([worker], bench.clock)
+    assert "ok" == (await check()).status
+    async with running(worker):
+        await bench.metrics.until(table.RETRIES, INBOX, "EarlierMissing", reaches=1)
+        said = await check()
+    assert "degraded" == said.status
+    assert said.reason.startswith("1 reef waits for messages that are missing, since ")
+    assert {"reefs_waiting": 1, "gaps_accepted": 0} == said.facts
+
+
+async def test_health_says_that_reefs_went_on_without_what_is_missing(bench: WorkerBench) -> None:
+    await bench.send("a", "a1", first_seq=2)
+    worker = bench.worker(Collector(), lanes=1)  # one reef may wait, and b is one too many
+    async with running(worker):
+        await bench.metrics.until(table.RETRIES, INBOX, "EarlierMissing", reaches=1)
+        await bench.send("b", "b1", first_seq=2)
+        await bench.received(1)
+        said = await gap_check([worker], bench.clock)()
+    assert "degraded" == said.status
+    assert "; 1 gap was accepted since " in said.reason
+    assert {"reefs_waiting": 1, "gaps_accepted": 1} == said.facts

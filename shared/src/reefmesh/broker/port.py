@@ -90,9 +90,13 @@ class Lane(Protocol):
         like ``settle``. Beyond the consumer's quota only the beginning of it is kept, or nothing (``PARKING_FOLDED``)."""
         ...
 
-    async def release(self, delivery: Delivery) -> None:
+    async def release(self, delivery: Delivery, *, again_after_seconds: float = 0.0) -> None:
         """Give the message back unhandled (an interruption, or a missing predecessor). It is delivered again before any later
-        message of its reef. A delivery that was lost meanwhile is given back already: that is no error."""
+        message of its reef. A delivery that was lost meanwhile is given back already: that is no error.
+
+        ``again_after_seconds``: it waits for a missing predecessor. This consumer delivers it again only after that time, or
+        as soon as an earlier message of the reef arrives here. Meanwhile its reef waits, but no lane, and no other reef.
+        """
         ...
 
 

@@ -19,7 +19,7 @@ from reefmesh.observability.traceparent import traceparent_of
 from reefmesh.observability.tracing import Tracer
 from reefmesh.service.addressing import address
 from reefmesh.service.earlier_outputs import EarlierOutputs
-from reefmesh.service.gap_waiter import GapWaiter
+from reefmesh.service.gap_waiter import GapWaiter, GapWaits
 from reefmesh.service.handler import Change, Handler, Output, Selective
 from reefmesh.service.message_in_hand import MessageInHand
 from reefmesh.service.reef_cache import Reef, ReefCache
@@ -66,6 +66,10 @@ class Application(Generic[S]):
         self._clock = clock
         self._metrics = metrics
         self._tracer = tracer
+
+    def gap_waits(self) -> GapWaits:
+        """Return which reefs wait for missing messages, in the event loop's time."""
+        return self._gap_waiter.waits(asyncio.get_running_loop().time())
 
     async def apply(self, in_hand: MessageInHand) -> None:
         """Bring the message's effect into the store, unless it is there; note in ``in_hand`` which of the two it was and which

@@ -25,6 +25,7 @@ from reefmesh.observability.progress import Progress
 from reefmesh.observability.sampling import Sampling
 from reefmesh.observability.tracing import Tracer, open_tracer
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
+from reefmesh.service.gap_check import gap_check
 from reefmesh.service.handler import Handler
 from reefmesh.service.lifecycle import Background, Service
 from reefmesh.service.parking_removal import ParkingRemoval
@@ -150,6 +151,7 @@ async def assemble(
             )
             for subscription, handler in handlers.items()
         ]
+        health.add("gaps", gap_check(workers, clock))
         broker.on_event(broker_event_counter(metrics, subscriptions))
         service = Service(
             name=blueprint.name,

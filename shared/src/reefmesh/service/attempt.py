@@ -30,8 +30,9 @@ from reefmesh.store.port import Store
 
 log = structlog.get_logger()
 
-GAP_WAITS_GROW_LIMIT: Final = 5
-"""Waits before a message is released for a missing one stop growing here (0.8 s): in hand, it keeps the missing one away."""
+GAP_WAITS_BEGIN, GAP_WAITS_GROW_LIMIT = 4, 5
+"""The steps of the backoff at which waits for a missing message begin and stop growing (0.4 and 0.8 s). A message that comes
+here ends the wait by itself; of one that another process applies only the store tells, and each look costs a few statements."""
 
 NOT_ITS_FAULT: Final = frozenset({BEHIND_PARKED, NUMBER_CONFLICT})
 """Reasons that say nothing about this message's content, so the breaker does not count them. After a restore of its publisher
@@ -114,8 +115,7 @@ class Attempts:
                 self._folded.write(
                     "warning", "released until what is missing has come", reason=str(missing), times=missing.times
                 )
-                await self._wait_before_retry(min(missing.times, GAP_WAITS_GROW_LIMIT))
-                await self._release(in_hand)
+                await self._release(in_hand, again_after_seconds=self._gap_wait_seconds(missing.times))
                 return "released"
             except TransientError as error:
                 in_hand.attempts += 1
@@ -241,7 +241,13 @@ class Attempts:
         delay_seconds = self._limits.backoff.delay_seconds(attempt, self._random)
         return not await is_set_within(self._draining, delay_seconds)
 
-    async def _release(self, in_hand: MessageInHand) -> None:
+    def _gap_wait_seconds(self, times: int) -> float:
+        """Return after what time a message that waits for a missing one comes again; no lane waits with it."""
+        if self._draining.is_set():
+            return 0.0
+        return self._limits.backoff.delay_seconds(min(GAP_WAITS_BEGIN + times - 1, GAP_WAITS_GROW_LIMIT), self._random)
+
+    async def _release(self, in_hand: MessageInHand, *, again_after_seconds: float = 0.0) -> None:
         """Give the message back to the broker, whether or not its tries can be forgotten: the lane must have empty hands."""
         if in_hand.delivery.redelivered:
             try:
@@ -249,7 +255,7 @@ class Attempts:
             except TransientError as error:
                 log.warning("tries not forgotten, this attempt counts as one", reason=str(error))
         try:
-            await in_hand.lane.release(in_hand.delivery)
+            await in_hand.lane.release(in_hand.delivery, again_after_seconds=again_after_seconds)
         except TransientError as error:
             # The broker is away: it redelivers by itself what was never acknowledged.
             log.info("not released, the broker redelivers", reason=str(error))

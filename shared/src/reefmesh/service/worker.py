@@ -29,6 +29,7 @@ from reefmesh.service.attempt import Attempts
 from reefmesh.service.breaker import PoisonBreaker, TooMuchPoison
 from reefmesh.service.earlier_outputs import EarlierOutputs
 from reefmesh.service.forgery import ForgeryCheck
+from reefmesh.service.gap_waiter import GapWaits
 from reefmesh.service.handler import Handler
 from reefmesh.service.lane_loop import LaneLoop
 from reefmesh.service.message_parking import MessageParking
@@ -82,7 +83,7 @@ class Worker(Generic[S]):
         metrics.set(table.PARKING_BYTES_LIMIT, self.parking_quota.bytes_limit, inbox)
         self._refusals = metrics.counter(table.FENCE_REFUSALS, inbox)
         units = UnitsOfWork(store=store, handler=handler, on_refusal=self._note_refusal)
-        application = Application(
+        self._application = application = Application(
             inbox=inbox,
             store=store,
             handler=handler,
@@ -148,6 +149,10 @@ class Worker(Generic[S]):
     def _note_refusal(self, unit: Unit, stale: Stale) -> None:
         self._refusals.inc()
         log.info("stale version refused", had=unit.expected_version, row=stale.version)
+
+    def gap_waits(self) -> GapWaits:
+        """Return which reefs wait for missing messages, in the event loop's time."""
+        return self._application.gap_waits()
 
     @property
     def reefs_cached(self) -> int:

@@ -111,9 +111,9 @@ class RecordedLane:
         await self._lane.park(delivery, reason=reason, detail=detail, attempts=attempts)
         self._note("parked", delivery)
 
-    async def release(self, delivery: Delivery) -> None:
+    async def release(self, delivery: Delivery, *, again_after_seconds: float = 0.0) -> None:
         self._note("released", delivery)
-        await self._lane.release(delivery)
+        await self._lane.release(delivery, again_after_seconds=again_after_seconds)
 
     def _note(self, kind: str, delivery: Delivery) -> None:
         message = delivery.message

@@ -85,6 +85,21 @@ class RedeliveryLaw(Law):
             assert seen[0] == (0, True)
             assert seen[1][0] == 1
 
+    async def test_released_to_wait_its_reef_waits_and_no_lane_does(self, stage: Stage) -> None:
+        """What waits for a missing message holds up its own reef alone, and comes first when its consumer is gone."""
+        subscription = stage.subscription()
+        client = await stage.client(subscription)
+        await stage.publish(client, {"reef-a": 3})
+        async with stage.consuming(client, subscription, lanes=1) as consumer:
+            (lane,) = consumer.lanes
+            await lane.release(await stage.receive(lane), again_after_seconds=3600.0)
+            await stage.publish(client, {"reef-b": 1})
+            delivery = await stage.receive(lane)
+            assert delivery.message.reef_id == "reef-b"
+            await lane.settle(delivery, ())
+        await client.close()
+        await self._assert_all_come(stage, subscription)
+
     async def test_settled_after_its_consumer_closed_lane_is_lost_and_message_comes_again(self, stage: Stage) -> None:
         """A consumer that lost its delivery cannot settle it any more."""
         subscription = stage.subscription()

@@ -15,6 +15,7 @@ from typing import Final
 from reefmesh.broker.activemq.destinations import subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
 from reefmesh.broker.activemq.handover import HandOver
+from reefmesh.broker.activemq.held_back import HeldBackReefs
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.isolation import Isolation
@@ -38,6 +39,9 @@ COME_BACK_SECONDS: Final = 0.1
 """How long a draining consumer waits for a lane to receive again, while messages are ready."""
 DETAIL_CHARACTERS: Final = 300
 """Of what a sender wrote, in an event."""
+HELD_BACK_IN_SHARED, HELD_BACK_IN_DEDICATED = 3, 1
+"""How often a message is held back in a full window before it is given back. Of a shared subscription, that disturbs whatever
+is in hand, and its reef is about to be isolated; of a dedicated one it disturbs nobody."""
 DEDICATED_PER_LANE: Final = 2
 """Dedicated subscriptions at most: one for each lane of hot reefs, and as many of stuck ones."""
 
@@ -73,6 +77,7 @@ class ActiveMQConsumer:
         self._ready = ReadyQueue(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._in_hand: dict[str, Hold] = {}  # by reef
+        self._held_back = HeldBackReefs(by_number=subscription.is_numbered, on_over=self._wake)
         queue = subscription_queue(subscription)
         count = min(lanes, subscriptions_limit) if subscription.is_numbered else lanes
         self._shared = tuple(BrokerSubscription(queue, self._on_message, prefetch=-(-lanes // count)) for _ in range(count))
@@ -89,6 +94,7 @@ class ActiveMQConsumer:
         self._watch = IsolationWatch(
             self._shared,
             self._in_hand,
+            self._held_back,
             self._isolation,
             limits,
             has_idle_lane=lambda: bool(self._waiters),
@@ -128,7 +134,7 @@ class ActiveMQConsumer:
         if shared is None or self._closed:
             return
         try:
-            await self._isolation.isolate(shared, reef_id)
+            await self._isolation.isolate(shared, [reef_id])
         except BrokerRefusal as refusal:
             raise refusal.as_failure() from refusal
         self._watch.notice()
@@ -158,6 +164,7 @@ class ActiveMQConsumer:
         await self._hand_over.stop()
         await self._watch.stop()
         self._ready.clear()
+        self._held_back.clear()
         self._isolation.end()
         await self._leave([*self._shared, *self._isolation.dedicated.values()])
         self._isolation.lost()  # a settlement that waits for a message being carried over ends now
@@ -195,6 +202,7 @@ class ActiveMQConsumer:
 
     def detach(self) -> None:
         self._ready.clear()
+        self._held_back.clear()
         for shared in self._shared:
             shared.lost()
         self._isolation.lost()
@@ -203,10 +211,10 @@ class ActiveMQConsumer:
     # called by lanes
 
     async def next_message(self) -> InboundMessage | None:
-        """Wait for a message whose reef is not in hand here. Return None once the consumer is closed, and while it drains as
-        soon as no such message is ready: the lane that has a reef in hand receives the next message of that reef."""
+        """Wait for a message whose reef is neither in hand here nor held back. Return None once the consumer is closed, and
+        while it drains as soon as no such message is ready: the lane that has a reef in hand receives that reef's next one."""
         while not self._closed:
-            if (message := self._ready.take(self._in_hand)) is not None:
+            if (message := self._ready.take(self._in_hand, self._held_back)) is not None:
                 return message
             if self._draining:
                 return None
@@ -245,6 +253,21 @@ class ActiveMQConsumer:
         self._ready.put_first(message)
         return True
 
+    def hold_back(self, message: InboundMessage, seconds: float) -> bool:
+        """As ``keep``, but no lane gets the message for so long, unless one that precedes it comes. In a full window it is kept
+        a few times, in which its reef is isolated; then only giving it back brings what is missing."""
+        message.times_held_back += 1
+        if self._ready.has_earlier(message):
+            return self.keep(message)
+        if not self.keep(message):
+            times_limit = HELD_BACK_IN_SHARED if message.source in self._shared else HELD_BACK_IN_DEDICATED
+            if self._draining or message.times_held_back > times_limit:
+                return False
+            self._ready.put_first(message)
+        self._held_back.hold_back(message, seconds)
+        self._watch.hurry()
+        return True
+
     def note_unreadable(self, message: InboundMessage, copy: ParkedCopy) -> None:
         facts: dict[str, str | int | float] = {
             "subscription": str(self.subscription),
@@ -281,6 +304,8 @@ class ActiveMQConsumer:
         if self._closed:
             return  # its subscription is being left: the broker takes it back
         self._ready.add(message)
+        if (waiting := self._held_back.note_arrival(message)) is not None:
+            self._ready.move_behind_earlier(waiting)
         self._wake()
 
     def _note_counted(self, copy: ParkedCopy) -> None:

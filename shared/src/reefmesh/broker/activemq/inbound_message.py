@@ -48,6 +48,7 @@ class InboundMessage:
     session: Session
     frame: Frame
     state: MessageState = MessageState.NEW
+    times_held_back: int = 0
 
     @property
     def is_open(self) -> bool:

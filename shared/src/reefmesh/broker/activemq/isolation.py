@@ -21,7 +21,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import ConnectionLost
 from reefmesh.broker.activemq.hold import CARRY_OVER_SECONDS, Hold, HoldPhase
 from reefmesh.broker.activemq.inbound_message import InboundMessage
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
@@ -72,20 +72,23 @@ class Isolation:
         """A lane has let its message go."""
         self._let_go.set()
 
-    async def isolate(self, shared: BrokerSubscription, reef_id: str) -> None:
-        """Isolate a reef that belongs to this shared subscription. Nothing happens when the reef is isolated already, at the
-        limit, and when a settlement takes longer than the patience.
+    async def isolate(self, shared: BrokerSubscription, reef_ids: Sequence[str]) -> None:
+        """Isolate reefs that belong to this shared subscription. Nothing happens when they are isolated already, at the limit,
+        and when a settlement takes longer than the patience.
 
         Raises:
             BrokerRefusal: the dedicated subscription is not allowed.
             ConnectionLost: the session is gone.
         """
         async with self._one_at_a_time:
-            if self._ending or reef_id in self.dedicated or len(self.dedicated) >= self._dedicated_limit:
+            dedicated = self.dedicated
+            room = max(0, self._dedicated_limit - len(dedicated))
+            wanted = [reef_id for reef_id in reef_ids if reef_id not in dedicated][:room]
+            if self._ending or not wanted:
                 return
             self._ready.pause(shared)
             try:
-                await self._isolate_paused(shared, reef_id)
+                await self._isolate_paused(shared, wanted)
             finally:
                 self._ready.resume(shared)
                 self._on_resumed()
@@ -128,14 +131,15 @@ class Isolation:
         for hold in self._in_hand.values():
             hold.lost()
 
-    async def _isolate_paused(self, shared: BrokerSubscription, reef_id: str) -> None:
+    async def _isolate_paused(self, shared: BrokerSubscription, wanted: Sequence[str]) -> None:
         if not await self._all_settled_or_stuck(shared):
             return
         session = shared.session
         if session is None or self._ending:
             return
-        reef_ids = dict.fromkeys([reef_id, *(hold.message.reef_id for hold in self._holds_of(shared))])
-        opened = [await self._open(session, each, shared.prefetch) for each in reef_ids if each not in self.dedicated]
+        reef_ids = dict.fromkeys([*wanted, *(hold.message.reef_id for hold in self._holds_of(shared))])
+        isolated = self.dedicated
+        opened = await self._open(session, [each for each in reef_ids if each not in isolated], shared.prefetch)
         if not await self._all_settled_or_stuck(shared) or shared.session is not session or self._ending:
             for dedicated in opened:  # a message of a reef without an owner may have come through it, and be in hand
                 dedicated.leave_once_settled()
@@ -165,15 +169,22 @@ class Isolation:
     def _holds_of(self, shared: BrokerSubscription) -> Sequence[Hold]:
         return [hold for hold in self._in_hand.values() if hold.message.is_open and hold.message.source is shared]
 
-    async def _open(self, session: Session, reef_id: str, prefetch: int) -> BrokerSubscription:
-        selector = "JMSXGroupID = '{}'".format(reef_id.replace("'", "''"))
-        headers = (("selector", selector), ("activemq.priority", PRIORITY))
-        dedicated = BrokerSubscription(self._queue, self._on_message, prefetch=prefetch, headers=headers)
-        self._dedicated[reef_id] = dedicated
-        try:
-            await dedicated.subscribe(session)
-        except (BrokerRefusal, ConnectionLost):
-            dedicated.lost()
-            self._dedicated.pop(reef_id, None)
-            raise
-        return dedicated
+    async def _open(self, session: Session, reef_ids: Sequence[str], prefetch: int) -> Sequence[BrokerSubscription]:
+        """Subscribe for each of these reefs, all in one write."""
+        opening = {
+            reef_id: BrokerSubscription(self._queue, self._on_message, prefetch=prefetch, headers=_headers_for(reef_id))
+            for reef_id in reef_ids
+        }
+        self._dedicated |= opening
+        results = await asyncio.gather(*(each.subscribe(session) for each in opening.values()), return_exceptions=True)
+        failed = {reef_id: result for reef_id, result in zip(opening, results, strict=True) if result is not None}
+        for reef_id in failed:
+            self._dedicated.pop(reef_id).lost()
+        for failure in failed.values():
+            raise failure
+        return list(opening.values())
+
+
+def _headers_for(reef_id: str) -> Sequence[tuple[str, str]]:
+    selector = "JMSXGroupID = '{}'".format(reef_id.replace("'", "''"))
+    return (("selector", selector), ("activemq.priority", PRIORITY))

@@ -1,11 +1,13 @@
-"""Which reef is isolated, and when: a reef is isolated while a lane is idle and the reef is stuck or hot.
+"""Which reef is isolated, and when: a reef is isolated while a lane is idle and the reef is stuck, hot or held back.
 
 Without an idle lane the reefs beside it would gain nothing. At each check:
 
 - *stuck*: its message has been in hand for the patience, and so has all that is in hand of the same shared subscription;
   nobody is disturbed when that is renewed;
 - *hot*: at this check and the one before, at least half of the messages through its shared subscription were its own, and the
-  subscription was half full at one of the two. A reef that is alone in its subscription holds nobody up.
+  subscription was half full at one of the two. A reef that is alone in its subscription holds nobody up;
+- *held back*: its message waits for an earlier one, and what comes behind that in its shared subscription can be settled but
+  not acknowledged: soon the window is full of that. All such reefs of a subscription are isolated at once.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.held_back import HeldBackReefs
 from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.isolation import Isolation
 from reefmesh.broker.activemq.subscription import BrokerSubscription
@@ -89,7 +92,7 @@ class HotReefs:
 
 
 class IsolationWatch:
-    """Of one consumer: finds stuck and hot reefs while messages are in hand, and isolates them.
+    """Of one consumer: finds stuck, hot and held back reefs while there are messages here, and isolates them.
 
     ``hot_limit``: with so many dedicated subscriptions no hot reef gets one; stuck reefs need what is left.
     """
@@ -98,13 +101,16 @@ class IsolationWatch:
         self,
         shared: Sequence[BrokerSubscription],
         in_hand: Mapping[str, Hold],
+        held_back: HeldBackReefs,
         isolation: Isolation,
         limits: IsolationLimits,
         *,
         has_idle_lane: Callable[[], bool],
         hot_limit: int,
     ) -> None:
+        self._shared = shared
         self._in_hand = in_hand
+        self._held_back = held_back
         self._isolation = isolation
         self._limits = limits
         self._has_idle_lane = has_idle_lane
@@ -113,6 +119,7 @@ class IsolationWatch:
         self._hot = HotReefs(shared, limits)
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -120,6 +127,11 @@ class IsolationWatch:
 
     def notice(self) -> None:
         """There is something to watch: a message in hand, or a dedicated subscription."""
+        self._awake.set()
+
+    def hurry(self) -> None:
+        """A reef is held back: check soon, once what came with it was looked at too."""
+        self._hurried.set()
         self._awake.set()
 
     def lost(self) -> None:
@@ -134,22 +146,41 @@ class IsolationWatch:
 
     async def _check(self) -> None:
         while True:
-            if not (self._in_hand or self._isolation.dedicated):
+            if not (self._in_hand or self._held_back or self._isolation.dedicated):
                 self._awake.clear()
                 await self._awake.wait()
-            await asyncio.sleep(self._seconds_to_next_check())
+            await self._until_next_check()
             with contextlib.suppress(BrokerRefusal, ConnectionLost):  # the next check finds the reef again
                 self._isolation.end_unused()
                 for stuck in self._stuck.find(self._loop.time()):
                     if self._has_idle_lane():
-                        await self._isolation.isolate(stuck.shared, stuck.reef_id)
+                        await self._isolation.isolate(stuck.shared, [stuck.reef_id])
+                await self._isolate_held_back()
                 for hot in self._hot.find():
                     if self._has_idle_lane() and len(self._isolation.dedicated) < self._hot_limit:
-                        await self._isolation.isolate(hot.shared, hot.reef_id)
+                        await self._isolation.isolate(hot.shared, [hot.reef_id])
+
+    async def _isolate_held_back(self) -> None:
+        if not self._has_idle_lane():
+            return
+        for shared in self._shared:
+            if reef_ids := self._held_back.reefs_of(shared):
+                await self._isolation.isolate(shared, reef_ids)
+
+    async def _until_next_check(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds_to_next_check()):
+                await self._hurried.wait()
+                await asyncio.sleep(self._soonest_seconds)
+        self._hurried.clear()
+
+    @property
+    def _soonest_seconds(self) -> float:
+        return self._limits.patience_seconds / CHECKS_PER_PATIENCE
 
     def _seconds_to_next_check(self) -> float:
         patience_seconds = self._limits.patience_seconds
-        soonest_seconds = patience_seconds / CHECKS_PER_PATIENCE
+        soonest_seconds = self._soonest_seconds
         taken = [hold.taken_at_seconds for hold in self._in_hand.values() if hold.may_move]
         if taken:  # when the first of them may be stuck
             return max(soonest_seconds, min(taken) + patience_seconds - self._loop.time())

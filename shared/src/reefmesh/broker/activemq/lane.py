@@ -61,6 +61,10 @@ class OwningConsumer(Protocol):
         """Put a released message back into the ready queue; False: it must be given back to the broker."""
         ...
 
+    def hold_back(self, message: InboundMessage, seconds: float) -> bool:
+        """The same for a message that waits for an earlier one: no lane gets it for so long."""
+        ...
+
     def transactions(self, session: Session) -> SharedTransactions: ...
 
     def note_unreadable(self, message: InboundMessage, copy: ParkedCopy) -> None:
@@ -133,12 +137,17 @@ class ActiveMQLane:
                     raise
                 await self._conclude(delivery, [copy.small(queue)], confirms_first=True)
 
-    async def release(self, delivery: Delivery) -> None:
+    async def release(self, delivery: Delivery, *, again_after_seconds: float = 0.0) -> None:
         hold = _hold(delivery)
         await hold.begin_settling()
-        if hold.message.is_open and not self._consumer.keep(hold.message):
+        if hold.message.is_open and not self._keep(hold.message, again_after_seconds):
             await hold.message.source.give_back()
         self._let_go(delivery)
+
+    def _keep(self, message: InboundMessage, again_after_seconds: float) -> bool:
+        if again_after_seconds > 0:
+            return self._consumer.hold_back(message, again_after_seconds)
+        return self._consumer.keep(message)
 
     async def _conclude(self, delivery: Delivery, messages: Sequence[OutboundMessage], *, confirms_first: bool = False) -> None:
         hold = _hold(delivery)

@@ -5,8 +5,9 @@ the broker delivers the messages of the last one behind those of the first. So a
 messages of its reef that it provably precedes.
 """
 
+import contextlib
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Final
 
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
@@ -46,12 +47,15 @@ class ReadyQueue:
         else:
             self._messages.insert(place, message)
 
-    def take(self, in_hand: Container[str]) -> InboundMessage | None:
-        """Return the first message whose reef is not in hand and whose subscription is not paused; drop returned messages."""
+    def take(self, in_hand: Container[str], held_back: Container[str] = ()) -> InboundMessage | None:
+        """Return the first message whose reef is not in hand or held back and whose subscription is not paused; drop returned
+        messages."""
         while self._messages and not self._messages[0].is_open:
             self._messages.popleft()
         for index, message in enumerate(self._messages):
-            if message.is_open and message.source not in self._paused and message.reef_id not in in_hand:
+            if not message.is_open or message.source in self._paused:
+                continue
+            if message.reef_id not in in_hand and message.reef_id not in held_back:
                 del self._messages[index]
                 return message
         return None
@@ -61,14 +65,20 @@ class ReadyQueue:
 
     def put_behind_earlier(self, message: InboundMessage) -> bool:
         """Insert a message behind those of its reef that provably precede it; False: there are none."""
-        earlier = [
-            other
-            for other in self._messages
-            if other.is_open and other.reef_id == message.reef_id and comes_before(other, message, by_number=self._by_number)
-        ]
+        earlier = self._earlier(message)
         if earlier:
             self._messages.insert(self._messages.index(earlier[-1]) + 1, message)
         return bool(earlier)
+
+    def has_earlier(self, message: InboundMessage) -> bool:
+        return bool(self._earlier(message))
+
+    def move_behind_earlier(self, message: InboundMessage) -> None:
+        """Put a message that is here already behind those of its reef that provably precede it."""
+        with contextlib.suppress(ValueError):  # the broker has taken it back
+            self._messages.remove(message)
+            if not self.put_behind_earlier(message):
+                self.put_first(message)
 
     def pause(self, source: MessageSource) -> None:
         """Hand out no message of this subscription until ``resume``."""
@@ -82,6 +92,14 @@ class ReadyQueue:
 
     def clear(self) -> None:
         self._messages.clear()
+
+    def _earlier(self, message: InboundMessage) -> Sequence[InboundMessage]:
+        """Return the messages of its reef that provably precede it."""
+        return [
+            other
+            for other in self._messages
+            if other.is_open and other.reef_id == message.reef_id and comes_before(other, message, by_number=self._by_number)
+        ]
 
 
 def comes_before(one: InboundMessage, other: InboundMessage, *, by_number: bool = True) -> bool:

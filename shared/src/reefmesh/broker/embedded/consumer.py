@@ -49,6 +49,9 @@ class EmbeddedConsumer:
         self._stop_waiting()
         self.is_closed = True
         for lane in self._lanes:
+            if self.dispatcher is not None:
+                self.dispatcher.release_waiting(lane)
+        for lane in self._lanes:
             lane.give_up()
         self._leave()
 

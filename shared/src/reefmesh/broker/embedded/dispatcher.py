@@ -45,6 +45,7 @@ class Dispatcher:
         self._idle: deque[Waiter] = deque()
         self._freed = freed
         self._timer: asyncio.TimerHandle | None = None
+        self._later: dict[Held[Envelope], asyncio.TimerHandle] = {}
 
     @property
     def subscription(self) -> Subscription:
@@ -104,10 +105,28 @@ class Dispatcher:
             self.dispatch()
         return released
 
+    def release_later(self, held: Held[Envelope], seconds: float) -> None:
+        """The message goes back to its place after this time; until then it is in flight, in no lane's hands, so that its group
+        waits. No more messages wait so than there are groups with one in flight."""
+        self._later[held] = asyncio.get_running_loop().call_later(seconds, self._release_held, held)
+
+    def release_waiting(self, holder: Waiter) -> None:
+        """What this lane has released for later goes back now: its consumer ends."""
+        for held in [held for held in self._later if held.holder is holder]:
+            self._later[held].cancel()
+            self._release_held(held)
+
     def close(self) -> None:
+        for timer in self._later.values():
+            timer.cancel()
+        self._later.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _release_held(self, held: Held[Envelope]) -> None:
+        del self._later[held]
+        self.release(held)
 
     def _watch(self) -> None:
         """Set the timer for the next visibility time-out."""

@@ -94,12 +94,14 @@ class EmbeddedLane:
             }
             session.tell(BrokerEvent(name=PARKING_FOLDED, facts=facts))
 
-    async def release(self, delivery: Delivery) -> None:
-        held = self._held
+    async def release(self, delivery: Delivery, *, again_after_seconds: float = 0.0) -> None:
+        held, dispatcher = self._held, self._consumer.dispatcher
         if held is delivery.token and held is not None and not held.pinned:
             self._drop()
-            if self._consumer.dispatcher is not None:
-                self._consumer.dispatcher.release(held)
+            if dispatcher is not None and again_after_seconds > 0:
+                dispatcher.release_later(held, again_after_seconds)
+            elif dispatcher is not None:
+                dispatcher.release(held)
             self._consumer.lane_free()
 
     # called by the dispatcher and by the consumer

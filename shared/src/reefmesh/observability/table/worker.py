@@ -71,10 +71,10 @@ SEQUENCE_GAPS: Final = Counter(
 GAPS_ACCEPTED: Final = Counter(
     name="reefmesh_gaps_accepted_total",
     unit="messages",
-    labels=(SUBSCRIPTION, Label("reason", ("waited", "rests", "crowded"))),
+    labels=(SUBSCRIPTION, Label("reason", ("waited", "rests", "crowded", "purged"))),
     help=(
         "Messages applied although earlier ones of their reef had not come, by why: they had waited in vain, their reef had of "
-        "late (it rests), or too many reefs waited (crowded)."
+        "late (it rests), too many reefs waited (crowded), or too many had of late and in vain (purged: messages were deleted)."
     ),
 )
 NUMBER_CONFLICTS: Final = Counter(

@@ -1,0 +1,66 @@
+"""A message that waits for an earlier one holds up no other reef, on a real broker."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from reefmesh.broker.activemq.engine import ActiveMQBroker
+from reefmesh.broker.activemq.isolation_watch import IsolationLimits
+from reefmesh.broker.port import Consumer, Delivery
+from reefmesh.contracts.channels import QUARANTINE, Subscription
+from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication
+from reefmesh_components.activemq_process import ActivemqProcess
+
+LONG_SECONDS: Final = 3600.0
+WINDOW: Final = 4
+QUICK: Final = IsolationLimits(patience_seconds=0.2)
+
+
+@asynccontextmanager
+async def one_window(activemq: ActivemqProcess) -> AsyncIterator[tuple[ActiveMQBroker, Consumer, Events]]:
+    """A consumer whose lanes share one subscription."""
+    subscription = Subscription(f"held-{uuid.uuid4().hex[:8]}", QUARANTINE)
+    async with client(activemq.url(parameters="subscriptions=1"), limits=QUICK) as broker:
+        events = Events(broker)
+        await broker.declare([subscription])
+        consumer = broker.consumer(subscription, lanes=WINDOW)
+        await consumer.start()
+        yield broker, consumer, events
+        await consumer.close()
+
+
+async def receive(consumer: Consumer) -> Delivery:
+    delivery = await asyncio.wait_for(consumer.lanes[0].receive(), PATIENCE_SECONDS)
+    assert delivery is not None
+    return delivery
+
+
+async def test_parallel_reefs_behind_one_that_waits_in_the_same_window_go_on(activemq_process: ActivemqProcess) -> None:
+    """Law 2: what is settled behind an open message cannot be acknowledged, and the window was full of that."""
+    async with one_window(activemq_process) as (broker, consumer, events):
+        await broker.publish([publication(QUARANTINE.name, 2, reef_id="waits")])
+        await consumer.lanes[0].release(await receive(consumer), again_after_seconds=LONG_SECONDS)
+        names = {f"other-{number}" for number in range(5 * WINDOW)}
+        await broker.publish([publication(QUARANTINE.name, 1, reef_id=name) for name in names])
+        seen: set[str] = set()
+        while seen != names:
+            delivery = await receive(consumer)
+            seen.add(delivery.message.reef_id)
+            await consumer.lanes[0].settle(delivery, ())
+        assert 1 == events.count("reef_isolated")
+
+
+async def test_order_message_that_waits_comes_again_behind_the_one_that_was_missing(activemq_process: ActivemqProcess) -> None:
+    """Law 1: an earlier message that arrives ends the wait at once."""
+    async with one_window(activemq_process) as (broker, consumer, _events):
+        await broker.publish([publication(QUARANTINE.name, 2, reef_id="waits")])
+        await consumer.lanes[0].release(await receive(consumer), again_after_seconds=LONG_SECONDS)
+        await broker.publish([publication(QUARANTINE.name, 1, reef_id="waits")])
+        seen = []
+        for _ in range(2):
+            delivery = await receive(consumer)
+            seen.append(delivery.message.seq)
+            await consumer.lanes[0].settle(delivery, ())
+        assert [1, 2] == seen
