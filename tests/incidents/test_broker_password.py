@@ -162,3 +162,31 @@ async def test_password_is_changed_and_put_back(
         f"broker: not ready with the reason after {told:.1f} s, not live after {gave_up:.0f} s (a start with the old password"
         f" ends with 78, doctor says it is wrong); put back, connected {healed:.1f} s later without a restart"
     )
+
+
+@pytest.mark.row(5)
+async def test_password_of_a_file_is_read_again_when_it_was_changed_everywhere(
+    broker: ActivemqProcess, tmp_path: Path, measured: Callable[[str], None]
+) -> None:
+    old, new = password_of("ingest"), "n3w"
+    secret = tmp_path / "broker-password"
+    secret.write_text(old, encoding="utf-8")
+    nobody = broker.url("ingest").replace(f":{quote(old, safe='')}@", "@")
+    assert nobody != broker.url("ingest")
+    ingest = LoneIngest(broker_url=nobody, folder=tmp_path, REEFMESH_BROKER_PASSWORD_FILE=str(secret))
+    ingest.process.start()
+    try:
+        ingest.process.wait_until_healthy()
+        await ingest.handle_one(broker.url())
+        secret.write_text(new, encoding="utf-8")
+        change_password(broker, "ingest", old, new)
+        restored = time.monotonic()
+        well = ingest.until(lambda seen: seen.status == "ok")
+        healed = time.monotonic() - restored
+        await ingest.handle_one(broker.url())
+    finally:
+        ingest.process.kill()
+        change_password(broker, "ingest", new, old)
+    assert well.live
+    assert healed < BACK_WITHIN_SECONDS
+    measured(f"broker: changed there and in the secret's file, connected {healed:.1f} s later")

@@ -234,6 +234,10 @@ class ServiceSettings(Settings):
         """Return the broker's address with user name and password in it: never to be logged."""
         return with_credentials(self.broker_url, self.broker_username, self.broker_password)
 
+    def broker_password_reader(self) -> Callable[[], str] | None:
+        """Return what reads the broker's password for each login; None: as for the database's."""
+        return self._reader("broker_password", self.broker_url)
+
     def users_of_broker(self, own_roles: Sequence[str]) -> BrokerUsers:
         """Return the broker's users by their roles; whoever this process logs in as has its own roles besides."""
         users = users_of_broker(self.broker_users, self.telemetry_senders)
@@ -247,8 +251,11 @@ class ServiceSettings(Settings):
     def store_password_reader(self) -> Callable[[], str] | None:
         """Return what reads the database's password for each connection, so that a changed one is seen; None: it is in no
         file, or the address has one, which wins."""
-        secret = self._files.get("store_password")
-        credentials = urlsplit(self.store_url).netloc.rpartition("@")[0]
+        return self._reader("store_password", self.store_url)
+
+    def _reader(self, password: str, url: str) -> Callable[[], str] | None:
+        secret = self._files.get(password)
+        credentials = urlsplit(url).netloc.rpartition("@")[0]
         return None if secret is None or ":" in credentials else secret.read_again
 
 

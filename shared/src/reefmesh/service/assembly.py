@@ -183,7 +183,7 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
 
     Raises TransientError when the drain time-out passes first.
     """
-    broker = open_broker(settings.broker_address(), clock=clock)
+    broker = open_broker(settings.broker_address(), clock=clock, password=settings.broker_password_reader())
     broker.on_event(broker_event_log())
     async with AsyncExitStack() as stack:
         async with start_until(stop) as start:
