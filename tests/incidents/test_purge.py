@@ -18,7 +18,7 @@ FLOWING_SECONDS: Final = 2.0
 does nothing else that is how late."""
 AFTER_PATIENCE_SECONDS: Final = 3.0
 BUSY_FACTOR: Final = 2.0
-"""What was settled behind a message that waits is delivered and looked at once more: on a busy machine that costs as much again."""
+"""What was settled behind a message that waits is delivered once more: on a busy machine that costs as much again."""
 
 
 @pytest.mark.row(4)
