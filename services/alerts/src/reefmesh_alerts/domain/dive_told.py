@@ -17,7 +17,7 @@ from pydantic import Field
 from reefmesh.contracts.scores import INSTANT_HOURS, DiveInstant, DiveVerdict
 from reefmesh_alerts.domain.kept_instants import JudgedValue, KeptInstants, first_us, instants_of, text_of, without_first
 from reefmesh_alerts.domain.severity import dive_severity
-from reefmesh_alerts.domain.transition import SECOND_US, microseconds
+from reefmesh_alerts.domain.transition import SECOND_US, utc_microseconds
 
 KEPT_INSTANTS_LIMIT: Final = 100
 """Instants of one factor that are kept: those of eight buoys that report twice an hour."""
@@ -90,16 +90,18 @@ class FactorWatch:
         return self._with_any(news, as_of_us, fresh_us, newest=newest) if later is None else later
 
     def steadily_after(
-        self, new: DiveInstant, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
+        self, new: DiveInstant, at_us: int, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
     ) -> "FactorWatch | None":
-        """Return the factor after an instant that is later than all before, which were judged, and has the verdict of the last
+        """Return the factor after an instant, ``at_us``, that is later than all before, which were judged, and has the verdict of the last
         one, which is told: so it goes on being told. None if it is not so."""
         recent = self.recent
         if recent is None or not recent.told or recent.fresh_us != fresh_us:
             return None
         last, told, _ = recent.told[-1]
-        judged = _judged_value(new)
-        if judged is None or not (last.verdict == told == judged.verdict and last[0] <= judged_us and last[0] < judged[0]):
+        if not (last.verdict == told == _SEVERITIES[new.verdict] and last[0] <= judged_us and last[0] < at_us):
+            return None
+        judged = _judged_value(new, at_us)
+        if judged is None:
             return None
         recent = Recent((Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us)
         return self._without_old(self.instants + text_of(judged), recent, as_of_us)
@@ -118,7 +120,7 @@ class FactorWatch:
             return None
         told, text = recent.told, self.instants
         for new in news:
-            judged, last = _judged_value(new), told[-1]
+            judged, last = _judged_value(new, utc_microseconds(new.observed_at)), told[-1]
             if judged is None or judged[:2] <= last.instant[:2]:
                 return None
             told = (*told, Told(judged, *_next_told(judged, last.instant, last.told, fresh_us)))
@@ -132,10 +134,10 @@ class FactorWatch:
     ) -> "FactorWatch":
         kept = {each[:2]: each for each in instants_of(self.instants)}
         for new in news:
-            key = microseconds(new.observed_at), new.buoy_id
+            key = utc_microseconds(new.observed_at), new.buoy_id
             if (self.anchor is not None and key <= self.anchor[:2]) or (not newest and key in kept):
                 continue
-            judged = _judged_value(new)
+            judged = _judged_value(new, key[0])
             if judged is None:
                 kept.pop(key, None)
             else:
@@ -192,9 +194,9 @@ def _next_told(
     return told, before
 
 
-def _judged_value(new: DiveInstant) -> JudgedValue | None:
+def _judged_value(new: DiveInstant, at_us: int) -> JudgedValue | None:
     """Return an instant as it is kept; None if its value is taken back."""
     if new.value is None:
         return None
     best, verdict, worst = _SEVERITIES[new.best], _SEVERITIES[new.verdict], _SEVERITIES[new.worst]
-    return JudgedValue(microseconds(new.observed_at), new.buoy_id, new.value, best, verdict, worst)
+    return JudgedValue(at_us, new.buoy_id, new.value, best, verdict, worst)
