@@ -103,8 +103,8 @@ class FactorWatch:
         judged = _judged_value(new, at_us)
         if judged is None:
             return None
-        recent = Recent((Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us)
-        return self._without_old(self.instants + text_of(judged), recent, as_of_us)
+        text = self.instants + text_of(judged)
+        return self._without_old(text, (Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us, as_of_us)
 
     def told(self, fresh_us: Mapping[str, int]) -> Iterator[Told]:
         """Iterate over the kept instants, oldest first. ``fresh_us``: how long a value of a buoy is not too old. What is told
@@ -127,7 +127,7 @@ class FactorWatch:
             text += text_of(judged)
         while judged_us is not None and len(told) > 1 and told[1].instant[0] <= judged_us:
             told = told[1:]
-        return self._without_old(text, Recent(told, recent.kept + len(news), recent.first_us, fresh_us), as_of_us)
+        return self._without_old(text, told, recent.kept + len(news), recent.first_us, fresh_us, as_of_us)
 
     def _with_any(
         self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], *, newest: bool
@@ -145,21 +145,30 @@ class FactorWatch:
         instants = [kept[key] for key in sorted(kept)]
         told = tuple(_told(self.anchor, instants, fresh_us))
         text = "".join(map(text_of, instants))
-        return self._without_old(text, Recent(told, len(instants), first_us(text), fresh_us), as_of_us)
+        return self._without_old(text, told, len(instants), first_us(text), fresh_us, as_of_us)
 
-    def _without_old(self, text: str, recent: Recent, as_of_us: int) -> "FactorWatch":
-        """Return the factor with those of the instants that are to be kept; what is told at the last other is its anchor."""
-        told, kept, oldest_us, fresh_us = recent
+    def _without_old(
+        self,
+        text: str,
+        told: tuple[Told, ...],
+        kept: int,
+        oldest_us: int | None,
+        fresh_us: Mapping[str, int],
+        as_of_us: int,
+    ) -> "FactorWatch":
+        """Return the factor with those of the ``kept`` instants that are to be kept, the first of which is ``oldest_us``; what is
+        told at the last other is its anchor."""
         anchor, ends_us = self.anchor, as_of_us - _KEPT_US
         while oldest_us is not None and (oldest_us <= ends_us or kept > KEPT_INSTANTS_LIMIT):
             first, text = without_first(text)
-            before = None if anchor is None else anchor.told
-            anchor = Anchor(first[0], first[1], first.verdict, _next_told(first, anchor, before, fresh_us)[0])
+            verdict, before = first[4], None if anchor is None else anchor[3]
+            now = verdict if verdict == before else _next_told(first, anchor, before, fresh_us)[0]
+            anchor = Anchor(oldest_us, first[1], verdict, now)
             kept -= 1
             oldest_us = first_us(text)
-        if kept < recent.kept:
-            recent = Recent(told[max(0, len(told) - kept) :], kept, oldest_us, fresh_us)
-        return FactorWatch(anchor=anchor, instants=text, recent=recent)
+        if kept < len(told):
+            told = told[len(told) - kept :]
+        return FactorWatch(anchor=anchor, instants=text, recent=Recent(told, kept, oldest_us, fresh_us))
 
 
 def verdict_of(severity: int) -> DiveVerdict:
