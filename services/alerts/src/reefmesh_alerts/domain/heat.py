@@ -94,11 +94,12 @@ def judge_days(
     """
     transitions: list[Transition] = []
     for score in days:
-        day = _day(score)
-        if watch.judged_on is not None and day.date <= watch.judged_on:
-            if watch.known_on is None or day.date >= watch.known_on:
-                watch = _judge(watch, day, transitions, as_of=as_of, opens_at=opens_at, revised=True)
+        if watch.judged_on is not None and score.date <= watch.judged_on:
+            matters = watch.known_on is None or score.date >= watch.known_on
+            if matters and not _says_the_same(watch, score, opens_at):
+                watch = _judge(watch, _day(score), transitions, as_of=as_of, opens_at=opens_at, revised=True)
             continue
+        day = _day(score)
         if watch.waiting is not None and watch.waiting.date < day.date:
             watch = _judge(watch, watch.waiting, transitions, as_of=as_of, opens_at=opens_at)
         watch = _with_waiting(watch, day)
@@ -179,6 +180,14 @@ def _judge(
         )
     )
     return watch
+
+
+def _says_the_same(watch: HeatWatch, revised: DayScore, opens_at: int) -> bool:
+    """Tell whether a judged day has no level, or the one that is known of it: as almost every score has it."""
+    level = revised.level_7day_max
+    if level is None:
+        return True
+    return revised.date == watch.known_on and level == watch.level and _change(watch, level, opens_at) is None
 
 
 def _change(watch: HeatWatch, level: int, opens_at: int) -> HeatChange | None:
