@@ -92,8 +92,8 @@ class FactorWatch:
     def steadily_after(
         self, new: DiveInstant, at_us: int, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
     ) -> "FactorWatch | None":
-        """Return the factor after an instant, ``at_us``, that is later than all before, which were judged, and has the verdict of the last
-        one, which is told: so it goes on being told. None if it is not so."""
+        """Return the factor after an instant, ``at_us``, that is later than all before, which were judged, and has the verdict
+        of the last one, which is told: so it goes on being told. None if it is not so."""
         recent = self.recent
         if recent is None or not recent.told or recent.fresh_us != fresh_us:
             return None
@@ -104,7 +104,9 @@ class FactorWatch:
         if judged is None:
             return None
         text = self.instants + text_of(judged)
-        return self._without_old(text, (Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us, as_of_us)
+        return self._without_old(
+            text, (Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us=fresh_us, as_of_us=as_of_us
+        )
 
     def told(self, fresh_us: Mapping[str, int]) -> Iterator[Told]:
         """Iterate over the kept instants, oldest first. ``fresh_us``: how long a value of a buoy is not too old. What is told
@@ -127,7 +129,7 @@ class FactorWatch:
             text += text_of(judged)
         while judged_us is not None and len(told) > 1 and told[1].instant[0] <= judged_us:
             told = told[1:]
-        return self._without_old(text, told, recent.kept + len(news), recent.first_us, fresh_us, as_of_us)
+        return self._without_old(text, told, recent.kept + len(news), recent.first_us, fresh_us=fresh_us, as_of_us=as_of_us)
 
     def _with_any(
         self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], *, newest: bool
@@ -145,7 +147,7 @@ class FactorWatch:
         instants = [kept[key] for key in sorted(kept)]
         told = tuple(_told(self.anchor, instants, fresh_us))
         text = "".join(map(text_of, instants))
-        return self._without_old(text, told, len(instants), first_us(text), fresh_us, as_of_us)
+        return self._without_old(text, told, len(instants), first_us(text), fresh_us=fresh_us, as_of_us=as_of_us)
 
     def _without_old(
         self,
@@ -153,11 +155,12 @@ class FactorWatch:
         told: tuple[Told, ...],
         kept: int,
         oldest_us: int | None,
+        *,
         fresh_us: Mapping[str, int],
         as_of_us: int,
     ) -> "FactorWatch":
-        """Return the factor with those of the ``kept`` instants that are to be kept, the first of which is ``oldest_us``; what is
-        told at the last other is its anchor."""
+        """Return the factor with those of the ``kept`` instants of a text that are to be kept; what is told at the last other
+        is its anchor. ``oldest_us``: of the first of them."""
         anchor, ends_us = self.anchor, as_of_us - _KEPT_US
         while oldest_us is not None and (oldest_us <= ends_us or kept > KEPT_INSTANTS_LIMIT):
             first, text = without_first(text)

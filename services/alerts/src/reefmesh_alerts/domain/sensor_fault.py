@@ -36,12 +36,8 @@ def judge_sensors(
 
     The episode of a fault text closes when the text is gone and the newest value, if it is this buoy's, is good (flag 1 or 2).
     """
-    if buoy.sensors is not None and not (buoy.faults or failed_runs or watch.channels):
-        for sensor in buoy.sensors.values():
-            if sensor.failing_since is not None:
-                break
-        else:
-            return watch, []
+    if _all_sound(watch, buoy, failed_runs):
+        return watch, []
     own = {name: value for name, value in latest.items() if value.buoy_id == buoy.facts.buoy_id}
     failing = _failing(buoy, own)
     runs = [run for run in failed_runs if run.buoy_id == buoy.facts.buoy_id]
@@ -77,6 +73,13 @@ def judge_sensors(
         else:
             sensors[name] = before
     return (watch if sensors == watch.channels else replace(watch, channels=sensors)), transitions
+
+
+def _all_sound(watch: BuoyWatch, buoy: BuoyHealth, failed_runs: Sequence[FailedRun]) -> bool:
+    """Tell whether the buoy's sensors are sound and were so, as almost every score has them, without a look at their values."""
+    if buoy.sensors is None or buoy.faults or failed_runs or watch.channels:
+        return False
+    return all(sensor.failing_since is None for sensor in buoy.sensors.values())
 
 
 def _failing(buoy: BuoyHealth, own: Mapping[str, LatestValue]) -> dict[str, datetime | None]:
