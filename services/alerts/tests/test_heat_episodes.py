@@ -263,3 +263,12 @@ def test_no_revisions_tell_a_day_twice_in_one_direction_and_the_last_day_tells_w
     assert len(told_days) == len(set(told_days))
     assert watch.level == revisions[-1][1]
     assert (watch.opened_on is not None) == (watch.level > 0)
+
+
+def test_day_that_is_said_again_is_judged_by_the_level_at_which_episodes_open_now(samples: type[Samples]) -> None:
+    days = [samples.day(0, 0), samples.day(1, 1), samples.day(2, 1)]
+    watch, _ = judge_days(HeatWatch(), days, as_of=samples.START, opens_at=1)
+    same, transitions = judge_days(watch, days[2:], as_of=samples.START, opens_at=1)
+    assert (same, transitions) == (watch, [])
+    _, transitions = judge_days(watch, days[2:], as_of=samples.START, opens_at=2)
+    assert [each.change for each in transitions] == ["closed"]

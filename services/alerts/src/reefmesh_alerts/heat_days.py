@@ -1,7 +1,6 @@
 """The last days of each reef's heat stress, for charts and digests: written in the unit of work of the score that sets them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -31,10 +30,8 @@ SELECT_DAYS: Final = (
 )
 
 
-def keep_days(
-    reef_id: str, heat: HeatStress, before: ReefWatch, watch: ReefWatch, *, seq: int
-) -> tuple[ReefWatch, list[Write]]:
-    """Return the reef ``watch``, which was ``before`` the score ``seq``, and the rows to write for that score.
+def keep_days(reef_id: str, heat: HeatStress, before: ReefWatch, watch: ReefWatch, *, seq: int) -> list[Write]:
+    """Return the rows to write for the score ``seq``, by which the reef ``before`` became ``watch``.
 
     Every score says what its newest day is like, and most leave that as it is: then there is nothing to write. The row gets the
     number of the last score that said so once a later day begins; until then a score that is handled late does not set it. Once
@@ -42,23 +39,22 @@ def keep_days(
     """
     latest, kept = heat.latest, before.newest_day
     if latest is None:
-        return watch, []
+        return []
     newest = seq > before.seq
     known_on = latest.date if newest else None if kept is None else kept.date
     oldest = latest.date - timedelta(days=DAYS_KEPT)
     days = [row_of(day) for day in heat.changed if oldest <= day.date <= latest.date and day.date != known_on]
     writes = [_write(reef_id, day, seq) for day in days]
     if not newest:
-        return watch, writes
-    row = row_of(latest)
-    if row != kept:
+        return writes
+    row = watch.newest_day
+    if row is not None and row != kept:
         writes.append(_write(reef_id, row, seq))
-        watch = replace(watch, newest_day=row)
         if kept is not None and kept.date < row.date:
             writes.insert(0, _write(reef_id, kept, before.seq))
     if latest.date != _newest_day(before.heat):
         writes.append(Write(DELETE_OTHERS, (reef_id, oldest.isoformat(), latest.date.isoformat())))
-    return watch, writes
+    return writes
 
 
 async def read_days(store: Store, reef_id: str, *, limit: int = DAYS_SHOWN) -> Sequence[HeatDayRow]:

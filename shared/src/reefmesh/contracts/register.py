@@ -37,6 +37,9 @@ class DiveLimits(Contract):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        rises = self.current_good_knots <= self.current_fair_knots <= self.current_experienced_knots
+        if rises and self.visibility_good_metres >= self.visibility_fair_metres >= self.visibility_poor_metres:
+            return self  # as every score says them
         current = ("current_good_knots", "current_fair_knots", "current_experienced_knots")
         visibility = ("visibility_good_metres", "visibility_fair_metres", "visibility_poor_metres")
         _check_order(self, "limits of current", current, rising=True)

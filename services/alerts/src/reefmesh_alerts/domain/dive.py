@@ -22,7 +22,7 @@ from reefmesh_alerts.domain.dive_reason import own_reason_of, reason_of
 from reefmesh_alerts.domain.dive_told import FactorWatch, Told, verdict_of
 from reefmesh_alerts.domain.schedule import SILENT_INTERVALS
 from reefmesh_alerts.domain.severity import dive_severity
-from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
+from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds, utc_microseconds
 
 UNKNOWN: Final[DiveVerdict] = "unknown"
 _NO_INSTANTS: Final = FactorWatch()
@@ -66,7 +66,7 @@ def judge_dive(
     """
     fresh_us = {each.facts.buoy_id: SILENT_INTERVALS * each.facts.report_interval_seconds * SECOND_US for each in buoys}
     stands_us = {buoy_id: each + (held_back_us or {}).get(buoy_id, 0) for buoy_id, each in fresh_us.items()}
-    as_of_us = microseconds(as_of)
+    as_of_us = utc_microseconds(as_of)
     if newest and (steady := _steadily(watch, dive, as_of_us, heard_us=heard_us, fresh_us=fresh_us, stands_us=stands_us)):
         return steady, []
     factors = _with_instants(watch, dive, as_of_us=as_of_us, fresh_us=fresh_us, newest=newest)
@@ -124,24 +124,27 @@ def _steadily(
 ) -> DiveWatch | None:
     """Return the watch after the usual score, which brings one later instant of each factor and leaves what is told of it as it
     is, and so the verdict; None if the score must be judged."""
-    if watch.judged_us is None or dive.all_instants or not len(dive.instants) == len(dive.factors) == len(watch.factors):
+    judged_us = watch.judged_us
+    if judged_us is None or dive.all_instants or not len(dive.instants) == len(dive.factors) == len(watch.factors):
         return None
     news = {each.quantity: each for each in dive.instants}
     factors: dict[str, FactorWatch] = {}
     severity, until_us, newest_us = 0, [], []
     for factor in dive.factors:
-        known, new = watch.factors.get(factor.quantity), news.get(factor.quantity)
-        if known is None or new is None or new.observed_at != factor.observed_at:
+        quantity = factor.quantity
+        known, new = watch.factors.get(quantity), news.get(quantity)
+        if known is None or new is None or factor.value is None or factor.observed_at is None:
             return None
-        after = known.steadily_after(new, as_of_us=as_of_us, fresh_us=fresh_us, judged_us=watch.judged_us)
-        stands = stands_us.get(new.buoy_id)
-        if after is None or stands is None or factor.value is None or not after.told_recently:
+        at_us, stands = utc_microseconds(new.observed_at), stands_us.get(new.buoy_id)
+        if stands is None or at_us != utc_microseconds(factor.observed_at):
             return None
-        (at_us, *_), told, _ = after.told_recently[-1]
-        factors[factor.quantity] = after
+        after = known.steadily_after(new, at_us, as_of_us=as_of_us, fresh_us=fresh_us, judged_us=judged_us)
+        if after is None or not (told := after.told_recently):
+            return None
+        factors[quantity] = after
         until_us.append(at_us + stands)
         newest_us.append(at_us)
-        severity = max(severity, told)
+        severity = max(severity, told[-1].told)
     if not factors or verdict_of(severity) != watch.verdict or heard_us > min(until_us):
         return None
     return DiveWatch(

@@ -17,7 +17,7 @@ from pydantic import Field
 from reefmesh.contracts.scores import INSTANT_HOURS, DiveInstant, DiveVerdict
 from reefmesh_alerts.domain.kept_instants import JudgedValue, KeptInstants, first_us, instants_of, text_of, without_first
 from reefmesh_alerts.domain.severity import dive_severity
-from reefmesh_alerts.domain.transition import SECOND_US, microseconds
+from reefmesh_alerts.domain.transition import SECOND_US, utc_microseconds
 
 KEPT_INSTANTS_LIMIT: Final = 100
 """Instants of one factor that are kept: those of eight buoys that report twice an hour."""
@@ -90,19 +90,23 @@ class FactorWatch:
         return self._with_any(news, as_of_us, fresh_us, newest=newest) if later is None else later
 
     def steadily_after(
-        self, new: DiveInstant, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
+        self, new: DiveInstant, at_us: int, *, as_of_us: int, fresh_us: Mapping[str, int], judged_us: int
     ) -> "FactorWatch | None":
-        """Return the factor after an instant that is later than all before, which were judged, and has the verdict of the last
-        one, which is told: so it goes on being told. None if it is not so."""
+        """Return the factor after an instant, ``at_us``, that is later than all before, which were judged, and has the verdict
+        of the last one, which is told: so it goes on being told. None if it is not so."""
         recent = self.recent
         if recent is None or not recent.told or recent.fresh_us != fresh_us:
             return None
         last, told, _ = recent.told[-1]
-        judged = _judged_value(new)
-        if judged is None or not (last.verdict == told == judged.verdict and last[0] <= judged_us and last[0] < judged[0]):
+        if not (last.verdict == told == _SEVERITIES[new.verdict] and last[0] <= judged_us and last[0] < at_us):
             return None
-        recent = Recent((Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us)
-        return self._without_old(self.instants + text_of(judged), recent, as_of_us)
+        judged = _judged_value(new, at_us)
+        if judged is None:
+            return None
+        text = self.instants + text_of(judged)
+        return self._without_old(
+            text, (Told(judged, told, told),), recent.kept + 1, recent.first_us, fresh_us=fresh_us, as_of_us=as_of_us
+        )
 
     def told(self, fresh_us: Mapping[str, int]) -> Iterator[Told]:
         """Iterate over the kept instants, oldest first. ``fresh_us``: how long a value of a buoy is not too old. What is told
@@ -118,24 +122,24 @@ class FactorWatch:
             return None
         told, text = recent.told, self.instants
         for new in news:
-            judged, last = _judged_value(new), told[-1]
+            judged, last = _judged_value(new, utc_microseconds(new.observed_at)), told[-1]
             if judged is None or judged[:2] <= last.instant[:2]:
                 return None
             told = (*told, Told(judged, *_next_told(judged, last.instant, last.told, fresh_us)))
             text += text_of(judged)
         while judged_us is not None and len(told) > 1 and told[1].instant[0] <= judged_us:
             told = told[1:]
-        return self._without_old(text, Recent(told, recent.kept + len(news), recent.first_us, fresh_us), as_of_us)
+        return self._without_old(text, told, recent.kept + len(news), recent.first_us, fresh_us=fresh_us, as_of_us=as_of_us)
 
     def _with_any(
         self, news: Sequence[DiveInstant], as_of_us: int, fresh_us: Mapping[str, int], *, newest: bool
     ) -> "FactorWatch":
         kept = {each[:2]: each for each in instants_of(self.instants)}
         for new in news:
-            key = microseconds(new.observed_at), new.buoy_id
+            key = utc_microseconds(new.observed_at), new.buoy_id
             if (self.anchor is not None and key <= self.anchor[:2]) or (not newest and key in kept):
                 continue
-            judged = _judged_value(new)
+            judged = _judged_value(new, key[0])
             if judged is None:
                 kept.pop(key, None)
             else:
@@ -143,21 +147,31 @@ class FactorWatch:
         instants = [kept[key] for key in sorted(kept)]
         told = tuple(_told(self.anchor, instants, fresh_us))
         text = "".join(map(text_of, instants))
-        return self._without_old(text, Recent(told, len(instants), first_us(text), fresh_us), as_of_us)
+        return self._without_old(text, told, len(instants), first_us(text), fresh_us=fresh_us, as_of_us=as_of_us)
 
-    def _without_old(self, text: str, recent: Recent, as_of_us: int) -> "FactorWatch":
-        """Return the factor with those of the instants that are to be kept; what is told at the last other is its anchor."""
-        told, kept, oldest_us, fresh_us = recent
+    def _without_old(
+        self,
+        text: str,
+        told: tuple[Told, ...],
+        kept: int,
+        oldest_us: int | None,
+        *,
+        fresh_us: Mapping[str, int],
+        as_of_us: int,
+    ) -> "FactorWatch":
+        """Return the factor with those of the ``kept`` instants of a text that are to be kept; what is told at the last other
+        is its anchor. ``oldest_us``: of the first of them."""
         anchor, ends_us = self.anchor, as_of_us - _KEPT_US
         while oldest_us is not None and (oldest_us <= ends_us or kept > KEPT_INSTANTS_LIMIT):
             first, text = without_first(text)
-            before = None if anchor is None else anchor.told
-            anchor = Anchor(first[0], first[1], first.verdict, _next_told(first, anchor, before, fresh_us)[0])
+            verdict, before = first[4], None if anchor is None else anchor[3]
+            now = verdict if verdict == before else _next_told(first, anchor, before, fresh_us)[0]
+            anchor = Anchor(oldest_us, first[1], verdict, now)
             kept -= 1
             oldest_us = first_us(text)
-        if kept < recent.kept:
-            recent = Recent(told[max(0, len(told) - kept) :], kept, oldest_us, fresh_us)
-        return FactorWatch(anchor=anchor, instants=text, recent=recent)
+        if kept < len(told):
+            told = told[len(told) - kept :]
+        return FactorWatch(anchor=anchor, instants=text, recent=Recent(told, kept, oldest_us, fresh_us))
 
 
 def verdict_of(severity: int) -> DiveVerdict:
@@ -192,9 +206,9 @@ def _next_told(
     return told, before
 
 
-def _judged_value(new: DiveInstant) -> JudgedValue | None:
+def _judged_value(new: DiveInstant, at_us: int) -> JudgedValue | None:
     """Return an instant as it is kept; None if its value is taken back."""
     if new.value is None:
         return None
     best, verdict, worst = _SEVERITIES[new.best], _SEVERITIES[new.verdict], _SEVERITIES[new.worst]
-    return JudgedValue(microseconds(new.observed_at), new.buoy_id, new.value, best, verdict, worst)
+    return JudgedValue(at_us, new.buoy_id, new.value, best, verdict, worst)

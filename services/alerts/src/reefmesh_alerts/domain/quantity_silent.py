@@ -15,7 +15,7 @@ from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyHealth
 from reefmesh_alerts.domain.buoy import BuoyWatch, QuantityWatch, episode, is_fresh
 from reefmesh_alerts.domain.schedule import HOUR_US, SILENT_INTERVALS, silent_after_us
-from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, microseconds
+from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, utc_microseconds
 
 SILENT_HOURS: Final = 6
 USUAL_GAPS: Final = 2
@@ -40,7 +40,7 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tu
     """Judge every quantity by the last report of its buoy, heard at ``heard_us``: silent only if that tells of the present."""
     if buoy.sensors is None:
         return watch, []
-    seen_at, seen_us = buoy.last_seen_at, microseconds(buoy.last_seen_at)
+    seen_us = utc_microseconds(buoy.last_seen_at)
     quantities: dict[str, QuantityWatch] = {}
     transitions: list[Transition] = []
     last_before = last_after = None  # most quantities share theirs: each report has a value of all of them
@@ -48,11 +48,11 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tu
         if sensor.last_value_at is None:
             continue
         before = watch.quantities.get(name)
-        is_now = sensor.last_value_at == seen_at
+        value_us = utc_microseconds(sensor.last_value_at)
+        is_now = value_us == seen_us
         if is_now and last_after is not None and before == last_before:
             quantities[name] = last_after
             continue
-        value_us = seen_us if is_now else microseconds(sensor.last_value_at)
         if before is None:
             quantities[name] = QuantityWatch(value_us=value_us)
             continue
@@ -89,7 +89,7 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tu
             evidence = {"quantity": name, "last_value_at": instant_of(each.value_us).isoformat()}
             ended = _episode(buoy, name, opens=False, at_us=max(seen_us, each.silent_us + SECOND_US), evidence=evidence)
             transitions.append(replace(ended, to_state=DROPPED))
-    return (watch if quantities == watch.quantities else replace(watch, quantities=quantities)), transitions
+    return (watch if quantities == watch.quantities else watch.with_quantities(quantities)), transitions
 
 
 def _is_faulty(watch: BuoyWatch, quantity: str) -> bool:

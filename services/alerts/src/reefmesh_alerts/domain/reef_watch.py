@@ -7,7 +7,7 @@ from datetime import datetime
 from reefmesh.contracts.scores import DayScore, ReefScore
 from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
 from reefmesh_alerts.domain.chemistry import ChemistryWatch, judge_chemistry
-from reefmesh_alerts.domain.day_row import DayRow
+from reefmesh_alerts.domain.day_row import DayRow, row_of
 from reefmesh_alerts.domain.dive import DiveWatch, expire_dive, judge_dive
 from reefmesh_alerts.domain.heat import (
     DEFAULT_OPENS_AT,
@@ -55,7 +55,8 @@ def judge_score(
     holds less too, but it withdraws nothing.
     """
     heard_us = microseconds(heard_at)
-    newest = seq is None or seq > watch.seq
+    is_numbered = seq is not None and seq > watch.seq
+    newest = seq is None or is_numbered
     heat, days = _days(watch.heat, score) if newest else (watch.heat, score.heat.changed)
     heat, transitions = judge_days(heat, days, as_of=score.as_of, opens_at=heat_opens_at)
     chemistry, changes = judge_chemistry(watch.chemistry, score.carbonate, as_of=score.as_of)
@@ -81,7 +82,11 @@ def judge_score(
         heard_us=heard_us,
         buoys=score.buoys,
         held_back_us={buoy_id: usually_held_back_us(each.arrivals) for buoy_id, each in buoys.items()},
-        measured_by={name: value.buoy_id for name, value in score.latest.items()},
+        measured_by={
+            factor.quantity: value.buoy_id
+            for factor in score.dive.factors
+            if (value := score.latest.get(factor.quantity)) is not None
+        },
         newest=newest,
     )
     transitions += changes
@@ -93,7 +98,7 @@ def judge_score(
             heard_us=heard_us,
             seq=watch.seq if seq is None else max(seq, watch.seq),
             looked_for_us=watch.looked_for_us,
-            newest_day=watch.newest_day,
+            newest_day=row_of(score.heat.latest) if is_numbered and score.heat.latest is not None else watch.newest_day,
             heat=heat,
             dive=dive,
             chemistry=chemistry,

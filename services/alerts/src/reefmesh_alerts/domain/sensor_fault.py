@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from reefmesh.contracts.flags import SCORED, Flag
 from reefmesh.contracts.scores import BuoyHealth, FailedRun, LatestValue
 from reefmesh_alerts.domain.buoy import BuoyWatch, SensorWatch, episode
-from reefmesh_alerts.domain.transition import Evidence, Transition, microseconds
+from reefmesh_alerts.domain.transition import Evidence, Transition, utc_microseconds
 
 FAILS_IN_A_ROW: Final = 3
 """So many failing values in a row make a fault; a single one may be a gull on the cable."""
@@ -36,6 +36,8 @@ def judge_sensors(
 
     The episode of a fault text closes when the text is gone and the newest value, if it is this buoy's, is good (flag 1 or 2).
     """
+    if _all_sound(watch, buoy, failed_runs):
+        return watch, []
     own = {name: value for name, value in latest.items() if value.buoy_id == buoy.facts.buoy_id}
     failing = _failing(buoy, own)
     runs = [run for run in failed_runs if run.buoy_id == buoy.facts.buoy_id]
@@ -73,6 +75,13 @@ def judge_sensors(
     return (watch if sensors == watch.channels else replace(watch, channels=sensors)), transitions
 
 
+def _all_sound(watch: BuoyWatch, buoy: BuoyHealth, failed_runs: Sequence[FailedRun]) -> bool:
+    """Tell whether the buoy's sensors are sound and were so, as almost every score has them, without a look at their values."""
+    if buoy.sensors is None or buoy.faults or failed_runs or watch.channels:
+        return False
+    return all(sensor.failing_since is None for sensor in buoy.sensors.values())
+
+
 def _failing(buoy: BuoyHealth, own: Mapping[str, LatestValue]) -> dict[str, datetime | None]:
     """Return the sensors that fail, each with the third failing value of its run where the score says it."""
     if buoy.sensors is None:
@@ -106,14 +115,14 @@ def _judge_runs(
 
 
 def _of_run(since: datetime) -> SensorWatch:
-    return SensorWatch(fails=FAILS_IN_A_ROW, failed_us=microseconds(since), open=True)
+    return SensorWatch(fails=FAILS_IN_A_ROW, failed_us=utc_microseconds(since), open=True)
 
 
 def _judge(before: SensorWatch, fault: str, value: LatestValue | None) -> SensorWatch:
     fails, failed_us = before.fails, before.failed_us
     good = False
     if value is not None:
-        observed_us = microseconds(value.observed_at)
+        observed_us = utc_microseconds(value.observed_at)
         good = value.flag in SCORED
         if good:
             fails, failed_us = 0, 0
