@@ -164,6 +164,7 @@ async def test_password_is_changed_and_put_back(
     )
 
 
+@pytest.mark.incidents
 @pytest.mark.row(5)
 async def test_password_of_a_file_is_read_again_when_it_was_changed_everywhere(
     broker: ActivemqProcess, tmp_path: Path, measured: Callable[[str], None]
