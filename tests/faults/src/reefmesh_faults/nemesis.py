@@ -61,6 +61,7 @@ STORE_KINDS: Final[Mapping[str, Kind]] = {
     "store_kill": Kind(weight=4, most_seconds=2.0),
     "store_restart": Kind(weight=2),
     "store_crowded": Kind(weight=3, least_seconds=2.0, most_seconds=6.0),
+    "store_reads_only": Kind(weight=3, least_seconds=1.0, most_seconds=8.0),
 }
 RECEIVER_KINDS: Final[Mapping[str, Kind]] = {"receiver_away": Kind(weight=2, least_seconds=1.0, most_seconds=6.0)}
 ALL_KINDS: Final[Mapping[str, Kind]] = {

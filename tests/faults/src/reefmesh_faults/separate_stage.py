@@ -224,8 +224,22 @@ class SeparateStage:
                     await asyncio.to_thread(store.start_again)
                 case "store_restart":
                     await asyncio.to_thread(store.restart)
+                case "store_reads_only":
+                    await self._read_only(store, seconds)
                 case _:
                     await self._crowd(store, seconds)
+
+    async def _read_only(self, store: PostgresqlProcess, seconds: float) -> None:
+        """Let the server take no writes while its connections stay, as an old primary does that a failover left as a reader."""
+        session = await asyncpg.connect(store.url, server_settings={"default_transaction_read_only": "off"})
+        try:
+            await session.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            await session.execute("SELECT pg_reload_conf()")
+            await asyncio.sleep(seconds)
+        finally:
+            await session.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            await session.execute("SELECT pg_reload_conf()")
+            await session.close()
 
     async def _crowd(self, store: PostgresqlProcess, seconds: float) -> None:
         """Take every connection that is left, and cut one service's: it finds none when it comes back."""
