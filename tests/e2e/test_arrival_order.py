@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from reefmesh.clock import ManualClock
@@ -218,6 +218,7 @@ def replace_id(message: Envelope, event_id: str) -> Envelope:
 
 
 @settings(max_examples=25, deadline=None, phases=UNSHRUNK, suppress_health_check=list(HealthCheck))
+@example(disorder=Disorder(twins=[126], seed=510, block=(312, 289), turned=False))
 @given(DISORDERS)
 def test_scores_are_the_same_in_any_order_of_arrival(disorder: Disorder) -> None:
     """Law 9: the score is a function of the set of telemetry, not of its arrival."""

@@ -18,7 +18,7 @@ from reefmesh_scoring.days import (
     upsert_score,
 )
 from reefmesh_scoring.domain.heat_revision import Days, days_needed, record_after, revise, spans_to_revise
-from reefmesh_scoring.domain.heat_span import NEED_BEFORE_DAYS, NewValue, Stretch, score_span
+from reefmesh_scoring.domain.heat_span import NewValue, Stretch, score_span
 from reefmesh_scoring.domain.heat_stress import DayHeat, highest
 from reefmesh_scoring.domain.recent_days import NONE, RECENT_DAYS_LIMIT, RecentDays, value_of
 from reefmesh_scoring.domain.solar_day import OF_TEMPERATURE, DayTotals, empty_totals, split_solar
@@ -54,8 +54,6 @@ async def rescore(store: Store, state: ScoredReef, counted: Counted) -> Rescored
         rescored = await _rescore_shorter(store, state, totals, touched, shorter)
     elif _yardstick_changed(state):
         rescored = await _rescore_all(store, state, touched)
-    elif (today := _only_today(state, touched)) is not None:
-        rescored = _rescore_today(state, today, touched[today])
     elif touched:
         rescored = await _rescore_touched(store, state, touched)
     else:
@@ -93,25 +91,6 @@ async def _add_deltas(store: Store, state: ScoredReef, counted: Counted) -> dict
     for day in [day for day in state.totals if day <= oldest_kept]:
         del state.totals[day]
     return totals
-
-
-def _only_today(state: ScoredReef, touched: Mapping[int, NewValue]) -> int | None:
-    """Return the last day of the record, if it alone was touched and no day before it can change with it."""
-    record = state.record
-    if len(touched) != 1 or record is None or record.last not in touched:
-        return None
-    return record.last if record.last == record.first or state.recent.has_night(record.last - 1) else None
-
-
-def _rescore_today(state: ScoredReef, today: int, value: NewValue) -> Rescored:
-    """Score the last day again, as ``_rescore_touched`` would: this is what nearly every reading does, and no highest DHW of
-    the days before, no gap and no other day's score can follow from it."""
-    first = today if state.record is None else state.record.first
-    state.recent.put(today, value)
-    stretch = state.recent.stretch(Days(max(first, today - NEED_BEFORE_DAYS), today), {})
-    rows = score_span(stretch, first=today, last=today, first_day=first, **state.yardstick._asdict())
-    state.latest = rows[-1]
-    return Rescored(changed=rows, writes=[upsert_score(state.reef_id, rows[-1])])
 
 
 async def _rescore_touched(store: Store, state: ScoredReef, touched: Mapping[int, NewValue]) -> Rescored:
