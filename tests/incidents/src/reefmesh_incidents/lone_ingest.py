@@ -1,15 +1,12 @@
 """One ingest process on a broker, watched from outside as a platform watches it."""
 
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reefmesh.broker.port import Publication
 from reefmesh.contracts.channels import TELEMETRY
@@ -17,6 +14,7 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.schema import TELEMETRY_1
 from reefmesh_components.activemq_client import client
 from reefmesh_components.service_process import ServiceProcess
+from reefmesh_incidents.lone_service import page_of
 
 PATIENCE_SECONDS: Final = 100.0
 LOOK_SECONDS: Final = 0.02
@@ -49,8 +47,8 @@ class LoneIngest:
 
     def seen(self) -> Seen:
         """Read the pages. Raises OSError while there are none."""
-        live = self._code("/health/live") == 200  # asked first: the reason is never the older one
-        check = self._page("/health")["checks"]["broker"]
+        live = page_of(self.process, "/health/live")[0] == 200  # asked first: the reason is never the older one
+        check = page_of(self.process, "/health")[1]["checks"]["broker"]
         return Seen(status=check["status"], reason=check["reason"], live=live)
 
     def until(self, holds: Callable[[Seen], bool]) -> Seen:
@@ -83,19 +81,3 @@ class LoneIngest:
         while self.process.metric(HANDLED) == before:
             assert time.monotonic() < deadline, self.process.last_words()
             look.wait(LOOK_SECONDS)
-
-    def _page(self, path: str) -> Any:
-        try:
-            with urllib.request.urlopen(f"{self.process.url}{path}", timeout=5) as answer:  # noqa: S310 - an address of ours
-                return json.load(answer)
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return json.load(answer)
-
-    def _code(self, path: str) -> int:
-        try:
-            with urllib.request.urlopen(f"{self.process.url}{path}", timeout=5) as answer:  # noqa: S310 - an address of ours
-                return int(answer.status)
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return answer.code

@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from reefmesh_components.service_process import ServiceProcess
 
@@ -41,13 +41,14 @@ def lone_service(
         process.kill()
 
 
-def page_of(process: ServiceProcess, path: str) -> tuple[int, dict[str, object]]:
+def page_of(process: ServiceProcess, path: str) -> tuple[int, Any]:
     """Return the status and the content of one of its pages."""
     try:
         with urllib.request.urlopen(f"{process.url}{path}", timeout=5) as answer:  # noqa: S310 - an address of ours
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            return error.code, json.load(error)
 
 
 def seconds_until(condition: Callable[[], bool], *, limit_seconds: float) -> float:
