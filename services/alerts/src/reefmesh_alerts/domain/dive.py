@@ -79,14 +79,7 @@ def judge_dive(
     fresh_until_us = None if dive.valid_until is None else microseconds(dive.valid_until)
     stands_until_us = _stands_until_us(dive, now_told, stands_us, measured_by or {})
     valid_until_us = fresh_until_us if stands_until_us is None else stands_until_us
-    watch = DiveWatch(
-        verdict=watch.verdict,
-        valid_until_us=valid_until_us,
-        met=watch.met,
-        factors=factors,
-        judged_us=newest_us,
-        told_us=watch.told_us,
-    )
+    watch = replace(watch, valid_until_us=valid_until_us, factors=factors, judged_us=newest_us)
     comes = dive.verdict != UNKNOWN and (fresh_until_us is None or heard_us <= fresh_until_us)
     stays = watch.verdict != UNKNOWN and stands_until_us is not None and heard_us <= stands_until_us
     if not (comes or stays):
@@ -147,14 +140,7 @@ def _steadily(
         severity = max(severity, told[-1].told)
     if not factors or verdict_of(severity) != watch.verdict or heard_us > min(until_us):
         return None
-    return DiveWatch(
-        verdict=watch.verdict,
-        valid_until_us=min(until_us),
-        met=watch.met,
-        factors=factors,
-        judged_us=max(newest_us),
-        told_us=watch.told_us,
-    )
+    return replace(watch, valid_until_us=min(until_us), factors=factors, judged_us=max(newest_us))
 
 
 def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Transition]]:

@@ -89,7 +89,7 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tu
             evidence = {"quantity": name, "last_value_at": instant_of(each.value_us).isoformat()}
             ended = _episode(buoy, name, opens=False, at_us=max(seen_us, each.silent_us + SECOND_US), evidence=evidence)
             transitions.append(replace(ended, to_state=DROPPED))
-    return (watch if quantities == watch.quantities else watch.with_quantities(quantities)), transitions
+    return (watch if quantities == watch.quantities else replace(watch, quantities=quantities)), transitions
 
 
 def _is_faulty(watch: BuoyWatch, quantity: str) -> bool:

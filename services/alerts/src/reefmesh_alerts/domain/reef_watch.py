@@ -91,19 +91,18 @@ def judge_score(
     )
     transitions += changes
     return (
-        ReefWatch(
+        replace(
+            watch,
             reef_name=score.reef_name,
             time_zone=score.time_zone,
             as_of=score.as_of,
             heard_us=heard_us,
             seq=watch.seq if seq is None else max(seq, watch.seq),
-            looked_for_us=watch.looked_for_us,
             newest_day=row_of(score.heat.latest) if is_numbered and score.heat.latest is not None else watch.newest_day,
             heat=heat,
             dive=dive,
             chemistry=chemistry,
             buoys=buoys,
-            told=watch.told,
         ),
         transitions,
     )
