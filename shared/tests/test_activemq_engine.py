@@ -419,7 +419,6 @@ async def test_flood_of_unreadable_messages_takes_no_more_than_half_of_the_parki
     assert 1_000_000 < (statistics.parked_bytes or 0) < 1_010_000
 
 
-@pytest.mark.faults  # in one run of seven ActiveMQ keeps the message to itself after one of the lost connections, for minutes
 async def test_message_whose_settlement_kills_every_connection_is_parked_after_ten(
     activemq_process: ActivemqProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -335,6 +335,23 @@ async def test_commit_refused_without_a_reason_is_refused_all_the_same() -> None
         await session.close()
 
 
+async def test_frame_too_long_for_the_broker_ends_the_session_whatever_is_answered_behind_it() -> None:
+    """ActiveMQ reads the rest of the frame as a command, whose receipt is the frame's own: that refuses no message."""
+
+    async def script(client: Client) -> None:
+        await client.log_in()
+        receipt = (await client.until("SEND")).headers["receipt"]
+        client.send("ERROR", ("message", "The maximum header length was exceeded"), body=b"")
+        client.send("ERROR", ("message", "Unknown STOMP action: xxx"), ("receipt-id", receipt), body=b"")
+        await client.stay_silent()
+
+    async with stomp_peer(script) as peer:
+        session = await open_session(peer)
+        with pytest.raises(ConnectionLost, match="could not read what was sent: The maximum header length was exceeded"):
+            await asyncio.wait_for(session.request("SEND", (("destination", "/queue/a"),), b""), PATIENCE_SECONDS)
+        assert session.is_lost
+
+
 async def test_closed_says_farewell_and_waits_for_its_confirmation() -> None:
     seen: list[str] = []
 

@@ -6,9 +6,16 @@ from collections.abc import Callable
 import pytest
 
 from reefmesh.broker.activemq.errors import ConnectionLost
-from reefmesh.broker.activemq.outbound_message import OutboundMessage
+from reefmesh.broker.activemq.message_headers import HEADER_LINE_BYTES_LIMIT, line_bytes
+from reefmesh.broker.activemq.outbound_message import (
+    SURELY_READ_BODY_BYTES,
+    SURELY_READ_HEADER_CHARACTERS,
+    OutboundMessage,
+)
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
+
+PATIENCE_SECONDS = 5.0
 
 
 class Session:
@@ -98,3 +105,58 @@ async def test_taken_back_while_it_is_written_its_transaction_is_given_up_and_th
         *("BEGIN t1", "SEND one t1", "SEND two t1", "ABORT t1"),
         *("BEGIN t2", "SEND two t2", "ACK a2 t2", "COMMIT t2"),
     ]
+
+
+class SlowSession(Session):
+    """Confirms a SEND only when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.unconfirmed: list[asyncio.Future[None]] = []
+
+    def request(self, command: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None) -> "asyncio.Future[None]":
+        if command != "SEND":
+            return super().request(command, headers, body)
+        self.send(command, headers, body)
+        future = asyncio.get_running_loop().create_future()
+        self.unconfirmed.append(future)
+        self.asked.set()
+        return future
+
+
+LONG = {
+    "body": OutboundMessage(destination="/queue/out", headers=(), body=b"x" * (SURELY_READ_BODY_BYTES + 1)),
+    "one header": OutboundMessage(destination="/queue/out", headers=(("x", "y" * SURELY_READ_HEADER_CHARACTERS),), body=b"x"),
+    "many headers": OutboundMessage(destination="/queue/out", headers=tuple((f"h-{n}", "") for n in range(1001)), body=b"x"),
+}
+
+
+@pytest.mark.parametrize("output", LONG.values(), ids=list(LONG))
+async def test_output_that_a_broker_may_not_be_able_to_read_nothing_is_acknowledged_before_it_is_confirmed(
+    output: OutboundMessage,
+) -> None:
+    """Law 3: the broker drops what is too long for it, and would carry out the ACK and the COMMIT that stand behind it."""
+    session = SlowSession()
+    part = TransactionPart(messages=[output], acknowledgement=Message("a1"))
+    settling = asyncio.create_task(settle(session, part))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await session.asked.wait()
+    assert ["BEGIN", "SEND"] == [told.partition(" ")[0] for told in session.told]
+    session.unconfirmed[0].set_exception(ConnectionLost("the peer closed the connection"))
+    assert [ConnectionLost] == [type(outcome) for outcome in await settling]
+    assert "ACK" not in " ".join(session.told)
+
+
+async def test_output_that_every_broker_reads_is_not_waited_for() -> None:
+    session = SlowSession()
+    output = OutboundMessage(destination="/queue/out", headers=(("x", "y" * 2_000),), body=b"x" * SURELY_READ_BODY_BYTES)
+    assert [None] == await settle(session, TransactionPart(messages=[output], acknowledgement=Message("a1")))
+    assert [] == session.unconfirmed
+
+
+def test_headers_that_are_surely_read_make_no_line_too_long_however_they_are_written() -> None:
+    for character in ("\\", ":", "\uffff"):
+        name, value = "x", character * (SURELY_READ_HEADER_CHARACTERS - 1)
+        assert OutboundMessage(destination="/queue/out", headers=((name, value),), body=b"").is_surely_read
+        assert line_bytes(name, value) < HEADER_LINE_BYTES_LIMIT

@@ -5,6 +5,7 @@ stopped) is in tests/test_simulation_broker.py.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from random import Random
@@ -31,13 +32,17 @@ FORBIDDEN: Final = "/queue/Consumer.scoring.VirtualTopic.conversation"
 BODY_BYTES_LIMIT: Final = 1 << 20
 
 
+class Ended(AssertionError):
+    """The broker closed the connection."""
+
+
 class Wire(Protocol):
     """One connection to a broker, below STOMP."""
 
     def write(self, data: bytes) -> None: ...
 
     async def read(self) -> bytes:
-        """Wait for what the broker sends. Raises AssertionError when nothing comes."""
+        """Wait for what the broker sends. Raises Ended when it closed the connection, AssertionError when nothing comes."""
         ...
 
     def cut(self) -> None: ...
@@ -102,6 +107,12 @@ class Caller:
         await self.do("SEND", {"destination": SCRATCH, "persistent": "false"}, b"")
         assert [] == [(frame.command, frame.headers) for frame in self._unread]
 
+    async def ended(self) -> None:
+        """Wait until the broker closes the connection, whatever it still says."""
+        with contextlib.suppress(Ended):
+            while True:
+                await self._wire.read()
+
     def vanish(self) -> None:
         """Cut the connection without a farewell."""
         self._wire.cut()
@@ -121,6 +132,7 @@ class ModelWire(Connection):
     def __init__(self, broker: ModelBroker) -> None:
         self.process = Process("caller")
         self._answers: list[bytes] = []
+        self._is_ended = False
         self._session = broker.accept(self)
 
     def send(self, data: bytes) -> None:
@@ -130,10 +142,16 @@ class ModelWire(Connection):
         self._session.receive(bytes(data))
 
     async def read(self) -> bytes:
+        if self._is_ended and not self._answers:
+            raise Ended
         assert self._answers, "the model sends nothing"
         return self._answers.pop(0)
 
     def cut(self) -> None:
+        self._session.gone()
+
+    def drop(self) -> None:
+        self._is_ended = True
         self._session.gone()
 
 
@@ -157,8 +175,12 @@ class SocketWire:
         self._writer.write(data)
 
     async def read(self) -> bytes:
-        data = await asyncio.wait_for(self._reader.read(65536), PATIENCE_SECONDS)
-        assert data, "the broker closed the connection"
+        try:
+            data = await asyncio.wait_for(self._reader.read(65536), PATIENCE_SECONDS)
+        except ConnectionError:
+            raise Ended from None
+        if not data:
+            raise Ended
         return data
 
     def cut(self) -> None:
@@ -421,6 +443,22 @@ async def test_refused_send_in_a_transaction_that_is_aborted_costs_nothing(side:
     await one.do("ABORT", {"transaction": "t1"})
     await one.do("ACK", {"id": held.headers["ack"]})
     assert await one.texts(1) == ["b"]
+
+
+async def test_send_too_long_to_be_read_costs_the_connection_and_nothing_was_settled(side: Side, queue: str) -> None:
+    """Row 31: the error names no receipt, and a client that waits for it before it acknowledges loses nothing."""
+    one, sender = [await side.caller() for _ in range(2)]
+    await one.subscribe(queue)
+    await sender.send(queue, "reef-1", "a")
+    await one.messages(1)
+    await one.do("BEGIN", {"transaction": "t1"})
+    one.say("SEND", {"destination": queue, "transaction": "t1", "receipt": "r", "x": ":" * 6_000}, b"too long")
+    error = await one.next("ERROR")
+    assert ("The maximum header length was exceeded", None) == (error.headers["message"], error.headers.get("receipt-id"))
+    await one.ended()
+    successor = await side.caller()
+    await successor.subscribe(queue)
+    assert await successor.texts(1) == ["a"]
 
 
 async def test_unknown_acknowledgement_in_a_transaction_is_refused_at_once(side: Side, queue: str) -> None:

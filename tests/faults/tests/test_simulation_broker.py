@@ -20,6 +20,10 @@ class Wire(Connection):
         self.process = Process(name)
         self.frames: list[Frame] = []
         self._parsing = FrameParser(body_bytes_limit=1 << 20)
+        self.is_dropped = False
+
+    def drop(self) -> None:
+        self.is_dropped = True
 
     def send(self, data: bytes) -> None:
         self.frames += self._parsing.feed(data)
@@ -53,6 +57,24 @@ def model(rules: BrokerRules | None = None) -> ModelBroker:
     broker = ModelBroker(Random(1), History(loop.time), rules or BrokerRules())
     loop.close()
     return broker
+
+
+def test_what_was_written_behind_a_send_too_long_to_be_read_is_carried_out() -> None:
+    """Row 31: the acknowledgement is committed without the message that belongs to it."""
+    broker = model()
+    one, sender = Client(broker, "one"), Client(broker, "sender")
+    one.subscribe()
+    sender.send("reef-1", "a")
+    one.say("BEGIN", transaction="t1")
+    unread = {"destination": QUEUE, "transaction": "t1", "x": ":" * 6_000}
+    acknowledgement = {"id": one.wire.acks()[0], "transaction": "t1"}
+    written = [("SEND", unread, b"output"), ("ACK", acknowledgement, None), ("COMMIT", {"transaction": "t1"}, None)]
+    one.session.receive(b"".join(encode(command, headers.items(), body) for command, headers, body in written))
+    assert one.wire.is_dropped
+    one.session.gone()
+    successor = Client(broker, "successor")
+    successor.subscribe()
+    assert [] == successor.wire.messages()
 
 
 def test_group_map_of_limited_size_lets_two_have_one_group() -> None:

@@ -33,6 +33,8 @@ CHECKS_PER_CONFIRM_TIMEOUT: Final = 8
 FAREWELL_SECONDS: Final = 5.0
 EXPLANATION_SECONDS: Final = 0.5
 """How long a refused COMMIT waits for the reason."""
+TOO_LONG: Final = "The maximum ", " was exceeded"
+"""How ActiveMQ's complaint about a frame that it could not read begins and ends."""
 
 
 class Session:
@@ -218,15 +220,18 @@ class Session:
 
     def _on_error(self, frame: Frame) -> None:
         """Fail the request that an ERROR answers. An ERROR without a receipt id is about a message in a transaction: the
-        broker refuses the COMMIT too, before or after it, and this ERROR is the reason to report. The exception is an unknown
-        acknowledgement, which no later refusal follows: client and broker disagree on the open messages, so the session
-        ends."""
+        broker refuses the COMMIT too, before or after it, and this ERROR is the reason to report. There are two exceptions. No
+        later refusal follows an unknown acknowledgement: client and broker disagree on the open messages, so the session ends.
+        And a frame that was too long to be read makes the broker close the connection, after it has read the rest of the frame
+        as if it were a command: no answer that still comes can be believed."""
         message = _message(frame)
         receipt = frame.headers.get("receipt-id")
         entry = self._receipts.pop(receipt, None) if receipt is not None else None
         if entry is None:
             if "Unexpected ACK" in message:
                 self.lose(ProtocolViolation(f"{self.peer}: {message}"))
+            elif message.startswith(TOO_LONG[0]) and message.endswith(TOO_LONG[1]):
+                self.lose(ConnectionLost(f"{self.peer}: could not read what was sent: {message}"))
             elif self._unexplained:
                 _refuse(self._unexplained.popleft(), message)
             else:

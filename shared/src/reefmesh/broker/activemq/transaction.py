@@ -1,11 +1,13 @@
 """One STOMP transaction: BEGIN, then SEND and ACK, then COMMIT or ABORT.
 
-ActiveMQ has three traits that decide how a transaction is written:
+ActiveMQ has four traits that decide how a transaction is written:
 
 - It mixes up the acknowledgements of transactions that overlap on a connection, so ACK stands directly before COMMIT.
 - A refused message without a receipt makes it refuse the COMMIT. The transaction then stays open for as long as the connection
   lasts, with the acknowledged messages in it: the connection has to be dropped.
 - A refused message with a receipt leaves the transaction usable, so it can be aborted. Receipts halve the throughput.
+- It drops a message that is too long for it, and goes on with what was written behind it, an ACK and a COMMIT too, until the
+  connection is closed. So a message that may be too long is confirmed before anything follows it.
 
 ``ReceiptPolicy`` chooses between the two ways of sending.
 """
@@ -57,10 +59,14 @@ class Transaction:
             self._session.send("ABORT", (self._header,))
 
     async def send(self, messages: Iterable[OutboundMessage]) -> None:
-        """Send without receipts: when the broker refuses a message, it refuses the COMMIT."""
+        """Send without receipts: when the broker refuses a message, it refuses the COMMIT. Return when the broker has taken
+        every message that is not ``is_surely_read``. Raises BrokerRefusal when it refuses one of these."""
         for message in messages:
-            self._session.send("SEND", self._headers(message), message.body)
-            await self._session.drain()
+            if message.is_surely_read:
+                self._session.send("SEND", self._headers(message), message.body)
+                await self._session.drain()
+            else:
+                await self.send_confirmed([message])
 
     async def send_confirmed(self, messages: Iterable[OutboundMessage]) -> None:
         """Return when the broker has taken all messages. Raises BrokerRefusal with the first refusal: commit nothing then."""

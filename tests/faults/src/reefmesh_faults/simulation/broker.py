@@ -7,6 +7,7 @@ The numbers are rows of docs/brokers.md; ``test_broker_conversations.py`` checks
 - An acknowledgement after UNSUBSCRIBE is confirmed and lost, an unknown one is refused at once (16).
 - What a lost consumer held is put behind what other lost consumers held (7).
 - BEGIN/SEND/ACK/COMMIT is one transaction (14). It cannot be committed once a SEND in it without a receipt was refused (19).
+- A SEND with a header line that is too long costs the connection, but what was written behind it at once is carried out (31).
 - Frames carry neither the group nor a count of deliveries (6).
 - A consumer may ask for one group alone; of those that have room the one with the highest priority gets a group (20).
 - Consumers that join or leave are announced (21), and a channel's message is copied into each subscription's queue (22).
@@ -25,11 +26,13 @@ from random import Random
 from typing import Final
 
 from reefmesh.broker.activemq.frames import CLIENT_COMMANDS, Frame, FrameParser, encode
+from reefmesh.broker.activemq.message_headers import line_bytes
 from reefmesh_faults.simulation.history import History, MessageReturned, Queued
 from reefmesh_faults.simulation.network import Connection
 
 RUN_STARTED_MS: Final = 1_700_000_000_000
 BODY_BYTES_LIMIT: Final = 1 << 20
+HEADER_LINE_BYTES_LIMIT: Final = 10 * 1024
 USER_ID: Final = "JMSXUserID"
 _NOT_PASSED_ON: Final = frozenset(
     {"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID", USER_ID}
@@ -300,8 +303,15 @@ class BrokerSession:
         self._given_up: set[str] = set()  # what was held through subscriptions that this session ended
 
     def receive(self, data: bytes) -> None:
+        is_broken = False
         for frame in self._parser.feed(data):
-            self._take(frame)
+            if frame.command == "SEND" and any(line_bytes(*each) > HEADER_LINE_BYTES_LIMIT for each in frame.headers.items()):
+                self.connection.send(encode("ERROR", [("message", "The maximum header length was exceeded")], b""))
+                is_broken = True
+            else:
+                self._take(frame)
+        if is_broken:
+            self.connection.drop()
 
     def gone(self) -> None:
         self._leave_all(how="connection")
