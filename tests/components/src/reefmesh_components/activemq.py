@@ -22,6 +22,7 @@ from typing import Final
 from reefmesh_components.activemq_container import activemq_container
 from reefmesh_components.activemq_distribution import DistributionMissing, distribution
 from reefmesh_components.activemq_process import BROKER_XML, STORE_LIMIT, ActivemqProcess
+from reefmesh_components.broker_stories import told
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.docker_engine import docker_engine_failure
 from reefmesh_components.requirement import ComponentMissing
@@ -63,6 +64,7 @@ def local_activemq(
     with tempfile.TemporaryDirectory(prefix="reefmesh-activemq-") as folder, ExitStack() as stack:
         process = _process(Path(folder), heap=heap, store_limit=store_limit)
         stack.callback(process.kill)
+        stack.enter_context(told(process))
         if edited is not None:
             file = process.folder / "conf" / BROKER_XML.name
             file.write_text(edited(file.read_text(encoding="utf-8")), encoding="utf-8")
@@ -79,6 +81,7 @@ def shared_store_pair(*, heap: str = "512m") -> Iterator[tuple[ActivemqProcess, 
             (Path(folder) / name).mkdir()
             pair.append(_process(Path(folder) / name, heap=heap, data=Path(folder) / "store"))
             stack.callback(pair[-1].kill)
+            stack.enter_context(told(pair[-1]))
         master, standby = pair
         master.start()
         standby.start(wait=False)

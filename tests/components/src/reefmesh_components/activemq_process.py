@@ -22,11 +22,17 @@ BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.
 START_TIMEOUT_SECONDS: Final = 60.0
 STOP_TIMEOUT_SECONDS: Final = 20.0
 STORE_LIMIT: Final = "2 gb"
+STORY_LINES: Final = 40
+"""Of a log, in the report of a failure."""
+CRASH_LINES: Final = 15
+"""Of the report that a Java runtime leaves when it crashes."""
 COLUMNS_BEFORE_NAME: Final = 3
 """Of a line of a class histogram: rank, objects, bytes."""
 USERS: Final = ("operator", *(each.name for each in SERVICES), "buoy", "publisher")
 LOGGING: Final = """\
 rootLogger.level = WARN
+logger.broker.name = org.apache.activemq.broker.BrokerService
+logger.broker.level = INFO
 rootLogger.appenderRef.console.ref = console
 appender.console.type = Console
 appender.console.name = console
@@ -96,6 +102,20 @@ class ActivemqProcess:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def story(self) -> str:
+        """Return whether it runs, how it ended, the last lines of its log, and what a crash of Java has left."""
+        process = self._process
+        if process is None:
+            state = "stopped by the test, or not started"
+        elif (code := process.poll()) is None:
+            state = f"running, process {process.pid}"
+        else:
+            state = f"ENDED BY ITSELF with exit code {code} (below 0: the number of a signal)"
+        lines = [f"ActiveMQ, STOMP port {self.ports.stomp}: {state}", *_lines(self.log)[-STORY_LINES:]]
+        for crash in sorted(self._folder.glob("hs_err_pid*.log")):
+            lines += [crash.name, *_lines(crash)[:CRASH_LINES]]
+        return "\n".join(lines)
 
     def live_objects(self, class_name: str) -> int:
         """Return how many objects of a class the broker holds, after a collection of its garbage.
@@ -191,9 +211,13 @@ class ActivemqProcess:
         )
 
     def _last_words(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        lines = _lines(self.log)
         telling = [line for line in lines if "ERROR" in line or "Exception" in line] or lines
         return " | ".join(telling[-3:])[:600] or f"no word in {os.fspath(self.log)}"
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
 
 
 def write_configuration(

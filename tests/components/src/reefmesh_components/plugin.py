@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Final
@@ -16,6 +16,7 @@ import structlog
 from reefmesh_components import requirement
 from reefmesh_components.activemq import ActivemqServer, activemq_server, local_activemq, shared_store_pair
 from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.broker_stories import take_stories
 from reefmesh_components.postgresql import PostgresqlServer, postgresql_server
 from reefmesh_components.prometheus_tools import Checker, checker
 from reefmesh_components.requirement import Absence
@@ -37,6 +38,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     for absence in getattr(node, "workeroutput", {}).get(_ABSENCES, ()):  # without one, the worker has crashed
         requirement.note(Absence(**absence))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put into the report of a failure what this run's brokers have to say: their folders are deleted with them."""
+    report = yield
+    if report.failed:
+        report.sections += [("broker", story) for story in take_stories()]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
