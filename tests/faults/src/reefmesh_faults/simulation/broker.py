@@ -305,7 +305,7 @@ class BrokerSession:
     def receive(self, data: bytes) -> None:
         is_broken = False
         for frame in self._parser.feed(data):
-            if frame.command == "SEND" and any(line_bytes(*each) > HEADER_LINE_BYTES_LIMIT for each in frame.headers.items()):
+            if frame.command == "SEND" and any(_is_too_long(*header) for header in frame.headers.items()):
                 self.connection.send(encode("ERROR", [("message", "The maximum header length was exceeded")], b""))
                 is_broken = True
             else:
@@ -447,3 +447,8 @@ class BrokerSession:
             subscriber.queue.leave(subscriber, how=how)
         for queue in dict.fromkeys(subscriber.queue for subscriber in subscribers.values()):
             queue.dispatch()
+
+
+def _is_too_long(name: str, value: str) -> bool:
+    is_long = len(name) + len(value) > HEADER_LINE_BYTES_LIMIT // 4  # a character has four bytes at most
+    return is_long and line_bytes(name, value) > HEADER_LINE_BYTES_LIMIT
