@@ -19,8 +19,8 @@ from reefmesh_components.ports import HOST, free_port
 from reefmesh_components.requirement import ComponentMissing
 
 BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.xml"
-START_TIMEOUT_SECONDS: Final = 180.0
-"""A machine that is busy with other tests starts a broker in a minute; one that ends at its start is noticed at once."""
+START_TIMEOUT_SECONDS: Final = 100.0
+"""A machine that is busy with other tests starts a broker in a minute. One that ends at its start is noticed at once."""
 STOP_TIMEOUT_SECONDS: Final = 20.0
 STORE_LIMIT: Final = "2 gb"
 STORY_LINES: Final = 40
