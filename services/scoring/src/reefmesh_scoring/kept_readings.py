@@ -85,6 +85,24 @@ def detached(reading: KeptReading) -> KeptReading:
     return KeptReading(reading.revision, items, reading.withdrawn)
 
 
+def is_unchanged(reading: KeptReading, was: KeptReading | None) -> bool:
+    """Tell whether a revision says just what the one on record says: it holds that one's items then (see ``as_before``)."""
+    return was is not None and was.items is reading.items and not was.withdrawn
+
+
+def as_before(items: Mapping[str, ReportedValue], was: KeptReading | None) -> Mapping[str, ReportedValue]:
+    """Return the items of ``was`` in place of equal ones. Every report revises the one before it, whose spike test it ends, and
+    that seldom changes a flag: what is the same needs no counting, which is told by the identity of the items."""
+    if was is None or was.withdrawn or len(was.items) != len(items):
+        return items
+    before = was.items
+    for name, reported in items.items():
+        known = before.get(name)
+        if known is None or known.value != reported.value or known.flag != reported.flag or known.fault != reported.fault:
+            return items
+    return before
+
+
 def scored_value(reported: ReportedValue) -> float | None:
     """Return the value if a score may use it."""
     return reported.value if reported.flag in SCORED else None

@@ -18,7 +18,7 @@ from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.dive import HEAT_ADVICE, Factor, Measured, judge_dive
 from reefmesh_scoring.domain.fixed_point import E4
 from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat, day_status_of
-from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
+from reefmesh_scoring.domain.solar_day import SECOND_US, date_text_of, text_of
 from reefmesh_scoring.domain.window import LOOKBACK_US, NewestScored
 from reefmesh_scoring.kept_readings import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef
@@ -34,7 +34,7 @@ _WITHOUT_A_WORD_IN_1: Final = frozenset({HeatStatus.DAYTIME_ONLY.value, HeatStat
 def day_fields(row: DayHeat) -> Fields:
     """Return the fields of ``DayScore``."""
     return {
-        "date": date_of(row.day).isoformat(),
+        "date": date_text_of(row.day),
         "source": row.source,
         "readings": row.readings,
         "suspect_share": None if row.suspect_e4 is None else row.suspect_e4 / E4,
@@ -124,7 +124,7 @@ def _heat_fields(state: ScoredReef) -> Fields:
         "mmm_source": "unknown" if facts is None else facts.mmm_source,
         "latest": None if latest is None else day_fields(latest),
         "highest_dhw_celsius_weeks": None if highest is None else _weeks(highest[0]),
-        "highest_dhw_date": None if highest is None else date_of(highest[1]).isoformat(),
+        "highest_dhw_date": None if highest is None else date_text_of(highest[1]),
     }
 
 
@@ -135,7 +135,7 @@ def _carbonate_fields(days: Sequence[DayChemistry] | str) -> Fields:
     saturation = judged.saturation
     return {
         "status": "indicative" if saturation.indicative else "ok",
-        "date": date_of(judged.day).isoformat(),
+        "date": date_text_of(judged.day),
         "omega_aragonite": saturation.omega,
         "omega_low": saturation.low,
         "omega_high": saturation.high,
@@ -151,7 +151,7 @@ def _carbonate_fields(days: Sequence[DayChemistry] | str) -> Fields:
 def _judged_day_fields(judged: DayChemistry) -> Fields:
     saturation = judged.saturation
     return {
-        "date": date_of(judged.day).isoformat(),
+        "date": date_text_of(judged.day),
         "status": "indicative" if saturation.indicative else "ok",
         "band": saturation.band,
         "omega_aragonite": saturation.omega,
