@@ -28,6 +28,7 @@ _UPSERT: Final = (
     "INSERT INTO samples (reef_id, buoy_id, observed_us, revision, items_json) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (reef_id, buoy_id, observed_us) DO UPDATE SET revision = excluded.revision, items_json = excluded.items_json"
 )
+_REVISE: Final = "UPDATE samples SET revision = ? WHERE reef_id = ? AND buoy_id = ? AND observed_us = ?"
 _COLUMNS: Final = "buoy_id, observed_us, revision, items_json"
 _SELECT_PAGE: Final = (
     f"SELECT {_COLUMNS} FROM samples WHERE reef_id = ? AND (buoy_id > ? OR (buoy_id = ? AND observed_us > ?)) "  # noqa: S608  # constant text
@@ -134,7 +135,10 @@ def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
     return items
 
 
-def upsert(reef_id: str, key: ReadingKey, reading: KeptReading) -> Write:
+def write_of(reef_id: str, key: ReadingKey, reading: KeptReading, was: KeptReading | None) -> Write:
+    """Return the write that puts a reading on record in place of ``was``; of one that says the same, only the revision is new."""
+    if is_unchanged(reading, was):
+        return Write(_REVISE, (reading.revision, reef_id, *key))
     return Write(_UPSERT, (reef_id, *key, reading.revision, None if reading.withdrawn else _to_json(reading.items)))
 
 
