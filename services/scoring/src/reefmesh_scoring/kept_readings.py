@@ -136,7 +136,7 @@ def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
 
 
 def write_of(reef_id: str, key: ReadingKey, reading: KeptReading, was: KeptReading | None) -> Write:
-    """Return the write that puts a reading on record in place of ``was``; of one that says the same, only the revision is new."""
+    """Return the write that puts a reading on record in place of ``was``. Of one that says the same, the revision is new."""
     if is_unchanged(reading, was):
         return Write(_REVISE, (reading.revision, reef_id, *key))
     return Write(_UPSERT, (reef_id, *key, reading.revision, None if reading.withdrawn else _to_json(reading.items)))
