@@ -27,7 +27,7 @@ async def test_revision_that_says_the_same_is_kept_as_the_newest_and_counts_noth
     assert (after["days"], after["day_totals"]) == (tables["days"], tables["day_totals"])
     counts = await queries.reading_counts(mesh.store)
     assert (counts.readings, counts.revisions) == (2, 1)
-    await mesh.send(make_reading(0.1, t=20.0, revision=2))
+    await mesh.send(make_reading(0.1, t=20.0, revision=2), reload=True)
     assert (await queries.reading_counts(mesh.store)).ignored == 1, "revision 2 is on record"
     (score,) = await mesh.send(make_reading(0.1, t=34.0, revision=3, flag=Flag.SUSPECT))
     assert score.heat.latest is not None
