@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reefmesh_alerts.charts.studio import CHARTS_KEPT, DRAWINGS_LIMIT, Studio, draw_with_matplotlib
-from reefmesh_alerts.heat_days import DAYS_KEPT, DAYS_SHOWN, read_days
+from reefmesh_alerts.heat_days import DAYS_KEPT, DAYS_SHOWN
+from reefmesh_alerts.reef_states import read_heat_days
 from reefmesh_alerts.texts.background import HeatChart
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 
@@ -24,14 +25,17 @@ if TYPE_CHECKING:
 
 
 async def kept(bench: AlertsBench, reef_id: str = "north-wall") -> list[tuple[str, float | None]]:
-    rows = await bench.store.fetch("SELECT day, dhw_celsius_weeks FROM heat_days WHERE reef_id = ? ORDER BY day", (reef_id,))
-    return [(day, dhw) for day, dhw in rows]
+    """The days that are told of, after a look at the rows: they are the same days, in whatever state the newest one is."""
+    rows = await bench.store.fetch("SELECT day FROM heat_days WHERE reef_id = ? ORDER BY day", (reef_id,))
+    days = await read_heat_days(bench.store, reef_id, limit=2 * DAYS_KEPT)
+    assert [day.date.isoformat() for day in days] == [day for (day,) in rows]
+    return [(day.date.isoformat(), day.dhw_celsius_weeks) for day in days]
 
 
 async def test_days_are_kept_with_the_score_that_sets_them(bench: AlertsBench, samples: type[Samples]) -> None:
     await bench.send(samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=1.0), samples.day(1, 3, dhw_celsius_weeks=None)]))
     await bench.send(samples.score(days=[samples.day(1, 3, dhw_celsius_weeks=2.0)]))
-    first, second = await read_days(bench.store, samples.REEF)
+    first, second = await read_heat_days(bench.store, samples.REEF)
     assert ("2024-03-01", 1.0, 0) == (first.date.isoformat(), first.dhw_celsius_weeks, first.level_7day_max)
     assert ("2024-03-02", 2.0, 3, "ok") == (
         second.date.isoformat(),
@@ -56,7 +60,7 @@ async def test_days_of_a_long_record_are_bounded(bench: AlertsBench, samples: ty
     for start in range(0, 600, 200):
         await bench.send(samples.score(days=[samples.day(start + number, 0) for number in range(200)]))
     assert DAYS_KEPT + 1 == len(await kept(bench))
-    shown = await read_days(bench.store, samples.REEF)
+    shown = await read_heat_days(bench.store, samples.REEF)
     assert DAYS_SHOWN == len(shown)
     assert samples.START.date() + timedelta(days=599) == shown[-1].date
     assert 1 == len(await kept(bench, "other"))
@@ -87,14 +91,18 @@ async def test_order_of_arrival_does_not_matter(benches: Callable[..., Any], sam
     assert [[("2024-03-01", 1.0), ("2024-03-02", 3.0), ("2024-03-03", 3.5)]] * 6 == ends
 
 
-async def test_score_that_leaves_the_newest_day_as_it_is_writes_no_row(bench: AlertsBench, samples: type[Samples]) -> None:
+async def test_newest_day_is_told_as_it_is_and_its_row_is_written_when_it_begins_and_when_the_next_one_does(
+    bench: AlertsBench, samples: type[Samples]
+) -> None:
     """The state that tells so is loaded anew for each score, as after a restart."""
-    seqs = []
-    for dhw in (1.0, 1.0, 2.0, 2.0):
-        await bench.send(samples.score(days=[samples.day(0, 0, dhw_celsius_weeks=dhw)]))
-        seqs += [seq for (seq,) in await bench.store.fetch("SELECT seq FROM heat_days")]
-    assert [1, 1, 3, 3] == seqs
-    assert [("2024-03-01", 2.0)] == await kept(bench)
+    rows = []
+    for day, dhw in ((0, 1.0), (0, 2.0), (0, 3.0), (1, 4.0)):
+        await bench.send(samples.score(days=[samples.day(day, 0, dhw_celsius_weeks=dhw)]))
+        assert dhw == (await kept(bench))[-1][1]
+        rows.append(
+            [tuple(row) for row in await bench.store.fetch("SELECT seq, dhw_celsius_weeks FROM heat_days ORDER BY day")]
+        )
+    assert [[(1, 1.0)], [(1, 1.0)], [(1, 1.0)], [(3, 3.0), (4, 4.0)]] == rows
 
 
 @pytest.mark.parametrize("late", [4, 5])

@@ -27,7 +27,8 @@ BUOYS = [
 
 @st.composite
 def readings_with_revisions(draw: st.DrawFn, make_reading: Callable[..., Reading]) -> list[Reading]:
-    """Readings of two buoys: clusters within minutes, weeks apart, all flags, faults, lost and added channels, withdrawals."""
+    """Readings of two buoys: clusters within minutes, weeks apart, all flags, faults, lost and added channels, withdrawals,
+    revisions that say the same."""
     instants = draw(
         st.lists(
             st.tuples(
@@ -43,6 +44,9 @@ def readings_with_revisions(draw: st.DrawFn, make_reading: Callable[..., Reading
     readings: list[Reading] = []
     for buoy, day, minute in instants:
         for revision in range(1, draw(st.sampled_from([1, 1, 1, 2, 3])) + 1):
+            if revision > 1 and draw(st.booleans()):
+                readings.append(readings[-1].model_copy(update={"revision": revision}))
+                continue
             if revision > 1 and draw(st.booleans()):
                 gone = dict.fromkeys(readings[-1].channels, None)
                 readings.append(make_reading(day + minute / 1440, buoy=buoy, revision=revision, withdrawn=True, **gone))

@@ -51,5 +51,5 @@ class AlertsHandler:
             message.reef_id, watch, transitions, raised_at=self._clock.now(), recipients=self._recipients.entries
         )
         watch, deadline = keep_deadline(message.reef_id, watch)
-        days = keep_days(message.reef_id, score.heat, state, watch, seq=message.seq or 0)
+        days = keep_days(message.reef_id, score.heat, state, seq=message.seq or 0)
         return Change(state=watch, writes=[*writes, *deadline, *days], outputs=outputs)

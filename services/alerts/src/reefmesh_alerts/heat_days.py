@@ -1,4 +1,8 @@
-"""The last days of each reef's heat stress, for charts and digests: written in the unit of work of the score that sets them."""
+"""The last days of each reef's heat stress, for charts and digests: written in the unit of work of the score that sets them.
+
+What the newest day is like changes with most scores of a night, and the reef's state holds it anyway. So its row is written
+when the day begins and when the next one does, and whoever reads days gives the state's row (``ReefWatch.newest_day``).
+"""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -30,12 +34,12 @@ SELECT_DAYS: Final = (
 )
 
 
-def keep_days(reef_id: str, heat: HeatStress, before: ReefWatch, watch: ReefWatch, *, seq: int) -> list[Write]:
-    """Return the rows to write for the score ``seq``, by which the reef ``before`` became ``watch``.
+def keep_days(reef_id: str, heat: HeatStress, before: ReefWatch, *, seq: int) -> list[Write]:
+    """Return the rows to write for the score ``seq`` of a reef; ``before`` is the reef before it.
 
-    Every score says what its newest day is like, and most leave that as it is: then there is nothing to write. The row gets the
-    number of the last score that said so once a later day begins; until then a score that is handled late does not set it. Once
-    a day, what is too old goes, and so does what is later than the newest day: its readings were withdrawn.
+    The newest day's row gets what the last score said of it, and that score's number, once a later day begins; until then a
+    score that is handled late does not set it. Once a day, what is too old goes, and so does what is later than the newest day:
+    its readings were withdrawn.
     """
     latest, kept = heat.latest, before.newest_day
     if latest is None:
@@ -47,30 +51,22 @@ def keep_days(reef_id: str, heat: HeatStress, before: ReefWatch, watch: ReefWatc
     writes = [_write(reef_id, day, seq) for day in days]
     if not newest:
         return writes
-    row = watch.newest_day
-    if row is not None and row != kept:
-        writes.append(_write(reef_id, row, seq))
-        if kept is not None and kept.date < row.date:
-            writes.insert(0, _write(reef_id, kept, before.seq))
+    if kept is None or kept.date != latest.date:
+        if kept is not None and kept.date < latest.date:
+            writes.append(_write(reef_id, kept, before.seq))
+        writes.append(_write(reef_id, row_of(latest), seq))
     if latest.date != _newest_day(before.heat):
         writes.append(Write(DELETE_OTHERS, (reef_id, oldest.isoformat(), latest.date.isoformat())))
     return writes
 
 
-async def read_days(store: Store, reef_id: str, *, limit: int = DAYS_SHOWN) -> Sequence[HeatDayRow]:
-    """Return the last days of a reef, oldest first."""
-    return [
-        HeatDayRow(
-            date=date.fromisoformat(day),
-            sst_celsius=sst,
-            hotspot_celsius=hotspot,
-            dhw_celsius_weeks=dhw,
-            level_7day_max=level,
-            status=status,
-            day_status=day_status,
-        )
-        for day, sst, hotspot, dhw, level, status, day_status in reversed(await store.fetch(SELECT_DAYS, (reef_id, limit)))
-    ]
+async def read_days(store: Store, reef_id: str, newest: DayRow | None, *, limit: int = DAYS_SHOWN) -> Sequence[HeatDayRow]:
+    """Return the last days of a reef, oldest first; ``newest`` is the row that its state holds."""
+    rows = [DayRow(date.fromisoformat(day), *values) for day, *values in await store.fetch(SELECT_DAYS, (reef_id, limit))]
+    if newest is not None:
+        rows = [newest, *(row for row in rows if row.date != newest.date)]
+        rows.sort(key=lambda row: row.date, reverse=True)
+    return [HeatDayRow(**row._asdict()) for row in reversed(rows[:limit])]
 
 
 def _newest_day(watch: HeatWatch) -> date | None:

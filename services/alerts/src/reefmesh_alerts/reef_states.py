@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 from reefmesh.store.port import Store
 from reefmesh_alerts.domain.reef_watch import ReefWatch
 from reefmesh_alerts.domain.transition import instant_of
-from reefmesh_alerts.heat_days import read_days
+from reefmesh_alerts.heat_days import DAYS_SHOWN, read_days
+from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.reef_state import ReefState
 
 REEFS_LIMIT: Final = 10_000
@@ -34,13 +35,20 @@ async def read_time_zone(store: Store, reef_id: str) -> str | None:
     return None if row.state is None else STATE.validate_json(row.state).time_zone
 
 
+async def read_heat_days(store: Store, reef_id: str, *, limit: int = DAYS_SHOWN) -> Sequence[HeatDayRow]:
+    """Return the last days of a reef's heat stress, oldest first. Raises ValidationError: a newer version wrote its state."""
+    row = await store.load(reef_id)
+    newest = None if row.state is None else STATE.validate_json(row.state).newest_day
+    return await read_days(store, reef_id, newest, limit=limit)
+
+
 async def read_state(store: Store, reef_id: str) -> ReefState | None:
     """Return the state of one reef; None if there is none, or none that this version can read."""
     row = await store.load(reef_id)
     if row.state is None:
         return None
     watch = STATE.validate_json(row.state)
-    days = await read_days(store, reef_id, limit=1)
+    days = await read_days(store, reef_id, watch.newest_day, limit=1)
     return ReefState(
         reef_id=reef_id,
         name=watch.reef_name,

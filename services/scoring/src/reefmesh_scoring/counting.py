@@ -29,7 +29,9 @@ from reefmesh_scoring.kept_readings import (
     KeptReadings,
     ReadingKey,
     ReportedValue,
+    as_before,
     detached,
+    is_unchanged,
     items_of,
     scored_value,
 )
@@ -104,6 +106,10 @@ def count(  # noqa: PLR0912  # one loop that every reading runs through: calls c
         if at_us > buoy.last_seen_us:  # noqa: PLR1730  # a call of max() for every reading
             buoy.last_seen_us = at_us
         items = items_of(reading)
+        if previous is not None and (unchanged := as_before(items, previous)) is not items:
+            state.revisions += 1
+            kept[key] = KeptReading(reading.revision, unchanged)
+            continue
         day, night = split_solar(at_us, offset_us)
         totals = deltas.get(day)
         if totals is None:
@@ -169,8 +175,8 @@ def _note_replaced(state: ScoredReef, counted: Counted, on_record: KeptReadings)
     """Note which newest values must be found again, because a revision changed or dropped them."""
     for key, was in on_record.items():
         now = counted.kept.get(key)
-        if now is None:
-            continue  # the incoming revision was older
+        if now is None or is_unchanged(now, was):
+            continue  # the incoming revision was older, or says the same
         buoy_id, at_us = key
         newest = state.buoys[buoy_id].items
         for name, reported in was.items.items():
@@ -194,7 +200,10 @@ def _note_newest(state: ScoredReef, kept: KeptReadings, on_record: KeptReadings)
     reported_later: dict[str, set[str]] = {}
     scored_later: set[str] = set()
     oldest_window_us = NEVER_US
-    for key in sorted(kept, key=itemgetter(1), reverse=True):
+    told = [key for key, reading in kept.items() if not is_unchanged(reading, on_record.get(key))]
+    if len(told) > 1:
+        told.sort(key=itemgetter(1), reverse=True)
+    for key in told:
         buoy_id, at_us = key
         items = kept[key].items
         names = items.keys()

@@ -8,7 +8,7 @@ from reefmesh.contracts.scores import INSTANT_HOURS, INSTANTS_LIMIT
 from reefmesh.store.port import Store
 from reefmesh_scoring.domain.dive import VerdictRange, range_of_current, range_of_visibility
 from reefmesh_scoring.domain.solar_day import HOUR_US, text_of
-from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReadingKey, newest_readings, scored_value
+from reefmesh_scoring.kept_readings import KeptReading, KeptReadings, ReadingKey, is_unchanged, newest_readings, scored_value
 from reefmesh_scoring.scored_reef import ScoredReef
 
 _WINDOW_US: Final = INSTANT_HOURS * HOUR_US
@@ -52,6 +52,8 @@ def instants_of(
         if at_us <= as_of_us - _WINDOW_US:
             continue
         items, was = kept[key].items, before.get(key)
+        if not anew and is_unchanged(kept[key], was):
+            continue
         for quantity, judge in _JUDGES:
             reported = items.get(quantity)
             if reported is None and (was is None or quantity not in was.items):

@@ -19,7 +19,7 @@ from reefmesh_scoring.counting import at_hand, count, instants_us, keys_to_look_
 from reefmesh_scoring.dive_instants import Instants, instants_of, readings_at_instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
 from reefmesh_scoring.domain.solar_day import SECOND_US, microseconds_of
-from reefmesh_scoring.kept_readings import fetch_readings, upsert
+from reefmesh_scoring.kept_readings import fetch_readings, write_of
 from reefmesh_scoring.newest_lookup import mend_newest
 from reefmesh_scoring.reef_gauges import ReefGauges
 from reefmesh_scoring.rescoring import let_others_run, rescore
@@ -114,12 +114,15 @@ class ScoringHandler:
                 told = await readings_at_instants(self._store, state) | told
             instants = Instants(anew, instants_of(told, on_record, state, limits=limits, anew=anew))
             fields = score_fields(state, instants=instants, limits=limits, rules=self._rules_of(state))
-            fields |= {"failed_runs": run_fields(ended), "arrivals": arrival_fields(body.readings, observed_us, before)}
+            if ended:
+                fields["failed_runs"] = run_fields(ended)
+            if arrivals := arrival_fields(body.readings, observed_us, before):
+                fields["arrivals"] = arrivals
             bodies = score_bodies(fields, rescored.changed, latest=state.latest)
             self._gauges.show(state.reef_id, as_of_seconds=state.as_of_us / SECOND_US, heat=fields["heat"], dive=fields["dive"])
         else:
             self._gauges.clear(state.reef_id)
-        writes = [upsert(state.reef_id, key, reading) for key, reading in counted.kept.items()]
+        writes = [write_of(state.reef_id, key, each, on_record.get(key)) for key, each in counted.kept.items()]
         writes += rescored.writes
         writes.append(_score_write(state, bodies))
         return Change(

@@ -28,6 +28,7 @@ _UPSERT: Final = (
     "INSERT INTO samples (reef_id, buoy_id, observed_us, revision, items_json) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (reef_id, buoy_id, observed_us) DO UPDATE SET revision = excluded.revision, items_json = excluded.items_json"
 )
+_REVISE: Final = "UPDATE samples SET revision = ? WHERE reef_id = ? AND buoy_id = ? AND observed_us = ?"
 _COLUMNS: Final = "buoy_id, observed_us, revision, items_json"
 _SELECT_PAGE: Final = (
     f"SELECT {_COLUMNS} FROM samples WHERE reef_id = ? AND (buoy_id > ? OR (buoy_id = ? AND observed_us > ?)) "  # noqa: S608  # constant text
@@ -85,6 +86,24 @@ def detached(reading: KeptReading) -> KeptReading:
     return KeptReading(reading.revision, items, reading.withdrawn)
 
 
+def is_unchanged(reading: KeptReading, was: KeptReading | None) -> bool:
+    """Tell whether a revision says just what the one on record says: it holds that one's items then (see ``as_before``)."""
+    return was is not None and was.items is reading.items and not was.withdrawn
+
+
+def as_before(items: Mapping[str, ReportedValue], was: KeptReading | None) -> Mapping[str, ReportedValue]:
+    """Return the items of ``was`` in place of equal ones. Every report revises the one before it, whose spike test it ends, and
+    that seldom changes a flag: what is the same needs no counting, which is told by the identity of the items."""
+    if was is None or was.withdrawn or len(was.items) != len(items):
+        return items
+    before = was.items
+    for name, reported in items.items():
+        known = before.get(name)
+        if known is None or known.value != reported.value or known.flag != reported.flag or known.fault != reported.fault:
+            return items
+    return before
+
+
 def scored_value(reported: ReportedValue) -> float | None:
     """Return the value if a score may use it."""
     return reported.value if reported.flag in SCORED else None
@@ -116,7 +135,10 @@ def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
     return items
 
 
-def upsert(reef_id: str, key: ReadingKey, reading: KeptReading) -> Write:
+def write_of(reef_id: str, key: ReadingKey, reading: KeptReading, was: KeptReading | None) -> Write:
+    """Return the write that puts a reading on record in place of ``was``. Of one that says the same, the revision is new."""
+    if is_unchanged(reading, was):
+        return Write(_REVISE, (reading.revision, reef_id, *key))
     return Write(_UPSERT, (reef_id, *key, reading.revision, None if reading.withdrawn else _to_json(reading.items)))
 
 

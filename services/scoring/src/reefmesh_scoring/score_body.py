@@ -1,5 +1,9 @@
 """Writes ``scores/2``, and ``scores/1`` while consumers of it may run. The parts are plain mappings of the contract's fields:
-building models for every message would cost more than the scores. Tests check that the mappings are valid."""
+building models for every message would cost more than the scores. Tests check that the mappings are valid.
+
+What has the contract's default is left out: no battery, no advice, a buoy's usual facts. Defaults are part of a major, so every
+reader of it reads the same. What is the same as in the score before is not left out: a consumer may never have had that one.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -7,10 +11,11 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
+from reefmesh.contracts.contract import Contract
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, UNITS, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
 from reefmesh.contracts.scores import DAYS_PER_MESSAGE_LIMIT, HeatStatus, Level
-from reefmesh.contracts.scores_1 import BuoyHealth1, DayScore1, DiveConditions1, HeatStatus1, ReefScore1
+from reefmesh.contracts.scores_1 import BuoyHealth1, Carbonate1, DayScore1, DiveConditions1, HeatStatus1, ReefScore1
 from reefmesh_scoring.chemistry import judge_chemistry
 from reefmesh_scoring.dive_instants import Instants
 from reefmesh_scoring.domain.carbonate import CarbonateRules
@@ -18,7 +23,7 @@ from reefmesh_scoring.domain.day_chemistry import DayChemistry
 from reefmesh_scoring.domain.dive import HEAT_ADVICE, Factor, Measured, judge_dive
 from reefmesh_scoring.domain.fixed_point import E4
 from reefmesh_scoring.domain.heat_stress import E4_DAYS_PER_DHW, DayHeat, day_status_of
-from reefmesh_scoring.domain.solar_day import SECOND_US, date_of, text_of
+from reefmesh_scoring.domain.solar_day import SECOND_US, date_text_of, text_of
 from reefmesh_scoring.domain.window import LOOKBACK_US, NewestScored
 from reefmesh_scoring.kept_readings import BATTERY_PERCENT, BATTERY_VOLTS, POSITION
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef
@@ -28,13 +33,16 @@ Fields = dict[str, Any]
 
 _UNKNOWN_UNIT: Final = "unknown"
 
+_OF_THE_MESSAGE: Final = frozenset({"failed_runs", "arrivals"})
+"""Fields that tell of one message alone, besides the days that changed."""
+
 _WITHOUT_A_WORD_IN_1: Final = frozenset({HeatStatus.DAYTIME_ONLY.value, HeatStatus.SUSPECT_SHARE.value})
 
 
 def day_fields(row: DayHeat) -> Fields:
     """Return the fields of ``DayScore``."""
     return {
-        "date": date_of(row.day).isoformat(),
+        "date": date_text_of(row.day),
         "source": row.source,
         "readings": row.readings,
         "suspect_share": None if row.suspect_e4 is None else row.suspect_e4 / E4,
@@ -59,17 +67,24 @@ def score_fields(state: ScoredReef, *, instants: Instants, limits: DiveLimits, r
     """Return the fields of ``ReefScore``, except for the days that changed; ``instants`` are those of its dive conditions."""
     if state.facts is None or state.as_of_us is None:
         raise ValueError("a reef without a reading has no score")
-    return {
+    dive = _dive_fields(state, state.as_of_us, limits)
+    if instants.fields:
+        dive["instants"] = instants.fields
+    if instants.are_all:
+        dive["all_instants"] = True
+    fields: Fields = {
         "reef_id": state.reef_id,
         "reef_name": state.facts.name,
-        "time_zone": None if state.conditions is None else state.conditions.time_zone,
         "as_of": text_of(state.as_of_us),
         "heat": _heat_fields(state),
         "carbonate": _carbonate_fields(judge_chemistry(state, rules)),
-        "dive": {**_dive_fields(state, state.as_of_us, limits), "instants": instants.fields, "all_instants": instants.are_all},
+        "dive": dive,
         "latest": _latest_fields(state, state.as_of_us),
         "buoys": [_buoy_fields(buoy) for _, buoy in sorted(state.buoys.items()) if buoy.last_seen_us != NEVER_US],
     }
+    if state.conditions is not None and state.conditions.time_zone is not None:
+        fields["time_zone"] = state.conditions.time_zone
+    return fields
 
 
 def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat | None) -> list[bytes]:
@@ -82,9 +97,10 @@ def score_bodies(fields: Fields, changed: Sequence[DayHeat], *, latest: DayHeat 
     bodies: list[bytes] = []
     for start in range(0, max(1, len(changed)), DAYS_PER_MESSAGE_LIMIT):
         part = changed[start : start + DAYS_PER_MESSAGE_LIMIT]
-        heat["changed"] = [heat["latest"] if row is latest else day_fields(row) for row in part]
+        if part:
+            heat["changed"] = [heat["latest"] if row is latest else day_fields(row) for row in part]
         bodies.append(to_json(fields))
-        fields = fields | {"failed_runs": [], "arrivals": []}
+        fields = {name: value for name, value in fields.items() if name not in _OF_THE_MESSAGE}
     return bodies
 
 
@@ -97,18 +113,22 @@ def bodies_1(bodies: Sequence[bytes]) -> list[bytes]:
 def _fields_1(fields: Fields) -> Fields:
     heat = fields["heat"]
     latest = heat["latest"]
-    changed = [_day_fields_1(day) for day in heat["changed"]]
-    fields = {name: fields[name] for name in ReefScore1.model_fields}
-    return fields | {
-        "buoys": [{name: buoy[name] for name in BuoyHealth1.model_fields} for buoy in fields["buoys"]],
+    changed = [_day_fields_1(day) for day in heat.get("changed", ())]
+    return _only(fields, ReefScore1) | {
+        "buoys": [_only(buoy, BuoyHealth1) for buoy in fields["buoys"]],
         "heat": heat | {"latest": None if latest is None else _day_fields_1(latest), "changed": changed},
-        "carbonate": {name: value for name, value in fields["carbonate"].items() if name != "days"},
-        "dive": {name: fields["dive"][name] for name in DiveConditions1.model_fields},
+        "carbonate": _only(fields["carbonate"], Carbonate1),
+        "dive": _only(fields["dive"], DiveConditions1),
     }
 
 
+def _only(fields: Fields, model: type[Contract]) -> Fields:
+    """Return those of the fields that a model has."""
+    return {name: value for name, value in fields.items() if name in model.model_fields}
+
+
 def _day_fields_1(day: Fields) -> Fields:
-    fields = {name: day[name] for name in DayScore1.model_fields}
+    fields = _only(day, DayScore1)
     if day["status"] in _WITHOUT_A_WORD_IN_1:
         fields["status"] = HeatStatus1.INSUFFICIENT.value
     return fields
@@ -124,7 +144,7 @@ def _heat_fields(state: ScoredReef) -> Fields:
         "mmm_source": "unknown" if facts is None else facts.mmm_source,
         "latest": None if latest is None else day_fields(latest),
         "highest_dhw_celsius_weeks": None if highest is None else _weeks(highest[0]),
-        "highest_dhw_date": None if highest is None else date_of(highest[1]).isoformat(),
+        "highest_dhw_date": None if highest is None else date_text_of(highest[1]),
     }
 
 
@@ -133,25 +153,26 @@ def _carbonate_fields(days: Sequence[DayChemistry] | str) -> Fields:
         return {"status": "unknown", "reason": days}
     judged = days[0]
     saturation = judged.saturation
-    return {
+    fields: Fields = {
         "status": "indicative" if saturation.indicative else "ok",
-        "date": date_of(judged.day).isoformat(),
+        "date": date_text_of(judged.day),
         "omega_aragonite": saturation.omega,
         "omega_low": saturation.low,
         "omega_high": saturation.high,
         "relative_uncertainty": saturation.relative_uncertainty,
         "band": saturation.band,
         "salinity": judged.salinity,
-        "salinity_assumed": judged.salinity_assumed,
-        "reason": f"salinity {judged.salinity:g} is assumed, not measured" if judged.salinity_assumed else None,
         "days": [_judged_day_fields(day) for day in reversed(days)],
     }
+    if judged.salinity_assumed:
+        fields |= {"salinity_assumed": True, "reason": f"salinity {judged.salinity:g} is assumed, not measured"}
+    return fields
 
 
 def _judged_day_fields(judged: DayChemistry) -> Fields:
     saturation = judged.saturation
     return {
-        "date": date_of(judged.day).isoformat(),
+        "date": date_text_of(judged.day),
         "status": "indicative" if saturation.indicative else "ok",
         "band": saturation.band,
         "omega_aragonite": saturation.omega,
@@ -165,19 +186,21 @@ def _dive_fields(state: ScoredReef, as_of_us: int, limits: DiveLimits) -> Fields
         current=_measured(state, SEA_WATER_SPEED), visibility=_measured(state, VISIBILITY), as_of_us=as_of_us, limits=limits
     )
     level = None if state.latest is None else state.latest.level_7day_max
-    return {
+    fields: Fields = {
         "verdict": judged.verdict,
         "reasons": judged.reasons,
         "factors": [_factor_fields(factor, as_of_us) for factor in judged.factors],
         "valid_until": None if judged.valid_until_us is None else text_of(judged.valid_until_us),
-        "advice": HEAT_ADVICE if level is not None and level >= Level.ALERT_1 else None,
         "limits": _limit_fields(limits),
     }
+    if level is not None and level >= Level.ALERT_1:
+        fields["advice"] = HEAT_ADVICE
+    return fields
 
 
 @lru_cache(maxsize=64)
 def _limit_fields(limits: DiveLimits) -> Fields:
-    return limits.model_dump()
+    return limits.model_dump(exclude_defaults=True)
 
 
 def _measured(state: ScoredReef, quantity: str) -> Measured | None:
@@ -243,20 +266,24 @@ def _value_fields(state: ScoredReef, name: str, observed_us: int, buoy_id: str, 
 
 def _buoy_fields(buoy: ScoredBuoy) -> Fields:
     items: Mapping[str, NewestValue] = buoy.items
-    volts, percent, position = (items.get(name) for name in (BATTERY_VOLTS, BATTERY_PERCENT, POSITION))
-    battery_us = max(NEVER_US if each is None else each.observed_us for each in (volts, percent))
-    return {
-        "facts": buoy.facts,
+    volts, percent, position = items.get(BATTERY_VOLTS), items.get(BATTERY_PERCENT), items.get(POSITION)
+    fields: Fields = {
+        "facts": buoy.facts.model_dump(exclude_defaults=True),
         "last_seen_at": text_of(buoy.last_seen_us),
-        "battery_volts": None if volts is None else volts.value,
-        "battery_percent": None if percent is None else percent.value,
-        "battery_at": None if battery_us == NEVER_US else text_of(battery_us),
-        "drift_metres": None if position is None else position.value,
-        "position_flag": None if position is None else position.flag,
-        "position_at": None if position is None else text_of(position.observed_us),
-        "faults": fault_fields(buoy),
         "sensors": sensor_fields(buoy),
     }
+    if volts is not None:
+        fields["battery_volts"] = volts.value
+    if percent is not None:
+        fields["battery_percent"] = percent.value
+    if volts is not None or percent is not None:
+        fields["battery_at"] = text_of(max(each.observed_us for each in (volts, percent) if each is not None))
+    if position is not None:
+        fields["position_at"] = text_of(position.observed_us)
+        fields |= {"drift_metres": position.value, "position_flag": position.flag}
+    if faults := fault_fields(buoy):
+        fields["faults"] = faults
+    return fields
 
 
 def _celsius(value_e4: int | None) -> float | None:

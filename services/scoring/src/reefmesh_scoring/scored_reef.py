@@ -82,8 +82,8 @@ class ScoredReef:
 
     ``record`` holds the first and last solar date with a reading. ``highest_before`` is the highest DHW of the days before
     the last one; the last day changes with every reading, and ``latest`` is its score. ``chemistry`` remembers the last
-    judged days after their inputs; it is not stored. ``is_outdated``: an older version, which counted less, wrote the state;
-    ``sensors_known``: a version wrote it that keeps them.
+    judged days after their inputs, ``judged`` those of the last score; neither is stored. ``is_outdated``: an older version,
+    which counted less, wrote the state; ``sensors_known``: a version wrote it that keeps them.
     """
 
     reef_id: str
@@ -101,6 +101,7 @@ class ScoredReef:
     latest: DayHeat | None = None
     highest_before: tuple[int, int] | None = None
     chemistry: dict[int, tuple[tuple[object, ...], DayChemistry | str]] = field(default_factory=dict)
+    judged: tuple[object, list[DayChemistry]] | None = None
     readings: int = 0
     revisions: int = 0
     ignored: int = 0
@@ -114,7 +115,11 @@ class ScoredReef:
 
     def accuracy(self, quantity: str, name: str) -> float:
         """Return the worst stated accuracy (a field of ``BuoyFacts``) of the buoys that measure a quantity; 0 of none."""
-        return max((getattr(buoy.facts, name) for buoy in self.buoys.values() if quantity in buoy.items), default=0.0)
+        worst = 0.0  # no accuracy is negative; a loop, because every message asks for three
+        for buoy in self.buoys.values():
+            if quantity in buoy.items and (stated := getattr(buoy.facts, name)) > worst:
+                worst = stated
+        return worst
 
     def wanted_yardstick(self) -> Yardstick:
         """Return the yardstick that the current facts ask for; ``yardstick`` is the one that all days were scored by."""

@@ -15,7 +15,7 @@ from reefmesh.contracts.readings import Reading
 from reefmesh.contracts.scores import FAILED_RUNS_LIMIT, VALUE_DAYS
 from reefmesh.store.port import Store
 from reefmesh_scoring.counting import Counted
-from reefmesh_scoring.domain.solar_day import DAY_US, microseconds_of, text_of
+from reefmesh_scoring.domain.solar_day import DAY_US, text_of
 from reefmesh_scoring.kept_readings import (
     EXCLUDED,
     SENSORS,
@@ -23,6 +23,7 @@ from reefmesh_scoring.kept_readings import (
     KeptReadings,
     KeptValue,
     ReportedValue,
+    is_unchanged,
     newest_readings,
 )
 from reefmesh_scoring.scored_reef import NEVER_US, NewestValue, ScoredBuoy, ScoredReef, SensorState
@@ -89,7 +90,7 @@ async def note_sensors(
         buoy_id, at_us = key
         if at_us > before.newest_us[buoy_id]:
             news[buoy_id].readings.append((at_us, reading.items))
-        else:
+        elif not is_unchanged(reading, on_record.get(key)):
             news[buoy_id].in_doubt.update(_in_doubt(state.buoys[buoy_id], on_record.get(key), reading))
     if not state.sensors_known:
         for buoy_id, known in state.buoys.items():
@@ -128,7 +129,7 @@ def arrival_fields(readings: Sequence[Reading], observed_us: Sequence[int], befo
     return [
         {
             "buoy_id": buoy_id,
-            "received_at": text_of(microseconds_of(received[buoy_id])),
+            "received_at": received[buoy_id].isoformat(),
             "held_back_seconds": held_back[buoy_id].total_seconds(),
         }
         for buoy_id in sorted(received)
@@ -152,12 +153,12 @@ def sensor_fields(buoy: ScoredBuoy) -> dict[str, dict[str, Any]]:
     """Return the fields of ``SensorHealth`` of each quantity that had a value lately, or fails."""
     fields: dict[str, dict[str, Any]] = {}
     oldest_us = buoy.last_seen_us - _VALUE_SPAN_US
-    for name, item in buoy.items.items():
-        if name.startswith("@"):
-            continue
-        known = buoy.sensors.get(name)
+    names = sorted(name for name in buoy.items if not name.startswith("@"))
+    has_facts = len(names) < len(buoy.items)
+    for name in names:
+        item, known = buoy.items[name], buoy.sensors.get(name)
         value_us = item.observed_us if known is None else known.value_us
-        if (excluded := buoy.items.get(f"{EXCLUDED}{name}")) is not None:
+        if has_facts and (excluded := buoy.items.get(f"{EXCLUDED}{name}")) is not None:
             value_us = max(value_us, excluded.observed_us)
         failing = known is not None and known.fails == FAILS_IN_A_ROW
         if value_us >= oldest_us or failing:
@@ -168,7 +169,8 @@ def sensor_fields(buoy: ScoredBuoy) -> dict[str, dict[str, Any]]:
     sensors = buoy.sensors.get(SENSORS)
     if sensors is not None and sensors.fails == FAILS_IN_A_ROW:
         fields[SENSORS_NAME] = {"last_value_at": None, "failing_since": text_of(sensors.third_us)}
-    return {name: fields[name] for name in sorted(fields)}
+        return {name: fields[name] for name in sorted(fields)}
+    return fields
 
 
 def fault_fields(buoy: ScoredBuoy) -> dict[str, str]:

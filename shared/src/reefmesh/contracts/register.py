@@ -37,9 +37,11 @@ class DiveLimits(Contract):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        if not self.model_fields_set:
+            return self  # the defaults, as nearly every score has them
         rises = self.current_good_knots <= self.current_fair_knots <= self.current_experienced_knots
         if rises and self.visibility_good_metres >= self.visibility_fair_metres >= self.visibility_poor_metres:
-            return self  # as every score says them
+            return self
         current = ("current_good_knots", "current_fair_knots", "current_experienced_knots")
         visibility = ("visibility_good_metres", "visibility_fair_metres", "visibility_poor_metres")
         _check_order(self, "limits of current", current, rising=True)

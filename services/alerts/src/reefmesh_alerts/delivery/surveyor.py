@@ -13,7 +13,7 @@ from reefmesh.store.port import Store
 from reefmesh_alerts.charts.studio import Studio
 from reefmesh_alerts.heat_days import read_days
 from reefmesh_alerts.recipients.entries import RecipientEntry
-from reefmesh_alerts.reef_states import read_state, read_time_zone, watched_reefs
+from reefmesh_alerts.reef_states import read_heat_days, read_state, read_time_zone, watched_reefs
 from reefmesh_alerts.targets.entries import ConsoleEntry, EmailEntry, TargetEntry, WebhookEntry
 from reefmesh_alerts.texts.background import Background
 from reefmesh_alerts.texts.heat_day import HeatDayRow
@@ -57,7 +57,7 @@ class Surveyor:
             reefs = await watched_reefs(self._store, recipient.reefs)
             states, unlisted = await self._states(reefs[:STATES_LIMIT]), len(reefs[STATES_LIMIT:])
         elif len(alerts) == 1 and alerts[0].kind == "heat" and isinstance(entry, EmailEntry):
-            days = await read_days(self._store, alerts[0].reef_id)
+            days = await self._heat_days(alerts[0].reef_id)
             chart = await self._studio.chart_of(days)
         return Background(
             clocks=await self._clocks(list(dict.fromkeys(alert.reef_id for alert in alerts))[:STATES_LIMIT]),
@@ -72,6 +72,13 @@ class Surveyor:
 
     def close(self) -> None:
         self._studio.close()
+
+    async def _heat_days(self, reef_id: str) -> Sequence[HeatDayRow]:
+        try:
+            return await read_heat_days(self._store, reef_id)
+        except ValidationError as error:
+            log.warning("newest day of a reef left out of a chart", reef_id=reef_id, error=str(error))
+            return await read_days(self._store, reef_id, None)
 
     async def _clocks(self, reefs: Sequence[str]) -> dict[str, SiteClock]:
         clocks = {}

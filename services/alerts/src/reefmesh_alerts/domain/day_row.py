@@ -1,4 +1,4 @@
-"""A day of a reef's heat stress as its row holds it. The newest one is kept: a score that leaves it as it is writes no row."""
+"""A day of a reef's heat stress as its row holds it. The newest one is kept in the reef's state."""
 
 from datetime import date
 from typing import NamedTuple

@@ -29,7 +29,7 @@ class ReefWatch:
 
     ``told`` counts the alerts of each episode (kind and subject); these numbers are part of alert ids. ``seq`` is the newest
     score's. ``heard_us`` is when the last score was made, ``as_of`` its newest observation. ``looked_for_us`` is the deadline
-    in the deadlines table, ``newest_day`` the newest day in the table of days.
+    in the deadlines table, ``newest_day`` the newest day as the last score has it; its row is written once it is over.
     """
 
     reef_name: str = ""

@@ -4,9 +4,8 @@ The limits are the reef's own, where its operator states them in the register, e
 the US Navy diving manual calls a scuba diver severely handicapped.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.register import DiveLimits
@@ -21,14 +20,16 @@ FRESH_INTERVALS: Final = 3
 MARGIN_RATIO: Final = 0.1
 """A limit's margin, if the sensor does not resolve less: a change that stays within it may be noise."""
 
+_OF_CURRENT: Final[tuple[DiveVerdict, ...]] = ("good", "fair", "experienced_only", "no_go")
+_OF_VISIBILITY: Final[tuple[DiveVerdict, ...]] = ("good", "fair", "poor", "no_go")
+
 HEAT_ADVICE: Final = (
     "The reef is under heat stress: keep a distance from corals, touch nothing, use moorings instead of anchors. "
     "This is care for the reef and no safety verdict."
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(NamedTuple):
     """The newest scored value of one quantity, and the report interval of the buoy that measured it."""
 
     value: float
@@ -40,8 +41,7 @@ class Measured:
         return self.observed_us + FRESH_INTERVALS * self.report_interval_seconds * SECOND_US
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factor:
+class Factor(NamedTuple):
     """One factor of a verdict. ``measured`` is kept when it is too old to judge, so that its age can be shown."""
 
     quantity: str
@@ -50,8 +50,7 @@ class Factor:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiveJudgement:
+class DiveJudgement(NamedTuple):
     """``valid_until_us`` is when the oldest needed value is too old; None when the verdict is unknown already."""
 
     verdict: DiveVerdict
@@ -68,32 +67,44 @@ class VerdictRange(NamedTuple):
     worst: DiveVerdict
 
 
+class _Scale(NamedTuple):
+    """One quantity's limits as they are compared: how many of ``bounds`` a value is beyond is the place of its verdict;
+    ``best`` and ``worst`` are the bounds moved by their margins."""
+
+    bounds: tuple[float, float, float]
+    best: tuple[float, float, float]
+    worst: tuple[float, float, float]
+
+
 def judge_current(metres_per_second: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
-    verdict = _of_current(metres_per_second, limits)
+    scale = _current_scale(limits, None)
+    verdict = _OF_CURRENT[_places_above(round(metres_per_second * E6), scale.bounds)]
     return verdict, reason_of_current(metres_per_second, verdict, limits)
 
 
 def judge_visibility(metres: float, limits: DiveLimits) -> tuple[DiveVerdict, str]:
-    verdict = _of_visibility(metres, limits)
+    scale = _visibility_scale(limits, None)
+    verdict = _OF_VISIBILITY[_places_below(metres, scale.bounds)]
     return verdict, reason_of_visibility(metres, verdict, limits)
 
 
 def range_of_current(metres_per_second: float, limits: DiveLimits, *, resolution: float | None = None) -> VerdictRange:
     """Return what may be said of a current within the margins; ``resolution`` is the sensor's, in m/s."""
-    resolution_knots = None if resolution is None else resolution / KNOT_METRES_PER_SECOND
+    scale, value = _current_scale(limits, resolution), round(metres_per_second * E6)
     return VerdictRange(
-        best=_of_current(metres_per_second, _moved(limits, resolution_knots, 1)),
-        verdict=_of_current(metres_per_second, limits),
-        worst=_of_current(metres_per_second, _moved(limits, resolution_knots, -1)),
+        best=_OF_CURRENT[_places_above(value, scale.best)],
+        verdict=_OF_CURRENT[_places_above(value, scale.bounds)],
+        worst=_OF_CURRENT[_places_above(value, scale.worst)],
     )
 
 
 def range_of_visibility(metres: float, limits: DiveLimits, *, resolution: float | None = None) -> VerdictRange:
     """Return what may be said of a visibility within the margins; ``resolution`` is the sensor's, in metres."""
+    scale = _visibility_scale(limits, resolution)
     return VerdictRange(
-        best=_of_visibility(metres, _moved(limits, resolution, -1)),
-        verdict=_of_visibility(metres, limits),
-        worst=_of_visibility(metres, _moved(limits, resolution, 1)),
+        best=_OF_VISIBILITY[_places_below(metres, scale.best)],
+        verdict=_OF_VISIBILITY[_places_below(metres, scale.bounds)],
+        worst=_OF_VISIBILITY[_places_below(metres, scale.worst)],
     )
 
 
@@ -118,34 +129,46 @@ def judge_dive(*, current: Measured | None, visibility: Measured | None, as_of_u
     )
 
 
-def _of_current(metres_per_second: float, limits: DiveLimits) -> DiveVerdict:
-    if not _exceeds(metres_per_second, limits.current_good_knots):
-        return "good"
-    if not _exceeds(metres_per_second, limits.current_fair_knots):
-        return "fair"
-    if not _exceeds(metres_per_second, limits.current_experienced_knots):
-        return "experienced_only"
-    return "no_go"
+@lru_cache(maxsize=64)
+def _current_scale(limits: DiveLimits, resolution: float | None) -> _Scale:
+    """Return the scale of current in whole micrometres per second: 0.5 kn is 0.257222 m/s, and a value of just that is not
+    above it."""
+    knots = (limits.current_good_knots, limits.current_fair_knots, limits.current_experienced_knots)
+    resolution_knots = 0.0 if resolution is None else resolution / KNOT_METRES_PER_SECOND
 
+    def micrometres(sign: int) -> tuple[float, float, float]:
+        good, fair, experienced = (
+            round(_moved(limit, resolution_knots, sign) * KNOT_METRES_PER_SECOND * E6) for limit in knots
+        )
+        return good, fair, experienced
 
-def _of_visibility(metres: float, limits: DiveLimits) -> DiveVerdict:
-    if metres >= limits.visibility_good_metres:
-        return "good"
-    if metres >= limits.visibility_fair_metres:
-        return "fair"
-    if metres >= limits.visibility_poor_metres:
-        return "poor"
-    return "no_go"
+    return _Scale(bounds=micrometres(0), best=micrometres(1), worst=micrometres(-1))
 
 
 @lru_cache(maxsize=64)
-def _moved(limits: DiveLimits, resolution: float | None, sign: Literal[1, -1]) -> DiveLimits:
-    """Return the limits, each moved up (1) or down (-1) by its margin."""
+def _visibility_scale(limits: DiveLimits, resolution: float | None) -> _Scale:
+    metres = (limits.visibility_good_metres, limits.visibility_fair_metres, limits.visibility_poor_metres)
 
-    def moved(limit: float) -> float:
-        return limit + sign * max(limit * MARGIN_RATIO, resolution or 0.0)
+    def moved(sign: int) -> tuple[float, float, float]:
+        good, fair, poor = (_moved(limit, resolution or 0.0, sign) for limit in metres)
+        return good, fair, poor
 
-    return limits.model_copy(update={name: moved(getattr(limits, name)) for name in DiveLimits.model_fields})
+    return _Scale(bounds=metres, best=moved(-1), worst=moved(1))
+
+
+def _moved(limit: float, resolution: float, sign: int) -> float:
+    """Return a limit moved up (1) or down (-1) by its margin, or as it is (0)."""
+    return limit + sign * max(limit * MARGIN_RATIO, resolution)
+
+
+def _places_above(value: float, bounds: tuple[float, float, float]) -> int:
+    """Return how many of rising bounds a value is above."""
+    return (value > bounds[0]) + (value > bounds[1]) + (value > bounds[2])
+
+
+def _places_below(value: float, bounds: tuple[float, float, float]) -> int:
+    """Return how many of falling bounds a value is below."""
+    return (value < bounds[0]) + (value < bounds[1]) + (value < bounds[2])
 
 
 def _rank(verdict: DiveVerdict) -> int:
@@ -165,11 +188,6 @@ def _rank(verdict: DiveVerdict) -> int:
             return 4
         case _:
             assert_never(verdict)
-
-
-def _exceeds(metres_per_second: float, knots: float) -> bool:
-    """Compare in whole micrometres per second: 0.5 kn is 0.257222 m/s, and a value of just that is not above it."""
-    return round(metres_per_second * E6) > round(knots * KNOT_METRES_PER_SECOND * E6)
 
 
 def _factor(quantity: str, name: str, measured: Measured | None, as_of_us: int, limits: DiveLimits) -> Factor:

@@ -48,11 +48,18 @@ class RecentDays:
 
     def stretch(self, days: Days, older: Mapping[int, NewValue]) -> Stretch:
         """Return a span of days as lists; ``older`` are the values of the days before ``base``."""
+        start, end = days.first - self.base, days.last + 1 - self.base
+        if start >= 0 and end <= len(self._sst_e4):  # all of it is at hand, as it is for every reading of today
+            return Stretch(
+                base=days.first,
+                sst_e4=self._sst_e4[start:end].tolist(),
+                readings=self._readings[start:end].tolist(),
+                suspect_e4=self._suspect_e4[start:end].tolist(),
+            )
         length = days.last - days.first + 1
         lead = max(0, min(self.base, days.last + 1) - days.first)
         before = [older.get(day, NONE) for day in range(days.first, days.first + lead)]
-        start = max(0, days.first - self.base)
-        end = max(0, days.last + 1 - self.base)
+        start, end = max(0, start), max(0, end)
         sst_e4 = [value.sst_e4 for value in before] + self._sst_e4[start:end].tolist()
         readings = [value.readings for value in before] + self._readings[start:end].tolist()
         suspect_e4 = [value.suspect_e4 for value in before] + self._suspect_e4[start:end].tolist()

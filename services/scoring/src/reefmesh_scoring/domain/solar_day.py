@@ -88,6 +88,12 @@ def date_of(day: int) -> date:
     return date.fromordinal(EPOCH_ORDINAL + day)
 
 
+@lru_cache(maxsize=4096)
+def date_text_of(day: int) -> str:
+    """Return a solar date as ISO text; cached as ``text_of``."""
+    return date_of(day).isoformat()
+
+
 def day_of(solar_date: date) -> int:
     return solar_date.toordinal() - EPOCH_ORDINAL
 
