@@ -74,14 +74,12 @@ class Overflow:
         queue: str,
         consumer: HandingOut,
         *,
-        own_user: str,
         on_other_owner: Callable[[], None],
         random: Random,
     ) -> None:
         self._tenure = tenure
         self._queue = queue
         self._consumer = consumer
-        self._own_user = own_user
         self._on_other_owner = on_other_owner
         self._random = random
         self._marker = uuid4().hex
@@ -116,7 +114,7 @@ class Overflow:
 
     def from_overflow(self, message: InboundMessage) -> bool:
         """Return whether it is a marker, which nobody but us needs."""
-        marker = text_of(message.headers, MARKER) if message.user_id == self._own_user else None
+        marker = text_of(message.headers, MARKER) if message.is_own_copy else None
         if marker is not None:
             self._read_marker(marker)
             return True

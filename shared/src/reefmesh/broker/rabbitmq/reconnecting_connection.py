@@ -62,6 +62,11 @@ class ReconnectingConnection:
         return self._connection.heard_seconds_ago if self._connection is not None else None
 
     @property
+    def is_blocked(self) -> bool:
+        """Whether the broker takes no publications now."""
+        return self._connection is not None and self._connection.is_blocked
+
+    @property
     def trouble(self) -> str:
         """Why it is not connected, although it tries; empty: it is, or nobody wants it to be."""
         return "" if self.is_up or self._keeping is None else self._last_failure

@@ -134,7 +134,6 @@ class Shard:
             tenure,
             self._overflow_queue,
             self._owner,
-            own_user=self._own_user,
             on_other_owner=lambda: self._stand_back(tenure),
             random=self._random,
         )
