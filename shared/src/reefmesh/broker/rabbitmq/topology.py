@@ -15,8 +15,10 @@ WINDOW_MESSAGES: Final = 32
 active one always has all that was ever returned, and what it returns comes in order again (ADR 0037)."""
 OVERFLOW_MESSAGES_LIMIT: Final = 10_000
 OVERFLOW_BYTES_LIMIT: Final = 64 * 1024 * 1024
+"""How much the owner of a shard moves into its overflow queue. No limit of the queue could say it: that would count only what
+nobody has in hand, and the owner has all of it."""
 OVERFLOW_WINDOW_MESSAGES: Final = 2 * OVERFLOW_MESSAGES_LIMIT
-"""Above all that an overflow queue can hold (its limit is not exact): its consumer has all of it."""
+"""Above all that an overflow queue can hold, with what crashes have left there twice: its consumer has all of it."""
 DELIVERIES_LIMIT: Final = 1_000_000
 """Every hand-over and every lost connection counts as a delivery of all that was in the window. Without a limit a returned
 message would go to the back of its queue."""
@@ -73,7 +75,7 @@ class Topology:
             queues=(
                 Queue(name=parking_queue(subscription), arguments={"x-queue-type": "quorum"}),
                 *(Queue(name=shard_queue(subscription, index), arguments=shard_arguments(subscription)) for index in indices),
-                *(Queue(name=overflow_queue(subscription, index), arguments=overflow_arguments(subscription)) for index in indices),
+                *(Queue(name=overflow_queue(subscription, index), arguments=shard_arguments(subscription)) for index in indices),
             ),
             bindings=(
                 *(
@@ -133,9 +135,3 @@ def shard_arguments(subscription: Subscription) -> dict[str, str | int | bool]:
     }
 
 
-def overflow_arguments(subscription: Subscription) -> dict[str, str | int | bool]:
-    return {
-        **shard_arguments(subscription),
-        "x-max-length": OVERFLOW_MESSAGES_LIMIT,
-        "x-max-length-bytes": OVERFLOW_BYTES_LIMIT,
-    }
