@@ -45,9 +45,7 @@ class RabbitMQBroker:
         self._address = address = RabbitMQAddress.parse(url)
 
         def connection(purpose: str) -> ReconnectingConnection:
-            return ReconnectingConnection(
-                address, purpose=purpose, on_event=self._emit, random=self._random, password=password
-            )
+            return ReconnectingConnection(address, purpose=purpose, on_event=self._emit, random=self._random, password=password)
 
         self._consuming, self._publishing = connection("consume"), connection("publish")
         self._publisher = RabbitMQPublisher(self._publishing)

@@ -66,7 +66,11 @@ class InboundMessage:
         headers: dict[str, Any] = properties.headers or {}
         frame = delivered.delivery
         assert isinstance(frame, Basic.Deliver)  # noqa: S101 - consumers get nothing else
-        identity, user_id, was_delivered = properties.message_id or uuid4().hex, properties.user_id or None, bool(frame.redelivered)
+        identity, user_id, was_delivered = (
+            properties.message_id or uuid4().hex,
+            properties.user_id or None,
+            bool(frame.redelivered),
+        )
         is_own_copy = is_overflow and user_id == own_user
         if is_own_copy:
             identity = text_of(headers, MOVED_ID) or identity

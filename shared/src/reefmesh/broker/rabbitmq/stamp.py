@@ -8,9 +8,10 @@ from aiormq.abc import DeliveredMessage
 
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.broker.rabbitmq.connection import Connection
+from reefmesh.broker.rabbitmq.declaration import declare_exchange
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.message_headers import properties_of
-from reefmesh.broker.rabbitmq.topology import probe_queue
+from reefmesh.broker.rabbitmq.topology import DIRECT, Exchange, probe_exchange, probe_queue
 
 ARRIVAL_SECONDS: Final = 10.0
 
@@ -24,12 +25,15 @@ async def stamped_sender(connection: Connection, service: str) -> str | None:
         if not arrived.done():
             arrived.set_result(delivered.header.properties.user_id or None)
 
+    exchange = probe_exchange(service)
     try:
+        await declare_exchange(connection, Exchange(name=exchange, kind=DIRECT))
         async with connection.passing_channel(confirms=True) as channel, asyncio.timeout(ARRIVAL_SECONDS):
             await channel.queue_declare(queue, exclusive=True, auto_delete=True)
+            await channel.queue_bind(queue, exchange, routing_key=queue)
             await channel.basic_consume(queue, read, no_ack=True)
             properties = properties_of({}, user=connection.address.user)
-            await channel.basic_publish(b"", routing_key=queue, properties=properties, mandatory=True)
+            await channel.basic_publish(b"", exchange=exchange, routing_key=queue, properties=properties, mandatory=True)
             return await arrived
     except BrokerRefusal as refusal:
         raise refusal.as_failure() from refusal
