@@ -42,7 +42,9 @@ class Connection:
         """Done with the reason once the connection has ended, cleanly or not."""
         self._loop = asyncio.get_running_loop()
         self._transport = Transport(address, endpoint, context)
-        self._protocol = Protocol(_url_of(address), transport_factory=self._transport, client_properties={"product": "reefmesh"})
+        self._protocol = Protocol(
+            _url_of(address), transport_factory=self._transport, client_properties={"product": "reefmesh"}
+        )
         self._unanswered: dict[object, float] = {}
         self._answers_due_from_seconds = 0.0
         self._check: asyncio.TimerHandle | None = None

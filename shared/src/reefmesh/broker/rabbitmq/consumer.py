@@ -62,9 +62,7 @@ class RabbitMQConsumer:
         self._in_hand: dict[str, Hold] = {}  # by reef
         self._held_back = HeldBackReefs(by_number=subscription.is_numbered, on_over=self._wake)
         self._shards = tuple(Shard(subscription, index, self, own_user=own_user, random=random) for index in range(shards))
-        self._hand_over = HandOver(
-            subscription, self._shards, publisher, own_user=own_user, on_event=on_event, random=random
-        )
+        self._hand_over = HandOver(subscription, self._shards, publisher, own_user=own_user, on_event=on_event, random=random)
         self._watch = IsolationWatch(
             self._shards,
             self._in_hand,
@@ -260,7 +258,9 @@ class RabbitMQConsumer:
         self._let_go.set()
 
     async def until_none_in_hand(self, tenure: Tenure) -> None:
-        while any(hold.message.tenure is tenure and hold.message.state is not MessageState.RETURNED for hold in self._in_hand.values()):
+        while any(
+            hold.message.tenure is tenure and hold.message.state is not MessageState.RETURNED for hold in self._in_hand.values()
+        ):
             self._let_go.clear()
             await self._let_go.wait()
 

@@ -151,7 +151,9 @@ def connect_failure(error: BaseException, *, address: str, user: str, virtual_ho
         case TimeoutError():
             return BrokerUnavailable(f"{address} did not answer in time")
         case InvalidFrameError():
-            return BrokerUnavailable(f"{address} does not speak AMQP 0-9-1: name the broker's port for it (5672, with TLS 5671)")
+            return BrokerUnavailable(
+                f"{address} does not speak AMQP 0-9-1: name the broker's port for it (5672, with TLS 5671)"
+            )
         case OSError() if error.errno is not None:
             return BrokerUnavailable(f"{address}: {error.strerror or error}")
         case AMQPError():

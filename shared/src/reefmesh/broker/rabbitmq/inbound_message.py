@@ -44,11 +44,12 @@ class MessageState(Enum):
 @dataclass(slots=True, eq=False)
 class InboundMessage:
     """``identity``: the same for an original and its copy in the overflow queue. ``user_id``: who sent the original, by the
-    broker's word; of a copy, by that of the service itself, which took it down."""
+    broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did."""
 
     tenure: "Tenure"
     delivery_tag: int
     is_overflow: bool
+    is_own_copy: bool
     headers: Headers
     body: bytes
     identity: str
@@ -65,8 +66,13 @@ class InboundMessage:
         headers: dict[str, Any] = properties.headers or {}
         frame = delivered.delivery
         assert isinstance(frame, Basic.Deliver)  # noqa: S101 - consumers get nothing else
-        identity, user_id, was_delivered = properties.message_id or uuid4().hex, properties.user_id or None, bool(frame.redelivered)
-        if is_overflow and user_id == own_user:
+        identity, user_id, was_delivered = (
+            properties.message_id or uuid4().hex,
+            properties.user_id or None,
+            bool(frame.redelivered),
+        )
+        is_own_copy = is_overflow and user_id == own_user
+        if is_own_copy:
             identity = text_of(headers, MOVED_ID) or identity
             user_id = text_of(headers, MOVED_USER)
             was_delivered = was_delivered or MOVED_AGAIN in headers
@@ -74,6 +80,7 @@ class InboundMessage:
             tenure=tenure,
             delivery_tag=frame.delivery_tag or 0,
             is_overflow=is_overflow,
+            is_own_copy=is_own_copy,
             headers=headers,
             body=delivered.body,
             identity=identity,

@@ -12,7 +12,7 @@ from reefmesh.broker.rabbitmq.hold import Hold
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
-from reefmesh.broker.rabbitmq.topology import parking_queue
+from reefmesh.broker.rabbitmq.topology import own_exchange, parking_queue
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import PoisonMessage
@@ -190,6 +190,7 @@ class RabbitMQLane:
 
     def _copy(self, message: InboundMessage, *, reason: str, detail: str, attempts: int) -> ParkedCopy:
         return ParkedCopy(
+            own_exchange=own_exchange(self._consumer.subscription),
             headers=message.headers,
             user_id=message.user_id,
             body=message.body,

@@ -11,7 +11,7 @@ from reefmesh.broker.rabbitmq.topology import channel_exchange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundMessage:
-    """``exchange`` empty: the default one, where the routing key names a queue. ``must_arrive``: it is refused where no queue
+    """``must_arrive``: it is refused where no queue
     takes it; a channel without any subscription drops its messages."""
 
     exchange: str
@@ -33,5 +33,6 @@ class OutboundMessage:
         )
 
     @classmethod
-    def to_queue(cls, queue: str, headers: Mapping[str, Any], body: bytes) -> Self:
-        return cls(exchange="", routing_key=queue, headers=headers, body=body)
+    def to_queue(cls, own_exchange: str, queue: str, headers: Mapping[str, Any], body: bytes) -> Self:
+        """To the parking or an overflow queue of a subscription, through that one's own exchange."""
+        return cls(exchange=own_exchange, routing_key=queue, headers=headers, body=body)

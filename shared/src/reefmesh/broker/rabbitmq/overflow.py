@@ -71,17 +71,17 @@ class Overflow:
     def __init__(
         self,
         tenure: Tenure,
+        own_exchange: str,
         queue: str,
         consumer: HandingOut,
         *,
-        own_user: str,
         on_other_owner: Callable[[], None],
         random: Random,
     ) -> None:
         self._tenure = tenure
+        self._own_exchange = own_exchange
         self._queue = queue
         self._consumer = consumer
-        self._own_user = own_user
         self._on_other_owner = on_other_owner
         self._random = random
         self._marker = uuid4().hex
@@ -116,7 +116,7 @@ class Overflow:
 
     def from_overflow(self, message: InboundMessage) -> bool:
         """Return whether it is a marker, which nobody but us needs."""
-        marker = text_of(message.headers, MARKER) if message.user_id == self._own_user else None
+        marker = text_of(message.headers, MARKER) if message.is_own_copy else None
         if marker is not None:
             self._read_marker(marker)
             return True
@@ -192,7 +192,7 @@ class Overflow:
             self._on_other_owner()
 
     async def _send_marker(self) -> None:
-        marker = OutboundMessage.to_queue(self._queue, {MARKER: self._marker}, b"")
+        marker = OutboundMessage.to_queue(self._own_exchange, self._queue, {MARKER: self._marker}, b"")
         attempt = 0
         while not self._tenure.is_over:
             try:
@@ -208,7 +208,9 @@ class Overflow:
         while self._to_move and not self._tenure.is_over:
             batch = await self._next_batch()
             held = [self._carry_over(message) for message in batch]
-            copies = [OutboundMessage.to_queue(self._queue, each.headers_to_move(), each.body) for each in batch]
+            copies = [
+                OutboundMessage.to_queue(self._own_exchange, self._queue, each.headers_to_move(), each.body) for each in batch
+            ]
             self._expected.update(message.identity for message in batch)
             try:
                 await self._consumer.send(copies)
@@ -259,5 +261,3 @@ class Overflow:
             return None
         hold.carry_over()
         return hold
-
-

@@ -36,8 +36,10 @@ FACTS_BYTES_LIMIT: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedCopy:
-    """``headers``: of the message that is parked. ``user_id``: who sent it, by the broker's word."""
+    """``headers``: of the message that is parked. ``user_id``: who sent it, by the broker's word. ``own_exchange``: of the
+    subscription."""
 
+    own_exchange: str
     headers: Headers
     user_id: str | None
     body: bytes
@@ -56,14 +58,14 @@ class ParkedCopy:
         )
 
     def whole(self, destination: str) -> OutboundMessage:
-        return OutboundMessage.to_queue(destination, self._headers(), self.body)
+        return OutboundMessage.to_queue(self.own_exchange, destination, self._headers(), self.body)
 
     def small(self, destination: str) -> OutboundMessage:
         """Return a copy with the beginning of the body, its length and its hash."""
         if len(self.body) <= SAMPLE_BYTES:
             return self.whole(destination)
         cut = {BODY_BYTES: str(len(self.body)), BODY_SHA256: hashlib.sha256(self.body).hexdigest()}
-        return OutboundMessage.to_queue(destination, self._headers() | cut, self.body[:SAMPLE_BYTES])
+        return OutboundMessage.to_queue(self.own_exchange, destination, self._headers() | cut, self.body[:SAMPLE_BYTES])
 
     def _headers(self) -> dict[str, str]:
         return {

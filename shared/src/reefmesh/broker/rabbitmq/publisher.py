@@ -1,7 +1,7 @@
 """Publishing: confirmed, persistent and in order.
 
-There is one channel for each exchange that is published to (of the default exchange, for each queue): the broker closes a
-channel for a publication that it does not allow, and that must not touch what is on its way elsewhere.
+There is one channel for each exchange that is published to: the broker closes a channel for a publication that it does not
+allow, and that must not touch what is on its way elsewhere.
 """
 
 import asyncio
@@ -85,14 +85,14 @@ class Sender:
 
     async def _channel(self, message: OutboundMessage) -> Channel:
         """Return the channel for messages like this one; of those who wait for it, the first is served first."""
-        purpose = message.exchange or f"queue {message.routing_key}"
+        purpose = message.exchange
         opening = self._opening.get(purpose)
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() or opening.result().is_closed)):
-            opening = self._opening[purpose] = asyncio.create_task(self._open(message.exchange), name=f"open channel {purpose}")
+            opening = self._opening[purpose] = asyncio.create_task(self._open(purpose), name=f"open channel {purpose}")
         return await asyncio.shield(opening)
 
     async def _open(self, exchange: str) -> Channel:
-        if exchange and exchange not in self._known:
+        if exchange not in self._known:
             await declare_exchange(self.connection, Exchange(name=exchange, kind=TOPIC))
             self._known.add(exchange)
         return await self.connection.channel(confirms=True)

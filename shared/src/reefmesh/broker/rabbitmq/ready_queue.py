@@ -46,7 +46,9 @@ class ReadyQueue:
             messages.remove(message)
             self.put_back(message)
 
-    def take(self, in_hand: Container[str], held_back: Container[str], is_paused: Callable[[Tenure], bool]) -> InboundMessage | None:
+    def take(
+        self, in_hand: Container[str], held_back: Container[str], is_paused: Callable[[Tenure], bool]
+    ) -> InboundMessage | None:
         """Return the first message of the first reef that is not in hand or held back and whose shard is not paused."""
         for reef_id, messages in self._reefs.items():
             if reef_id in in_hand or reef_id in held_back or is_paused(messages[0].tenure):

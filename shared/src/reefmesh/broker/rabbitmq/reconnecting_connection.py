@@ -7,10 +7,10 @@ from random import Random
 from typing import Final, Protocol
 
 from reefmesh.backoff import Backoff
-from reefmesh.broker.rabbitmq.errors import ConnectionLost
-from reefmesh.broker.rabbitmq.connection import Connection
-from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable
+from reefmesh.broker.rabbitmq.connection import Connection
+from reefmesh.broker.rabbitmq.errors import ConnectionLost
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.errors import ConfigurationError, TransientError
 
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
@@ -60,6 +60,11 @@ class ReconnectingConnection:
     @property
     def heard_seconds_ago(self) -> float | None:
         return self._connection.heard_seconds_ago if self._connection is not None else None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker takes no publications now."""
+        return self._connection is not None and self._connection.is_blocked
 
     @property
     def trouble(self) -> str:

@@ -14,7 +14,13 @@ from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost, trans
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.overflow import HandingOut, Overflow
 from reefmesh.broker.rabbitmq.tenure import Tenure
-from reefmesh.broker.rabbitmq.topology import OVERFLOW_WINDOW_MESSAGES, WINDOW_MESSAGES, overflow_queue, shard_queue
+from reefmesh.broker.rabbitmq.topology import (
+    OVERFLOW_WINDOW_MESSAGES,
+    WINDOW_MESSAGES,
+    overflow_queue,
+    own_exchange,
+    shard_queue,
+)
 from reefmesh.contracts.channels import Subscription
 
 BACKOFF: Final = Backoff(first_seconds=0.2, max_seconds=10.0)
@@ -132,9 +138,9 @@ class Shard:
         tenure = Tenure(connection, channel, confirms_acknowledgements=not self._subscription.is_numbered)
         overflow = Overflow(
             tenure,
+            own_exchange(self._subscription),
             self._overflow_queue,
             self._owner,
-            own_user=self._own_user,
             on_other_owner=lambda: self._stand_back(tenure),
             random=self._random,
         )

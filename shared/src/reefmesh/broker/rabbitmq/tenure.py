@@ -86,4 +86,3 @@ class Tenure:
             self._read = written
         finally:
             self._reading = None
-

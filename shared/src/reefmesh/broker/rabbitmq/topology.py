@@ -26,7 +26,15 @@ CONSUMER_TIMEOUT_MILLISECONDS: Final = 7 * 24 * 3600 * 1000
 """How long a message may be in hand (for instance, while its reef waits for a missing one) before the broker closes the
 channel. Brokers before 3.12 do not know this argument of a queue; there it is a setting of the broker."""
 
-TOPIC, CONSISTENT_HASH, FANOUT = "topic", "x-consistent-hash", "fanout"
+PARKED_DELIVERIES_LIMIT: Final = 2**31 - 1
+"""Each look into a parking counts as a delivery of all that lies there; brokers from 4.0 on have a limit of 20 by default."""
+PARKING_ARGUMENTS: Final[dict[str, str | int | bool]] = {
+    "x-queue-type": "quorum",
+    "x-overflow": "reject-publish",
+    "x-delivery-limit": PARKED_DELIVERIES_LIMIT,
+}
+
+TOPIC, CONSISTENT_HASH, DIRECT, FANOUT = "topic", "x-consistent-hash", "direct", "fanout"
 EVERY_KEY: Final = "#"
 WEIGHT: Final = "1"
 """Of each shard in the hash: as binding key, a number."""
@@ -65,19 +73,25 @@ class Topology:
     @classmethod
     def of(cls, subscription: Subscription, *, shards: int) -> "Topology":
         fan_out, spread = channel_exchange(subscription.channel.name), subscription_exchange(subscription)
-        indices = range(shards)
+        own, indices = own_exchange(subscription), range(shards)
+        of_own = (parking_queue(subscription), *(overflow_queue(subscription, index) for index in indices))
         return cls(
             exchanges=(
                 Exchange(name=fan_out, kind=TOPIC),
                 Exchange(name=spread, kind=CONSISTENT_HASH),
+                Exchange(name=own, kind=DIRECT),
                 Exchange(name=members_exchange(subscription), kind=FANOUT),
             ),
             queues=(
-                Queue(name=parking_queue(subscription), arguments={"x-queue-type": "quorum"}),
+                Queue(name=parking_queue(subscription), arguments=PARKING_ARGUMENTS),
                 *(Queue(name=shard_queue(subscription, index), arguments=shard_arguments(subscription)) for index in indices),
-                *(Queue(name=overflow_queue(subscription, index), arguments=shard_arguments(subscription)) for index in indices),
+                *(
+                    Queue(name=overflow_queue(subscription, index), arguments=shard_arguments(subscription))
+                    for index in indices
+                ),
             ),
             bindings=(
+                *(Binding(source=own, destination=queue, key=queue, to_queue=True) for queue in of_own),
                 *(
                     Binding(source=spread, destination=shard_queue(subscription, index), key=WEIGHT, to_queue=True)
                     for index in indices
@@ -94,6 +108,12 @@ def channel_exchange(channel: str) -> str:
 
 def subscription_exchange(subscription: Subscription) -> str:
     return f"{subscription.channel}.{subscription.service}"
+
+
+def own_exchange(subscription: Subscription) -> str:
+    """Through it the subscription's own service reaches the parking and the overflow queues, each by its name. The default
+    exchange would do as well, but who may write there may write into every queue of everybody."""
+    return f"{subscription_exchange(subscription)}.own"
 
 
 def shard_queue(subscription: Subscription, index: int) -> str:
@@ -116,8 +136,12 @@ def member_queue(subscription: Subscription, member: str) -> str:
     return f"{subscription_exchange(subscription)}.member.{member}"
 
 
+def probe_exchange(service: str) -> str:
+    """For a message of a service to itself."""
+    return f"probe.{service}"
+
+
 def probe_queue(service: str, mark: str) -> str:
-    """A queue for a message of a service to itself."""
     return f"probe.{service}.{mark}"
 
 
@@ -128,10 +152,8 @@ def shard_arguments(subscription: Subscription) -> dict[str, str | int | bool]:
         "x-single-active-consumer": True,
         "x-overflow": "reject-publish",
         "x-delivery-limit": DELIVERIES_LIMIT,
-        "x-dead-letter-exchange": "",
+        "x-dead-letter-exchange": own_exchange(subscription),
         "x-dead-letter-routing-key": parking_queue(subscription),
         "x-dead-letter-strategy": "at-least-once",
         "x-consumer-timeout": CONSUMER_TIMEOUT_MILLISECONDS,
     }
-
-

@@ -25,7 +25,9 @@ MEANT: Final = {
     **dict.fromkeys(("heartbeat", "requested_heartbeat"), "heartbeat_ms"),
     **dict.fromkeys(("connection_timeout", "timeout"), "connect_timeout_ms"),
     **dict.fromkeys(("channel_max", "name", "reconnect_interval", "fail_fast"), "leave it out: the engine sets it by itself"),
-    **dict.fromkeys(("no_verify_ssl", "verify", "sslmode"), "the certificate is always checked: name its authority with ca=FILE"),
+    **dict.fromkeys(
+        ("no_verify_ssl", "verify", "sslmode"), "the certificate is always checked: name its authority with ca=FILE"
+    ),
     "auth": "user name and password are sent (PLAIN): leave it out",
 }
 """What other clients call these parameters, or what to do instead."""
