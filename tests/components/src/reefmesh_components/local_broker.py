@@ -38,7 +38,7 @@ class BrokerProcess(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalBroker:
-    """``url_of``: the address for one of its users; ``describe``: where it listens; ``end``: stop it and all that is its own."""
+    """``url_of``: the address for one of its users; ``describe``: where it listens; ``end``: stop it, and all that is its."""
 
     name: str
     process: BrokerProcess

@@ -1,4 +1,4 @@
-"""Checks that the queues of the services are as this engine makes them: another program, or an older one, may have made them."""
+"""Checks that the queues of the services are as this engine makes them: something else, or an older one, may have made them."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -20,6 +20,7 @@ from reefmesh.broker.rabbitmq.errors import ACCESS_REFUSED, BrokerRefusal, Conne
 from reefmesh.broker.rabbitmq.topology import (
     Topology,
     channel_exchange,
+    own_exchange,
     shard_queue,
     subscription_exchange,
 )
@@ -63,7 +64,7 @@ class RabbitMQProbe:
         return await self._may_send(channel_exchange(channel))
 
     async def may_park(self, subscription: Subscription) -> str | None:
-        return await self._may_send(subscription_exchange(subscription))
+        return await self._may_send(own_exchange(subscription))
 
     async def may_consume(self, subscription: Subscription) -> str | None:
         """Get a message from a shard. The broker refuses that to everybody, because one consumer at a time has a shard; but it
