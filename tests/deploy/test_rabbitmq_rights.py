@@ -38,7 +38,7 @@ async def channel_of(broker: RabbitmqProcess, user: str) -> AsyncIterator[Abstra
 
 @asynccontextmanager
 async def made(broker: RabbitmqProcess, *services: ServiceEntry) -> AsyncIterator[None]:
-    """Let services make the exchange and the parking of their subscriptions, bound to the channels; afterwards they are gone."""
+    """Let services make the exchange and the parking of their subscriptions; afterwards they are gone."""
     names: list[tuple[str, str]] = []
     for service in services:
         async with channel_of(broker, service.name) as channel:
