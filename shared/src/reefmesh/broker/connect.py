@@ -23,7 +23,8 @@ class EngineEntry:
     ``system``: its name in traces (``messaging.system``). ``example``: an address, for the help.
     ``open_probe``: None where there are no rights and no clock to ask about.
     ``reaches_devices``: its client is a ``DeviceBroker``. ``authenticates``: its users log in, and its client is a
-    ``StampingBroker``.
+    ``StampingBroker``. ``keeps_groups``: a group stays with its consumer until that consumer gives it up or is gone; elsewhere
+    groups move in whole shares, and may do so while a consumer works.
     """
 
     schemes: tuple[str, ...]
@@ -33,6 +34,7 @@ class EngineEntry:
     open_probe: Callable[[str], Probe] | None = None
     reaches_devices: bool = False
     authenticates: bool = True
+    keeps_groups: bool = False
 
 
 def engine_of(url: str) -> EngineEntry:
@@ -136,6 +138,7 @@ ENGINES: Final = (
         open_broker=_open_activemq,
         open_probe=_open_activemq_probe,
         reaches_devices=True,
+        keeps_groups=True,
     ),
     EngineEntry(
         schemes=("amqp", "amqps"),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from reefmesh.broker.connect import open_broker, open_probe
+from reefmesh.broker.connect import engine_of, open_broker, open_probe
 from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.broker.port import Broker, BrokerUnavailable
 from reefmesh.broker.probe import Probe
@@ -82,7 +82,7 @@ class Examination:
             brokers = (await connect(), await connect())
             await sweep(brokers[0], self._clock)
             try:
-                return await examine_groups(brokers, self._clock, owned=True)
+                return await examine_groups(brokers, self._clock, owned=engine_of(url).keeps_groups)
             finally:
                 await sweep(brokers[0], self._clock)
 
@@ -109,7 +109,7 @@ class Examination:
                 return [ok("broker", f"the mesh is up in this home (process {owned.pid}); its journal is its own to use")]
             try:
                 await sweep(broker, self._clock)
-                order = await examine_groups((broker, broker), self._clock, owned=False)
+                order = await examine_groups((broker, broker), self._clock, owned=False, apart=False)
                 latency = await examine_latency(broker, self._clock)
             finally:
                 await broker.close()
