@@ -145,15 +145,16 @@ class HandOver:
     async def _give_up_others(self) -> None:
         """Give up the shards that are ours by chance and belong to another."""
         now = self._loop.time()
+        owned = [shard for shard in self._shards if shard.is_owned]
+        ours = self._membership.ours(len(self._shards)) if owned and self._membership.others else None
+        if ours is None:
+            return
         others = [
             shard
-            for shard in self._shards
-            if shard.is_owned
-            and not self._membership.is_ours(shard.index)
+            for shard in owned
+            if shard.index not in ours
             and now - self._given_up_at_seconds.get(shard.index, -KEEP_SECONDS) >= KEEP_SECONDS
         ]
-        if not others:
-            return
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def give_up(shard: Shard) -> bool:

@@ -3,8 +3,9 @@
 Members tell each other that they are there; whoever has the right to write there can lie, so it is a hint: it decides who gets a
 shard sooner, never what is handled. The table of members is bounded.
 
-A shard belongs to the member whose hash with it is the highest (*rendezvous hashing*): when a member joins or leaves, only the
-shards move that it gets or had. A member without a free lane gets none, unless nobody has one.
+A shard belongs to the member whose hash with it is the highest (*rendezvous hashing*), of those that have less than their share
+yet: everybody has as many, give or take one, and when a member joins or leaves few other shards move. A member without a free
+lane gets none, unless nobody has one.
 """
 
 import hashlib
@@ -70,12 +71,18 @@ class Membership:
             del self._members[name]
         return bool(silent)
 
-    def is_ours(self, shard: int) -> bool:
-        """Whether a shard belongs to us."""
-        taking = [name for name, member in self._members.items() if member.takes]
-        if self._own not in taking:
-            return not taking
-        return max(taking, key=lambda name: _weight(name, shard)) == self._own
+    def ours(self, shards: int) -> frozenset[int]:
+        """Return the shards that belong to us, of so many."""
+        names = [name for name, member in self._members.items() if member.takes] or [self._own]
+        share = -(-shards // len(names))
+        counts = dict.fromkeys(names, 0)
+        ours = set()
+        for shard in range(shards):
+            owner = max((name for name in names if counts[name] < share), key=lambda name: _weight(name, shard))
+            counts[owner] += 1
+            if owner == self._own:
+                ours.add(shard)
+        return frozenset(ours)
 
 
 def _weight(name: str, shard: int) -> bytes:

@@ -112,10 +112,14 @@ class RabbitMQPublisher:
         if not publications:
             self._connections.connection()
             return
+        messages = self.outbound(publications)
+        self.in_flight += 1
         try:
-            await self.send(self.outbound(publications))
+            await self.send(messages)
         except BrokerRefusal as refusal:
             raise refusal.as_publish_refused() from refusal
+        finally:
+            self.in_flight -= 1
 
     def outbound(self, publications: Sequence[Publication]) -> Sequence[OutboundMessage]:
         """Return what is sent for these. A message must arrive where a service of the mesh subscribes to the channel, or this
@@ -124,12 +128,7 @@ class RabbitMQPublisher:
 
     async def send(self, messages: Sequence[OutboundMessage]) -> None:
         """As ``Sender.send``. Raises BrokerUnavailable while there is no connection."""
-        sender = self._sender_of(self._connections.connection())
-        self.in_flight += 1
-        try:
-            await sender.send(messages)
-        finally:
-            self.in_flight -= 1
+        await self._sender_of(self._connections.connection()).send(messages)
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
         """Make exchanges and queues exist: they are durable, and stay.
