@@ -36,14 +36,23 @@ async def channel_of(broker: RabbitmqProcess, user: str) -> AsyncIterator[Abstra
         await connection.close()
 
 
-async def made(broker: RabbitmqProcess, service: ServiceEntry) -> None:
-    """Let a service make the exchange and the parking of its subscription, bound to its channel."""
-    async with channel_of(broker, service.name) as channel:
-        for subscription in service.subscriptions:
-            exchange, queue = subscription_exchange(subscription), parking_queue(subscription)
-            await channel.exchange_declare(exchange, exchange_type="x-consistent-hash", durable=True)
-            await channel.exchange_bind(destination=exchange, source=subscription.channel.name, routing_key="#")
-            await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+@asynccontextmanager
+async def made(broker: RabbitmqProcess, *services: ServiceEntry) -> AsyncIterator[None]:
+    """Let services make the exchange and the parking of their subscriptions; afterwards they are gone."""
+    names: list[tuple[str, str]] = []
+    for service in services:
+        async with channel_of(broker, service.name) as channel:
+            for subscription in service.subscriptions:
+                exchange, queue = subscription_exchange(subscription), parking_queue(subscription)
+                await channel.exchange_declare(exchange, exchange_type="x-consistent-hash", durable=True)
+                await channel.exchange_bind(destination=exchange, source=subscription.channel.name, routing_key="#")
+                await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+                names.append((exchange, queue))
+    yield
+    async with channel_of(broker, "operator") as channel:
+        for exchange, queue in names:
+            await channel.queue_delete(queue)
+            await channel.exchange_delete(exchange)
 
 
 async def outcome(broker: RabbitmqProcess, user: str, act: Act) -> str:
@@ -78,22 +87,21 @@ async def test_nobody_publishes_past_a_channel(rabbitmq_process: RabbitmqProcess
 async def test_a_service_makes_and_uses_its_own_subscription_and_no_other(
     rabbitmq_process: RabbitmqProcess, service: ServiceEntry
 ) -> None:
-    for each in SERVICES:
-        await made(rabbitmq_process, each)
-    for subscription in SUBSCRIPTIONS:
-        acts = acts_on(subscription)
-        outcomes = {name: await outcome(rabbitmq_process, service.name, act) for name, act in acts.items()}
-        expected = "done" if subscription in service.subscriptions else "refused"
-        assert dict.fromkeys(acts, expected) == outcomes, str(subscription)
+    async with made(rabbitmq_process, *SERVICES):
+        for subscription in SUBSCRIPTIONS:
+            acts = acts_on(subscription)
+            outcomes = {name: await outcome(rabbitmq_process, service.name, act) for name, act in acts.items()}
+            expected = "done" if subscription in service.subscriptions else "refused"
+            assert dict.fromkeys(acts, expected) == outcomes, str(subscription)
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=str)
 async def test_a_publisher_uses_no_subscription(rabbitmq_process: RabbitmqProcess, service: ServiceEntry) -> None:
-    await made(rabbitmq_process, service)
-    for subscription in service.subscriptions:
-        acts = acts_on(subscription)
-        outcomes = {name: await outcome(rabbitmq_process, "publisher", act) for name, act in acts.items()}
-        assert dict.fromkeys(acts, "refused") == outcomes
+    async with made(rabbitmq_process, service):
+        for subscription in service.subscriptions:
+            acts = acts_on(subscription)
+            outcomes = {name: await outcome(rabbitmq_process, "publisher", act) for name, act in acts.items()}
+            assert dict.fromkeys(acts, "refused") == outcomes
 
 
 def acts_on(subscription: Subscription) -> dict[str, Act]:

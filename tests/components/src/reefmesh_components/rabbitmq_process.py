@@ -198,7 +198,7 @@ class RabbitmqProcess:
             "ERL_EPMD_ADDRESS": HOST,
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker, instead of watching over it
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_NODENAME": f"reefmesh-{self.ports.node}@localhost",
+            "RABBITMQ_NODENAME": "reefmesh@localhost",  # the name of its folder, whatever the ports are
             "RABBITMQ_DIST_PORT": str(self.ports.node),
             "RABBITMQ_CONFIG_FILE": str(conf / "rabbitmq.conf"),
             "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
