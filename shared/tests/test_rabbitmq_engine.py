@@ -361,7 +361,7 @@ async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: Rab
 
 async def test_alarm_publishing_waits_and_says_why_and_nothing_is_taken_in_silence() -> None:
     """A broker whose disk is short reads nothing that is published: the caller waits, and learns when the connection ends."""
-    with local_rabbitmq(settings="disk_free_limit.absolute = 1000TB\n") as broker:
+    with local_rabbitmq(settings="disk_free_limit.absolute = 1000000GB\n") as broker:
         client = RabbitMQBroker(broker.url(parameters="shards=1"), clock=SystemClock())
         await client.connect()
         await client.declare([SCORING])
