@@ -1,8 +1,8 @@
 """One login at one broker, and its channels.
 
-aiormq speaks the protocol. It leaves to us: to notice within two heart-beats that the peer is silent (it takes three, and more),
-that nothing is confirmed any more, and to number the channels: its own numbers grow with each channel that is opened beside an
-older one, until the broker refuses them.
+aiormq speaks the protocol. It leaves to us: to notice within two heart-beats that the peer is silent (it takes three, and
+more), that nothing is confirmed any more, and to number the channels: its own numbers grow with each channel that is opened
+beside an older one, until the broker refuses them.
 """
 
 import asyncio

@@ -133,11 +133,7 @@ def connect_failure(error: BaseException, *, address: str, user: str, virtual_ho
         case AuthenticationError():
             return ConfigurationError(f"{address} takes no user names with passwords (PLAIN): switch that mechanism on there")
         case ConnectionClosed() if error.args and error.args[0] == NOT_ALLOWED:
-            if "not found" in text:
-                return ConfigurationError(f"{address} has no virtual host {virtual_host!r}: name it as the path of the URL")
-            if "limit" in text:
-                return BrokerUnavailable(f"{address} takes no more connections: {error.args[1]}")
-            return ConfigurationError(f"{address}: {user} may not use the virtual host {virtual_host!r}: give it that right")
+            return _not_allowed(text, address=address, user=user, virtual_host=virtual_host)
         case ssl.SSLCertVerificationError():
             return ConfigurationError(_certificate_failure(error, address=address, ca_file=ca_file))
         case ssl.SSLError() if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER" in text:
@@ -159,6 +155,14 @@ def connect_failure(error: BaseException, *, address: str, user: str, virtual_ho
         case AMQPError():
             return BrokerUnavailable(f"{address}: {text or type(error).__name__}; it had not answered the login")
     return BrokerUnavailable(f"{address}: {text or type(error).__name__}")
+
+
+def _not_allowed(text: str, *, address: str, user: str, virtual_host: str) -> Exception:
+    if "not found" in text:
+        return ConfigurationError(f"{address} has no virtual host {virtual_host!r}: name it as the path of the URL")
+    if "limit" in text:
+        return BrokerUnavailable(f"{address} takes no more connections: {text}")
+    return ConfigurationError(f"{address}: {user} may not use the virtual host {virtual_host!r}: give it that right")
 
 
 def _certificate_failure(error: ssl.SSLCertVerificationError, *, address: str, ca_file: str | None) -> str:

@@ -33,7 +33,8 @@ GIVE_UP_SECONDS: Final = 1.0
 """How long a shard is paused so that what is in hand of it is settled; after that its reefs go on, and the next beat tries
 again."""
 KEEP_SECONDS: Final = 3.0
-"""A shard that came back although it was given up is kept for so long: the one to whom it belongs may not be able to take it."""
+"""A shard that came back although it was given up is kept for so long: the one to whom it belongs may not be able to take
+it."""
 AT_ONCE: Final = 8
 """So many shards are given up at the same time."""
 FAREWELL_SECONDS: Final = 2.0
@@ -152,8 +153,7 @@ class HandOver:
         others = [
             shard
             for shard in owned
-            if shard.index not in ours
-            and now - self._given_up_at_seconds.get(shard.index, -KEEP_SECONDS) >= KEEP_SECONDS
+            if shard.index not in ours and now - self._given_up_at_seconds.get(shard.index, -KEEP_SECONDS) >= KEEP_SECONDS
         ]
         turn = asyncio.Semaphore(AT_ONCE)
 

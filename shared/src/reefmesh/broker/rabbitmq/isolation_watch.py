@@ -2,8 +2,8 @@
 
 Messages of a shard are acknowledged one by one, so a stuck reef takes up one place of its window. Only the messages that wait
 behind it may fill the rest, or those of a hot reef, or of one that waits for a missing message. A shard is *clogged* when its
-window is full and nothing of it can be handed out. If it is so at two checks in a row, the reef that has the most messages there
-is isolated: the window moves on to the other reefs behind.
+window is full and nothing of it can be handed out. If it is so at two checks in a row, the reef that has the most messages
+there is isolated: the window moves on to the other reefs behind.
 
 The watch also finds out whether this consumer has hands for more: where every lane has been stuck for the patience, its shards
 are better with others.

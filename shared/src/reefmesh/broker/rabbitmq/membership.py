@@ -1,7 +1,7 @@
 """Who consumes a subscription, and whose shard is whose.
 
-Members tell each other that they are there; whoever has the right to write there can lie, so it is a hint: it decides who gets a
-shard sooner, never what is handled. The table of members is bounded.
+Members tell each other that they are there; whoever has the right to write there can lie, so it is a hint: it decides who gets
+a shard sooner, never what is handled. The table of members is bounded.
 
 A shard belongs to the member whose hash with it is the highest (*rendezvous hashing*), of those that have less than their share
 yet: everybody has as many, give or take one, and when a member joins or leaves few other shards move. A member without a free

@@ -6,13 +6,13 @@ original. The window of the overflow queue is above all that can lie in it, so i
 
 Order holds by these rules:
 
-- while a message of a reef is in the overflow queue (or on its way), whatever comes of that reef from the shard follows it there;
+- while a message of a reef is in the overflow queue (or on its way), what comes of that reef from the shard follows it there;
 - a message that a lane has in hand is *carried over*: it is copied too, before what follows it, and the lane's hold takes the
   copy when it comes. Else a crash would return it to the shard, behind its successors;
-- an owner hands out nothing of the shard's own queue until it knows what is in the overflow queue. It publishes a *marker* there
-  when its first message comes from the shard, and waits for it: what was there before has come then. This shows, too, that it
-  is the active consumer of both queues. Whoever meets a marker of another consumer, and has had nothing of the shard itself,
-  gives its place in both queues up;
+- an owner hands out nothing of the shard's own queue until it knows what the overflow queue holds. It publishes a *marker*
+  there when its first message comes from the shard, and waits for it: what was there before has come then. This shows, too,
+  that it is the active consumer of both queues. Whoever meets a marker of another consumer, and has had nothing of the shard
+  itself, gives its place in both queues up;
 - what comes of the overflow queue may be handed out at once: it precedes everything in the shard.
 
 A crash between confirmation and acknowledgement leaves a message in both queues. The second one comes later, behind others of

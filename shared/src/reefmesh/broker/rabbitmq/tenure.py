@@ -1,8 +1,8 @@
 """A tenure: one consumer's time at a shard, on a channel of its own, and what it has in hand of it.
 
 To close the channel is the only way to give a shard up that keeps its order: the broker takes everything back at once, sorted,
-and only then gives the next consumer something. (After a ``basic.cancel`` the next one gets the messages *behind* those that are
-in hand here.) So there is one channel for each shard, and a tenure ends with its channel.
+and only then gives the next consumer something. (After a ``basic.cancel`` the next one gets the messages *behind* those that
+are in hand here.) So there is one channel for each shard, and a tenure ends with its channel.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES
 
 
 class Tenure:
-    """``confirms_acknowledgements``: ``acknowledge`` returns only when the broker has read it. AMQP does not confirm one, but the
-    answer to any later command shows it."""
+    """``confirms_acknowledgements``: ``acknowledge`` returns only when the broker has read it. AMQP does not confirm one, but
+    the answer to any later command shows it."""
 
     def __init__(self, connection: Connection, channel: Channel, *, confirms_acknowledgements: bool) -> None:
         self.connection = connection

@@ -1,8 +1,9 @@
 """The socket under a connection: how it is opened, when it was last heard, and frames that must not end it.
 
 aiormq reads frames from what its transport factory returns. Whoever may publish can send a message whose headers its decoder
-cannot read (an unknown type, tables in tables without end); the decoder's error would end the connection, the message would come
-again, and so on without end. So the properties of each message are read here first, and replaced when they cannot be read.
+cannot read (an unknown type, tables in tables without end); the decoder's error would end the connection, the message would
+come again, and so on without end. So the properties of each message are read here first, and replaced when they cannot be
+read.
 """
 
 import asyncio
