@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from urllib.parse import quote
 from uuid import uuid4
 
 import aiormq
@@ -28,7 +29,7 @@ from reefmesh.broker.rabbitmq.message_headers import properties_of
 from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES, Topology, channel_exchange
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.channels import Channel, Subscription
+from reefmesh.contracts.channels import SCORING, Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.rabbitmq import local_rabbitmq
@@ -143,7 +144,7 @@ async def test_wrong_password_or_virtual_host_no_retry_helps(rabbitmq_process: R
     host = str(good.endpoints[0])
     for url, why in (
         (f"amqp://operator:wrong@{host}", "wrong user name or password"),
-        (f"amqp://operator:{good.password}@{host}/nowhere", "has no virtual host 'nowhere'"),
+        (f"amqp://operator:{quote(good.password, safe='')}@{host}/nowhere", "has no virtual host 'nowhere'"),
     ):
         with pytest.raises(ConfigurationError, match=why):
             await RabbitMQBroker(url, clock=SystemClock()).connect()
@@ -360,15 +361,22 @@ async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: Rab
 
 async def test_alarm_publishing_waits_and_says_why_and_nothing_is_taken_in_silence() -> None:
     """A broker whose disk is short reads nothing that is published: the caller waits, and learns when the connection ends."""
-    with local_rabbitmq(settings="disk_free_limit.absolute = 1000TB\n") as broker:
+    with local_rabbitmq(settings="disk_free_limit.absolute = 1000000GB\n") as broker:
         client = RabbitMQBroker(broker.url(parameters="shards=1"), clock=SystemClock())
         await client.connect()
-        publication = Publication(channel="reef.readings", message=envelope("reef-a", 0, 1))
-        publishing = asyncio.create_task(client.publish([publication]))
+        await client.declare([SCORING])
+        await client.publish(
+            [Publication(channel="reef.readings", message=envelope("reef-a", 0, 1))]
+        )  # the last one that it takes
+        publishing = asyncio.create_task(
+            client.publish([Publication(channel="reef.readings", message=envelope("reef-a", 1, 2))])
+        )
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (await client.statistics()).trouble != BLOCKED:  # noqa: ASYNC110 - no event tells of it
                 await asyncio.sleep(0)
         assert (await client.statistics()).connected
+        consumer = await started(client, SCORING)
+        assert [0] == await settle_all(consumer, 1)  # what lies there is handled
         assert not publishing.done()
         broker.kill()
         with pytest.raises(BrokerUnavailable):

@@ -14,7 +14,7 @@ from typing import Final
 
 from aiormq.channel import Channel
 from aiormq.connection import Connection as Protocol
-from aiormq.exceptions import AMQPError
+from aiormq.exceptions import AMQPError, ConnectionClosed, ProbableAuthenticationError
 from yarl import URL
 
 from reefmesh.broker.rabbitmq.errors import BrokerSilent, ConnectionLost, connect_failure, translated, translation
@@ -70,8 +70,10 @@ class Connection:
             raise ConnectionLost(f"{endpoint} did not answer within {address.connect_timeout_seconds:g} s{hint}") from None
         except (AMQPError, OSError, EOFError, StopAsyncIteration, RuntimeError, ValueError) as error:
             connection._transport.abort()
+            farewell = connection._transport.farewell
+            is_named = farewell is None or isinstance(error, ProbableAuthenticationError)
             raise connect_failure(
-                error,
+                error if is_named or farewell is None else ConnectionClosed(farewell.reply_code, farewell.reply_text),
                 address=str(endpoint),
                 user=address.user,
                 virtual_host=address.virtual_host,

@@ -42,7 +42,7 @@ class Tenure:
 
     async def acknowledge(self, message: InboundMessage) -> None:
         """Raises ConnectionLost: the broker has read it or not, and has taken the message back if not."""
-        if self.is_over or self.channel.is_closed:
+        if self.is_over or self.channel.is_closed or self.connection.is_lost:
             raise ConnectionLost("the channel is closed")
         message.state = MessageState.SETTLED
         self._window_of(message).discard(message)

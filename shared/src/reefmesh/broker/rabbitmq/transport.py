@@ -13,6 +13,7 @@ from typing import Any, Final
 import pamqp.frame
 from aiormq.connection import TransportFactory
 from pamqp.commands import Basic
+from pamqp.commands import Connection as ConnectionCommands
 from pamqp.header import ContentHeader
 from yarl import URL
 
@@ -20,10 +21,14 @@ from reefmesh.broker.activemq.name_lookup import LOOKUP_SHARE, is_address, look_
 from reefmesh.broker.activemq.socket_race import first_connected
 from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
 
+Close = ConnectionCommands.Close
+
 FAULT: Final = "reefmesh-fault"
 """The header that stands in place of headers that cannot be read."""
 FRAME_HEADER_BYTES: Final = 7
-FRAME_TYPE_HEADER: Final = 2
+FRAME_TYPE_METHOD, FRAME_TYPE_HEADER = 1, 2
+CONNECTION_CLOSE: Final = b"\x00\x0a\x00\x32"
+"""Class and method of ``connection.close``."""
 BUFFER_BYTES: Final = 256 * 1024
 
 
@@ -36,6 +41,8 @@ class GuardedReader:
         self._loop = asyncio.get_running_loop()
         self._frame = b""
         self.heard_at_seconds = self._loop.time()
+        self.farewell: object = None
+        """The broker's ``connection.close``: aiormq drops its reason where it expected another answer."""
 
     def at_eof(self) -> bool:
         return self._reader.at_eof()
@@ -50,7 +57,11 @@ class GuardedReader:
             self._frame += read
             return read
         frame, self._frame = self._frame, b""
-        return readable(frame, read) if frame[0] == FRAME_TYPE_HEADER else read
+        if frame[0] == FRAME_TYPE_HEADER:
+            return readable(frame, read)
+        if frame[0] == FRAME_TYPE_METHOD and read.startswith(CONNECTION_CLOSE):
+            _, _, self.farewell = pamqp.frame.unmarshal(frame + read)
+        return read
 
 
 def readable(start: bytes, rest: bytes) -> bytes:
@@ -102,6 +113,12 @@ class Transport(TransportFactory):
     @property
     def heard_seconds_ago(self) -> float | None:
         return None if self.reader is None else asyncio.get_running_loop().time() - self.reader.heard_at_seconds
+
+    @property
+    def farewell(self) -> Close | None:
+        """With what the broker closed the connection, if it did."""
+        farewell = None if self.reader is None else self.reader.farewell
+        return farewell if isinstance(farewell, Close) else None
 
     def abort(self) -> None:
         """Drop the socket without a word."""
