@@ -9,7 +9,7 @@ import ast
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -72,13 +72,13 @@ def repeated_classes(modules: Mapping[str, Module]) -> dict[str, list[str]]:
     for name, module in modules.items():
         for each in module.classes:
             where[each].append(name)
-    return {name: places for name, places in sorted(where.items()) if len({_house_of(place) for place in places}) < len(places)}
+    return {name: places for name, places in sorted(where.items()) if not _one_for_each_engine(places)}
 
 
-def _house_of(module: str) -> str:
-    """Return the engine that a module belongs to; of every other module the one house of all."""
-    engine = ENGINE.match(module)
-    return engine[0] if engine else ""
+def _one_for_each_engine(places: Sequence[str]) -> bool:
+    """Whether it is one place, or each is in another engine."""
+    engines = {engine[0] for place in places if (engine := ENGINE.match(place))}
+    return len(places) == 1 or len(engines) == len(places)
 
 
 def drawing_of(modules: Mapping[str, Module]) -> str:

@@ -42,7 +42,7 @@ def test_circles_and_repeated_classes_are_found() -> None:
     [
         (("reefmesh.broker.one.session", "reefmesh.broker.two.session"), False),
         (("reefmesh.broker.one.session", "reefmesh.broker.one.lane"), True),
-        (("reefmesh.broker.one.session", "reefmesh.store.session", "reefmesh.service.session"), True),
+        (("reefmesh.broker.one.session", "reefmesh.store.session"), True),
         (("reefmesh.broker.port", "reefmesh.broker.probe"), True),
     ],
 )
