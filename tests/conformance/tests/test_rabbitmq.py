@@ -38,6 +38,7 @@ class RabbitmqUnderTest:
     def __init__(self, url: str, process: RabbitmqProcess | None, *, shards: int, backlog_messages: int) -> None:
         self.capabilities = Capabilities(
             takes_ahead=True,
+            returns_in_order=True,
             authenticates=True,
             restarts=process is not None,
             backlog_messages=backlog_messages,
