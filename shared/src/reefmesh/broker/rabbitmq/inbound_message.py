@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from aiormq.abc import DeliveredMessage
@@ -14,9 +14,6 @@ from reefmesh.broker.rabbitmq.parked_copy import SENDER
 from reefmesh.broker.rabbitmq.transport import FAULT
 from reefmesh.contracts.envelope import FOLLOWS, Envelope
 from reefmesh.errors import PoisonMessage
-
-if TYPE_CHECKING:
-    from reefmesh.broker.rabbitmq.tenure import Tenure
 
 MOVED_ALONG: Final = frozenset({SENDER, FAULT})
 """Headers that a copy takes along, beside the envelope's facts."""
@@ -41,12 +38,20 @@ class MessageState(Enum):
     RETURNED = "returned"
 
 
+class DeliveringTenure(Protocol):
+    """What an inbound message needs of the tenure in which it came."""
+
+    is_paused: bool
+
+    async def acknowledge(self, message: "InboundMessage") -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class InboundMessage:
     """``identity``: the same for an original and its copy in the overflow queue. ``user_id``: who sent the original, by the
     broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did."""
 
-    tenure: "Tenure"
+    tenure: "DeliveringTenure"
     delivery_tag: int
     is_overflow: bool
     is_own_copy: bool
@@ -61,7 +66,9 @@ class InboundMessage:
     state: MessageState = field(default=MessageState.NEW)
 
     @classmethod
-    def of(cls, delivered: DeliveredMessage, tenure: "Tenure", *, is_overflow: bool, own_user: str) -> "InboundMessage":
+    def of(
+        cls, delivered: DeliveredMessage, tenure: "DeliveringTenure", *, is_overflow: bool, own_user: str
+    ) -> "InboundMessage":
         properties = delivered.header.properties
         headers: dict[str, Any] = properties.headers or {}
         frame = delivered.delivery

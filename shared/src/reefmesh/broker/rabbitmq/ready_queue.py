@@ -7,7 +7,7 @@ has left comes late, for instance). Reefs take turns.
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 
-from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
+from reefmesh.broker.rabbitmq.inbound_message import DeliveringTenure, InboundMessage
 from reefmesh.broker.rabbitmq.tenure import Tenure
 
 
@@ -47,7 +47,7 @@ class ReadyQueue:
             self.put_back(message)
 
     def take(
-        self, in_hand: Container[str], held_back: Container[str], is_paused: Callable[[Tenure], bool]
+        self, in_hand: Container[str], held_back: Container[str], is_paused: Callable[[DeliveringTenure], bool]
     ) -> InboundMessage | None:
         """Return the first message of the first reef that is not in hand or held back and whose shard is not paused."""
         for reef_id, messages in self._reefs.items():
