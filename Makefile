@@ -15,28 +15,30 @@ $(READY): constraints.txt $(PYPROJECTS) tools/bootstrap
 	@PYTHON="$(PYTHON)" tools/bootstrap
 	@touch $@
 
+BROKERS = embedded activemq rabbitmq
+
 # BROKER=activmq must not run the embedded broker as if nothing had been said.
 broker: $(READY)
-	@$(BIN)/python tools/one_of.py BROKER '$(BROKER)' embedded activemq
+	@$(BIN)/python tools/one_of.py BROKER '$(BROKER)' $(BROKERS)
 
-# BROKER=activemq: the same on a local ActiveMQ, every service as a process of its own (SCORING=n of scoring).
-LOCAL_MESH = $(BIN)/python -m reefmesh_components.local_mesh
+# BROKER=activemq, BROKER=rabbitmq: the same on a local broker, every service as a process of its own (SCORING=n of scoring).
+LOCAL_MESH = $(BIN)/python -m reefmesh_components.local_mesh --broker $(BROKER)
 
-demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq)
-ifeq ($(BROKER),activemq)
+demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq, rabbitmq)
+ifneq ($(filter activemq rabbitmq,$(BROKER)),)
 	@$(LOCAL_MESH) demo --scoring $(or $(SCORING),2) $(ARGS)
 else
 	@$(BIN)/reefmesh demo $(ARGS)
 endif
 
-up: broker ## the whole mesh in one process, until Ctrl-C (BROKER=activemq: broker and services as processes, SCORING=2)
-ifeq ($(BROKER),activemq)
+up: broker ## the whole mesh in one process, until Ctrl-C (BROKER=activemq, rabbitmq: broker and services as processes, SCORING=2)
+ifneq ($(filter activemq rabbitmq,$(BROKER)),)
 	@$(LOCAL_MESH) up --scoring $(or $(SCORING),2) $(ARGS)
 else
 	@$(BIN)/reefmesh up $(ARGS)
 endif
 
-test: $(READY) ## every test that this machine can run, in PROCESSES=2 (REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,promtool,amtool: no skipping)
+test: $(READY) ## every test that this machine can run, in PROCESSES=2 (REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,rabbitmq,promtool,amtool: no skipping)
 	@$(BIN)/python -m pytest --numprocesses $(or $(PROCESSES),2) --dist worksteal $(ARGS)
 
 lint: $(READY) ## style, formatting and the direction of imports
@@ -51,6 +53,7 @@ format: $(READY) ## bring the code into the one format
 types: $(READY) ## mypy, strict, on all code and tests
 	@$(BIN)/mypy $(MYPY_PARTS)
 
+bench: BROKERS = embedded activemq
 bench: broker ## throughput, latency, CPU and memory on this machine (BROKER=activemq: on a real broker)
 	@$(BIN)/python tests/bench/$(or $(BROKER),embedded).py $(ARGS)
 

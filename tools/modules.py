@@ -6,16 +6,24 @@ Imports are read from the source, those for the type checker alone included; not
 
 import argparse
 import ast
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 ROOTS: Final = ("shared/src", "services/*/src")
 LONGEST: Final = 10
-MEASURED: Final = ("reefmesh.broker.activemq", "reefmesh.broker.embedded", "reefmesh.service", "reefmesh.store")
+ENGINE: Final = re.compile(r"reefmesh\.broker\.\w+(?=\.)")
+MEASURED: Final = (
+    "reefmesh.broker.activemq",
+    "reefmesh.broker.embedded",
+    "reefmesh.broker.rabbitmq",
+    "reefmesh.service",
+    "reefmesh.store",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +66,19 @@ def circles_of(modules: Mapping[str, Module]) -> list[frozenset[str]]:
 
 
 def repeated_classes(modules: Mapping[str, Module]) -> dict[str, list[str]]:
-    """Return the class names that more than one module defines."""
+    """Return the class names that more than one module defines. Broker engines have the same rooms, so one name may stand in
+    each of them once."""
     where: dict[str, list[str]] = defaultdict(list)
     for name, module in modules.items():
         for each in module.classes:
             where[each].append(name)
-    return {name: places for name, places in sorted(where.items()) if len(places) > 1}
+    return {name: places for name, places in sorted(where.items()) if not _one_for_each_engine(places)}
+
+
+def _one_for_each_engine(places: Sequence[str]) -> bool:
+    """Whether it is one place, or each is in another engine."""
+    engines = {engine[0] for place in places if (engine := ENGINE.match(place))}
+    return len(places) == 1 or len(engines) == len(places)
 
 
 def drawing_of(modules: Mapping[str, Module]) -> str:

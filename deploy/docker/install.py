@@ -5,7 +5,7 @@
 
 Two steps, so that a change of code reuses the layer of dependencies. Runs in a folder that holds constraints.txt, shared/ and
 services/, with the standard library alone. EXTRAS names what is optional and wanted, of shared and of any service:
-postgresql,otel,charts,apprise
+postgresql,rabbitmq,otel,charts,apprise
 """
 
 import json
@@ -20,7 +20,7 @@ from typing import Final
 
 TARGET: Final = Path("/opt/reefmesh")
 TOOLS: Final = Path("tools").absolute()
-EXTRAS: Final = os.environ.get("EXTRAS", "postgresql,charts,apprise")
+EXTRAS: Final = os.environ.get("EXTRAS", "postgresql,rabbitmq,charts,apprise")
 CONSTRAINTS: Final = Path("constraints.txt")
 PIN: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==")
 

@@ -3,6 +3,7 @@
 A new service is one entry in ``reefmesh.contracts.services``; these tests then name, file by file, what its deployment lacks.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, probe_queue, subscription_queue
+from reefmesh.broker.rabbitmq import topology as rabbitmq
 from reefmesh.contracts import channels
 from reefmesh.contracts.services import SERVICES, ServiceEntry
 
@@ -174,6 +176,28 @@ def lacks_at_amazon_mq(entry: ServiceEntry) -> list[str]:
     return list(lacks_at_the_broker("deploy/activemq/amazon-mq.xml", entry))
 
 
+def lacks_at_rabbitmq(entry: ServiceEntry) -> Iterator[str]:
+    """A service makes, reads and writes what is called like its subscriptions, reads their channels and writes its own."""
+    given = {each["user"]: each for each in json.loads(read("deploy/rabbitmq/definitions.json"))["permissions"]}.get(entry.name)
+    if given is None:
+        yield "its user and rights"
+        return
+
+    def may(right: str, name: str) -> bool:
+        return re.search(given[right], name) is not None
+
+    for subscription in entry.subscriptions:
+        for name in (rabbitmq.subscription_exchange(subscription), rabbitmq.parking_queue(subscription)):
+            yield from (f"{right} {name}" for right in ("configure", "read", "write") if not may(right, name))
+        if not may("read", subscription.channel.name):
+            yield f"read {subscription.channel}"
+    probe = rabbitmq.probe_queue(entry.name, "0")
+    yield from (f"{right} {probe}" for right in ("configure", "read", "write") if not may(right, probe))
+    published = {channel.name for channel in channels.ALL if may("write", channel.name)}
+    if published != {channel.name for channel in entry.publishes}:
+        yield f"it may publish to {', '.join(sorted(published))}"
+
+
 def lacks_in_prometheus(entry: ServiceEntry) -> list[str]:
     jobs = {each["job_name"]: each for each in load("deploy/prometheus/prometheus.yml")["scrape_configs"]}
     found = jobs.get(entry.name, {}).get("dns_sd_configs", [{}])[0]
@@ -206,6 +230,7 @@ PLACES: dict[str, Callable[[ServiceEntry], list[str]]] = {
     "compose": lacks_in_compose,
     "a broker of one's own": lacks_at_a_broker_of_ones_own,
     "Amazon MQ": lacks_at_amazon_mq,
+    "RabbitMQ": lambda entry: list(lacks_at_rabbitmq(entry)),
     "Prometheus": lacks_in_prometheus,
     "AsyncAPI": lacks_in_asyncapi,
 }

@@ -37,6 +37,20 @@ def test_circles_and_repeated_classes_are_found() -> None:
     assert repeated_classes(modules) == {"Same": ["reefmesh.one", "reefmesh.three"]}
 
 
+@pytest.mark.parametrize(
+    ("places", "repeated"),
+    [
+        (("reefmesh.broker.one.session", "reefmesh.broker.two.session"), False),
+        (("reefmesh.broker.one.session", "reefmesh.broker.one.lane"), True),
+        (("reefmesh.broker.one.session", "reefmesh.store.session"), True),
+        (("reefmesh.broker.port", "reefmesh.broker.probe"), True),
+    ],
+)
+def test_only_engines_have_rooms_of_the_same_name(places: tuple[str, ...], repeated: bool) -> None:
+    modules = {name: Module(name=name, lines=1, imports=frozenset(), classes=("Session",)) for name in places}
+    assert bool(repeated_classes(modules)) == repeated
+
+
 def test_page_of_modules_is_made_from_this_code(modules: dict[str, Module]) -> None:
     assert page_of(modules) == (ROOT / "docs" / "modules.md").read_text(encoding="utf-8"), "run: make docs"
 

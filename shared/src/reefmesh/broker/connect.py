@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 from reefmesh.broker.foreign_address import stomp_address
@@ -22,7 +23,8 @@ class EngineEntry:
     ``system``: its name in traces (``messaging.system``). ``example``: an address, for the help.
     ``open_probe``: None where there are no rights and no clock to ask about.
     ``reaches_devices``: its client is a ``DeviceBroker``. ``authenticates``: its users log in, and its client is a
-    ``StampingBroker``.
+    ``StampingBroker``. ``keeps_groups``: a group stays with its consumer until that consumer gives it up or is gone; elsewhere
+    groups move in whole shares, and may do so while a consumer works.
     """
 
     schemes: tuple[str, ...]
@@ -32,6 +34,7 @@ class EngineEntry:
     open_probe: Callable[[str], Probe] | None = None
     reaches_devices: bool = False
     authenticates: bool = True
+    keeps_groups: bool = False
 
 
 def engine_of(url: str) -> EngineEntry:
@@ -66,6 +69,7 @@ def open_broker(url: str, *, clock: Clock, password: ReadPassword | None = None)
     ``embedded://`` is in memory and this client's alone; ``embedded:///path/journal.db`` is durable (``?role=publisher``
     beside the process that consumes; further parameters in docs/architecture.md).
     ``stomp://`` and ``stomp+ssl://user@host-1:61614,host-2:61614`` is ActiveMQ.
+    ``amqp://`` and ``amqps://user@host-1:5671,host-2:5671/virtual-host`` is RabbitMQ.
 
     Raises:
         ConfigurationError: no such engine, it is not installed, or the URL is malformed.
@@ -102,6 +106,27 @@ def _open_activemq_probe(url: str) -> Probe:
     return ActiveMQProbe(url)
 
 
+def _open_rabbitmq(url: str, clock: Clock, password: ReadPassword | None) -> Broker:
+    _require_rabbitmq_client()
+    from reefmesh.broker.rabbitmq.engine import RabbitMQBroker  # noqa: PLC0415 - engines are imported when named
+
+    return RabbitMQBroker(url, clock=clock, password=password)
+
+
+def _open_rabbitmq_probe(url: str) -> Probe:
+    _require_rabbitmq_client()
+    from reefmesh.broker.rabbitmq.probe import RabbitMQProbe  # noqa: PLC0415 - engines are imported when named
+
+    return RabbitMQProbe(url)
+
+
+def _require_rabbitmq_client() -> None:
+    if find_spec("aiormq") is None:
+        raise ConfigurationError(
+            "RabbitMQ needs the client that is not installed here: pip install 'reefmesh-shared[rabbitmq]'"
+        )
+
+
 ENGINES: Final = (
     EngineEntry(
         schemes=("embedded",), system="reefmesh", example="embedded:///path", open_broker=_open_embedded, authenticates=False
@@ -113,5 +138,13 @@ ENGINES: Final = (
         open_broker=_open_activemq,
         open_probe=_open_activemq_probe,
         reaches_devices=True,
+        keeps_groups=True,
+    ),
+    EngineEntry(
+        schemes=("amqp", "amqps"),
+        system="rabbitmq",
+        example="amqps://host-1:5671,host-2:5671",
+        open_broker=_open_rabbitmq,
+        open_probe=_open_rabbitmq_probe,
     ),
 )

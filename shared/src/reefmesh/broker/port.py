@@ -4,11 +4,16 @@ A *channel* fans out to *subscriptions*. Inside a subscription the messages of o
 in publishing order, by one *lane* of one process; different reefs run in parallel. Every engine holds these laws;
 ``reefmesh_conformance`` tests them on each engine, on plain and on numbered channels.
 
-What order rests on: a group belongs to one lane at a time, in all processes. On a plain channel that is all: an engine takes
-the next message of a reef from the broker only after the one before it is settled. On a numbered channel an engine may take
-several messages of a reef in advance, and then order rests on the numbers (``seq``) too. After a loss a message may come before
-its turn, and a settled message may come again. So a consumer of a numbered channel skips a message whose number it has applied,
-and gives back (``Lane.release``) a message whose predecessor is missing until that has come.
+What order rests on: a group belongs to one lane at a time, in all processes. On a plain channel an engine takes the next
+message of a reef from the broker only after the one before it is settled, unless its broker gives what was taken and not
+settled out again in order, before anything else of the reef. On a numbered channel any engine may take several messages of a
+reef in advance, and then order rests on the numbers (``seq``) too. After a loss a message may come before its turn, and a
+settled message may come again. So a consumer of a numbered channel skips a message whose number it has applied, and gives back
+(``Lane.release``) a message whose predecessor is missing until that has come.
+
+A settled message may come again on a plain channel too, late and behind others of its reef, on an engine that copies the
+messages of an isolated reef without a transaction (``Consumer.isolate``), when a process or the broker dies between copy and
+acknowledgement. The inbox recognises it by its event id.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,9 +84,10 @@ class Lane(Protocol):
         On a numbered channel the engine may send the acknowledgement later, with that of an earlier message that is still open.
 
         Raises:
-            LaneLost: the delivery is no longer ours; its outputs may or may not be out.
+            LaneLost: the delivery is no longer ours, or nothing can be published now; its outputs may or may not be out, and it
+                is delivered again.
             PublishRefused: the delivery is still ours and not acknowledged. With broker transactions nothing was published;
-                without, outputs before the refused one may be out.
+                without, any output but the refused one may be out.
         """
         ...
 
@@ -111,27 +117,28 @@ class Consumer(Protocol):
         ...
 
     async def isolate(self, reef_id: str) -> None:
-        """Give this reef a dedicated subscription, so that the reefs beside it do not wait for it.
+        """Give this reef a way of its own through the broker, so that the reefs beside it do not wait for it: a dedicated
+        subscription, or a queue for the overflow, as the broker has it.
 
-        Pauses handing out from the shared subscription that the reef belongs to, opens the dedicated one, and goes on. Order
-        holds: the reef's messages come in publishing order, one at a time. A message that is in a lane's hands stays there
-        and can be settled as before. The dedicated subscription ends by itself when the reef has no messages any more.
+        Order holds: the reef's messages come in publishing order, one at a time. A message that is in a lane's hands stays
+        there and can be settled as before. The reef's own way ends by itself when the reef has no messages any more.
 
         Returns at once where there is nothing to do: this consumer knows no message of the reef, the reef is isolated already,
         the consumer drains or is closed, or the engine's reefs share nothing.
 
         Raises:
-            BrokerUnavailable: the connection was lost; the reef belongs to no subscription then.
+            BrokerUnavailable: the connection was lost; the reef belongs to no consumer then.
         """
         ...
 
     async def drain(self) -> None:
         """Take nothing new from the broker, finish, and give the subscription up.
 
-        Lanes go on receiving until ``receive`` returns None: first they get the messages that had arrived before the drain.
-        ``drain`` returns when every delivery is settled, parked or released, every acknowledgement is sent, and the broker has
-        ended the subscription. Messages that arrived and that no lane received go back to the broker. No message that a lane
-        settled is delivered again. Idempotent, safe before ``start``. Bound it from outside: it waits for the handlers.
+        Lanes go on receiving until ``receive`` returns None. Before that they may get messages that had arrived before the
+        drain, on an engine that must not return these. ``drain`` returns when every delivery is settled, parked or released,
+        every acknowledgement is sent, and the broker has ended the subscription. Messages that arrived and that no lane
+        received go back to the broker. No message that a lane settled is delivered again. Idempotent, safe before ``start``.
+        Bound it from outside: it waits for the handlers.
         """
         ...
 
@@ -190,9 +197,10 @@ class SubscriptionStatistics:
     """One subscription at one instant; None where this engine cannot see it.
 
     ``in_flight_messages``: taken from the broker by this client and not acknowledged; on a numbered channel that may be more
-    than there are lanes. ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine
+    than there are lanes, and on a plain one too where the engine takes messages in advance.
+    ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine
     that cannot look into the broker's queue reports the oldest message that its lanes hold: the oldest of its reef, and of the
-    queue while that moves. ``isolated_reefs``: the reefs that have a dedicated subscription now; a few for each lane at most.
+    queue while that moves. ``isolated_reefs``: the reefs that have a way of their own now; a few for each lane at most.
     ``parked_messages``, ``parked_bytes``: what lies in the parking and is bound by the quota, as of a few minutes ago at most.
     """
 
@@ -209,8 +217,9 @@ class SubscriptionStatistics:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerStatistics:
     """One broker client at one instant. ``last_heard_seconds``: since the broker sent anything; None: never connected.
-    ``trouble``: why it is not connected. ``refused_seconds``: for how long every attempt has failed for what ends a start with
-    ConfigurationError (a refused login, a missing right); None: that is not so."""
+    ``trouble``: why it is not connected, or why the broker takes nothing that is published, although it is.
+    ``refused_seconds``: for how long every attempt has failed for what ends a start with ConfigurationError (a refused login,
+    a missing right); None: that is not so."""
 
     connected: bool
     last_heard_seconds: float | None
@@ -232,7 +241,7 @@ class BrokerEvent:
 
     ``connected`` and ``lost``: its connection. ``consumers_changed``: a consumer joined or left one of its subscriptions.
     ``groups_released``: this process gave groups back because another consumer joined. ``reef_isolated``: a stuck or hot reef
-    got a subscription of its own, so that it delays only itself. ``UNREADABLE_PARKED``: a message of ``subscription`` that
+    got a way of its own, so that it delays only itself. ``UNREADABLE_PARKED``: a message of ``subscription`` that
     cannot be read was parked for ``reason``, without reaching a lane's caller; ``user_id`` sent it (empty: the broker does not
     say), ``reef_id`` is what it says of itself. ``PARKING_FOLDED``: a message that was set aside for ``reason`` was only
     counted, because the quota of its sender or of all is used up. ``ADVISORY_IGNORED``: an advisory, which may be
@@ -260,7 +269,12 @@ class Broker(Protocol):
         ...
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
-        """Create these durable subscriptions unless they exist: messages published from now on wait for their consumers."""
+        """Create these durable subscriptions unless they exist: messages published from now on wait for their consumers.
+
+        Raises:
+            ConfigurationError: this user may not, or they exist with other settings.
+            BrokerUnavailable: some may exist.
+        """
         ...
 
     async def publish(self, publications: Sequence[Publication]) -> None:
@@ -270,7 +284,8 @@ class Broker(Protocol):
 
         Raises:
             BrokerUnavailable: no confirmation came; any of them may be out.
-            PublishRefused: with transactions none is out; without, those before the refused one may be.
+            PublishRefused: with transactions none is out; without, any but the refused one may be. (What is numbered or
+                linked shows its consumers that one is missing.)
         """
         ...
 

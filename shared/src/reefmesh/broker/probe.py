@@ -24,6 +24,11 @@ class Probe(Protocol):
 
     async def may_park(self, subscription: Subscription) -> str | None: ...
 
+    async def misfits(self, subscription: Subscription) -> list[str] | None:
+        """Return a line for each queue of the subscription that is there, but not as this engine makes it; None: nothing is
+        compared."""
+        ...
+
     async def clock_offset_seconds(self, subscription: Subscription) -> float:
         """Return how far the broker's clock is ahead of ours. One message is sent through this subscription, which must be
         empty and used by nobody else."""

@@ -1,4 +1,4 @@
-"""``make up BROKER=activemq`` and ``make demo BROKER=activemq``: ActiveMQ and every service as processes of this machine.
+"""``make up BROKER=activemq`` (or ``rabbitmq``) and ``make demo``: a broker and every service as processes of this machine.
 
 The broker runs with the configuration that reefmesh ships; everything is kept below one home folder, readable by its owner
 alone. Each service has one SQLite file for all its processes: the version fence of each reef's row holds between processes as
@@ -9,10 +9,8 @@ import argparse
 import contextlib
 import fcntl
 import os
-import secrets
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reefmesh_components.activemq_distribution import DistributionMissing, distribution
-from reefmesh_components.activemq_process import USERS, ActivemqProcess, Ports
-from reefmesh_components.certificates import make_server_certificate
+from reefmesh_components.activemq_distribution import DistributionMissing
+from reefmesh_components.local_broker import LocalBroker, is_free, local_broker
 from reefmesh_components.mesh_processes import MeshProcesses
-from reefmesh_components.ports import HOST
+from reefmesh_components.rabbitmq_distribution import RabbitmqMissing
 
-DEFAULT_HOME: Final = Path("~/.local/share/reefmesh/activemq")
-USUAL_PORTS: Final = Ports(stomp=61613, stomp_tls=61614, mqtt=1883, mqtt_tls=8883)
+BROKERS: Final = ("activemq", "rabbitmq")
+DEFAULT_HOMES: Final = Path("~/.local/share/reefmesh")
 FIRST_HTTP_PORT: Final = 8081
 LOOK_SECONDS: Final = 0.5
 SCORING_LIMIT: Final = 16
@@ -44,14 +41,16 @@ class CannotStart(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalMesh:
     home: Path
-    broker: ActivemqProcess
+    broker: LocalBroker
     services: MeshProcesses
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="reefmesh-local", description="ActiveMQ and every service as processes.")
+    parser = argparse.ArgumentParser(prog="reefmesh-local", description="A broker and every service as processes.")
     parser.add_argument("task", choices=["up", "demo"])
-    parser.add_argument("--home", type=Path, help=f"folder of data and logs (up: {DEFAULT_HOME}; demo: a temporary one)")
+    parser.add_argument("--broker", choices=BROKERS, default=BROKERS[0], help=f"(default: {BROKERS[0]})")
+    home_help = f"folder of data and logs (up: {DEFAULT_HOMES}/BROKER; demo: a temporary one)"
+    parser.add_argument("--home", type=Path, help=home_help)
     parser.add_argument("--scoring", type=int, default=2, metavar="N", help="processes of scoring (default: 2)")
     parser.add_argument("--store", metavar="URL", help="PostgreSQL address; without it SQLite files in the home")
     options, rest = parser.parse_known_args(arguments)
@@ -62,18 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if options.task == "up":
-            home = options.home or Path(os.environ.get("REEFMESH_HOME") or DEFAULT_HOME)
-            return _up(home.expanduser().absolute(), scoring=options.scoring, store_url=options.store)
-        return _demo(options.home, scoring=options.scoring, store_url=options.store, arguments=rest)
-    except (CannotStart, DistributionMissing) as reason:
+            home = options.home or Path(os.environ.get("REEFMESH_HOME") or DEFAULT_HOMES / options.broker)
+            return _up(home.expanduser().absolute(), options.broker, scoring=options.scoring, store_url=options.store)
+        return _demo(options.home, options.broker, scoring=options.scoring, store_url=options.store, arguments=rest)
+    except (CannotStart, DistributionMissing, RabbitmqMissing) as reason:
         _say(f"reefmesh: {reason}")
         return EXIT_UNAVAILABLE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
-def _up(home: Path, *, scoring: int, store_url: str | None) -> int:
-    with _local_mesh(home, scoring=scoring, store_url=store_url, usual_ports=True) as mesh:
+def _up(home: Path, broker: str, *, scoring: int, store_url: str | None) -> int:
+    with _local_mesh(home, broker, scoring=scoring, store_url=store_url, usual_ports=True) as mesh:
         _tell_what_runs(mesh)
         fallen = _until_stopped(mesh)
         if fallen:
@@ -82,7 +81,7 @@ def _up(home: Path, *, scoring: int, store_url: str | None) -> int:
     return EXIT_FAILED if fallen else 0
 
 
-def _demo(home: Path | None, *, scoring: int, store_url: str | None, arguments: Sequence[str]) -> int:
+def _demo(home: Path | None, broker: str, *, scoring: int, store_url: str | None, arguments: Sequence[str]) -> int:
     with contextlib.ExitStack() as stack:
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reefmesh-demo-")))
         place = folder.expanduser().absolute()
@@ -93,6 +92,7 @@ def _demo(home: Path | None, *, scoring: int, store_url: str | None, arguments: 
         mesh = stack.enter_context(
             _local_mesh(
                 place,
+                broker,
                 scoring=scoring,
                 store_url=store_url,
                 usual_ports=False,
@@ -100,10 +100,13 @@ def _demo(home: Path | None, *, scoring: int, store_url: str | None, arguments: 
                 command_of=lambda service: (*late_service, service, str(clock_file)),
             )
         )
-        _say(f"ActiveMQ {mesh.broker.version} and {len(mesh.services.processes)} processes are up:", *_names(mesh))
+        _say(
+            f"{mesh.broker.name} {mesh.broker.process.version} and {len(mesh.services.processes)} processes are up:",
+            *_names(mesh),
+        )
         command = [sys.executable, "-m", "reefmesh_standalone", "demo", "--join", "--clock-file", str(clock_file)]
         command += ["--home", str(place), *arguments]
-        environment = {**os.environ, "REEFMESH_BROKER_URL": mesh.broker.url()}
+        environment = {**os.environ, "REEFMESH_BROKER_URL": mesh.broker.url_of("operator")}
         if store_url:
             environment["REEFMESH_STORE_URL"] = store_url
         signal.signal(signal.SIGINT, _let_it_end)  # Ctrl-C is for the demonstration, which says how far it got
@@ -116,6 +119,7 @@ def _demo(home: Path | None, *, scoring: int, store_url: str | None, arguments: 
 @contextlib.contextmanager
 def _local_mesh(
     home: Path,
+    kind: str,
     *,
     scoring: int,
     store_url: str | None,
@@ -124,7 +128,6 @@ def _local_mesh(
     command_of: Callable[[str], Sequence[str]] = lambda _: (),
 ) -> Iterator[LocalMesh]:
     """Start the broker, then the services, and wait until all are well. What still runs at the end is killed."""
-    found = distribution()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -133,28 +136,21 @@ def _local_mesh(
         stack.enter_context(_alone_in(home))
         folder = home / "broker"
         folder.mkdir(mode=0o700, exist_ok=True)
-        passwords = _passwords(folder / "passwords")
-        broker = ActivemqProcess(
-            distribution=found,
-            folder=folder,
-            certificate=make_server_certificate(folder),
-            ports=USUAL_PORTS if usual_ports and _are_free(USUAL_PORTS) else None,
-            password_of=passwords.__getitem__,
-        )
-        stack.callback(broker.stop)
+        broker = local_broker(kind, folder, usual_ports=usual_ports)
+        stack.callback(broker.end)
         services = stack.enter_context(
             MeshProcesses(
                 home,
-                broker_url_of=broker.url,
+                broker_url_of=broker.url_of,
                 store_url=store_url,
                 environment=environment,
                 command_of=command_of,
             )
         )
         try:
-            broker.start()
+            broker.process.start()
             ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + 2)
-            services.start(scoring=scoring, first_port=ports[0] if usual_ports and all(map(_is_free, ports)) else None)
+            services.start(scoring=scoring, first_port=ports[0] if usual_ports and all(map(is_free, ports)) else None)
         except RuntimeError as error:
             raise CannotStart(str(error)) from None
         yield LocalMesh(home=home, broker=broker, services=services)
@@ -164,7 +160,7 @@ def _drain(mesh: LocalMesh) -> bool:
     """End the services in order, then the broker; True when all went cleanly."""
     _say("draining ...")
     codes = mesh.services.drain()
-    mesh.broker.stop()
+    mesh.broker.end()
     _say("ended: " + ", ".join(f"{name} ({code})" for name, code in codes.items()) + ", broker")
     return not any(codes.values())
 
@@ -175,7 +171,7 @@ def _until_stopped(mesh: LocalMesh) -> str | None:
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)  # only now: processes that we start inherit it
     try:
         while signal.sigtimedwait(stopping, LOOK_SECONDS) is None:
-            if mesh.broker.pid is None:
+            if mesh.broker.process.pid is None:
                 return "the broker"
             if (ended := mesh.services.first_ended()) is not None:
                 return ended.name
@@ -187,12 +183,12 @@ def _until_stopped(mesh: LocalMesh) -> str | None:
 def _tell_what_runs(mesh: LocalMesh) -> None:
     environment = mesh.home / "mesh.env"
     environment.touch(mode=0o600)
-    lines = {"REEFMESH_BROKER_URL": mesh.broker.url(), "REEFMESH_HOME": str(mesh.home)}
+    lines = {"REEFMESH_BROKER_URL": mesh.broker.url_of("operator"), "REEFMESH_HOME": str(mesh.home)}
     environment.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in lines.items()))
-    ports = mesh.broker.ports
+    broker = mesh.broker
     _say(
-        f"reefmesh is up on ActiveMQ {mesh.broker.version} in {mesh.home} (Ctrl-C drains all)",
-        f"  broker     STOMP {HOST}:{ports.stomp}, TLS {ports.stomp_tls}, MQTT {ports.mqtt}; log {mesh.broker.log}",
+        f"reefmesh is up on {broker.name} {broker.process.version} in {mesh.home} (Ctrl-C drains all)",
+        f"  broker     {broker.describe}",
         *_names(mesh),
         f"In another terminal: . {shlex.quote(str(environment))}; reefmesh doctor; reefmesh demo --join; reefmesh status",
     )
@@ -205,14 +201,6 @@ def _names(mesh: LocalMesh) -> list[str]:
     ]
 
 
-def _passwords(file: Path) -> dict[str, str]:
-    """Return each broker user's password, made at the first start."""
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text("".join(f"{user} {secrets.token_urlsafe(18)}\n" for user in USERS))
-    return dict(line.split() for line in file.read_text().splitlines())
-
-
 @contextlib.contextmanager
 def _alone_in(home: Path) -> Iterator[None]:
     """Hold the home's lock; the kernel gives it back however we end."""
@@ -222,18 +210,6 @@ def _alone_in(home: Path) -> Iterator[None]:
         except OSError:
             raise CannotStart(f"a mesh is up in {home} already; end it, or give another folder with --home") from None
         yield
-
-
-def _are_free(ports: Ports) -> bool:
-    return all(map(_is_free, (ports.stomp, ports.stomp_tls, ports.mqtt, ports.mqtt_tls)))
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
 
 
 def _say(*lines: str) -> None:

@@ -19,6 +19,8 @@ from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.broker_stories import take_stories
 from reefmesh_components.postgresql import PostgresqlServer, postgresql_server
 from reefmesh_components.prometheus_tools import Checker, checker
+from reefmesh_components.rabbitmq import RabbitmqServer, local_rabbitmq, rabbitmq_server
+from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_components.requirement import Absence
 
 _ABSENCES: Final = "reefmesh absences"
@@ -53,6 +55,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end what this run did not test, and what would provide it."""
     for absence in requirement.absences():
         terminalreporter.write_line(f"NOT TESTED on a real component. {absence}", yellow=True, bold=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what RabbitMQ said last with the report of a test that failed on it: its folder is gone at the end of the run."""
+    report = yield
+    broker = getattr(item, "funcargs", {}).get("rabbitmq_process")
+    if report.failed and isinstance(broker, RabbitmqProcess):
+        report.sections.append(("RabbitMQ's last words", broker.last_words()))
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +135,29 @@ def activemq_process(activemq: ActivemqServer) -> Iterator[ActivemqProcess]:
         return
     try:
         with local_activemq() as process:
+            yield process
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="session", name="rabbitmq")
+def _rabbitmq() -> Iterator[RabbitmqServer]:
+    """A real RabbitMQ with the shipped configuration, started once for the run; tests leave it running."""
+    try:
+        with rabbitmq_server() as server:
+            yield server
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_process(rabbitmq: RabbitmqServer) -> Iterator[RabbitmqProcess]:
+    """A broker of this run's own that tests may stop, kill, pause and restart; they leave it running."""
+    if rabbitmq.process is not None:
+        yield rabbitmq.process
+        return
+    try:
+        with local_rabbitmq() as process:
             yield process
     except requirement.ComponentMissing as missing:
         requirement.give_up(missing)

@@ -19,6 +19,9 @@ class Capabilities:
     """The other clients stay when one is cut off. False: all live in one process, and are cut off together."""
     takes_ahead: bool = False
     """In a numbered channel a consumer has several messages of one reef in this process before the first is settled."""
+    returns_in_order: bool = False
+    """What a consumer took and did not settle comes again in its order, whoever was lost, before anything else of its reef. So
+    a consumer takes several messages of one reef ahead in a plain channel too."""
     authenticates: bool = False
     """Users log in: ``connect_as`` is there, and the broker states who sent a message."""
     restarts: bool = False

@@ -63,6 +63,7 @@ def doctor(
       export REEFMESH_BROKER_PASSWORD_FILE=broker.txt REEFMESH_STORE_PASSWORD_FILE=database.txt
       reefmesh doctor --broker stomp://operator@broker:61613 --store postgresql://reefmesh@db/reefmesh
       reefmesh doctor --broker stomp+ssl://ingest@host-1:61614,host-2:61614 --service ingest --json
+      reefmesh doctor --broker amqps://operator@broker:5671
     """
     place = home_of(home, broker, store, config)
     services = service or SERVICES

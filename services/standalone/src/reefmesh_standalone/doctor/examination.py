@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from reefmesh.broker.connect import open_broker, open_probe
+from reefmesh.broker.connect import engine_of, open_broker, open_probe
 from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.broker.port import Broker, BrokerUnavailable
 from reefmesh.broker.probe import Probe
@@ -19,6 +19,7 @@ from reefmesh_standalone.doctor.finding import Finding, findings_of, ok
 from reefmesh_standalone.doctor.groups import examine_groups
 from reefmesh_standalone.doctor.latency import examine_latency
 from reefmesh_standalone.doctor.names import examine_names
+from reefmesh_standalone.doctor.queues import examine_queues
 from reefmesh_standalone.doctor.rights import examine_broker_clock, examine_own_rights, examine_rights
 from reefmesh_standalone.doctor.targets import examine_targets
 
@@ -49,6 +50,7 @@ class Examination:
             await self._ask("broker names", lambda: examine_names(probe), mend=REACH)
             may = await self._ask("own channel", lambda: examine_own_rights(probe), mend=STAY)
             await self._ask("rights", lambda: examine_rights(probe, services), mend=STAY)
+            await self._ask("queues", lambda: examine_queues(probe, services), mend=STAY)
             if may:
                 await self._examine_behaviour(url, stack)
                 await self._ask("broker clock", lambda: examine_broker_clock(probe), mend=STAY)
@@ -80,7 +82,7 @@ class Examination:
             brokers = (await connect(), await connect())
             await sweep(brokers[0], self._clock)
             try:
-                return await examine_groups(brokers, self._clock, owned=True)
+                return await examine_groups(brokers, self._clock, owned=engine_of(url).keeps_groups)
             finally:
                 await sweep(brokers[0], self._clock)
 
@@ -107,7 +109,7 @@ class Examination:
                 return [ok("broker", f"the mesh is up in this home (process {owned.pid}); its journal is its own to use")]
             try:
                 await sweep(broker, self._clock)
-                order = await examine_groups((broker, broker), self._clock, owned=False)
+                order = await examine_groups((broker, broker), self._clock, owned=False, apart=False)
                 latency = await examine_latency(broker, self._clock)
             finally:
                 await broker.close()

@@ -57,11 +57,12 @@ class Record:
                 self.changed.notify_all()
 
 
-async def examine_groups(brokers: tuple[Broker, Broker], clock: Clock, *, owned: bool) -> list[Finding]:
+async def examine_groups(brokers: tuple[Broker, Broker], clock: Clock, *, owned: bool, apart: bool = True) -> list[Finding]:
     """Two consumers, ``GROUPS`` groups, two rounds. ``owned``: this engine gives a group to one consumer for as long as that
-    consumer stays, so if both handled a group, the broker forgot its owner in between."""
+    consumer stays, so if both handled a group, the broker forgot its owner in between. ``apart``: each consumer is a client of
+    its own, and the two share the groups."""
     record = Record()
-    async with _two_consumers(brokers, record, settle=owned):
+    async with _two_consumers(brokers, record, settle=apart):
         try:
             for round_number in (1, 2):
                 await publish(brokers[0], [message(clock, f"doctor-{index}", round_number) for index in range(GROUPS)])
@@ -76,7 +77,9 @@ async def examine_groups(brokers: tuple[Broker, Broker], clock: Clock, *, owned:
         except Unfinished as unfinished:
             return [fail("groups", str(unfinished), "end any other doctor that runs, and any consumer on Consumer.doctor.>")]
     findings = [_order(record)]
-    return [_ownership(record), _spread(record), *findings] if owned else findings
+    if apart:
+        findings = [_spread(record), *findings]
+    return [_ownership(record), *findings] if owned else findings
 
 
 def _ownership(record: Record) -> Finding:

@@ -29,7 +29,7 @@ async def examine_rights(probe: Probe, services: Sequence[ServiceEntry]) -> list
             answers += [await probe.may_consume(subscription), await probe.may_park(subscription)]
         refusals = [answer for answer in answers if answer]
         if refusals:
-            mend = f"give it that right in the authorization plugin, or check as another user (--service {service})"
+            mend = f"give it that right in the broker's configuration (deploy/), or check as another user (--service {service})"
             findings.append(fail(f"rights: {service}", "; ".join(refusals), mend))
         else:
             findings.append(ok(f"rights: {service}", _rights_of(service)))

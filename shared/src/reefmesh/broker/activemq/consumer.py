@@ -21,9 +21,9 @@ from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageStat
 from reefmesh.broker.activemq.isolation import Isolation
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits, IsolationWatch
 from reefmesh.broker.activemq.lane import ActiveMQLane, OwningConsumer
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ParkedCopy
 from reefmesh.broker.activemq.parking import ActiveMQParking
-from reefmesh.broker.activemq.parking_stock import ParkingStock
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
 from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.session import Session
@@ -31,6 +31,7 @@ from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.subscription import BrokerSubscription
 from reefmesh.broker.parking_quota import ParkingQuota
+from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, BrokerEvent, SubscriptionStatistics
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
@@ -68,7 +69,7 @@ class ActiveMQConsumer:
         self.subscription = subscription
         self.transactions = transactions
         self.killers = killers
-        self.stock = ParkingStock(quota, look=parking.usage, on_counted=self._note_counted)
+        self.stock = ParkingStock[OutboundMessage](quota, look=parking.usage, on_counted=self._note_counted)
         self.clock = clock
         self._sessions = sessions
         self._on_event = on_event
@@ -308,7 +309,7 @@ class ActiveMQConsumer:
             self._ready.move_behind_earlier(waiting)
         self._wake()
 
-    def _note_counted(self, copy: ParkedCopy) -> None:
+    def _note_counted(self, copy: CopyToPark[OutboundMessage]) -> None:
         facts: dict[str, str | int | float] = {
             "subscription": str(self.subscription),
             "reason": copy.reason,

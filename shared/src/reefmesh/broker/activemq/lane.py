@@ -13,11 +13,11 @@ from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant, fr
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ParkedCopy
 from reefmesh.broker.activemq.parking import UNREADABLE
-from reefmesh.broker.activemq.parking_stock import ParkingStock
 from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.session_killers import KILLS_SESSIONS, SESSIONS_LIMIT, SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
+from reefmesh.broker.parking_stock import ParkingStock
 from reefmesh.broker.port import Delivery, LaneLost, Publication, PublishRefused
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
@@ -44,7 +44,7 @@ class OwningConsumer(Protocol):
     def clock(self) -> Clock: ...
 
     @property
-    def stock(self) -> ParkingStock: ...
+    def stock(self) -> ParkingStock[OutboundMessage]: ...
 
     @property
     def killers(self) -> SessionKillers: ...

@@ -64,6 +64,9 @@ class ActiveMQProbe:
         await session.unsubscribe(name)
         return None
 
+    async def misfits(self, subscription: Subscription) -> list[str] | None:  # noqa: ARG002 - queues have policies, not arguments
+        return None
+
     async def clock_offset_seconds(self, subscription: Subscription) -> float:
         session = self._up()
         arrived: asyncio.Future[str] = asyncio.get_running_loop().create_future()

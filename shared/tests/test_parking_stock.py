@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
-from reefmesh.broker.activemq import parking_stock
+from reefmesh.broker import parking_stock
 from reefmesh.broker.activemq.message_headers import USER_ID
+from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ParkedCopy
-from reefmesh.broker.activemq.parking_stock import ParkingStock
 from reefmesh.broker.parking_quota import ParkedPart, ParkingQuota, ParkingUsage, ScopeUsage
+from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import BrokerUnavailable
 
 QUOTA = ParkingQuota(messages_limit=8, bytes_limit=1 << 20)
@@ -53,7 +54,7 @@ def always_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parking_stock, "PAUSE_PER_LOOK", 0)
 
 
-async def looked(stock: ParkingStock) -> ScopeUsage | None:
+async def looked(stock: ParkingStock[OutboundMessage]) -> ScopeUsage | None:
     """Return the usage after one more look."""
     stock.usage()
     looking = [task for task in asyncio.all_tasks() if task.get_name() == parking_stock.LOOK]
@@ -61,12 +62,14 @@ async def looked(stock: ParkingStock) -> ScopeUsage | None:
     return stock.usage()
 
 
-def stock_of(looks: Looks, *, quota: ParkingQuota | None = QUOTA) -> tuple[ParkingStock, list[ParkedCopy]]:
-    counted: list[ParkedCopy] = []
+def stock_of(
+    looks: Looks, *, quota: ParkingQuota | None = QUOTA
+) -> tuple[ParkingStock[OutboundMessage], list[CopyToPark[OutboundMessage]]]:
+    counted: list[CopyToPark[OutboundMessage]] = []
     return ParkingStock(quota, look=looks.look, on_counted=counted.append), counted
 
 
-async def placed(stock: ParkingStock, times: int) -> int:
+async def placed(stock: ParkingStock[OutboundMessage], times: int) -> int:
     """Park so often; return how many copies were sent."""
     sent = 0
     for _ in range(times):

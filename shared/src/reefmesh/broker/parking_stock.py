@@ -7,12 +7,10 @@ go over a quota by what each of them keeps in that time.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
-from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.parked_copy import ParkedCopy
 from reefmesh.broker.parking_quota import ParkedAs, ParkedPart, ParkingQuota, ParkingUsage, ScopeUsage
 from reefmesh.errors import ConfigurationError, TransientError
 
@@ -26,8 +24,27 @@ LOOK: Final = "look into a parking"
 
 log = structlog.get_logger()
 
+Message = TypeVar("Message")
+"""An outbound message of the engine."""
 
-class ParkingStock:
+
+class CopyToPark(Protocol[Message]):
+    """The copy of a message that is to lie in the parking, in one of two forms."""
+
+    @property
+    def user_id(self) -> str | None: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    def part_of(self, message: Message) -> ParkedPart: ...
+
+    def whole(self, destination: str) -> Message: ...
+
+    def small(self, destination: str) -> Message: ...
+
+
+class ParkingStock(Generic[Message]):
     """``quota`` None: everything is kept. ``look`` asks the broker. ``on_counted`` is told of each message that was settled and
     is not kept."""
 
@@ -36,7 +53,7 @@ class ParkingStock:
         quota: ParkingQuota | None,
         *,
         look: Callable[[ParkingQuota], Awaitable[ParkingUsage]],
-        on_counted: Callable[[ParkedCopy], None],
+        on_counted: Callable[[CopyToPark[Message]], None],
     ) -> None:
         self._quota = quota
         self._look = look
@@ -55,7 +72,7 @@ class ParkingStock:
         return self._usage.total if self._was_asked else None
 
     @contextlib.asynccontextmanager
-    async def place(self, copy: ParkedCopy, *, queue: str, is_cut: bool = False) -> AsyncIterator[Sequence[OutboundMessage]]:
+    async def place(self, copy: CopyToPark[Message], *, queue: str, is_cut: bool = False) -> AsyncIterator[Sequence[Message]]:
         """Give what is to be sent to the parking for this message: one copy, or none. It counts as kept unless the block
         fails. ``is_cut``: also within the quota only the beginning of its body is kept."""
         whole = copy.whole(queue)

@@ -1,0 +1,160 @@
+"""A message that the broker has delivered through a shard or its overflow queue, until it is acknowledged or returned."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+
+from reefmesh.broker.rabbitmq.message_headers import Headers, facts_of, is_fact, text_of
+from reefmesh.broker.rabbitmq.parked_copy import SENDER
+from reefmesh.broker.rabbitmq.transport import FAULT
+from reefmesh.contracts.envelope import FOLLOWS, Envelope
+from reefmesh.errors import PoisonMessage
+
+MOVED_ALONG: Final = frozenset({SENDER, FAULT})
+"""Headers that a copy takes along, beside the envelope's facts."""
+MOVED_ID, MOVED_USER, MOVED_AGAIN = "moved-id", "moved-user", "moved-again"
+"""Headers of a copy in an overflow queue: id and sender of the original, and whether that was delivered again."""
+UNREADABLE: Final = "unreadable"
+BROKER_INSTANT: Final = "timestamp_in_ms"
+"""The header in which the broker states when it took a message, where its configuration says so."""
+DIGITS_LIMIT: Final = 19
+"""Of a 64-bit number; Python raises an error for thousands of digits."""
+MILLISECONDS_LIMIT: Final = 100_000_000_000_000
+"""Since 1970: until the year 5138."""
+
+
+class MessageState(Enum):
+    """``NEW``: not settled, no lane has released it. ``RELEASED``: not settled; a lane gave it up, so it counts as redelivered.
+    ``SETTLED``: acknowledged. ``RETURNED``: the broker has taken it back."""
+
+    NEW = "new"
+    RELEASED = "released"
+    SETTLED = "settled"
+    RETURNED = "returned"
+
+
+class DeliveringTenure(Protocol):
+    """What an inbound message needs of the tenure in which it came."""
+
+    is_paused: bool
+
+    async def acknowledge(self, message: "InboundMessage") -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class InboundMessage:
+    """``identity``: the same for an original and its copy in the overflow queue. ``user_id``: who sent the original, by the
+    broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did."""
+
+    tenure: "DeliveringTenure"
+    delivery_tag: int
+    is_overflow: bool
+    is_own_copy: bool
+    headers: Headers
+    body: bytes
+    identity: str
+    user_id: str | None
+    was_delivered: bool
+    routing_key: str
+    reef_id: str
+    seq: int | None
+    state: MessageState = field(default=MessageState.NEW)
+
+    @classmethod
+    def of(
+        cls, delivered: DeliveredMessage, tenure: "DeliveringTenure", *, is_overflow: bool, own_user: str
+    ) -> "InboundMessage":
+        properties = delivered.header.properties
+        headers: dict[str, Any] = properties.headers or {}
+        frame = delivered.delivery
+        assert isinstance(frame, Basic.Deliver)  # noqa: S101 - consumers get nothing else
+        identity, user_id, was_delivered = (
+            properties.message_id or uuid4().hex,
+            properties.user_id or None,
+            bool(frame.redelivered),
+        )
+        is_own_copy = is_overflow and user_id == own_user
+        if is_own_copy:
+            identity = text_of(headers, MOVED_ID) or identity
+            user_id = text_of(headers, MOVED_USER)
+            was_delivered = was_delivered or MOVED_AGAIN in headers
+        return cls(
+            tenure=tenure,
+            delivery_tag=frame.delivery_tag or 0,
+            is_overflow=is_overflow,
+            is_own_copy=is_own_copy,
+            headers=headers,
+            body=delivered.body,
+            identity=identity,
+            user_id=user_id,
+            was_delivered=was_delivered,
+            routing_key=frame.routing_key or "",
+            reef_id=text_of(headers, "reef-id") or "",
+            seq=number_of(text_of(headers, "seq")),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still has to be settled here."""
+        return self.state is MessageState.NEW or self.state is MessageState.RELEASED
+
+    @property
+    def is_redelivered(self) -> bool:
+        return self.was_delivered or self.state is MessageState.RELEASED
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """When the broker took it, by its own clock; None where the broker does not say."""
+        stamp = self.headers.get(BROKER_INSTANT)
+        is_instant = isinstance(stamp, int) and 0 <= stamp < MILLISECONDS_LIMIT
+        return datetime.fromtimestamp(stamp / 1000, UTC) if is_instant and isinstance(stamp, int) else None
+
+    def envelope(self) -> Envelope:
+        """Raises PoisonMessage (``unreadable``, ``bad-envelope``).
+
+        The broker spreads reefs by routing key. A message whose key is not its reef could be in another shard than the rest of
+        the reef, and be handled beside it.
+        """
+        if (fault := text_of(self.headers, FAULT)) is not None:
+            raise PoisonMessage(UNREADABLE, fault)
+        envelope = Envelope.from_headers(facts_of(self.headers), self.body)
+        if not self.is_overflow and self.routing_key != self.reef_id:
+            raise PoisonMessage(UNREADABLE, self._wrong_key())
+        return envelope
+
+    def _wrong_key(self) -> str:
+        return f"its routing key {self.routing_key[:80]!a} is not its reef"
+
+    def headers_to_move(self) -> dict[str, str]:
+        """Return the headers of its copy in the overflow queue."""
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if (is_fact(name) or name in MOVED_ALONG) and isinstance(value, str)
+        }
+        if self.routing_key != self.reef_id and not self.is_overflow and FAULT not in headers:
+            headers[FAULT] = self._wrong_key()  # the copy has another key, and must not be believed
+        headers[MOVED_ID] = self.identity
+        if self.user_id is not None:
+            headers[MOVED_USER] = self.user_id
+        if self.is_redelivered:
+            headers[MOVED_AGAIN] = "true"
+        return headers
+
+    def comes_before(self, other: "InboundMessage", *, by_number: bool) -> bool:
+        """Whether it provably was published before ``other`` of the same reef: by the reef's numbers, or because ``other``
+        names it as the message that it follows."""
+        if by_number and self.seq is not None and other.seq is not None:
+            return self.seq < other.seq
+        follows = text_of(other.headers, FOLLOWS)
+        return follows is not None and follows == text_of(self.headers, "event-id")
+
+
+def number_of(text: str | None) -> int | None:
+    """Return a number of the mesh; None where a sender wrote what is none."""
+    return int(text) if text is not None and len(text) <= DIGITS_LIMIT and text.isascii() and text.isdigit() else None
