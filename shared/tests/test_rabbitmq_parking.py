@@ -7,16 +7,15 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pamqp.common import FieldValue
 
 from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.broker.rabbitmq.errors import ConnectionLost
-from reefmesh.broker.rabbitmq.message_headers import to_headers
-from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
+from reefmesh.broker.rabbitmq.message_headers import Headers, properties_of, to_headers
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
 from reefmesh.broker.rabbitmq.parking import RabbitMQParking
 from reefmesh.broker.rabbitmq.parking_visit import Parked, visiting
-from reefmesh.broker.rabbitmq.publisher import Sender
 from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
@@ -59,6 +58,7 @@ def copy(number: int) -> ParkedCopy:
     return ParkedCopy(
         headers=to_headers(message),
         user_id="publisher",
+        own_exchange="",  # to the queue itself: this subscription has a parking alone
         body=message.body,
         reason="bad-json",
         detail="",
@@ -69,15 +69,19 @@ def copy(number: int) -> ParkedCopy:
 
 async def park(connections: ReconnectingConnection, subscription: Subscription, *numbers: int) -> None:
     queue = parking_queue(subscription)
-    sent = [copy(number).whole(queue) for number in numbers]
-    await Sender(connections.connection()).send(
-        [OutboundMessage(exchange="", routing_key=queue, headers=each.headers, body=each.body) for each in sent]
-    )
+    for number in numbers:
+        await send(connections, queue, copy(number).whole(queue).headers)
 
 
-async def numbers(connections: ReconnectingConnection, subscription: Subscription, **options: int) -> list[int]:
+async def send(connections: ReconnectingConnection, queue: str, headers: Headers) -> None:
+    async with connections.connection().passing_channel(confirms=True) as channel:
+        properties = properties_of(headers, user="operator")
+        await channel.basic_publish(b"{}", routing_key=queue, properties=properties, mandatory=True)
+
+
+async def numbers(connections: ReconnectingConnection, subscription: Subscription, limit: int = 100) -> list[int]:
     """Return the messages that a listing shows, by their number of attempts."""
-    return [entry.attempts for entry in await RabbitMQParking(connections, subscription).list(**options)]
+    return [entry.attempts for entry in await RabbitMQParking(connections, subscription).list(limit=limit)]
 
 
 async def visit_and(
@@ -176,7 +180,7 @@ def to_headers_of(number: int) -> dict[str, str]:
 async def test_message_that_the_broker_moved_here_says_so(rabbitmq: RabbitmqServer, subscription: Subscription) -> None:
     """It was delivered too often: nobody of ours parked it, and it has none of our headers."""
     async with client(rabbitmq.url) as connections:
-        arguments = {
+        arguments: dict[str, FieldValue] = {
             "x-queue-type": "quorum",
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": parking_queue(subscription),
@@ -186,9 +190,7 @@ async def test_message_that_the_broker_moved_here_says_so(rabbitmq: RabbitmqServ
         source = f"{subscription}.source"
         async with connections.connection().passing_channel() as channel:
             await channel.queue_declare(source, durable=True, arguments=arguments)
-        await Sender(connections.connection()).send(
-            [OutboundMessage(exchange="", routing_key=source, headers=copy(5).headers, body=b"{}")]
-        )
+        await send(connections, source, copy(5).headers)
         async with connections.connection().passing_channel() as channel:
             taken = await channel.basic_get(source)
             await channel.basic_reject(taken.delivery_tag or 0, requeue=False)

@@ -9,6 +9,7 @@ import pytest
 from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ProbableAuthenticationError
 from pamqp.commands import Basic
+from pamqp.common import FieldValue
 
 from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
 from reefmesh.contracts import channels
@@ -146,7 +147,7 @@ async def test_nobody_makes_anything_else(rabbitmq_process: RabbitmqProcess, use
 
 async def test_no_queue_of_a_service_dead_letters_into_another_service(rabbitmq_process: RabbitmqProcess) -> None:
     """The broker would publish there with its own rights."""
-    arguments = {"x-dead-letter-exchange": "reef.scores.alerts"}
+    arguments: dict[str, FieldValue] = {"x-dead-letter-exchange": "reef.scores.alerts"}
     trick = "reef.readings.scoring.trick"
     assert await outcome(rabbitmq_process, "scoring", lambda each: each.queue_declare(trick, arguments=arguments)) == "refused"
     assert await outcome(rabbitmq_process, "scoring", lambda each: each.queue_declare(trick, exclusive=True)) == "done"
