@@ -8,7 +8,8 @@ from typing import Final
 from reefmesh_components.activemq_process import STORE_LIMIT, ActivemqProcess
 from reefmesh_faults.told_names import BrokerName
 
-STARTS_LIMIT: Final = 3
+WAITS_LIMIT: Final = 8
+"""Of a minute each."""
 FULL_STORE_LIMIT: Final = "1 kb"
 NAME_BACK_LATER_SECONDS: Final = 1.0
 """The broker is up before its name is there again, as where names belong to what runs."""
@@ -63,12 +64,18 @@ class BrokerFaults:
         self.process.limit_store(STORE_LIMIT)
 
     async def _start(self) -> None:
-        """Start it, once more when a busy machine lets it take too long: the run is about what comes after."""
-        for _ in range(STARTS_LIMIT - 1):
+        """Start it, and wait on when a busy machine lets it take too long: the run is about what comes after."""
+        for _ in range(WAITS_LIMIT - 1):
             try:
-                await asyncio.to_thread(self.process.start)
+                await asyncio.to_thread(self._start_or_wait)
             except RuntimeError:
-                await asyncio.to_thread(self.process.kill)
+                continue
             else:
                 return
-        await asyncio.to_thread(self.process.start)
+        await asyncio.to_thread(self._start_or_wait)
+
+    def _start_or_wait(self) -> None:
+        if self.process.pid is None:
+            self.process.start()
+        else:
+            self.process.wait_until_listening()

@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Final
 
 from reefmesh.contracts.channels import ALERTS
-from reefmesh_faults.finding import Finding, Law
+from reefmesh_faults.finding import Finding, Law, short
 from reefmesh_faults.history import Effect, Heard, History, Outcome, Sent
 from reefmesh_faults.log_checker import check_logs
-from reefmesh_faults.losses import INGEST, Losses, check_gaps, losses_of
+from reefmesh_faults.losses import INGEST, Losses, check_consumed, check_gaps, losses_of
 
 OUTCOMES: Final = frozenset({"accepted", "duplicate", "quarantined"})
 FINDINGS_LIMIT: Final = 20
@@ -30,6 +30,7 @@ def _findings(history: History) -> Iterator[Finding]:
     yield from _channels(history.heard)
     yield from _effects(history.effects, losses)
     yield from _handled(history, losses)
+    yield from check_consumed(history, losses)
     yield from check_gaps(history, losses)
     yield from check_logs(history.log_stalls)
     yield from _alerts(history)
@@ -113,7 +114,7 @@ def _holes(known: Iterable[tuple[str, str, int]]) -> Iterator[Finding]:
         numbers[channel, reef_id].add(seq)
     for (channel, reef_id), there in numbers.items():
         if missing := sorted(set(range(1, max(there) + 1)) - there):
-            yield Finding(law="nothing lost", where=f"{channel} of {reef_id}", what=f"numbers {_short(missing)} never came")
+            yield Finding(law="nothing lost", where=f"{channel} of {reef_id}", what=f"numbers {short(missing)} never came")
 
 
 def _names_given_twice(messages: Iterable[Heard]) -> Iterator[Finding]:
@@ -123,7 +124,7 @@ def _names_given_twice(messages: Iterable[Heard]) -> Iterator[Finding]:
         numbers[each.channel, each.event_id].append(each.seq or 0)
     for (channel, event_id), given in numbers.items():
         if len(given) > 1:
-            yield Finding(law="nothing doubled", where=f"{channel} {event_id}", what=f"has the numbers {_short(given)}")
+            yield Finding(law="nothing doubled", where=f"{channel} {event_id}", what=f"has the numbers {short(given)}")
 
 
 def _effects(effects: Sequence[Effect], losses: Losses) -> Iterator[Finding]:
@@ -214,7 +215,7 @@ def _deliveries(history: History) -> Iterator[Finding]:
     known = {delivery.idempotency_key for delivery in history.deliveries}
     for alert_id, under in sorted(told.items()):
         if strange := sorted(under - known):
-            what = f"was told under {_short(strange)}, which no row has"
+            what = f"was told under {short(strange)}, which no row has"
             yield Finding(law="nothing invented", where=f"alert {alert_id}", what=what)
 
 
@@ -238,11 +239,11 @@ def _same_channels(heard: Sequence[Heard], expected: Outcome) -> Iterator[Findin
             there = came[channel].get(reef_id, {})
             where = f"{channel} of {reef_id}"
             if lost := sorted(wanted.keys() - there.keys()):
-                yield Finding(law="nothing lost", where=where, what=f"numbers {_short(lost)} never came")
+                yield Finding(law="nothing lost", where=where, what=f"numbers {short(lost)} never came")
             if strange := sorted(there.keys() - wanted.keys()):
-                yield Finding(law="nothing invented", where=where, what=f"numbers {_short(strange)} should not be")
+                yield Finding(law="nothing invented", where=where, what=f"numbers {short(strange)} should not be")
             if other := sorted(seq for seq in wanted.keys() & there.keys() if wanted[seq] != there[seq]):
-                what = f"numbers {_short(other)} differ from an undisturbed run"
+                what = f"numbers {short(other)} differ from an undisturbed run"
                 yield Finding(law="applied once", where=where, what=what)
 
 
@@ -275,8 +276,3 @@ def _first_difference(one: str, other: str) -> str:
     at = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     begin = max(0, at - CONTEXT_CHARACTERS)
     return f"...{one[begin : at + CONTEXT_CHARACTERS]}... instead of ...{other[begin : at + CONTEXT_CHARACTERS]}..."
-
-
-def _short(values: Sequence[object]) -> str:
-    shown = ", ".join(str(value) for value in values[:5])
-    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"

@@ -1,5 +1,6 @@
 """A breach of a law, as the checker tells it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,3 +30,9 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.law}: {self.where}: {self.what}"
+
+
+def short(values: Sequence[object]) -> str:
+    """Return the first of them, and how many more there are."""
+    shown = ", ".join(str(value) for value in values[:5])
+    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from reefmesh_faults.finding import Finding
+from reefmesh.contracts.channels import READINGS, SCORES
+from reefmesh_faults.finding import Finding, short
 from reefmesh_faults.history import Effect, History, Purged
 
 INGEST: Final = "ingest"
+_CONSUMED_BY: Final = ((READINGS.name, "scoring"), (SCORES.name, "alerts"))
 FIRST_UNNOTICED: Final = 16
 """Holes before the first message of a reef may count as from before the subscription, when they are longer."""
 
@@ -38,6 +40,25 @@ def losses_of(purged: Sequence[Purged], effects: Sequence[Effect]) -> Losses:
         if each.seq is not None:
             numbers[each.service, each.reef_id].add(each.seq)
     return Losses(events={(each.service, each.event_id) for each in lost}, numbers=numbers)
+
+
+def check_consumed(history: History, losses: Losses) -> Iterator[Finding]:
+    """Each service applied every number that was published to it, but for those that were purged."""
+    for channel, service in _CONSUMED_BY:
+        applied: dict[str, set[int]] = defaultdict(set)
+        for effect in history.effects:
+            if effect.service == service and effect.seq is not None:
+                applied[effect.reef_id].add(effect.seq)
+        if not applied:
+            continue
+        published: dict[str, set[int]] = defaultdict(set)
+        for each in history.heard:
+            if each.channel == channel and each.seq is not None:
+                published[each.reef_id].add(each.seq)
+        for reef_id, numbers in published.items():
+            if missing := sorted(numbers - applied[reef_id] - losses.numbers.get((service, reef_id), frozenset())):
+                what = f"numbers {short(missing)} were published, and never applied"
+                yield Finding(law="nothing lost", where=f"{service} at {reef_id}", what=what)
 
 
 def check_gaps(history: History, losses: Losses) -> Iterator[Finding]:

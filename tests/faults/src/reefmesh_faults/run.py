@@ -78,6 +78,7 @@ class Run:
     def __init__(self, settings: Settings, home: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
         self.settings = settings
         self.progress = Progress()
+        self.history = History(sent=())
         self._home = home
         self._tell = tell
 
@@ -86,7 +87,8 @@ class Run:
         began = time.monotonic()
         fleet = Fleet(seed=self.settings.seed, reefs=self.settings.reefs, messages_per_second=self.settings.messages_per_second)
         async with self._stage() as stage:
-            history, suffered, facts = await self._suffer(stage, fleet)
+            self.history, suffered, facts = await self._suffer(stage, fleet)
+            history = self.history
             figures = measured(history, suffered) if stage.records_at_once else None
         self._phase("checking")
         return Report(

@@ -34,8 +34,8 @@ class Settling:
         if (lacking := self.sent() - await self._received()) > 0:
             return [f"{lacking} messages without a receipt"]
         cursors = {entry.name: await _cursors(store) for entry, store in stores.items()}
-        missing = _behind(cursors["ingest"], cursors["scoring"], SCORING, self._numbers(SCORING))
-        missing += _behind(cursors["scoring"], cursors["alerts"], ALERTING, self._numbers(ALERTING))
+        missing = behind(cursors["ingest"], cursors["scoring"], SCORING, self._numbers(SCORING))
+        missing += behind(cursors["scoring"], cursors["alerts"], ALERTING, self._numbers(ALERTING))
         if self.heard is not None:
             newest = newest_seqs(self.heard())
             for channel, service in _PUBLISHED_BY:
@@ -70,17 +70,18 @@ async def _cursors(store: Store) -> dict[str, Cursor]:
     }
 
 
-def _behind(
+def behind(
     producer: Mapping[str, Cursor], consumer: Mapping[str, Cursor], subscription: Subscription, purged: Mapping[str, Set[int]]
 ) -> list[str]:
-    inbox, behind = str(subscription), []
+    """Return what a subscription has not applied of what its producer published, apart from the numbers in ``purged``."""
+    inbox, found = str(subscription), []
     for reef_id, cursor in producer.items():
         last, applied = cursor.published.get(subscription.channel.name, 0), consumer.get(reef_id, Cursor())
         done = applied.applied.get(inbox, 0)
         missing = {*range(done + 1, last + 1), *applied.missing.get(inbox, ())} - purged.get(reef_id, frozenset())
         if missing:
-            behind.append(f"{inbox} applied {done} of {last} of {reef_id}, without {sorted(missing)[:5]}")
-    return behind
+            found.append(f"{inbox} applied {done} of {last} of {reef_id}, without {sorted(missing)[:5]}")
+    return found
 
 
 def shown(missing: Sequence[str]) -> str:
