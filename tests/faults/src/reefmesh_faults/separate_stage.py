@@ -22,7 +22,7 @@ from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.pgbouncer import COMPONENT as PGBOUNCER
 from reefmesh_components.ports import HOST
 from reefmesh_components.postgresql import local_postgresql
-from reefmesh_components.requirement import ComponentMissing, required
+from reefmesh_components.requirement import ComponentMissing, note, required
 from reefmesh_components.service_process import ServiceProcess
 from reefmesh_faults.broker_faults import BrokerFaults
 from reefmesh_faults.history import LogStall, Purged
@@ -292,6 +292,7 @@ async def _open_store(stage: SeparateStage, stack: AsyncExitStack) -> None:
     except ComponentMissing as missing:
         if PGBOUNCER in required():
             raise
+        note(missing.absence)
         stage.left_out = dict.fromkeys(POOLER_KINDS, str(missing))
 
 
