@@ -65,7 +65,9 @@ async def test_stalled_reader_reads_nothing_until_it_reads_on(pipe: LogPipe, pro
     pipe.stall()
     os.set_blocking(process, False)
     written = fill(process)
-    assert [] == pipe.numbers
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await pipe.until(lambda: bool(pipe.numbers))
     pipe.read_on()
     async with asyncio.timeout(LIMIT_SECONDS):
         await pipe.until(lambda: written == len(pipe.numbers))
