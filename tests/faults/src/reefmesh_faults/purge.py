@@ -30,8 +30,8 @@ PURGE_TIMEOUT_SECONDS: Final = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class PurgeFaults:
-    """``open_broker`` makes a client of the operator, past the proxies; ``at_broker`` is held while he works there. ``purged``:
-    all that he ever took out of a queue. ``did`` counts what was done.
+    """``open_broker`` makes a client of the operator, past the proxies. ``at_broker``: held until he is done, so no fault of
+    the broker keeps a service away for longer. ``purged``: all that he ever took out of a queue. ``did`` counts what was done.
 
     A message that he took may have had its effect before, or come to its service once more because the broker did not hear
     that he took it: whether it had an effect, the effects tell.
@@ -42,13 +42,12 @@ class PurgeFaults:
     at_broker: asyncio.Lock
     supervisor: Supervisor
     purged: list[Purged] = field(default_factory=list)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def suffer(self, parts: Sequence[Part], *, target: float, strength: float, seconds: float) -> str:
         """Purge the queue of one of the services after its processes were away for so long: ended, as before a deployment, or
         frozen, so that they wake up with messages in hand that are gone. Return whose queue it was."""
         subscription = chosen((INGEST, SCORING, ALERTING), target)
-        async with self.lock, AsyncExitStack() as stack:
+        async with self.at_broker, AsyncExitStack() as stack:
             crew = [part for part in parts if part.service == subscription.service and part.wanted]
             for part in crew:
                 await stack.enter_async_context(part.lock)
@@ -56,8 +55,7 @@ class PurgeFaults:
             await (self._freeze(crew) if is_frozen else self._end(crew))
             try:
                 await asyncio.sleep(seconds + (NOTICED_SECONDS if is_frozen else 0.0))
-                async with self.at_broker:
-                    await self._purge(subscription, messages_limit=int(MOST_MESSAGES * (2 * strength % 1)) + 1)
+                await self._purge(subscription, messages_limit=int(MOST_MESSAGES * (2 * strength % 1)) + 1)
             finally:
                 for part in crew:
                     if is_frozen:
