@@ -1,4 +1,8 @@
-"""The broker restarts, and its name does not resolve meanwhile, as where names belong to running containers."""
+"""The broker restarts, and its name does not resolve meanwhile, as where names belong to running containers.
+
+The names are taken from the system's own resolver, which needs a mount namespace: the pipeline (``.ci/run``) requires one where
+the machine makes it. The fault ``broker_nameless`` of ``tests/faults`` needs none: there a file answers for the resolver.
+"""
 
 import subprocess
 import sys

@@ -6,7 +6,7 @@ import pytest
 
 from reefmesh.contracts.channels import ALERTS, READINGS, SCORES
 from reefmesh_faults.checker import FINDINGS_LIMIT, check
-from reefmesh_faults.history import Delivery, Effect, Heard, History, Outcome, Receipt, Sent, Told
+from reefmesh_faults.history import Delivery, Effect, Heard, History, LogStall, Outcome, Purged, Receipt, Sent, Told
 
 
 def sent(number: int, *, confirmed: bool = True, reef: str = "a") -> Sent:
@@ -75,10 +75,42 @@ GOOD = History(
 )
 
 
+PURGED = (
+    Purged(service="ingest", reef_id="a", event_id="a/2", seq=None),
+    Purged(service="scoring", reef_id="a", event_id="a/2", seq=2),
+)
+WITHOUT_PURGED = replace(
+    GOOD,
+    receipts=[receipt(1), receipt(3, outcome="quarantined")],
+    stored=frozenset(instant for number in (1, 3) for instant in sent(number).instants),
+    effects=[effect(1), effect(3), effect(1, service="scoring", seq=1), effect(3, service="scoring", seq=3)],
+    gaps_counted={"ingest": 1, "scoring": 1, "alerts": 0},
+    counts_are_whole=True,
+    purged=PURGED,
+)
+"""An operator purged a message of ingest, and one of scoring."""
+
+STALL = LogStall(process="scoring-1", numbers=(1, 2, 5, 6), told_dropped=3, counted_dropped=3, pages_answered=True)
+"""Lines 3 and 4 were dropped, and one of the service's own."""
+
+
 def test_history_without_a_breach_has_no_findings() -> None:
     """Repeats under the same number, a second request under the same key and an unconfirmed message are no breach."""
     assert [] == check(GOOD)
     assert [] == check(replace(GOOD, sent=[*GOOD.sent, sent(4, confirmed=False)]))
+
+
+def test_purge_that_was_told_is_no_breach_and_lets_no_more_go_missing_than_was_purged() -> None:
+    assert [] == check(WITHOUT_PURGED)
+    assert [] == check(replace(WITHOUT_PURGED, gaps_counted={"ingest": 0, "scoring": 0}, counts_are_whole=False))
+
+
+def test_message_that_was_purged_after_its_effect_counts_as_no_loss() -> None:
+    assert [] == check(replace(GOOD, purged=PURGED, gaps_counted={"ingest": 0, "scoring": 0}, counts_are_whole=True))
+
+
+def test_log_that_nobody_read_for_a_while_is_no_breach_when_its_gap_is_told_and_counted() -> None:
+    assert [] == check(replace(GOOD, log_stalls=[STALL, replace(STALL, counted_dropped=None)]))
 
 
 WRONG: dict[str, tuple[History, str, str]] = {
@@ -206,6 +238,55 @@ WRONG: dict[str, tuple[History, str, str]] = {
         replace(GOOD, state={**GOOD.state, ("alerts", "alerts", "x"): "1"}),
         "nothing invented",
         "alerts alerts x",
+    ),
+    "purge of ingest that nobody told": (replace(WITHOUT_PURGED, purged=PURGED[1:]), "nothing lost", "a/2"),
+    "purge of scoring that nobody told": (replace(WITHOUT_PURGED, purged=PURGED[:1]), "nothing lost", "scoring at a"),
+    "number that was skipped and not purged": (replace(WITHOUT_PURGED, purged=PURGED[:1]), "in order", "scoring at a"),
+    "another message than was purged is missing": (
+        replace(WITHOUT_PURGED, purged=[PURGED[0], replace(PURGED[1], reef_id="b")]),
+        "nothing lost",
+        "scoring at a",
+    ),
+    "last message that was never applied": (
+        replace(GOOD, effects=[*GOOD.effects[:3], effect(1, service="scoring", seq=1), effect(2, service="scoring", seq=2)]),
+        "nothing lost",
+        "scoring at a",
+    ),
+    "message that comes back behind its hole": (
+        replace(WITHOUT_PURGED, effects=[*WITHOUT_PURGED.effects, effect(2, service="scoring", seq=2, at=900)]),
+        "in order",
+        "scoring at a",
+    ),
+    "gap in numbers that was not counted": (
+        replace(WITHOUT_PURGED, gaps_counted={"scoring": 0}),
+        "gaps counted",
+        "scoring",
+    ),
+    "gap in telemetry that was not counted": (replace(WITHOUT_PURGED, gaps_counted={"ingest": 0}), "gaps counted", "ingest"),
+    "gap that was counted and is none": (
+        replace(GOOD, gaps_counted={"scoring": 1}, counts_are_whole=False),
+        "gaps counted",
+        "scoring",
+    ),
+    "pages that wait for whoever reads the log": (
+        replace(GOOD, log_stalls=[replace(STALL, pages_answered=False)]),
+        "logs do not block",
+        "scoring-1",
+    ),
+    "lines that were dropped and not told": (
+        replace(GOOD, log_stalls=[replace(STALL, told_dropped=1, counted_dropped=1)]),
+        "logs do not block",
+        "scoring-1",
+    ),
+    "lines that were told and not counted": (
+        replace(GOOD, log_stalls=[replace(STALL, counted_dropped=2)]),
+        "logs do not block",
+        "scoring-1",
+    ),
+    "lines that came twice": (
+        replace(GOOD, log_stalls=[replace(STALL, numbers=(1, 2, 2, 5))]),
+        "logs do not block",
+        "scoring-1",
     ),
     "content that differs from an undisturbed run": (
         replace(GOOD, heard=[heard(1), heard(2), heard(3, digest="y"), *GOOD.heard[4:]]),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from reefmesh_faults.fleet import Fleet, Telemetry
-from reefmesh_faults.nemesis import ALL_KINDS, CLOCK_JUMP_SECONDS_LIMIT, LINK_KINDS, Fault, chosen, make_plan, weather
+from reefmesh_faults.plan import ALL_KINDS, CLOCK_JUMP_SECONDS_LIMIT, LINK_KINDS, Fault, chosen, make_plan, weather
 from reefmesh_faults.tcp_proxy import FAIR
 from reefmesh_faults.workload import first
 

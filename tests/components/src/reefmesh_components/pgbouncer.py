@@ -18,11 +18,66 @@ from reefmesh_components.requirement import ComponentMissing
 COMPONENT: Final = "pgbouncer"
 FOLDERS: Final = f"{os.environ.get('PATH', '')}:/usr/sbin"
 START_TIMEOUT_SECONDS: Final = 20.0
+STOP_TIMEOUT_SECONDS: Final = 5.0
+
+
+class PgbouncerProcess:
+    """A pooler, ended by its process id. ``start``, ``stop`` and ``kill`` may be called again and again; its address stays."""
+
+    def __init__(self, command: list[str], *, log: Path, url: str, port: int) -> None:
+        self.url = url
+        self.port = port
+        self._command = command
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Return when it listens."""
+        known = len(self._said())
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + START_TIMEOUT_SECONDS
+        while "process up" not in (said := self._said()[known:]):
+            if self._process.poll() is not None:
+                raise RuntimeError(f"pgbouncer ended: {said[-1000:]}")
+            if time.monotonic() > end:
+                raise RuntimeError(f"pgbouncer did not come up within {START_TIMEOUT_SECONDS:.0f} s")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it as an operator does (SIGTERM), hard when that takes too long: newer ones wait for their clients."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """Kill -9: nobody is told."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(START_TIMEOUT_SECONDS)
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
 
 @contextmanager
 def pgbouncer(server_url: str, *, pool_mode: str, settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """Provide a pooler before the server of ``server_url``; yields the URL that leads through it.
+
+    Raises:
+        ComponentMissing: it is not installed.
+    """
+    with pgbouncer_process(server_url, pool_mode=pool_mode, settings=settings) as process:
+        yield process.url
+
+
+@contextmanager
+def pgbouncer_process(
+    server_url: str, *, pool_mode: str, settings: Mapping[str, str] | None = None
+) -> Iterator[PgbouncerProcess]:
+    """Provide a pooler that may be ended and started again.
 
     Raises:
         ComponentMissing: it is not installed.
@@ -54,26 +109,16 @@ def pgbouncer(server_url: str, *, pool_mode: str, settings: Mapping[str, str] | 
             for path in (folder, users, configuration):
                 os.chown(path, account.pw_uid, account.pw_gid)
         as_account = [] if account is None else ["--user", account.pw_name]
-        process = subprocess.Popen(
-            [program, "--quiet", *as_account, str(configuration)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        process = PgbouncerProcess(
+            [program, "--quiet", *as_account, str(configuration)],
+            log=folder / "log",
+            url=server._replace(netloc=server.netloc.replace(f":{server.port}", f":{port}")).geturl(),
+            port=port,
         )
         try:
-            _wait_until_it_listens(process, folder / "log")
-            yield server._replace(netloc=server.netloc.replace(f":{server.port}", f":{port}")).geturl()
+            process.start()
+            yield process
         finally:
-            process.terminate()
-            process.wait(START_TIMEOUT_SECONDS)
+            process.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_until_it_listens(process: "subprocess.Popen[bytes]", log: Path) -> None:
-    end = time.monotonic() + START_TIMEOUT_SECONDS
-    while time.monotonic() < end:
-        said = log.read_text(errors="replace") if log.exists() else ""
-        if "process up" in said:
-            return
-        if process.poll() is not None:
-            raise RuntimeError(f"pgbouncer ended: {said[-1000:]}")
-        time.sleep(0.02)
-    raise RuntimeError(f"pgbouncer did not come up within {START_TIMEOUT_SECONDS:.0f} s")

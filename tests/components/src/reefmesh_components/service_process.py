@@ -24,7 +24,8 @@ SETTINGS_PREFIX: Final = "REEFMESH_"
 class ServiceProcess:
     """``name`` tells processes of one service apart (``scoring-2``). ``start`` may be called again after the process ended;
     its log goes on, its port stays. ``command`` is what Python runs, when it is not the service's own module; without
-    ``broker_url`` or ``store_url`` it has its own."""
+    ``broker_url`` or ``store_url`` it has its own. ``output``: the pipe into which it logs, when whoever reads that fills
+    ``log``."""
 
     def __init__(
         self,
@@ -37,11 +38,13 @@ class ServiceProcess:
         port: int | None = None,
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = (),
+        output: Path | None = None,
     ) -> None:
         self._command = command or ("-m", f"reefmesh_{service}")
         self.service = service
         self.name = name
         self.log = folder / f"{name}.log"
+        self._output = output or self.log
         self.port = free_port() if port is None else port
         addresses = {"BROKER_URL": broker_url, "STORE_URL": store_url}
         self._environment = {
@@ -67,7 +70,7 @@ class ServiceProcess:
         """Start in a session of its own: a Ctrl-C at the terminal is for whoever started us, who then ends us in order."""
         if self.pid is not None:
             return
-        with self.log.open("ab") as log:
+        with self._output.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command],
                 stdin=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from reefmesh.observability.logs import configure_logging
 from reefmesh_components.requirement import ComponentMissing
 from reefmesh_faults.interruption import run_interruptible
-from reefmesh_faults.nemesis import ALL_KINDS
+from reefmesh_faults.plan import ALL_KINDS
 from reefmesh_faults.report import Report, markdown, show
 from reefmesh_faults.run import Run, Settings
 

@@ -2,42 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 from reefmesh.contracts.channels import ALERTS
-from reefmesh_faults.history import Effect, Heard, History, Outcome
+from reefmesh_faults.finding import Finding, Law, short
+from reefmesh_faults.history import Effect, Heard, History, Outcome, Sent
+from reefmesh_faults.log_checker import check_logs
+from reefmesh_faults.losses import INGEST, Losses, check_consumed, check_gaps, losses_of
 
-Law = Literal[
-    "nothing lost",
-    "nothing doubled",
-    "in order",
-    "no overlap",
-    "applied once",
-    "one ledger row",
-    "nothing invented",
-    "no poison",
-    "no bug",
-    "settles",
-]
 OUTCOMES: Final = frozenset({"accepted", "duplicate", "quarantined"})
 FINDINGS_LIMIT: Final = 20
 """Told of one law; the rest is counted."""
 
 CONTEXT_CHARACTERS: Final = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One breach: which law, where, and what was seen."""
-
-    law: Law
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.law}: {self.where}: {self.what}"
 
 
 def check(history: History) -> list[Finding]:
@@ -46,11 +24,15 @@ def check(history: History) -> list[Finding]:
 
 
 def _findings(history: History) -> Iterator[Finding]:
-    yield from _accounted(history)
-    yield from _readings_kept(history)
+    losses = losses_of(history.purged, history.effects)
+    yield from _accounted(history, losses)
+    yield from _readings_kept(history, losses)
     yield from _channels(history.heard)
-    yield from _effects(history.effects)
-    yield from _handled(history)
+    yield from _effects(history.effects, losses)
+    yield from _handled(history, losses)
+    yield from check_consumed(history, losses)
+    yield from check_gaps(history, losses)
+    yield from check_logs(history.log_stalls)
     yield from _alerts(history)
     yield from _ended(history)
     if history.expected is not None:
@@ -58,14 +40,21 @@ def _findings(history: History) -> Iterator[Finding]:
         yield from _same_state(history.state, history.expected)
 
 
-def _accounted(history: History) -> Iterator[Finding]:
+def _confirmed(history: History, losses: Losses) -> list[Sent]:
+    """Return what was confirmed and not purged before ingest had it."""
+    sent = (each for each in history.sent if each.confirmed_ns is not None)
+    return [each for each in sent if (INGEST, each.event_id) not in losses.events]
+
+
+def _accounted(history: History, losses: Losses) -> Iterator[Finding]:
     """Every confirmed message has exactly one receipt, of all its readings; every receipt is of a message that was sent."""
     sent = {each.event_id: each for each in history.sent}
     receipts = Counter(receipt.event_id for receipt in history.receipts)
-    for message in history.sent:
-        if message.confirmed_ns is not None and receipts[message.event_id] == 0:
+    for message in _confirmed(history, losses):
+        if receipts[message.event_id] == 0:
             yield Finding(law="nothing lost", where=message.event_id, what="was confirmed, and ingest has no receipt of it")
-        elif receipts[message.event_id] > 1:
+    for message in history.sent:
+        if receipts[message.event_id] > 1:
             what = f"has {receipts[message.event_id]} receipts"
             yield Finding(law="nothing doubled", where=message.event_id, what=what)
     for receipt in history.receipts:
@@ -83,12 +72,12 @@ def _accounted(history: History) -> Iterator[Finding]:
             yield Finding(law=law, where=receipt.event_id, what=what)
 
 
-def _readings_kept(history: History) -> Iterator[Finding]:
+def _readings_kept(history: History, losses: Losses) -> Iterator[Finding]:
     """The readings on record are those that were sent: no other, and none missing."""
     if not history.stored and not history.receipts:
         return
     sent = {instant for message in history.sent for instant in message.instants}
-    confirmed = {instant for message in history.sent if message.confirmed_ns is not None for instant in message.instants}
+    confirmed = {instant for message in _confirmed(history, losses) for instant in message.instants}
     for buoy, instant in sorted(confirmed - history.stored):
         yield Finding(law="nothing lost", where=f"{buoy} at {instant}", what="was confirmed, and is not on record")
     for buoy, instant in sorted(history.stored - sent):
@@ -125,7 +114,7 @@ def _holes(known: Iterable[tuple[str, str, int]]) -> Iterator[Finding]:
         numbers[channel, reef_id].add(seq)
     for (channel, reef_id), there in numbers.items():
         if missing := sorted(set(range(1, max(there) + 1)) - there):
-            yield Finding(law="nothing lost", where=f"{channel} of {reef_id}", what=f"numbers {_short(missing)} never came")
+            yield Finding(law="nothing lost", where=f"{channel} of {reef_id}", what=f"numbers {short(missing)} never came")
 
 
 def _names_given_twice(messages: Iterable[Heard]) -> Iterator[Finding]:
@@ -135,11 +124,12 @@ def _names_given_twice(messages: Iterable[Heard]) -> Iterator[Finding]:
         numbers[each.channel, each.event_id].append(each.seq or 0)
     for (channel, event_id), given in numbers.items():
         if len(given) > 1:
-            yield Finding(law="nothing doubled", where=f"{channel} {event_id}", what=f"has the numbers {_short(given)}")
+            yield Finding(law="nothing doubled", where=f"{channel} {event_id}", what=f"has the numbers {short(given)}")
 
 
-def _effects(effects: Sequence[Effect]) -> Iterator[Finding]:
-    """One effect a message; each begins after the one before it in its reef was handled; numbers rise by one."""
+def _effects(effects: Sequence[Effect], losses: Losses) -> Iterator[Finding]:
+    """One effect a message; each begins after the one before it in its reef was handled; numbers rise by one, but for those
+    that were purged."""
     seen: set[tuple[str, str]] = set()
     by_reef: dict[tuple[str, str], list[Effect]] = defaultdict(list)
     for effect in effects:
@@ -159,11 +149,11 @@ def _effects(effects: Sequence[Effect]) -> Iterator[Finding]:
                 yield Finding(law="no overlap", where=where, what=what)
         numbers = [effect.seq for effect in of_reef if effect.seq is not None]
         for earlier, later in pairwise([0, *numbers]):
-            if later != earlier + 1:
+            if later <= earlier or not losses.explain(service, reef_id, range(earlier + 1, later)):
                 yield Finding(law="in order", where=where, what=f"number {later} was applied after {earlier}")
 
 
-def _handled(history: History) -> Iterator[Finding]:
+def _handled(history: History, losses: Losses) -> Iterator[Finding]:
     """Ingest applies a reef's telemetry in publishing order, every confirmed message of it, and nothing else."""
     places = {message.event_id: message for message in history.sent}
     of_ingest = [effect for effect in history.effects if effect.service == "ingest"]
@@ -179,8 +169,8 @@ def _handled(history: History) -> Iterator[Finding]:
         newest[effect.reef_id] = max(newest[effect.reef_id], message.number)
     if of_ingest:
         applied = {effect.event_id for effect in of_ingest}
-        for message in history.sent:
-            if message.confirmed_ns is not None and message.event_id not in applied:
+        for message in _confirmed(history, losses):
+            if message.event_id not in applied:
                 yield Finding(law="nothing lost", where=f"ingest {message.event_id}", what="was confirmed, and never applied")
 
 
@@ -225,7 +215,7 @@ def _deliveries(history: History) -> Iterator[Finding]:
     known = {delivery.idempotency_key for delivery in history.deliveries}
     for alert_id, under in sorted(told.items()):
         if strange := sorted(under - known):
-            what = f"was told under {_short(strange)}, which no row has"
+            what = f"was told under {short(strange)}, which no row has"
             yield Finding(law="nothing invented", where=f"alert {alert_id}", what=what)
 
 
@@ -249,11 +239,11 @@ def _same_channels(heard: Sequence[Heard], expected: Outcome) -> Iterator[Findin
             there = came[channel].get(reef_id, {})
             where = f"{channel} of {reef_id}"
             if lost := sorted(wanted.keys() - there.keys()):
-                yield Finding(law="nothing lost", where=where, what=f"numbers {_short(lost)} never came")
+                yield Finding(law="nothing lost", where=where, what=f"numbers {short(lost)} never came")
             if strange := sorted(there.keys() - wanted.keys()):
-                yield Finding(law="nothing invented", where=where, what=f"numbers {_short(strange)} should not be")
+                yield Finding(law="nothing invented", where=where, what=f"numbers {short(strange)} should not be")
             if other := sorted(seq for seq in wanted.keys() & there.keys() if wanted[seq] != there[seq]):
-                what = f"numbers {_short(other)} differ from an undisturbed run"
+                what = f"numbers {short(other)} differ from an undisturbed run"
                 yield Finding(law="applied once", where=where, what=what)
 
 
@@ -286,8 +276,3 @@ def _first_difference(one: str, other: str) -> str:
     at = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     begin = max(0, at - CONTEXT_CHARACTERS)
     return f"...{one[begin : at + CONTEXT_CHARACTERS]}... instead of ...{other[begin : at + CONTEXT_CHARACTERS]}..."
-
-
-def _short(values: Sequence[object]) -> str:
-    shown = ", ".join(str(value) for value in values[:5])
-    return shown if len(values) <= 5 else f"{shown} and {len(values) - 5} more"

@@ -79,6 +79,29 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Purged:
+    """One message that an operator took out of a service's queue. ``seq`` None: its channel is not numbered."""
+
+    service: str
+    reef_id: str
+    event_id: str
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStall:
+    """What was seen of a process whose log nobody read for a while, and which numbered its lines meanwhile: ``numbers`` in the
+    order in which they were read at last, ``told_dropped`` the lines that it then said it had dropped, ``counted_dropped``
+    those that its metric counted (None: its page did not answer), ``pages_answered`` while nobody read."""
+
+    process: str
+    numbers: Sequence[int]
+    told_dropped: int
+    counted_dropped: int | None
+    pages_answered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a mesh made of telemetry, as far as it depends on the messages and their order alone.
 
@@ -95,8 +118,10 @@ class History:
 
     ``heard`` is in the order in which each channel's recorder heard it. ``ledger``: the alert ids of its rows. ``parked``:
     what lies in a parking, in words. ``ended_badly``: processes that ended by a bug or a wrong setting, in words.
-    ``unsettled``: what the run waited for in vain at its end. ``expected``: what an undisturbed mesh made of the same
-    telemetry.
+    ``unsettled``: what the run waited for in vain at its end. ``purged``: what an operator took out of queues;
+    ``gaps_counted``: by service, the missing messages that its processes counted; ``counts_are_whole``: none of them was
+    killed, which loses what it counted last. ``log_stalls``: logs that nobody read for a while. ``expected``: what an
+    undisturbed mesh made of the same telemetry, without what was purged.
     """
 
     sent: Sequence[Sent]
@@ -110,5 +135,9 @@ class History:
     parked: Sequence[str] = ()
     ended_badly: Sequence[str] = ()
     unsettled: Sequence[str] = ()
+    purged: Sequence[Purged] = ()
+    gaps_counted: Mapping[str, int] | None = None
+    counts_are_whole: bool = False
+    log_stalls: Sequence[LogStall] = ()
     state: Mapping[StateKey, str] = field(default_factory=dict)
     expected: Outcome | None = None

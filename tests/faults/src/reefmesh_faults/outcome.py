@@ -4,22 +4,22 @@ import asyncio
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from reefmesh.broker.port import Publication
-from reefmesh.clock import SystemClock
 from reefmesh.contracts import services
 from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.store.port import Store
 from reefmesh_faults.fleet import Fleet, Telemetry
+from reefmesh_faults.handled import Handled
 from reefmesh_faults.history import Outcome, StateKey
 from reefmesh_faults.recorder import RECORDED, Recorder, digest_of, plain_alert
 from reefmesh_ingest.register.table import Register
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import Mesh, Stores, open_mesh
+from reefmesh_standalone.mesh import Mesh, Stores
 
 AT_ONCE: Final = 200
 _MANY: Final = frozenset({"readings", "receipts", "samples", "days"})
@@ -44,11 +44,12 @@ async def read_stored(stores: Stores) -> frozenset[tuple[str, int]]:
     return frozenset((buoy_id, int(observed_us)) for buoy_id, observed_us in rows)
 
 
-async def undisturbed(fleet: Fleet, telemetry: Sequence[Telemetry]) -> Outcome:
-    """Run the same handlers in one process on an embedded broker and SQLite, where nothing is disturbed."""
+async def undisturbed(fleet: Fleet, telemetry: Sequence[Telemetry], lost: Set[tuple[str, str]] = frozenset()) -> Outcome:
+    """Run the same handlers in one process on an embedded broker and SQLite, where nothing is disturbed. ``lost``: (service,
+    event id) of messages that the services are not to handle, because they were purged."""
     with tempfile.TemporaryDirectory(prefix="reefmesh-undisturbed-") as folder:
-        home = Home(path=Path(folder))
-        async with open_mesh(home, clock=SystemClock()) as mesh:
+        handled = Handled(lost)
+        async with handled.open_mesh(Home(path=Path(folder))) as mesh:
             await Register(mesh.stores[services.INGEST]).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
             await mesh.broker.declare(RECORDED)
             await _work_off(mesh, telemetry)
@@ -59,7 +60,8 @@ async def undisturbed(fleet: Fleet, telemetry: Sequence[Telemetry]) -> Outcome:
             channels: dict[str, dict[str, list[tuple[int, str, str]]]] = defaultdict(lambda: defaultdict(list))
             for each in recorder.heard:
                 channels[each.channel][each.reef_id].append((each.seq or 0, each.event_id, each.digest))
-            return Outcome(channels=channels, state=await read_state(mesh.stores))
+            state = await read_state(mesh.stores)
+        return Outcome(channels=channels, state={key: row for key, row in state.items() if handled.is_state(key)})
 
 
 async def _work_off(mesh: Mesh, telemetry: Sequence[Telemetry]) -> None:

@@ -1,7 +1,8 @@
 """``python -m reefmesh_faults.recorded_service SERVICE NAME FOLDER``: a service as it is, with recorders in it.
 
 It runs the service's own blueprint. ``FOLDER`` takes the counters of this process (``NAME.PID.counters``), and may hold a clock
-for it (``NAME.clock``: seconds that it is late; below 0 it is ahead).
+for it (``NAME.clock``: seconds that it is late; below 0 it is ahead), ask it to talk (``NAME.talk``), and says whether the
+broker's name resolves (``broker.name``).
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.services import service_named
+from reefmesh.contracts.services import SERVICES, service_named
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.assembly import Blueprint, Parts
@@ -24,6 +25,8 @@ from reefmesh.service.program import load_program
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.settings import ServiceSettings
 from reefmesh_faults.effects import recorded
+from reefmesh_faults.log_talk import Talker, talk_file
+from reefmesh_faults.told_names import ask_told_names
 from reefmesh_standalone.simulator.late_clock import ToldClock
 
 LOOK_SECONDS: Final = 0.25
@@ -51,6 +54,14 @@ def read_counters(folder: Path) -> dict[str, int]:
     return sums
 
 
+def read_gaps(folder: Path) -> dict[str, int]:
+    """Return by service the missing messages that its processes counted."""
+    gaps = dict.fromkeys((entry.name for entry in SERVICES), 0)
+    for file in folder.glob("*.counters"):
+        gaps[file.name.partition("-")[0]] += int(json.loads(file.read_text())[table.SEQUENCE_GAPS.name])
+    return gaps
+
+
 class Counters:
     """Keeps what a process counted in a file that outlives it."""
 
@@ -62,11 +73,11 @@ class Counters:
     async def run(self, stop: asyncio.Event) -> None:
         """Look until ``stop``; a process that is killed loses what it counted since the last look."""
         while not stop.is_set():
-            self._write()
+            self.write()
             await is_set_within(stop, LOOK_SECONDS)
-        self._write()
+        self.write()
 
-    def _write(self) -> None:
+    def write(self) -> None:
         counted = {row.name: _sum(self._metrics, row.name) for row in COUNTERS}
         if counted != self._written:
             draft = self._file.with_suffix(".draft")
@@ -89,18 +100,23 @@ def main() -> int:
     """Run the service; return the exit code."""
     service, name, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     program = load_program(service_named(service))
+    ask_told_names(folder)
+    counters: list[Counters] = []
 
     def blueprint(settings: ServiceSettings) -> Blueprint:
         own: Blueprint = program.blueprint(settings)
 
         def background(parts: Parts) -> Sequence[Background]:
-            counters = Counters(parts.metrics, folder / f"{name}.{os.getpid()}.counters")
-            return (*own.background(parts), counters.run)
+            counters.append(Counters(parts.metrics, folder / f"{name}.{os.getpid()}.counters"))
+            return (*own.background(parts), counters[-1].run, Talker(talk_file(folder, name)).run)
 
         return replace(recorded(own, process=name), background=background)
 
     clock = ToldClock(SystemClock(), clock_file(folder, name))
-    return run_service(replace(program, blueprint=blueprint), arguments=[], clock=clock)
+    code = run_service(replace(program, blueprint=blueprint), arguments=[], clock=clock)
+    for each in counters:
+        each.write()  # what was still counted while it drained
+    return code
 
 
 if __name__ == "__main__":

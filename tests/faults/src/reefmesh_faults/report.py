@@ -13,7 +13,7 @@ from rich.table import Table
 
 from reefmesh.contracts.channels import SCORES
 from reefmesh.contracts.envelope import event_id_of
-from reefmesh_faults.checker import Finding
+from reefmesh_faults.finding import Finding
 from reefmesh_faults.history import History
 from reefmesh_faults.nemesis import Suffered
 
@@ -43,7 +43,8 @@ class Delays:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """``repeated``: attempts to publish that were not confirmed, each of them repeated. ``counters``: of all processes that
-    ever ran. ``delays`` None: not measured, the recorders heard only afterwards."""
+    ever ran. ``did``: what faults say that they did. ``left_out``: kinds of faults that this machine has not what for, and why.
+    ``delays`` None: not measured, the recorders heard only afterwards."""
 
     engine: str
     store: str
@@ -56,6 +57,8 @@ class Report:
     restarts: int
     outputs: Mapping[str, int]
     counters: Mapping[str, int]
+    did: Mapping[str, int]
+    left_out: Mapping[str, str]
     faults_by_kind: Mapping[str, int]
     delays: Delays | None
     findings: Sequence[Finding]
@@ -124,6 +127,7 @@ def facts_of(report: Report) -> dict[str, str]:
         **{name: f"{count:,}" for name, count in sorted(report.outputs.items())},
         **{name: f"{count:,}" for name, count in sorted(report.counters.items())},
     }
+    facts |= {what: f"{count:,}" for what, count in report.did.items()}
     if (delays := report.delays) is not None:
         facts["telemetry to score, median"] = f"{delays.median_seconds:.2f} s"
         facts["longest stall of a reef"] = f"{delays.longest_stall_seconds:.1f} s ({delays.stalled_reef})"
@@ -141,6 +145,10 @@ def recovery_of(report: Report) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _left_out(report: Report) -> list[str]:
+    return [f"{kind} was left out: {why}" for kind, why in report.left_out.items()]
+
+
 def markdown(report: Report) -> str:
     """Return the figures as they go into ``docs/reliability.md``."""
     found = f"found {len(report.findings)} breaches" if report.findings else "found nothing"
@@ -156,6 +164,7 @@ def markdown(report: Report) -> str:
         "| fault | how many | recovered, median s | longest s |",
         "|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in recovery_of(report)),
+        *(f"- {line}" for line in _left_out(report)),
         *(f"- {finding}" for finding in report.findings),
     ]
     return "\n".join(lines) + "\n"
@@ -171,6 +180,8 @@ def show(report: Report, console: Console) -> None:
     for row in recovery_of(report):
         kinds.add_row(*row)
     console.print(kinds)
+    for line in _left_out(report):
+        console.print(f"NOT DONE  {line}", markup=False, soft_wrap=True)
     if not report.findings:
         console.print("The checker found nothing.")
     for finding in report.findings:

@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,18 +12,24 @@ from typing import Final, Protocol
 from reefmesh.broker.port import Broker
 from reefmesh.contracts import services
 from reefmesh.errors import TransientError
-from reefmesh.service.program import load_program
-from reefmesh.store.connect import open_store
-from reefmesh.store.port import Store
 from reefmesh_faults.checker import check
-from reefmesh_faults.effects import EFFECTS, read_effects
+from reefmesh_faults.final_rows import (
+    open_stores,
+    read_all_effects,
+    read_deliveries,
+    read_ledger,
+    read_parked,
+    read_receipts,
+)
 from reefmesh_faults.fleet import Fleet
-from reefmesh_faults.history import Delivery, Effect, History, Receipt
-from reefmesh_faults.nemesis import Kind, Nemesis, Stage, Suffered, make_plan
+from reefmesh_faults.history import History, LogStall, Purged
+from reefmesh_faults.losses import losses_of
+from reefmesh_faults.nemesis import Nemesis, Stage, Suffered
 from reefmesh_faults.outcome import read_state, read_stored, undisturbed
 from reefmesh_faults.part import Supervisor
+from reefmesh_faults.plan import Kind, make_plan
 from reefmesh_faults.receiver import Receiver
-from reefmesh_faults.recorded_service import read_counters
+from reefmesh_faults.recorded_service import read_counters, read_gaps
 from reefmesh_faults.recorder import Recorder
 from reefmesh_faults.report import Report, measured, outputs
 from reefmesh_faults.separate_stage import separate_stage
@@ -32,14 +38,12 @@ from reefmesh_faults.single_stage import single_stage
 from reefmesh_faults.workload import PUBLISHERS, Workload
 from reefmesh_ingest.register.table import Register
 from reefmesh_standalone.home import Home
-from reefmesh_standalone.mesh import Stores
 
 STILL_SECONDS: Final = 120.0
 """What is missing must become less at least so often: a slow machine may take its time, a mesh that stands still may not."""
 
 SETTLE_TIMEOUT_SECONDS: Final = 900.0
 LOOK_SECONDS: Final = 0.5
-PARKED_SHOWN_LIMIT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,7 @@ class Run:
     def __init__(self, settings: Settings, home: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
         self.settings = settings
         self.progress = Progress()
+        self.history = History(sent=())
         self._home = home
         self._tell = tell
 
@@ -82,7 +87,8 @@ class Run:
         began = time.monotonic()
         fleet = Fleet(seed=self.settings.seed, reefs=self.settings.reefs, messages_per_second=self.settings.messages_per_second)
         async with self._stage() as stage:
-            history, suffered, facts = await self._suffer(stage, fleet)
+            self.history, suffered, facts = await self._suffer(stage, fleet)
+            history = self.history
             figures = measured(history, suffered) if stage.records_at_once else None
         self._phase("checking")
         return Report(
@@ -97,6 +103,8 @@ class Run:
             restarts=facts.restarts,
             outputs=outputs(history),
             counters=facts.counters,
+            did=facts.did,
+            left_out=facts.left_out,
             faults_by_kind=dict(sorted(Counter(each.fault.kind for each in suffered).items())),
             delays=figures,
             findings=await asyncio.to_thread(check, history),
@@ -112,7 +120,7 @@ class Run:
         settings = self.settings
         async with AsyncExitStack() as stack:
             await stage.start()
-            async with _open_stores(stage) as stores:
+            async with open_stores(stage.place(), records_effects=stage.records_effects) as stores:
                 await Register(stores[services.INGEST]).upsert(reefs=fleet.reef_entries(), buoys=fleet.buoy_entries())
             broker = stage.own_broker()
             recorder = Recorder(broker)
@@ -135,10 +143,11 @@ class Run:
                 workload.finish(readings=settings.readings)
                 await publishing
                 self._phase("settling")
-                stores = await stack.enter_async_context(_open_stores(stage))
+                stores = await stack.enter_async_context(open_stores(stage.place(), records_effects=stage.records_effects))
                 settling = Settling(
                     stores=stores,
                     sent=lambda: workload.messages,
+                    purged=stage.purged,
                     heard=(lambda: recorder.heard) if stage.records_at_once else None,
                 )
                 unsettled = await _settled(settling)
@@ -151,25 +160,35 @@ class Run:
                 await recorder.start()
                 await recorder.until_heard_all()
             await recorder.stop()
+            effects = await read_all_effects(stores) if stage.records_effects else []
+            losses = losses_of(stage.purged, effects)
             self._phase("running the same telemetry undisturbed")
-            expected = await undisturbed(fleet, workload.telemetry())
+            expected = await undisturbed(fleet, workload.telemetry(), losses.events)
             history = History(
                 sent=workload.sent(),
                 heard=recorder.heard,
-                receipts=await _receipts(stores[services.INGEST]),
+                receipts=await read_receipts(stores[services.INGEST]),
                 stored=await read_stored(stores),
-                effects=await _effects(stores) if stage.records_effects else (),
-                ledger=[row[0] for row in await stores[services.ALERTS].fetch("SELECT alert_id FROM alerts")],
-                deliveries=await _deliveries(stores[services.ALERTS]),
+                effects=effects,
+                ledger=await read_ledger(stores[services.ALERTS]),
+                deliveries=await read_deliveries(stores[services.ALERTS]),
                 told=tuple(stage.receiver.told),
-                parked=await _parked(broker),
+                parked=await read_parked(broker),
                 ended_badly=stage.supervisor.ended_badly,
                 unsettled=unsettled,
+                purged=stage.purged,
+                gaps_counted=read_gaps(stage.counters) if stage.records_effects else None,
+                counts_are_whole=not any(each.fault.kind == "kill" for each in nemesis.suffered),
+                log_stalls=stage.log_stalls,
                 state=await read_state(stores),
                 expected=expected,
             )
         facts = _Facts(
-            repeated=workload.unconfirmed, restarts=stage.supervisor.restarts, counters=read_counters(stage.counters)
+            repeated=workload.unconfirmed,
+            restarts=stage.supervisor.restarts,
+            counters=read_counters(stage.counters),
+            did=dict(sorted(stage.did.items())),
+            left_out=stage.left_out,
         )
         return history, nemesis.suffered, facts
 
@@ -202,6 +221,18 @@ class MeshStage(Stage, Protocol):
     def counters(self) -> Path: ...
 
     @property
+    def purged(self) -> Sequence[Purged]: ...
+
+    @property
+    def log_stalls(self) -> Sequence[LogStall]: ...
+
+    @property
+    def did(self) -> Mapping[str, int]: ...
+
+    @property
+    def left_out(self) -> Mapping[str, str]: ...
+
+    @property
     def records_at_once(self) -> bool: ...
 
     @property
@@ -225,26 +256,14 @@ class _Facts:
     repeated: int
     restarts: int
     counters: Mapping[str, int]
+    did: Mapping[str, int]
+    left_out: Mapping[str, str]
 
 
 async def _connected(stack: AsyncExitStack, broker: Broker) -> Broker:
     stack.push_async_callback(broker.close)
     await broker.connect()
     return broker
-
-
-@asynccontextmanager
-async def _open_stores(stage: MeshStage) -> AsyncIterator[Stores]:
-    """As ``reefmesh_standalone.mesh.open_stores``, with the recorders' tables where the services have them."""
-    home, more = stage.place(), (EFFECTS,) if stage.records_effects else ()
-    async with AsyncExitStack() as stack:
-        stores = {}
-        for entry in services.SERVICES:
-            store = open_store(home.store_address(entry.name), migrations=(*load_program(entry).migrations, *more))
-            stack.push_async_callback(store.close)
-            await store.open()
-            stores[entry] = store
-        yield stores
 
 
 async def _settled(settling: Settling) -> list[str]:
@@ -264,34 +283,3 @@ async def _settled(settling: Settling) -> list[str]:
         if now - moved_at > STILL_SECONDS or now - began > SETTLE_TIMEOUT_SECONDS:
             return [shown(missing)]
         await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _receipts(store: Store) -> list[Receipt]:
-    rows = await store.fetch("SELECT event_id, reef_id, outcome, readings_received FROM receipts")
-    return [
-        Receipt(event_id=event_id, reef_id=reef_id, outcome=outcome, readings=int(readings))
-        for event_id, reef_id, outcome, readings in rows
-    ]
-
-
-async def _effects(stores: Stores) -> list[Effect]:
-    effects: list[Effect] = []
-    for entry, store in stores.items():
-        effects += await read_effects(store, entry.name)
-    return effects
-
-
-async def _deliveries(store: Store) -> list[Delivery]:
-    rows = await store.fetch("SELECT idempotency_key, alert_id, subscription, status FROM deliveries")
-    return [
-        Delivery(idempotency_key=key, alert_id=alert_id, subscription=subscription, status=status)
-        for key, alert_id, subscription, status in rows
-    ]
-
-
-async def _parked(broker: Broker) -> list[str]:
-    found = []
-    for subscription in services.subscriptions_of(services.SERVICES):
-        parked = await broker.parking(subscription).list(limit=PARKED_SHOWN_LIMIT)
-        found += [f"{each.message.event_id} of {subscription}: {each.reason}, {each.detail}" for each in parked]
-    return found

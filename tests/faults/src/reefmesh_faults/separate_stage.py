@@ -1,31 +1,42 @@
 """The mesh as separate processes on a real ActiveMQ, every link through a proxy, everything under faults.
 
-Their databases are schemas of a PostgreSQL of this run's own, or SQLite files that the processes of a service share.
+Their databases are schemas of a PostgreSQL of this run's own, or SQLite files that the processes of a service share. Every
+other process reaches PostgreSQL through PgBouncer, in transaction mode. All know the broker by a name, and log into pipes.
 """
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
 
-import asyncpg
-
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import SystemClock
 from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import STORE_LIMIT, ActivemqProcess
-from reefmesh_components.postgresql import PostgresqlProcess, local_postgresql
+from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.pgbouncer import COMPONENT as PGBOUNCER
+from reefmesh_components.ports import HOST
+from reefmesh_components.postgresql import local_postgresql
+from reefmesh_components.requirement import ComponentMissing, note, required
 from reefmesh_components.service_process import ServiceProcess
-from reefmesh_faults.nemesis import ALL_KINDS, DISK_KINDS, END_TIMEOUT_SECONDS, STORE_KINDS, Kind, chosen
+from reefmesh_faults.broker_faults import BrokerFaults
+from reefmesh_faults.history import LogStall, Purged
+from reefmesh_faults.log_faults import LogFaults
+from reefmesh_faults.nemesis import END_TIMEOUT_SECONDS
 from reefmesh_faults.part import Part, Supervisor
+from reefmesh_faults.plan import ALL_KINDS, DISK_KINDS, POOLER_KINDS, STORE_KINDS, Kind, chosen
+from reefmesh_faults.pooler_faults import STATED, PoolerFaults, pooler_before
+from reefmesh_faults.purge import PurgeFaults
 from reefmesh_faults.receiver import SECRET, SECRET_VARIABLE, Receiver
 from reefmesh_faults.recorded_service import clock_file
+from reefmesh_faults.store_faults import StoreFaults
 from reefmesh_faults.tcp_proxy import TcpProxy
+from reefmesh_faults.told_names import NAME, BrokerName
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.whole_file import replacing
 
@@ -35,8 +46,6 @@ HEAP: Final = "384m"
 BROKER_PARAMETERS: Final = "heartbeat_ms=2000&connect_timeout_ms=4000&confirm_timeout_ms=8000"
 """Silence is noticed within 4 s, so that pauses of some seconds make zombies."""
 
-BROKER_STARTS_LIMIT: Final = 3
-FULL_STORE_LIMIT: Final = "1 kb"
 ENVIRONMENT: Final = {
     "REEFMESH_LOG_LEVEL": "info",
     "REEFMESH_LANES": "8",
@@ -51,26 +60,40 @@ ENVIRONMENT: Final = {
 
 @dataclass(slots=True, kw_only=True)
 class SeparateStage:
-    """See ``nemesis.Stage``. ``broker_lock`` and ``store_lock``: one fault of them at a time."""
+    """See ``nemesis.Stage``. ``store`` None: SQLite. ``pooler`` None: there is none; ``left_out`` says why, by kind."""
 
     home: Path
-    broker: ActivemqProcess
-    store: PostgresqlProcess | None
     receiver: Receiver
     random: Random
+    did: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, str] = field(default_factory=dict)
+    store: StoreFaults | None = None
+    pooler: PoolerFaults | None = None
+    broker: BrokerFaults
+    logging: LogFaults
+    purging: PurgeFaults = field(init=False)
     supervisor: Supervisor = field(init=False)
     parts: list[Part] = field(default_factory=list)
     device_links: list[TcpProxy] = field(default_factory=list)
-    broker_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    store_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(lambda: self.parts)
+        self.purging = PurgeFaults(
+            open_broker=self.own_broker, did=self.did, at_broker=self.broker.lock, supervisor=self.supervisor
+        )
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
-        left_out = DISK_KINDS if self.store is not None else STORE_KINDS
+        left_out = {*(STORE_KINDS if self.store is None else DISK_KINDS), *(POOLER_KINDS if self.pooler is None else ())}
         return {name: kind for name, kind in ALL_KINDS.items() if name not in left_out}
+
+    @property
+    def purged(self) -> Sequence[Purged]:
+        return self.purging.purged
+
+    @property
+    def log_stalls(self) -> Sequence[LogStall]:
+        return self.logging.stalls
 
     @property
     def records_at_once(self) -> bool:
@@ -89,24 +112,28 @@ class SeparateStage:
         return self.home / "logs"
 
     def place(self) -> Home:
-        """Return where the databases and the broker are, past the proxies."""
-        store_url = None if self.store is None else self.store.url
-        return Home(path=self.home, broker_url=self.broker.url(), store_url=store_url)
+        """Return where the databases and the broker are, past proxies and poolers."""
+        store_url = None if self.store is None else self.store.server.url
+        return Home(path=self.home, broker_url=self.activemq.url(), store_url=store_url)
+
+    @property
+    def activemq(self) -> ActivemqProcess:
+        return self.broker.process
 
     def own_broker(self) -> Broker:
         """Return a client of an operator, past the proxies."""
-        return open_broker(self.broker.url(parameters=BROKER_PARAMETERS), clock=SystemClock())
+        return open_broker(self.activemq.url(parameters=BROKER_PARAMETERS), clock=SystemClock())
 
     async def device_broker(self) -> Broker:
         """Return a client of devices, with a link of its own."""
-        link = await self._link(self.broker.ports.stomp)
+        link = await _link(lambda: self.activemq.ports.stomp, self.random)
         self.device_links.append(link)
-        return open_broker(self._broker_url("operator", link), clock=SystemClock())
+        return open_broker(self._broker_url("operator", HOST, link), clock=SystemClock())
 
     async def start(self) -> None:
         """Start the crew and wait until each process works."""
         self.logs.mkdir(parents=True)
-        self.counters.mkdir()
+        self.broker.name.know()
         (self.home / "subscriptions.toml").write_text(self.receiver.subscriptions())
         for service, count in CREW.items():
             for _ in range(count):
@@ -118,24 +145,31 @@ class SeparateStage:
         """Start one more process of a service."""
         number = sum(part.service == service for part in self.parts) + 1
         name = f"{service}-{number}"
-        links = {"broker": await self._link(self.broker.ports.stomp)}
-        store_url = self.place().store_address(service)
-        if self.store is not None:
-            links["store"] = await self._link(self.store.port)
-            store_url = store_url.replace(f":{self.store.port}/", f":{links['store'].port}/")
+        links = {"broker": await _link(lambda: self.activemq.ports.stomp, self.random)}
         process = ServiceProcess(
             service,
             name=name,
-            broker_url=self._broker_url(service, links["broker"]),
-            store_url=store_url,
+            broker_url=self._broker_url(service, NAME, links["broker"]),
+            store_url=await self._store_url(service, number, links),
             folder=self.logs,
             environment=ENVIRONMENT | {"REEFMESH_ALERTS_SUBSCRIPTIONS_FILE": str(self.home / "subscriptions.toml")},
             command=("-m", "reefmesh_faults.recorded_service", service, name, str(self.counters)),
+            output=self.logging.open(name, self.logs),
         )
         part = Part(service=service, process=process, links=links)
         self.parts.append(part)
         process.start()
         return part
+
+    async def _store_url(self, service: str, number: int, links: dict[str, TcpProxy]) -> str:
+        """Return where a process finds its database: PostgreSQL behind a link of its own, every other one behind the pooler."""
+        url = self.place().store_address(service)
+        if (store := self.store) is None:
+            return url
+        pooler = self.pooler if number % 2 else None
+        links["store"] = await _link(lambda: store.server.port if pooler is None else pooler.process.port, self.random)
+        url = url.replace(f":{store.server.port}/", f":{links['store'].port}/")
+        return url if pooler is None else url + STATED
 
     async def drain(self) -> None:
         """End every process in order (SIGTERM, upstream first); an end that is not clean is a finding."""
@@ -177,99 +211,39 @@ class SeparateStage:
         return part.name
 
     async def broker_fault(self, kind: str, seconds: float) -> None:
-        async with self.broker_lock:
-            match kind:
-                case "broker_kill":
-                    await asyncio.to_thread(self.broker.kill)
-                    await asyncio.sleep(seconds)
-                case "broker_restart":
-                    await asyncio.to_thread(self.broker.stop)
-                    await asyncio.sleep(seconds)
-                case "broker_pause":
-                    self.broker.pause()
-                    await asyncio.sleep(seconds)
-                    self.broker.resume()
-                case _:
-                    await self._fill_broker(seconds)
-            await self._start_broker()
-
-    async def _start_broker(self) -> None:
-        """Start it, once more when a busy machine lets it take too long: the run is about what comes after."""
-        for _ in range(BROKER_STARTS_LIMIT - 1):
-            try:
-                await asyncio.to_thread(self.broker.start)
-            except RuntimeError:
-                await asyncio.to_thread(self.broker.kill)
-            else:
-                return
-        await asyncio.to_thread(self.broker.start)
-
-    async def _fill_broker(self, seconds: float) -> None:
-        """Start it again with a limit that what it holds is above already, so that it takes nothing more."""
-        await asyncio.to_thread(self.broker.stop)
-        self.broker.limit_store(FULL_STORE_LIMIT)
-        await self._start_broker()
-        await asyncio.sleep(seconds)
-        await asyncio.to_thread(self.broker.stop)
-        self.broker.limit_store(STORE_LIMIT)
+        await self.broker.suffer(kind, seconds)
 
     async def store_fault(self, kind: str, seconds: float) -> None:
-        if (store := self.store) is None:
+        if self.store is None:
             raise ValueError("a SQLite file is no process")
-        async with self.store_lock:
-            match kind:
-                case "store_kill":
-                    await asyncio.to_thread(store.kill)
-                    await asyncio.sleep(seconds)
-                    await asyncio.to_thread(store.start_again)
-                case "store_restart":
-                    await asyncio.to_thread(store.restart)
-                case "store_reads_only":
-                    await self._read_only(store, seconds)
-                case _:
-                    await self._crowd(store, seconds)
+        await self.store.suffer(kind, seconds)
 
-    async def _read_only(self, store: PostgresqlProcess, seconds: float) -> None:
-        """Let the server take no writes while its connections stay, as an old primary does that a failover left as a reader."""
-        session = await asyncpg.connect(store.url, server_settings={"default_transaction_read_only": "off"})
-        try:
-            await session.execute("ALTER SYSTEM SET default_transaction_read_only = on")
-            await session.execute("SELECT pg_reload_conf()")
-            await asyncio.sleep(seconds)
-        finally:
-            await session.execute("ALTER SYSTEM RESET default_transaction_read_only")
-            await session.execute("SELECT pg_reload_conf()")
-            await session.close()
+    async def pooler_fault(self, kind: str, seconds: float) -> None:
+        if self.pooler is None:
+            raise ValueError("there is no pooler")
+        await self.pooler.suffer(kind, seconds)
 
-    async def _crowd(self, store: PostgresqlProcess, seconds: float) -> None:
-        """Take every connection that is left, and cut one service's: it finds none when it comes back."""
-        taken: list[asyncpg.Connection[asyncpg.Record]] = []
-        try:
-            async with asyncio.timeout(10.0):
-                while True:
-                    taken.append(await asyncpg.connect(store.url))
-        except (OSError, TimeoutError, asyncpg.PostgresError):
-            crowded = [part for part in self.parts if part.wanted]
-            chosen(crowded, self.random.random()).links["store"].reset()
-            await asyncio.sleep(seconds)
-        finally:
-            for connection in taken:
-                connection.terminate()
+    async def purge(self, target: float, strength: float, seconds: float) -> str:
+        return await self.purging.suffer(self.parts, target=target, strength=strength, seconds=seconds)
+
+    async def stall_log(self, part: Part, seconds: float) -> None:
+        await self.logging.stall(_as_service(part), seconds)
 
     def receiver_away(self, away: bool) -> None:
         self.receiver.is_away = away
 
-    async def _link(self, port: int) -> TcpProxy:
-        link = TcpProxy(lambda: port, random=self.random)
-        await link.open()
-        return link
-
     def _crew(self, service: str) -> int:
         return sum(part.service == service and part.wanted for part in self.parts)
 
-    def _broker_url(self, user: str, link: TcpProxy) -> str:
-        url = self.broker.url(user, parameters=BROKER_PARAMETERS)
-        return url.replace(f":{self.broker.ports.stomp}?", f":{link.port}?")
+    def _broker_url(self, user: str, host: str, link: TcpProxy) -> str:
+        url = self.activemq.url(user, parameters=BROKER_PARAMETERS)
+        return url.replace(f"@{HOST}:{self.activemq.ports.stomp}?", f"@{host}:{link.port}?")
+
+
+async def _link(port: Callable[[], int], random: Random) -> TcpProxy:
+    link = TcpProxy(port, random=random)
+    await link.open()
+    return link
 
 
 def _as_service(part: Part) -> ServiceProcess:
@@ -280,21 +254,46 @@ def _as_service(part: Part) -> ServiceProcess:
 
 @asynccontextmanager
 async def separate_stage(home: Path, *, seed: int, store: str) -> AsyncIterator[SeparateStage]:
-    """Start broker, database and receiver; whatever happens, all processes are ended at the end. ``store``: ``postgresql`` or
-    ``sqlite``.
+    """Start broker, database, pooler and receiver; whatever happens, all processes are ended at the end. ``store``:
+    ``postgresql`` or ``sqlite``.
 
     Raises:
         ComponentMissing: ActiveMQ or PostgreSQL cannot be had as a process of this machine.
     """
     async with AsyncExitStack() as stack:
-        broker = stack.enter_context(local_activemq(heap=HEAP))
-        server = stack.enter_context(local_postgresql()) if store == "postgresql" else None
         receiver = Receiver()
         receiver.start()
         stack.callback(receiver.stop)
-        stage = SeparateStage(home=home, broker=broker, store=server, receiver=receiver, random=Random(f"proxies/{seed}"))
+        did: Counter[str] = Counter()
+        recorded = home / "recorded"
+        recorded.mkdir(parents=True)
+        stage = SeparateStage(
+            home=home,
+            receiver=receiver,
+            random=Random(f"proxies/{seed}"),
+            did=did,
+            broker=BrokerFaults(process=stack.enter_context(local_activemq(heap=HEAP)), name=BrokerName(recorded), did=did),
+            logging=LogFaults(folder=recorded, did=did),
+        )
+        if store == "postgresql":
+            await _open_store(stage, stack)
         stack.push_async_callback(_end, stage)
         yield stage
+
+
+async def _open_store(stage: SeparateStage, stack: AsyncExitStack) -> None:
+    server = stack.enter_context(local_postgresql())
+    stage.store = store = StoreFaults(server=server, random=stage.random, did=stage.did, parts=lambda: stage.parts)
+    stack.callback(store.close)
+    servers = await _link(lambda: store.server.port, stage.random)
+    stack.push_async_callback(servers.close)
+    try:
+        stage.pooler = stack.enter_context(pooler_before(server, servers, stage.did))
+    except ComponentMissing as missing:
+        if PGBOUNCER in required():
+            raise
+        note(missing.absence)
+        stage.left_out = dict.fromkeys(POOLER_KINDS, str(missing))
 
 
 async def _end(stage: SeparateStage) -> None:
@@ -302,6 +301,7 @@ async def _end(stage: SeparateStage) -> None:
         part.wanted = False
         part.send(signal.SIGCONT)
         part.process.kill()
+    stage.logging.close()
     for part in stage.parts:
         for link in part.links.values():
             await link.close()

@@ -12,8 +12,10 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import SystemClock
 from reefmesh_components.service_process import ServiceProcess
-from reefmesh_faults.nemesis import DISK_KINDS, END_TIMEOUT_SECONDS, PROCESS_KINDS, RECEIVER_KINDS, Kind
+from reefmesh_faults.history import LogStall, Purged
+from reefmesh_faults.nemesis import END_TIMEOUT_SECONDS
 from reefmesh_faults.part import Part, Supervisor
+from reefmesh_faults.plan import DISK_KINDS, PROCESS_KINDS, RECEIVER_KINDS, Kind
 from reefmesh_faults.receiver import SECRET, SECRET_VARIABLE, Receiver
 from reefmesh_faults.recorder import RECORDED
 from reefmesh_faults.tcp_proxy import TcpProxy
@@ -50,6 +52,22 @@ class SingleStage:
     @property
     def device_links(self) -> Sequence[TcpProxy]:
         return ()
+
+    @property
+    def purged(self) -> Sequence[Purged]:
+        return ()
+
+    @property
+    def log_stalls(self) -> Sequence[LogStall]:
+        return ()
+
+    @property
+    def did(self) -> Mapping[str, int]:
+        return {}
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        return {}
 
     @property
     def counters(self) -> Path:
@@ -125,6 +143,15 @@ class SingleStage:
 
     async def store_fault(self, kind: str, seconds: float) -> NoReturn:
         raise _cannot("lose its databases")
+
+    async def pooler_fault(self, kind: str, seconds: float) -> NoReturn:
+        raise _cannot("have a pooler")
+
+    async def purge(self, target: float, strength: float, seconds: float) -> NoReturn:
+        raise _cannot("have its queues purged beside it")
+
+    async def stall_log(self, part: Part, seconds: float) -> NoReturn:
+        raise _cannot("log into a pipe")
 
 
 def _cannot(what: str) -> ValueError:
