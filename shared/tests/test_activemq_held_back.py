@@ -16,13 +16,17 @@ from reefmesh_components.activemq_process import ActivemqProcess
 LONG_SECONDS: Final = 3600.0
 WINDOW: Final = 4
 QUICK: Final = IsolationLimits(patience_seconds=0.2)
+TOGETHER: Final = IsolationLimits(patience_seconds=2.0)
+"""What is held back within a quarter of that is isolated together."""
 
 
 @asynccontextmanager
-async def one_window(activemq: ActivemqProcess) -> AsyncIterator[tuple[ActiveMQBroker, Consumer, Events]]:
+async def one_window(
+    activemq: ActivemqProcess, limits: IsolationLimits = QUICK
+) -> AsyncIterator[tuple[ActiveMQBroker, Consumer, Events]]:
     """A consumer whose lanes share one subscription."""
     subscription = Subscription(f"held-{uuid.uuid4().hex[:8]}", QUARANTINE)
-    async with client(activemq.url(parameters="subscriptions=1"), limits=QUICK) as broker:
+    async with client(activemq.url(parameters="subscriptions=1"), limits=limits) as broker:
         events = Events(broker)
         await broker.declare([subscription])
         consumer = broker.consumer(subscription, lanes=WINDOW)
@@ -84,7 +88,7 @@ async def test_parallel_reef_that_goes_on_leaves_those_that_wait_beside_it(activ
             if len(seen) == len(numbers) + 1:
                 all_seen.set()
 
-    async with one_window(activemq_process) as (broker, consumer, events), asyncio.TaskGroup() as working:
+    async with one_window(activemq_process, TOGETHER) as (broker, consumer, events), asyncio.TaskGroup() as working:
         for lane in consumer.lanes:
             working.create_task(work(lane))
         await broker.publish([publication(QUARANTINE.name, 2, reef_id=reef_id) for reef_id in ("waits", "goes-on")])
