@@ -8,7 +8,7 @@ from typing import Final
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
-from reefmesh.broker.port import Consumer, Delivery, Lane
+from reefmesh.broker.port import Consumer, Delivery, Lane, SubscriptionStatistics
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication
 from reefmesh_components.activemq_process import ActivemqProcess
@@ -39,6 +39,11 @@ async def receive(consumer: Consumer) -> Delivery:
     delivery = await asyncio.wait_for(consumer.lanes[0].receive(), PATIENCE_SECONDS)
     assert delivery is not None
     return delivery
+
+
+async def statistics_of(broker: ActiveMQBroker) -> SubscriptionStatistics:
+    (only,) = (await broker.statistics()).subscriptions.values()
+    return only
 
 
 async def test_parallel_reefs_behind_one_that_waits_in_the_same_window_go_on(activemq_process: ActivemqProcess) -> None:
@@ -101,10 +106,10 @@ async def test_parallel_reef_that_goes_on_leaves_those_that_wait_beside_it(activ
 
 async def test_message_that_is_held_back_counts_for_the_oldest_age(activemq_process: ActivemqProcess) -> None:
     async with one_window(activemq_process) as (broker, consumer, _events):
-        assert consumer.statistics().oldest_age_seconds is None
+        assert (await statistics_of(broker)).oldest_age_seconds is None
         await broker.publish([publication(QUARANTINE.name, 2, reef_id="waits")])
         await consumer.lanes[0].release(await receive(consumer), again_after_seconds=LONG_SECONDS)
-        held_back = consumer.statistics()
+        held_back = await statistics_of(broker)
         assert (1, 0) == (held_back.in_flight_messages, held_back.lanes_busy)
         assert held_back.oldest_age_seconds is not None
         assert held_back.oldest_age_seconds >= 0
