@@ -36,6 +36,7 @@ class _Purge:
     lost: float
     waited_for: float
     came_twice: float
+    isolated: float
     went_on_meanwhile: float
     sentence: str
 
@@ -50,6 +51,7 @@ async def test_parallel_purge_of_one_message_of_many_reefs_holds_up_no_other_ree
     measured(purge.sentence)
     _assert_told_and_counted(purge)
     assert purge.waited_for <= LANES, "reefs waited for their holes one group after the other"
+    assert purge.isolated >= LANES / LANES_PER_WAIT, "reefs that waited stayed in the windows of others"
     assert purge.went_on_meanwhile >= HALF, "reefs without a hole waited for those that have one"
     assert purge.came_twice <= TWICE_PER_LANE * LANES, "messages were given back again and again"
 
@@ -117,6 +119,7 @@ async def _purge(activemq: ActivemqProcess, folder: Path, *, holes: int, whole: 
             purged=purged,
             lost=mesh.scoring.metric("reefmesh_sequence_gaps_total"),
             waited_for=mesh.scoring.metric("reefmesh_gaps_accepted_total", reason="waited"),
+            isolated=mesh.scoring.metric("reefmesh_broker_events_total", event="reef_isolated"),
             came_twice=mesh.scoring.metric("reefmesh_duplicates_total"),
             went_on_meanwhile=_went_on_meanwhile(mesh, with_hole, without, usual.next_number),
             sentence=(
