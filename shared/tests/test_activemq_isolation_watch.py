@@ -20,21 +20,22 @@ WIDTH: Final = 4
 
 
 class Bench:
-    """One shared subscription of a consumer, and what its parts did."""
+    """One shared subscription of a consumer, or two, and what its parts did."""
 
-    def __init__(self, *, patience_seconds: float = LIMITS.patience_seconds) -> None:
+    def __init__(self, *, patience_seconds: float = LIMITS.patience_seconds, dedicated_limit: int = 2) -> None:
         self.session = SpyingSession()
         self.arrived: list[InboundMessage] = []
         self.in_hand: dict[str, Hold] = {}
         self.isolated: list[str] = []
         self.ready = ReadyQueue()
         self.shared = BrokerSubscription("queue", self._arrive, prefetch=WIDTH)
+        self.other = BrokerSubscription("queue", self._arrive, prefetch=WIDTH)
         self.isolation = Isolation(
             "queue",
             self.in_hand,
             self.ready,
             patience_seconds=patience_seconds,
-            dedicated_limit=2,
+            dedicated_limit=dedicated_limit,
             on_message=self._arrive,
             on_isolated=self.isolated.append,
             on_resumed=lambda: None,
@@ -44,6 +45,15 @@ class Bench:
     async def subscribed(cls, *, patience_seconds: float = LIMITS.patience_seconds) -> "Bench":
         bench = cls(patience_seconds=patience_seconds)
         await bench.shared.subscribe(bench.session.as_session())
+        bench.session.commands.clear()
+        return bench
+
+    @classmethod
+    async def with_two(cls, *, patience_seconds: float = LIMITS.patience_seconds, dedicated_limit: int = 8) -> "Bench":
+        """``shared`` is s1, ``other`` is s2."""
+        bench = cls(patience_seconds=patience_seconds, dedicated_limit=dedicated_limit)
+        for each in (bench.shared, bench.other):
+            await each.subscribe(bench.session.as_session())
         bench.session.commands.clear()
         return bench
 
@@ -71,8 +81,8 @@ async def test_reef_is_stuck_when_nothing_of_its_subscription_was_taken_in_hand_
     bench = await Bench.subscribed()
     for reef_id, each in zip("ab", seconds, strict=True):
         bench.hold(reef_id, for_seconds=each)
-    found = StuckReefs([bench.shared], bench.in_hand, LIMITS).find(asyncio.get_running_loop().time())
-    assert ([ReefToIsolate(shared=bench.shared, reef_id="a")] if is_found else []) == found
+    found = StuckReefs(lambda: [bench.shared], bench.in_hand, LIMITS).find(asyncio.get_running_loop().time())
+    assert ([ReefToIsolate(source=bench.shared, reef_id="a")] if is_found else []) == found
 
 
 @pytest.mark.parametrize(
@@ -101,7 +111,7 @@ async def test_reef_is_hot_that_keeps_its_subscription_busy_at_two_looks(
         while len(arrived) > left_open:
             settle(arrived.popleft())
         found = hot_reefs.find()
-    assert ([ReefToIsolate(shared=shared, reef_id="a")] if is_hot else []) == found
+    assert ([ReefToIsolate(source=shared, reef_id="a")] if is_hot else []) == found
 
 
 async def test_isolated_reef_keeps_its_subscription_until_the_consumer_drains() -> None:
@@ -201,3 +211,82 @@ async def test_at_the_limit_no_further_reef_is_isolated() -> None:
     for reef_id in ("a", "b", "c"):
         await bench.isolation.isolate(bench.shared, reef_id)
     assert ["a", "b"] == bench.isolated
+
+
+async def test_reefs_that_are_held_back_are_isolated_in_one_pass_with_one_subscription() -> None:
+    """Law 2: a pass stops what is handed out, and each subscription more costs the broker a look at each message that waits."""
+    bench = await Bench.with_two()
+    await bench.isolation.isolate_together({bench.shared: ["a", "b"], bench.other: ["it's c"]})
+    assert [
+        f"SUBSCRIBE s3 queue {3 * WIDTH}",
+        "UNSUBSCRIBE s1",
+        f"SUBSCRIBE s4 queue {WIDTH}",
+        "UNSUBSCRIBE s2",
+        f"SUBSCRIBE s5 queue {WIDTH}",
+    ] == bench.session.commands
+    assert "JMSXGroupID IN ('a', 'b', 'it''s c')" == bench.session.selectors["s3"]
+    assert ["a", "b", "it's c"] == list(bench.isolation.dedicated) == bench.isolated
+
+
+async def test_stuck_reef_is_not_put_together_with_those_that_are_held_back() -> None:
+    bench = await Bench.with_two()
+    bench.hold("stuck", for_seconds=2.0)
+    await bench.isolation.isolate_together({bench.shared: ["a"], bench.other: ["b", "c"]})
+    assert {"s3": "JMSXGroupID IN ('a', 'b', 'c')", "s4": "JMSXGroupID = 'stuck'"} == bench.session.selectors
+
+
+async def test_reefs_of_a_subscription_with_a_prefetch_of_one_are_isolated_each_for_itself() -> None:
+    """Law 1: where nothing is numbered, a prefetch of one is what keeps a reef's order."""
+    bench = Bench()
+    bench.shared.prefetch = 1
+    await bench.shared.subscribe(bench.session.as_session())
+    await bench.isolation.isolate_together({bench.shared: ["a", "b"]})
+    assert {"s2": "JMSXGroupID = 'a'", "s3": "JMSXGroupID = 'b'"} == bench.session.selectors
+
+
+async def test_names_of_many_reefs_are_spread_over_several_selectors() -> None:
+    """Law 13: the broker closes the connection at a header that is too long."""
+    bench = await Bench.with_two(dedicated_limit=100)
+    names = [f"{'é' * 60}-{number}" for number in range(100)]
+    await bench.isolation.isolate_together({bench.shared: names})
+    selectors = list(bench.session.selectors.values())
+    assert 4 == len(selectors)
+    assert names == [name for selector in selectors for name in selector[len("JMSXGroupID IN ('") : -2].split("', '")]
+    assert max(len(selector.encode()) for selector in selectors) < 5000
+
+
+async def test_subscription_in_which_a_settlement_takes_long_is_left_as_it_is() -> None:
+    bench = await Bench.with_two(patience_seconds=0.01)
+    bench.session.deliver_to("s1", ack="ack-slow", reef_id="slow", message_id="id-slow")
+    slow = bench.in_hand["slow"] = Hold(bench.arrived[-1], asyncio.get_running_loop().time(), phase=HoldPhase.SETTLING)
+    await bench.isolation.isolate_together({bench.shared: ["a"], bench.other: ["b"]})
+    assert ["SUBSCRIBE s3 queue 4", "UNSUBSCRIBE s2", "SUBSCRIBE s4 queue 4"] == bench.session.commands
+    assert ["b"] == bench.isolated
+    assert HoldPhase.SETTLING is slow.phase
+
+
+async def test_reefs_that_wait_leave_those_that_go_on_and_nothing_of_either_returns_to_a_narrower_subscription() -> None:
+    """Law 1: the broker puts what it takes back behind what it could not deliver yet."""
+    bench = await Bench.with_two()
+    await bench.isolation.isolate_together({bench.shared: ["a", "b"], bench.other: ["c", "d"]})
+    bench.session.commands.clear()
+    (together,) = bench.isolation.of_several_reefs
+    await bench.isolation.isolate_together({together: ["a", "c"]})
+    assert [f"SUBSCRIBE s{number} queue {4 * WIDTH}" for number in (6, 7)] + ["UNSUBSCRIBE s3"] == bench.session.commands
+    assert ("JMSXGroupID IN ('a', 'c')", "JMSXGroupID IN ('b', 'd')") == (
+        bench.session.selectors["s6"],
+        bench.session.selectors["s7"],
+    )
+
+
+async def test_dedicated_subscription_of_several_reefs_ends_when_none_was_held_back_at_two_looks() -> None:
+    """Law 7: it need not be empty for that, or reefs that report all the time would stay for ever."""
+    bench = await Bench.with_two()
+    await bench.isolation.isolate_together({bench.shared: ["a", "b"]})
+    isolated = ["a", "b"]
+    for held_back, expected in (("b", isolated), ("", isolated), ("a", isolated), ("", isolated), ("", [])):
+        bench.session.deliver_to("s3", ack="a1", reef_id="a")
+        settle(bench.arrived.pop())
+        bench.isolation.end_unused(held_back)
+        assert expected == list(bench.isolation.dedicated)
+    assert "UNSUBSCRIBE s3" == bench.session.commands[-1]

@@ -68,9 +68,9 @@ async def test_reef_in_hand_and_what_was_taken_back_are_not_handed_out() -> None
     queue.pause(subscription)
     assert queue.take(()) is None
     queue.resume(subscription)
-    assert queue.open_messages == 1
+    assert len(queue.open_messages) == 1
     await subscription.leave()
-    assert queue.open_messages == 0
+    assert len(queue.open_messages) == 0
     assert queue.take(()) is None
     assert not first.is_open
 

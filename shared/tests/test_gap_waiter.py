@@ -277,6 +277,15 @@ async def test_parallel_message_that_waits_for_a_missing_one_holds_no_lane(bench
     assert [] == await bench.state("a")
 
 
+async def test_message_that_waits_comes_again_when_its_patience_ends_and_not_a_backoff_later(bench: WorkerBench) -> None:
+    """Law 2: until it comes, its place may go to another reef, which waits anew although this one has waited in vain."""
+    await bench.send("a", "a1", first_seq=2)
+    slow = Backoff(first_seconds=3600.0, max_seconds=3600.0)
+    async with running(bench.worker(Collector(), backoff=slow, gap_patience_seconds=0.05)):
+        await bench.received(1)
+    assert ["a1"] == await bench.state("a")
+
+
 async def test_health_says_which_reefs_wait_for_what_is_missing(bench: WorkerBench) -> None:
     await bench.send("a", "a1", first_seq=2)
     worker = bench.worker(Collector())

@@ -500,6 +500,23 @@ async def test_group_moves_to_its_dedicated_subscription_when_the_shared_one_end
     assert await one.texts(1) == ["c"]
 
 
+async def test_groups_move_together_to_one_dedicated_subscription(side: Side, queue: str) -> None:
+    """Row 20 for several groups: one selector names them, and a quote in a name is written twice."""
+    one, sender = [await side.caller() for _ in range(2)]
+    await one.subscribe(queue, prefetch=4, name="shared")
+    names = ("reef-1", "it's", "reef-3", "reef-1")
+    for group in names:
+        await sender.send(queue, group, group)
+    assert [*names] == await one.texts(4)
+    selector = "JMSXGroupID IN ('reef-1', 'it''s')"
+    await one.subscribe(queue, prefetch=8, name="dedicated", selector=selector, activemq_priority="10")
+    await one.do("UNSUBSCRIBE", {"id": "shared"})
+    assert ["reef-1", "it's", "reef-1"] == await one.texts(3)
+    await one.quiet()
+    await one.subscribe(queue, prefetch=4, name="again")
+    assert ["reef-3"] == await one.texts(1)
+
+
 async def test_advisories_tell_of_consumers_that_join_and_leave(side: Side, queue: str) -> None:
     """Row 21: who it was, and how many there are now; a wildcard's consumer of an earlier conversation may still be counted."""
     listener, member = [await side.caller() for _ in range(2)]

@@ -198,9 +198,10 @@ class SubscriptionStatistics:
 
     ``in_flight_messages``: taken from the broker by this client and not acknowledged; on a numbered channel that may be more
     than there are lanes, and on a plain one too where the engine takes messages in advance.
-    ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine
-    that cannot look into the broker's queue reports the oldest message that its lanes hold: the oldest of its reef, and of the
-    queue while that moves. ``isolated_reefs``: the reefs that have a way of their own now; a few for each lane at most.
+    ``oldest_age_seconds``: since the broker took the oldest message that is not acknowledged. An engine that cannot look into
+    the broker's queue reports the oldest message that it has here, in a lane's hands, ready for one or held back: the oldest
+    of its reef, and of the queue while that moves. ``isolated_reefs``: the reefs that have a way of their own now; a few for
+    each lane at most.
     ``parked_messages``, ``parked_bytes``: what lies in the parking and is bound by the quota, as of a few minutes ago at most.
     """
 

@@ -115,7 +115,7 @@ class Attempts:
                 self._folded.write(
                     "warning", "released until what is missing has come", reason=str(missing), times=missing.times
                 )
-                await self._release(in_hand, again_after_seconds=self._gap_wait_seconds(missing.times))
+                await self._release(in_hand, again_after_seconds=self._gap_wait_seconds(missing))
                 return "released"
             except TransientError as error:
                 in_hand.attempts += 1
@@ -241,11 +241,12 @@ class Attempts:
         delay_seconds = self._limits.backoff.delay_seconds(attempt, self._random)
         return not await is_set_within(self._draining, delay_seconds)
 
-    def _gap_wait_seconds(self, times: int) -> float:
+    def _gap_wait_seconds(self, missing: EarlierMissing) -> float:
         """Return after what time a message that waits for a missing one comes again; no lane waits with it."""
         if self._draining.is_set():
             return 0.0
-        return self._limits.backoff.delay_seconds(min(GAP_WAITS_BEGIN + times - 1, GAP_WAITS_GROW_LIMIT), self._random)
+        step = min(GAP_WAITS_BEGIN + missing.times - 1, GAP_WAITS_GROW_LIMIT)
+        return min(missing.left_seconds, self._limits.backoff.delay_seconds(step, self._random))
 
     async def _release(self, in_hand: MessageInHand, *, again_after_seconds: float = 0.0) -> None:
         """Give the message back to the broker, whether or not its tries can be forgotten: the lane must have empty hands."""

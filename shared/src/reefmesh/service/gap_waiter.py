@@ -45,11 +45,14 @@ and in vain: somebody has deleted messages."""
 
 
 class EarlierMissing(TransientError):
-    """Earlier messages of the reef are missing. ``times``: how often the message was released for that, this time included."""
+    """Earlier messages of the reef are missing. ``times``: how often the message was released for that, this time included.
+    ``left_seconds``: then the wait is over. A message that came later than that would leave its place to another reef, which
+    does not know that this one has waited in vain."""
 
-    def __init__(self, missing: int, *, times: int) -> None:
+    def __init__(self, missing: int, *, times: int, left_seconds: float) -> None:
         super().__init__(f"{missing} earlier messages of the reef have not come")
         self.times = times
+        self.left_seconds = left_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class GapWaiter:
             self._end_waits(now_seconds)
             return "waited"
         wait.times += 1
-        raise EarlierMissing(missing, times=wait.times)
+        raise EarlierMissing(missing, times=wait.times, left_seconds=wait.until_seconds - now_seconds)
 
     def applied(self, message: Envelope) -> None:
         """Note that a message was applied: the missing one came, or the one that waited. A claim's wait ends with its own

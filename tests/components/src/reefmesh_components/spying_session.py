@@ -12,13 +12,15 @@ from reefmesh.broker.activemq.subscription import BrokerSubscription
 
 class SpyingSession:
     """``commands``: for example ``SUBSCRIBE s1 queue 4`` (name, destination, prefetch), ``ACK a1``, ``UNSUBSCRIBE s1``.
-    ``on_subscribe`` is called with the name of each subscription before it is confirmed."""
+    ``selectors``: of the subscriptions that have one, by their names. ``on_subscribe`` is called with the name of each
+    subscription before it is confirmed."""
 
     is_lost = False
     name = "ID:spy-1-1700000000000-1:1"
 
     def __init__(self) -> None:
         self.commands: list[str] = []
+        self.selectors: dict[str, str] = {}
         self.on_subscribe: Callable[[str], None] = lambda name: None
         self._listeners: dict[str, Callable[[Frame], None]] = {}
         self._numbers = dict[str, int]()
@@ -38,6 +40,8 @@ class SpyingSession:
         self, name: str, destination: str, headers: tuple[tuple[str, str], ...], on_message: Callable[[Frame], None]
     ) -> "asyncio.Future[None]":
         self.commands.append(f"SUBSCRIBE {name} {destination} {dict(headers).get('activemq.prefetchSize', '')}".rstrip())
+        if (selector := dict(headers).get("selector")) is not None:
+            self.selectors[name] = selector
         self._listeners[name] = on_message
         self.on_subscribe(name)
         return self._confirmed()

@@ -21,6 +21,7 @@ from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageStat
 from reefmesh.broker.activemq.isolation import Isolation
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits, IsolationWatch
 from reefmesh.broker.activemq.lane import ActiveMQLane, OwningConsumer
+from reefmesh.broker.activemq.message_headers import broker_instant
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ParkedCopy
 from reefmesh.broker.activemq.parking import ActiveMQParking
@@ -40,11 +41,11 @@ COME_BACK_SECONDS: Final = 0.1
 """How long a draining consumer waits for a lane to receive again, while messages are ready."""
 DETAIL_CHARACTERS: Final = 300
 """Of what a sender wrote, in an event."""
-HELD_BACK_IN_SHARED, HELD_BACK_IN_DEDICATED = 3, 1
-"""How often a message is held back in a full window before it is given back. Of a shared subscription, that disturbs whatever
-is in hand, and its reef is about to be isolated; of a dedicated one it disturbs nobody."""
+HELD_BACK_BESIDE_OTHERS, HELD_BACK_ALONE = 3, 1
+"""How often a message is held back in a full window before it is given back. Of a subscription of several reefs, that disturbs
+whatever is in hand, and its reef is about to be isolated; of a dedicated one of its own it disturbs nobody."""
 DEDICATED_PER_LANE: Final = 2
-"""Dedicated subscriptions at most: one for each lane of hot reefs, and as many of stuck ones."""
+"""Isolated reefs at most: one for each lane of hot reefs, and as many of stuck ones and of those that are held back."""
 
 
 class ActiveMQConsumer:
@@ -155,7 +156,7 @@ class ActiveMQConsumer:
         await self._watch.stop()
         await self._isolation.until_carried_over()
         await self._idle.wait()
-        await self._leave([*self._shared, *self._isolation.dedicated.values()])
+        await self._leave([*self._shared, *self._isolation.subscriptions])
         await self._finish()
 
     async def close(self) -> None:
@@ -167,7 +168,7 @@ class ActiveMQConsumer:
         self._ready.clear()
         self._held_back.clear()
         self._isolation.end()
-        await self._leave([*self._shared, *self._isolation.dedicated.values()])
+        await self._leave([*self._shared, *self._isolation.subscriptions])
         self._isolation.lost()  # a settlement that waits for a message being carried over ends now
         await self._finish()
 
@@ -176,7 +177,7 @@ class ActiveMQConsumer:
         parked = self.stock.usage()
         return SubscriptionStatistics(
             waiting_messages=None,
-            in_flight_messages=busy + self._ready.open_messages,
+            in_flight_messages=busy + len(self._ready.open_messages),
             oldest_age_seconds=self._oldest_age_seconds(),
             lanes=len(self._lanes),
             lanes_busy=busy,
@@ -186,7 +187,9 @@ class ActiveMQConsumer:
         )
 
     def _oldest_age_seconds(self) -> float | None:
-        arrived = [arrived_at for lane in self._lanes if (arrived_at := lane.arrived_at) is not None]
+        """Those that are held back are among the ready ones."""
+        waiting = (broker_instant(message.frame.headers) for message in self._ready.open_messages)
+        arrived = [at for at in (*waiting, *(lane.arrived_at for lane in self._lanes)) if at is not None]
         return max(0.0, (self.clock.now() - min(arrived)).total_seconds()) if arrived else None
 
     # called by the reconnecting session
@@ -261,7 +264,8 @@ class ActiveMQConsumer:
         if self._ready.has_earlier(message):
             return self.keep(message)
         if not self.keep(message):
-            times_limit = HELD_BACK_IN_SHARED if message.source in self._shared else HELD_BACK_IN_DEDICATED
+            is_alone = self._isolation.is_of_one_reef(message.source)
+            times_limit = HELD_BACK_ALONE if is_alone else HELD_BACK_BESIDE_OTHERS
             if self._draining or message.times_held_back > times_limit:
                 return False
             self._ready.put_first(message)

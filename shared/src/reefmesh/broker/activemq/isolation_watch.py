@@ -7,7 +7,8 @@ Without an idle lane the reefs beside it would gain nothing. At each check:
 - *hot*: at this check and the one before, at least half of the messages through its shared subscription were its own, and the
   subscription was half full at one of the two. A reef that is alone in its subscription holds nobody up;
 - *held back*: its message waits for an earlier one, and what comes behind that in its shared subscription can be settled but
-  not acknowledged: soon the window is full of that. All such reefs of a subscription are isolated at once.
+  not acknowledged: soon the window is full of that. All such reefs are isolated together; and anew when some of them go on
+  and have filled the dedicated subscription that they share with those that wait.
 """
 
 import asyncio
@@ -36,25 +37,27 @@ class IsolationLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReefToIsolate:
-    shared: BrokerSubscription
+    source: BrokerSubscription
     reef_id: str
 
 
 class StuckReefs:
-    """Finds, of each shared subscription that is blocked by stuck reefs, the first of them."""
+    """Finds, of each subscription of several reefs that is blocked by stuck ones, the first of them."""
 
-    def __init__(self, shared: Sequence[BrokerSubscription], in_hand: Mapping[str, Hold], limits: IsolationLimits) -> None:
-        self._shared = shared
+    def __init__(
+        self, sources: Callable[[], Sequence[BrokerSubscription]], in_hand: Mapping[str, Hold], limits: IsolationLimits
+    ) -> None:
+        self._sources = sources
         self._in_hand = in_hand
         self._limits = limits
 
     def find(self, now_seconds: float) -> Sequence[ReefToIsolate]:
         before = now_seconds - self._limits.patience_seconds
         found = []
-        for shared in self._shared:
-            holds = [hold for hold in self._in_hand.values() if hold.message.is_open and hold.message.source is shared]
+        for source in self._sources():
+            holds = [hold for hold in self._in_hand.values() if hold.message.is_open and hold.message.source is source]
             if holds and all(hold.may_move and hold.taken_at_seconds <= before for hold in holds):
-                found.append(ReefToIsolate(shared=shared, reef_id=holds[0].message.reef_id))
+                found.append(ReefToIsolate(source=source, reef_id=holds[0].message.reef_id))
         return found
 
 
@@ -72,7 +75,7 @@ class HotReefs:
         self._hot = {shared: reef_id for shared in self._shared if (reef_id := self._busiest(shared)) is not None}
         self._half_full = {shared for shared in self._shared if 2 * shared.unacknowledged_messages >= shared.prefetch}
         return [
-            ReefToIsolate(shared=shared, reef_id=reef_id)
+            ReefToIsolate(source=shared, reef_id=reef_id)
             for shared, reef_id in self._hot.items()
             if hot_before.get(shared) == reef_id and shared in self._half_full | half_full_before
         ]
@@ -115,7 +118,7 @@ class IsolationWatch:
         self._limits = limits
         self._has_idle_lane = has_idle_lane
         self._hot_limit = hot_limit
-        self._stuck = StuckReefs(shared, in_hand, limits)
+        self._stuck = StuckReefs(lambda: [*shared, *isolation.of_several_reefs], in_hand, limits)
         self._hot = HotReefs(shared, limits)
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
@@ -151,21 +154,25 @@ class IsolationWatch:
                 await self._awake.wait()
             await self._until_next_check()
             with contextlib.suppress(BrokerRefusal, ConnectionLost):  # the next check finds the reef again
-                self._isolation.end_unused()
+                self._isolation.end_unused(self._held_back)
                 for stuck in self._stuck.find(self._loop.time()):
                     if self._has_idle_lane():
-                        await self._isolation.isolate(stuck.shared, [stuck.reef_id])
+                        await self._isolation.isolate(stuck.source, [stuck.reef_id])
                 await self._isolate_held_back()
                 for hot in self._hot.find():
                     if self._has_idle_lane() and len(self._isolation.dedicated) < self._hot_limit:
-                        await self._isolation.isolate(hot.shared, [hot.reef_id])
+                        await self._isolation.isolate(hot.source, [hot.reef_id])
 
     async def _isolate_held_back(self) -> None:
         if not self._has_idle_lane():
             return
-        for shared in self._shared:
-            if reef_ids := self._held_back.reefs_of(shared):
-                await self._isolation.isolate(shared, reef_ids)
+        held_back = {shared: reef_ids for shared in self._shared if (reef_ids := self._held_back.reefs_of(shared))}
+        if held_back:
+            await self._isolation.isolate_together(held_back)
+        for dedicated in self._isolation.of_several_reefs:
+            reef_ids = self._held_back.reefs_of(dedicated)
+            if dedicated.is_full and 0 < len(reef_ids) < len(dedicated.arrivals):
+                await self._isolation.isolate_together({dedicated: reef_ids})
 
     async def _until_next_check(self) -> None:
         with contextlib.suppress(TimeoutError):

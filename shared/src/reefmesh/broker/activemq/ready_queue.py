@@ -29,9 +29,9 @@ class ReadyQueue:
         return bool(self._messages)
 
     @property
-    def open_messages(self) -> int:
+    def open_messages(self) -> Sequence[InboundMessage]:
         """Without those that the broker has taken back."""
-        return sum(message.is_open for message in self._messages)
+        return [message for message in self._messages if message.is_open]
 
     def add(self, message: InboundMessage) -> None:
         place = None

@@ -61,7 +61,7 @@ OLDEST_MESSAGE_AGE_SECONDS: Final = Gauge(
     name="reefmesh_oldest_message_age_seconds",
     unit="seconds",
     labels=(SUBSCRIPTION,),
-    help="Age of the oldest message that is not acknowledged: of all where the engine can tell, else of those in hand.",
+    help="Age of the oldest message that is not acknowledged: of all where the engine can tell, else of those that are here.",
 )
 OUTPUTS_OVERDUE: Final = Gauge(
     name="reefmesh_outputs_overdue",

@@ -38,7 +38,8 @@ _NOT_PASSED_ON: Final = frozenset(
     {"receipt", "transaction", "destination", "content-length", "persistent", "JMSXGroupID", USER_ID}
 )
 _ADVISORY: Final = "/topic/ActiveMQ.Advisory.Consumer.Queue."
-_GROUP_SELECTOR: Final = re.compile("JMSXGroupID = '(.*)'")
+_GROUP_SELECTOR: Final = re.compile(r"JMSXGroupID (?:= .*|IN \(.*\))")
+_QUOTED: Final = re.compile(r"'((?:[^']|'')*)'")
 _CHANNEL: Final = "/topic/VirtualTopic."
 
 
@@ -72,8 +73,8 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """``held``: what was sent to it and is not acknowledged, in the order of sending. ``only_group``: what its selector asks
-    for; None: anything."""
+    """``held``: what was sent to it and is not acknowledged, in the order of sending. ``only_groups``: what its selector
+    asks for; None: anything."""
 
     number: int
     session: "BrokerSession"
@@ -81,8 +82,11 @@ class Subscriber:
     queue: "Queue"
     prefetch: int
     priority: int = 0
-    only_group: str | None = None
+    only_groups: frozenset[str] | None = None
     held: dict[str, Message] = field(default_factory=dict)
+
+    def may_have(self, group: str) -> bool:
+        return self.only_groups is None or group in self.only_groups
 
     def settle(self, ack_id: str) -> None:
         """An acknowledgement covers everything that was sent up to its message (``ack:client``)."""
@@ -162,7 +166,7 @@ class Queue:
 
     def _moves_within(self, session: "BrokerSession", group: str) -> bool:
         """Whether the group stays with the session that gives it back, because it asked for that before."""
-        return any(each.session is session and each.only_group == group for each in self._candidates(group))
+        return any(each.session is session and group in (each.only_groups or ()) for each in self._candidates(group))
 
     def forget_redeliveries(self) -> None:
         """The broker restarts: what waits is in the order of its journal again."""
@@ -207,7 +211,7 @@ class Queue:
 
     def _candidates(self, group: str) -> list[Subscriber]:
         """Those with the highest priority of all that may have the group and have room."""
-        free = [each for each in self.subscribers if len(each.held) < each.prefetch and each.only_group in (None, group)]
+        free = [each for each in self.subscribers if len(each.held) < each.prefetch and each.may_have(group)]
         highest = max((each.priority for each in free), default=0)
         return [each for each in free if each.priority == highest]
 
@@ -418,8 +422,8 @@ class BrokerSession:
             return
         subscriber = self._subscribers[name] = Subscriber(number, self, name, queue, asked)
         subscriber.priority = int(headers.get("activemq.priority", "0"))
-        if (selector := _GROUP_SELECTOR.fullmatch(headers.get("selector", ""))) is not None:
-            subscriber.only_group = selector[1]
+        if _GROUP_SELECTOR.fullmatch(selector := headers.get("selector", "")):
+            subscriber.only_groups = frozenset(name.replace("''", "'") for name in _QUOTED.findall(selector))
         queue.join(subscriber)
         queue.dispatch()
 
