@@ -6,19 +6,26 @@ while it is there: in each report of a failure, and once more in the next such r
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
-
-from reefmesh_components.activemq_process import ActivemqProcess
+from typing import Final, Protocol
 
 KEPT_LIMIT: Final = 4
 """Stories of brokers that are gone."""
 
-_here: Final[list[ActivemqProcess]] = []
+
+class Storyteller(Protocol):
+    """The process of a broker."""
+
+    def story(self) -> str:
+        """Return whether it runs, how it ended, and the last lines of its log."""
+        ...
+
+
+_here: Final[list[Storyteller]] = []
 _gone: Final[list[str]] = []
 
 
 @contextmanager
-def told(process: ActivemqProcess) -> Iterator[None]:
+def told(process: Storyteller) -> Iterator[None]:
     """The broker's story is part of every failure's report until the context ends."""
     _here.append(process)
     try:

@@ -57,16 +57,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"NOT TESTED on a real component. {absence}", yellow=True, bold=True)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what RabbitMQ said last with the report of a test that failed on it: its folder is gone at the end of the run."""
-    report = yield
-    broker = getattr(item, "funcargs", {}).get("rabbitmq_process")
-    if report.failed and isinstance(broker, RabbitmqProcess):
-        report.sections.append(("RabbitMQ's last words", broker.last_words()))
-    return report
-
-
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
     """A test that runs the command in this process leaves its log level and its stream behind: take them back."""

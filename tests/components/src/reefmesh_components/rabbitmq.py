@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from reefmesh_components.broker_stories import told
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.docker_engine import docker_engine_failure
 from reefmesh_components.rabbitmq_container import rabbitmq_container
@@ -68,5 +69,6 @@ def local_rabbitmq(*, settings: str = "") -> Iterator[RabbitmqProcess]:
             distribution=found, folder=place, certificate=make_server_certificate(place), settings=settings
         )
         stack.callback(process.close)
+        stack.enter_context(told(process))
         process.start()
         yield process

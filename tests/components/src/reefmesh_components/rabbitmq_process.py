@@ -228,6 +228,16 @@ class RabbitmqProcess:
             settings=settings,
         )
 
+    def story(self) -> str:
+        """Return whether it runs, how it ended, and the last lines of its log."""
+        if self._process is None:
+            state = "stopped by the test, or not started"
+        elif (code := self._process.poll()) is None:
+            state = f"running, process {self._process.pid}"
+        else:
+            state = f"ENDED BY ITSELF with exit code {code} (below 0: the number of a signal)"
+        return f"RabbitMQ, AMQP port {self.ports.amqp}: {state}\n{self.last_words()}"
+
     def last_words(self) -> str:
         """Return the end of what it logged since its last start, errors first of all."""
         lines = self._logged_since_start().splitlines()
