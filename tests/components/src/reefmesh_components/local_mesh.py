@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from reefmesh.contracts.services import DASHBOARD, SERVICES
 from reefmesh_components.activemq_distribution import DistributionMissing, distribution
 from reefmesh_components.activemq_process import USERS, ActivemqProcess, Ports
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.ports import HOST
+from reefmesh_components.service_process import ServiceProcess
 
 DEFAULT_HOME: Final = Path("~/.local/share/reefmesh/activemq")
 USUAL_PORTS: Final = Ports(stomp=61613, stomp_tls=61614, mqtt=1883, mqtt_tls=8883)
@@ -153,7 +155,7 @@ def _local_mesh(
         )
         try:
             broker.start()
-            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + 2)
+            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + len(SERVICES) - 1)
             services.start(scoring=scoring, first_port=ports[0] if usual_ports and all(map(_is_free, ports)) else None)
         except RuntimeError as error:
             raise CannotStart(str(error)) from None
@@ -198,11 +200,13 @@ def _tell_what_runs(mesh: LocalMesh) -> None:
     )
 
 
+def _pages(process: ServiceProcess) -> str:
+    sites = [f"{process.url}/ (the sites)"] if process.name == DASHBOARD.name else []
+    return ", ".join([*sites, f"{process.url}/health", f"{process.url}/metrics"])
+
+
 def _names(mesh: LocalMesh) -> list[str]:
-    return [
-        f"  {process.name:<10} {process.url}/health, {process.url}/metrics (process {process.pid})"
-        for process in mesh.services.processes
-    ]
+    return [f"  {process.name:<10} {_pages(process)} (process {process.pid})" for process in mesh.services.processes]
 
 
 def _passwords(file: Path) -> dict[str, str]:
