@@ -1,6 +1,6 @@
 # The tasks of this repository. Each makes and refreshes its own .venv first; nothing has to be installed by hand but Python 3.11+.
 .DEFAULT_GOAL := help
-.PHONY: help broker demo test lint types up bench faults hostile incidents fuzz containers docs lock clean format
+.PHONY: help broker demo test lint types up bench faults hostile incidents rabbitmq fuzz containers docs lock clean format
 MAKEFLAGS += --no-print-directory
 
 READY := .venv/.ready
@@ -73,6 +73,9 @@ endif
 
 incidents: $(READY) ## every bad day of an operator, for real: failover, PgBouncer, a purge (ARGS=--write-incidents: and the page)
 	@$(BIN)/python -m pytest -m 'incidents or not incidents' tests/incidents $(ARGS)
+
+rabbitmq: $(READY) ## the laws on a real RabbitMQ: conformance, and what goes wrong at the broker
+	@$(BIN)/python -m pytest -m rabbitmq $(ARGS)
 
 fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r tests/faults/fuzz/requirements.txt

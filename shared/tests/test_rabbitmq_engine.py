@@ -35,7 +35,10 @@ from reefmesh.errors import ConfigurationError
 from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 
-pytestmark = pytest.mark.timeout(240)  # the first of them starts the broker; some restart it
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.timeout(240),  # the first of them starts the broker; some restart it
+]
 PATIENCE_SECONDS = 60.0
 PRODUCED_AT = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 

@@ -16,7 +16,10 @@ from reefmesh_components.rabbitmq import RabbitmqServer
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_conformance import BrokerConformance, BrokerUnderTest, Capabilities
 
-pytestmark = pytest.mark.timeout(180)  # the first of them starts the broker; some restart it
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.timeout(180),  # the first of them starts the broker; some restart it
+]
 
 
 class Client(RabbitMQBroker):
