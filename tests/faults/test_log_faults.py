@@ -78,7 +78,7 @@ async def test_service_whose_log_nobody_reads_goes_on_and_tells_what_it_dropped(
     (stall,) = faults.stalls
     assert [] == list(check_logs([stall]))
     assert stall.pages_answered
-    assert 300 <= stall.told_dropped == stall.counted_dropped
+    assert 0 < stall.told_dropped == stall.counted_dropped
     assert stall.numbers[-1] > len(stall.numbers)
     assert "service started" in process.log.read_text()
 

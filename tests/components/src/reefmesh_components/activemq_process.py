@@ -1,6 +1,7 @@
 """ActiveMQ Classic as a process of its own group, with the broker.xml that reefmesh ships, on free ports of the loopback."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,8 @@ from reefmesh_components.requirement import ComponentMissing
 BROKER_XML: Final = Path(__file__).parents[4] / "deploy" / "activemq" / "broker.xml"
 START_TIMEOUT_SECONDS: Final = 100.0
 """A machine that is busy with other tests starts a broker in a minute. One that ends at its start is noticed at once."""
+STARTED: Final = re.compile(r"Apache ActiveMQ .* started$", re.MULTILINE)
+START_RACE: Final = "ConcurrentModificationException"
 STOP_TIMEOUT_SECONDS: Final = 20.0
 STORE_LIMIT: Final = "2 gb"
 STORY_LINES: Final = 40
@@ -82,6 +85,7 @@ class ActivemqProcess:
         self._store_limit = store_limit
         self._data = data or folder / "data"
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_before_bytes = 0
         self._configure()
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
@@ -135,19 +139,31 @@ class ActivemqProcess:
         """Start; returns when every port answers, or at once without ``wait`` (a standby listens only when it takes over)."""
         if self.pid is not None:
             return
+        self._launch()
+        if wait:
+            self.wait_until_listening()
+
+    def _launch(self) -> None:
         java = ["java", f"-Xmx{self._heap}", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={self._folder}"]
         places = {"home": self._distribution.home, "base": self._folder, "conf": self._conf, "data": self._data}
         java += [f"-Dactivemq.{name}={place}" for name, place in places.items()]
         java += [*self._distribution.launch, "start", f"xbean:file:{self._conf / 'broker.xml'}"]
+        self._log_before_bytes = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 java, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
             )
-        if wait:
-            self.wait_until_listening()
 
     def wait_until_listening(self) -> None:
+        """Wait until the broker has said that it is started, and every port answers. A start that a client of before has ended
+        (docs/brokers.md, row 33) is begun again, as whoever keeps a broker up does."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not STARTED.search(logged := self._logged_since_launch()):
+            if time.monotonic() > deadline or (self.pid is None and START_RACE not in logged):
+                raise RuntimeError(f"ActiveMQ did not start: {self._last_words()}")
+            if self.pid is None:
+                self._launch()
+            time.sleep(0.05)
         waiting = [self.ports.stomp, self.ports.stomp_tls, self.ports.mqtt, self.ports.mqtt_tls]
         while waiting:
             if self.pid is None or time.monotonic() > deadline:
@@ -210,6 +226,13 @@ class ActivemqProcess:
             password_of=self._password_of,
             store_limit=self._store_limit,
         )
+
+    def _logged_since_launch(self) -> str:
+        if not self.log.exists():
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(self._log_before_bytes)
+            return log.read().decode("utf-8", errors="replace")
 
     def _last_words(self) -> str:
         lines = _lines(self.log)
