@@ -18,7 +18,10 @@ from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_components.requirement import ComponentMissing, give_up
 
-pytestmark = pytest.mark.timeout(300)  # a node starts in seconds, on a machine that others use in many
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.timeout(300),  # a node starts in seconds, on a machine that others use in many
+]
 
 
 QUEUE = "test.outlives"
