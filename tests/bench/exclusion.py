@@ -41,7 +41,7 @@ MESSAGES_AT_ONCE: Final = 20
 REPORT_EVERY_SECONDS: Final = 0.25
 LOOK_EVERY_SECONDS: Final = 0.005
 QUIET_SECONDS: Final = 20.0
-PATIENCE_SECONDS: Final = 600.0
+PATIENCE_SECONDS: Final = 3600.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,6 +145,7 @@ async def _exclude(session: MeshSession, readings: int, action: str) -> dict[str
 
 
 async def measure(home: Home, readings: int) -> dict[str, object]:
+    """Return the figures; each is shown as soon as it is known, for a run may take an hour on a busy machine."""
     home.create()
     async with mesh_session(home, clock=SystemClock()) as session:
         place = {"latitude_degrees": -8.3, "longitude_degrees": 115.6, "mmm_celsius": 29.0}
@@ -174,6 +175,7 @@ async def measure(home: Home, readings: int) -> dict[str, object]:
                 figures[action] = await _exclude(session, readings, action)
                 stop.set()
             figures[f"neighbour_{action}"] = neighbour.figures()
+            print(json.dumps({action: figures[action], "neighbour": neighbour.figures()}), file=sys.stderr, flush=True)
         figures["peak_megabytes"] = round(peak_megabytes(os.getpid()))
         return figures
 
