@@ -22,12 +22,22 @@ from reefmesh_components.prometheus_tools import Checker, checker
 from reefmesh_components.rabbitmq import RabbitmqServer, local_rabbitmq, rabbitmq_server
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_components.requirement import Absence
+from reefmesh_components.termination import Termination, children
 
 _ABSENCES: Final = "reefmesh absences"
+_TERMINATION: Final = pytest.StashKey[Termination]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     requirement.required()  # a wrong name is told at once, not by a test that happens to ask
+    controls = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    config.stash[_TERMINATION] = Termination(children if controls else list)
+    config.stash[_TERMINATION].listen()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[_TERMINATION].listen()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
