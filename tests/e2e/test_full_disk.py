@@ -16,7 +16,7 @@ def report(day: int) -> bytes:
     return json.dumps({**head, "readings": [{**reading, "position": None, "faults": {}}]}).encode()
 
 
-def test_mesh_on_a_full_disk_refuses_then_goes_on_and_has_lost_nothing(reefmesh_process: ReefmeshCommand, tmp_path: Path) -> None:
+def test_mesh_on_a_full_disk_refuses_then_goes_on_and_has_lost_nothing(reefmesh_process: ReefmeshCommand) -> None:
     send = ("send", "-", "--format", "telemetry", "--buoy", "agent-1")
     with small_disk(reefmesh_process.home, size_bytes=12 << 20) as disk:
         reefmesh_process.register({"amed-wall": ["agent-1"]})
