@@ -17,9 +17,12 @@ from aiormq.connection import Connection as Protocol
 from aiormq.exceptions import AMQPError, ConnectionClosed, ProbableAuthenticationError
 from yarl import URL
 
-from reefmesh.broker.rabbitmq.errors import BrokerSilent, ConnectionLost, connect_failure, translated, translation
+from reefmesh.broker.connection_loss import BrokerSilent, ConnectionLost
+from reefmesh.broker.network_address import Endpoint
+from reefmesh.broker.rabbitmq.errors import connect_failure, translated, translation
 from reefmesh.broker.rabbitmq.transport import Transport
-from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
+from reefmesh.broker.reconnecting import Reconnecting
 from reefmesh.errors import ConfigurationError, TransientError
 
 __all__ = ["Channel", "Connection", "close_channel"]
@@ -200,3 +203,6 @@ def _url_of(address: RabbitMQAddress) -> URL:
         encoded=False,
         query={"heartbeat": str(int(address.heartbeat_seconds))},
     )
+
+
+ReconnectingConnection = Reconnecting[RabbitMQAddress, Connection]

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.held_back import HeldBackReefs
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, BrokerEvent, Publication, SubscriptionStatistics
-from reefmesh.broker.rabbitmq.connection import Connection
+from reefmesh.broker.rabbitmq.connection import Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.declaration import declare_subscription
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.handover import HandOver
-from reefmesh.broker.rabbitmq.held_back import HeldBackReefs
-from reefmesh.broker.rabbitmq.hold import Hold
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.rabbitmq.isolation_watch import IsolationLimits, IsolationWatch
 from reefmesh.broker.rabbitmq.lane import OwningConsumer, RabbitMQLane
@@ -21,7 +22,6 @@ from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
 from reefmesh.broker.rabbitmq.publisher import RabbitMQPublisher
 from reefmesh.broker.rabbitmq.ready_queue import ReadyQueue
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.shard import Shard, ShardOwner
 from reefmesh.broker.rabbitmq.tenure import Tenure
 from reefmesh.clock import Clock
@@ -59,8 +59,8 @@ class RabbitMQConsumer:
         self._lanes = tuple(RabbitMQLane(self, index) for index in range(lanes))
         self._ready = ReadyQueue(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._in_hand: dict[str, Hold] = {}  # by reef
-        self._held_back = HeldBackReefs(by_number=subscription.is_numbered, on_over=self._wake)
+        self._in_hand: dict[str, Hold[InboundMessage]] = {}  # by reef
+        self._held_back = HeldBackReefs[InboundMessage](by_number=subscription.is_numbered, on_over=self._wake)
         self._shards = tuple(Shard(subscription, index, self, own_user=own_user, random=random) for index in range(shards))
         self._hand_over = HandOver(subscription, self._shards, publisher, own_user=own_user, on_event=on_event, random=random)
         self._watch = IsolationWatch(
@@ -91,7 +91,7 @@ class RabbitMQConsumer:
         if self._started or self._closed:
             return
         try:
-            await self.attach(self._connections.connection())
+            await self.attach(self._connections.current())
         except BaseException:
             await self._hand_over.stop()
             await asyncio.gather(*(shard.leave() for shard in self._shards))
@@ -186,7 +186,7 @@ class RabbitMQConsumer:
                 raise
         return None
 
-    def take_in_hand(self, reef_id: str, hold: Hold) -> None:
+    def take_in_hand(self, reef_id: str, hold: Hold[InboundMessage]) -> None:
         self._in_hand[reef_id] = hold
         self._watch.notice()
 
@@ -241,7 +241,7 @@ class RabbitMQConsumer:
     def withdraw(self, message: InboundMessage) -> None:
         self._ready.withdraw(message)
 
-    def hold_of(self, reef_id: str) -> Hold | None:
+    def hold_of(self, reef_id: str) -> Hold[InboundMessage] | None:
         return self._in_hand.get(reef_id)
 
     def take_ready(self, reef_id: str, tenure: Tenure) -> Sequence[InboundMessage]:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.port import BrokerUnavailable
-from reefmesh.broker.rabbitmq.hold import Hold
+from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.ready_queue import ReadyQueue
 from reefmesh.broker.rabbitmq.shard import Shard
 
@@ -38,7 +39,7 @@ class IsolationWatch:
     def __init__(
         self,
         shards: Sequence[Shard],
-        in_hand: Mapping[str, Hold],
+        in_hand: Mapping[str, Hold[InboundMessage]],
         held_back: Container[str],
         ready: ReadyQueue,
         limits: IsolationLimits,

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.parking_stock import ParkingStock
 from reefmesh.broker.port import BrokerUnavailable, Delivery, LaneLost, Publication
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.rabbitmq.hold import Hold
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
@@ -39,7 +40,7 @@ class OwningConsumer(Protocol):
         """Wait for a message of a reef that no lane has in hand; None: there will be none."""
         ...
 
-    def take_in_hand(self, reef_id: str, hold: Hold) -> None: ...
+    def take_in_hand(self, reef_id: str, hold: Hold[InboundMessage]) -> None: ...
 
     def let_go(self, reef_id: str) -> None: ...
 
@@ -169,7 +170,7 @@ class RabbitMQLane:
     def _let_go(self, delivery: Delivery) -> None:
         if self._in_hand is delivery:
             self._in_hand = None
-            _hold(delivery).let_go()
+            _hold(delivery).settled()
             self._consumer.let_go(delivery.message.reef_id)
 
     async def _park_unread(self, message: InboundMessage, poison: PoisonMessage) -> None:
@@ -201,6 +202,6 @@ class RabbitMQLane:
         )
 
 
-def _hold(delivery: Delivery) -> Hold:
+def _hold(delivery: Delivery) -> Hold[InboundMessage]:
     assert isinstance(delivery.token, Hold)  # noqa: S101 - deliveries of this engine carry its holds
     return delivery.token

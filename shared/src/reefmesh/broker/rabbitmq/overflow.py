@@ -27,9 +27,9 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from reefmesh.backoff import Backoff
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal
-from reefmesh.broker.rabbitmq.hold import Hold
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.message_headers import text_of
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
@@ -58,7 +58,7 @@ class HandingOut(Protocol):
         """No lane may get it any more, if one has released it."""
         ...
 
-    def hold_of(self, reef_id: str) -> Hold | None: ...
+    def hold_of(self, reef_id: str) -> Hold[InboundMessage] | None: ...
 
     def take_ready(self, reef_id: str, tenure: Tenure) -> Sequence[InboundMessage]:
         """Take out what is ready of the reef and came through the shard's own queue."""
@@ -236,7 +236,7 @@ class Overflow:
             if hold is not None and hold.message is message and not hold.may_move and message.is_open:
                 if batch:
                     break
-                await hold.until_let_go()
+                await hold.until_settled()
                 continue
             if message.is_open:
                 room_bytes -= len(message.body)
@@ -255,7 +255,7 @@ class Overflow:
             self._to_move.popleft()
         return batch
 
-    def _carry_over(self, message: InboundMessage) -> Hold | None:
+    def _carry_over(self, message: InboundMessage) -> Hold[InboundMessage] | None:
         hold = self._consumer.hold_of(message.reef_id)
         if hold is None or hold.message is not message:
             return None

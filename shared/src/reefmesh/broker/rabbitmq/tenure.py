@@ -7,8 +7,9 @@ are in hand here.) So there is one channel for each shard, and a tenure ends wit
 
 import asyncio
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.rabbitmq.connection import Channel, Connection, close_channel
-from reefmesh.broker.rabbitmq.errors import ConnectionLost, translated
+from reefmesh.broker.rabbitmq.errors import translated
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES
 
