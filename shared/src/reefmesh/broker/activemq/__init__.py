@@ -5,7 +5,8 @@
 every loss).
 
 To send: ``outbound_message``, ``transaction``, ``shared_transactions``, ``publisher``. To receive: ``consumer`` with its
-``lane``s, each with a ``broker/hold`` on an ``inbound_message`` from the ``ready_queue``; a shared or dedicated ``subscription``;
+``lane``s, each with a ``broker/hold`` on an ``inbound_message`` from the ``ready_queue``; a shared or dedicated
+``subscription``;
 ``isolation_watch`` decides which reef is isolated and ``isolation`` does it; ``handover`` and ``redelivery``. Beside them:
 ``parking``, ``probe``, ``device_queue``, ``device_topics``; ``url``, ``errors``, ``destinations``, ``message_headers``.
 """
