@@ -250,13 +250,13 @@ async def test_channel_closed_by_the_broker_costs_its_shard_a_lane_and_nothing_m
         assert (await client.statistics()).reconnects == 0
 
 
-async def test_silent_broker_is_noticed_within_two_heartbeats(rabbitmq_process: RabbitmqProcess) -> None:
+async def test_silent_broker_is_noticed_within_two_heartbeats(own_rabbitmq: RabbitmqProcess) -> None:
     """A half-open peer: its connections are there, and nothing comes."""
-    async with place_at(rabbitmq_process, parameters="&heartbeat_ms=2000") as place:
+    async with place_at(own_rabbitmq, parameters="&heartbeat_ms=2000") as place:
         client = await place.client()
         consumer = await started(client, place.subscription)
         lost, loop = place.event("lost"), asyncio.get_running_loop()
-        rabbitmq_process.pause()
+        own_rabbitmq.pause()
         try:
             paused_at = loop.time()
             reason = (await asyncio.wait_for(lost, PATIENCE_SECONDS)).facts["reason"]
@@ -264,7 +264,7 @@ async def test_silent_broker_is_noticed_within_two_heartbeats(rabbitmq_process: 
             assert "was silent" in str(reason)
             connected = place.event("connected")
         finally:
-            rabbitmq_process.resume()
+            own_rabbitmq.resume()
         await asyncio.wait_for(connected, PATIENCE_SECONDS)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
@@ -322,8 +322,8 @@ async def test_joins_and_leaves_with_a_message_in_hand_dead_letter_nothing(rabbi
         assert [] == list(await client.parking(place.subscription).list())
 
 
-async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: RabbitmqProcess) -> None:
-    async with place_at(rabbitmq_process, shards=2) as place:
+async def test_broker_restarted_under_load_nothing_is_lost(own_rabbitmq: RabbitmqProcess) -> None:
+    async with place_at(own_rabbitmq, shards=2) as place:
         client = await place.client()
         consumer = await started(client, place.subscription, lanes=4)
         applied: dict[str, int] = {}
@@ -355,7 +355,7 @@ async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: Rab
         working = [asyncio.create_task(work(lane)) for lane in consumer.lanes]
         publishing = [asyncio.create_task(publish(f"reef-{index}")) for index in range(4)]
         await until(lambda: len(applied) == 4 and min(applied.values()) >= 5)
-        await asyncio.to_thread(rabbitmq_process.restart)
+        await asyncio.to_thread(own_rabbitmq.restart)
         await asyncio.wait_for(asyncio.gather(*publishing), PATIENCE_SECONDS)
         await asyncio.wait_for(enough.wait(), PATIENCE_SECONDS)
         await asyncio.wait_for(consumer.drain(), PATIENCE_SECONDS)
