@@ -85,7 +85,6 @@ class ActivemqProcess(BrokerProcess):
         self._configure()
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
-        """Return the STOMP address of a user; further ``parameters`` as ``name=value&...``."""
         query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
         query = "&".join(part for part in (query, parameters) if part)
         scheme, port = ("stomp+ssl", self.ports.stomp_tls) if tls else ("stomp", self.ports.stomp)
@@ -94,6 +93,10 @@ class ActivemqProcess(BrokerProcess):
     @property
     def version(self) -> str:
         return self._distribution.version
+
+    @property
+    def port(self) -> int:
+        return self.ports.stomp
 
     def story(self) -> str:
         """Return whether it runs, how it ended, the last lines of its log, and what a crash of Java has left."""

@@ -48,6 +48,19 @@ class BrokerProcess(ABC):
         if wait:
             self.wait_until_listening()
 
+    @property
+    @abstractmethod
+    def version(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def port(self) -> int:
+        """The port at which services and devices reach it without TLS."""
+
+    @abstractmethod
+    def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
+        """Return the address for one of its users; further ``parameters`` as ``name=value&...``."""
+
     @abstractmethod
     def launch(self) -> None: ...
 

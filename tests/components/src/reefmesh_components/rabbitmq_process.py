@@ -71,7 +71,6 @@ class RabbitmqProcess(BrokerProcess):
         self._configure(settings)
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
-        """Return the AMQP address of a user; further ``parameters`` as ``name=value&...``."""
         query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
         query = "&".join(part for part in (query, parameters) if part)
         scheme, port = ("amqps", self.ports.amqps) if tls else ("amqp", self.ports.amqp)
@@ -80,6 +79,10 @@ class RabbitmqProcess(BrokerProcess):
     @property
     def version(self) -> str:
         return self._distribution.version
+
+    @property
+    def port(self) -> int:
+        return self.ports.amqp
 
     def launch(self) -> None:
         self._start_epmd()
@@ -91,6 +94,20 @@ class RabbitmqProcess(BrokerProcess):
             if self.pid is None or time.monotonic() > deadline:
                 raise RuntimeError(f"RabbitMQ did not start: {self.last_words()}")
             time.sleep(0.05)
+
+    def limit_disk(self, free_limit: str) -> None:
+        """Set how much of the disk must be free (``50MB``), while it runs: with less it takes nothing that is published. The
+        next start forgets it.
+
+        Raises:
+            RuntimeError: it runs not, or does not answer.
+        """
+        command = [str(self._distribution.server.with_name("rabbitmqctl")), "set_disk_free_limit", free_limit]
+        done = subprocess.run(
+            command, env=self._environment(), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"rabbitmqctl ended with {done.returncode}: {done.stdout.decode(errors='replace')[-300:]}")
 
     def close(self) -> None:
         """Kill it, and its epmd."""
