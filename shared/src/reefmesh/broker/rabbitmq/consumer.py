@@ -26,7 +26,10 @@ from reefmesh.broker.rabbitmq.shard import Shard, ShardOwner
 from reefmesh.broker.rabbitmq.tenure import Tenure
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.errors import ConfigurationError
 
+CHANNELS_BESIDE_SHARDS: Final = 10
+"""One for the members; those on which something is declared or looked for, which pass."""
 DETAIL_CHARACTERS: Final = 300
 """Of what a sender wrote, in an event."""
 
@@ -132,9 +135,9 @@ class RabbitMQConsumer:
         await self._finish()
 
     def statistics(self) -> SubscriptionStatistics:
-        taken = [taken_at for lane in self._lanes if (taken_at := lane.taken_at) is not None]
         parked = self.stock.usage()
         tenures = [shard.tenure for shard in self._shards if shard.tenure is not None]
+        taken = [taken_at for tenure in tenures if (taken_at := tenure.oldest_taken_at) is not None]
         return SubscriptionStatistics(
             waiting_messages=None,
             in_flight_messages=sum(tenure.unacknowledged_messages for tenure in tenures),
@@ -152,6 +155,12 @@ class RabbitMQConsumer:
         """Subscribe. Raises ConfigurationError without permission, BrokerUnavailable otherwise."""
         if self._draining or self._closed:
             return  # nothing new is taken, and nothing is left to settle on a new connection
+        needed = len(self._shards) + CHANNELS_BESIDE_SHARDS
+        if needed > connection.channels_limit:
+            raise ConfigurationError(
+                f"the broker allows {connection.channels_limit} channels of a connection, and shards={len(self._shards)} needs "
+                f"{needed}: raise channel_max there, or name fewer shards"
+            )
         try:
             await declare_subscription(connection, self.subscription)
             await self._hand_over.subscribe(connection)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final, Protocol
 
 from reefmesh.broker.connection_loss import ConnectionLost
@@ -79,11 +78,6 @@ class RabbitMQLane:
     @property
     def is_busy(self) -> bool:
         return self._in_hand is not None
-
-    @property
-    def taken_at(self) -> datetime | None:
-        """When the broker took the message in hand, by its own clock; None with empty hands, or where it does not say."""
-        return None if self._in_hand is None else _hold(self._in_hand).message.taken_at
 
     async def receive(self) -> Delivery | None:
         if self._in_hand is not None:  # the handler was interrupted and did not release it
