@@ -116,5 +116,6 @@ class IsolationWatch:
     async def _isolate(self, shard: Shard, reef_id: str) -> None:
         if shard.overflow is not None:
             self._on_isolated(reef_id)
-            with contextlib.suppress(BrokerUnavailable):
-                await shard.overflow.isolate(reef_id)
+            with contextlib.suppress(BrokerUnavailable, TimeoutError):  # it goes on; other shards must not wait for it
+                async with asyncio.timeout(self._limits.patience_seconds):
+                    await shard.overflow.isolate(reef_id)
