@@ -114,7 +114,7 @@ class Run:
         settings = self.settings
         if settings.engine == "embedded":
             return single_stage(self._home)
-        return separate_stage(self._home, seed=settings.seed, store=settings.store)
+        return separate_stage(self._home, seed=settings.seed, engine=settings.engine, store=settings.store)
 
     async def _suffer(self, stage: "MeshStage", fleet: Fleet) -> tuple[History, Sequence[Suffered], "_Facts"]:
         settings = self.settings
