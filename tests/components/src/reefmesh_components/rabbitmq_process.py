@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -27,6 +27,7 @@ DEPLOY: Final = Path(__file__).parents[4] / "deploy" / "rabbitmq"
 START_TIMEOUT_SECONDS: Final = 120.0
 """Of a node that loads some thousand modules, on a machine that others use."""
 STOP_TIMEOUT_SECONDS: Final = 30.0
+CONTROL_TIMEOUT_SECONDS: Final = 60.0
 USERS: Final = ("operator", *(each.name for each in SERVICES), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
@@ -39,19 +40,22 @@ class RabbitmqPorts:
 
     amqp: int
     amqps: int
+    mqtt: int
+    mqtts: int
     prometheus: int
     epmd: int
     node: int
 
     @classmethod
     def free(cls) -> "RabbitmqPorts":
-        return cls(amqp=free_port(), amqps=free_port(), prometheus=free_port(), epmd=free_port(), node=free_port())
+        return cls(**{each.name: free_port() for each in fields(cls)})
 
 
 class RabbitmqProcess:
     """One broker, a node alone. ``start``, ``stop`` and ``kill`` may be called again and again; data and addresses stay.
 
     ``close`` ends what belongs to it, its epmd included. ``settings``: further lines of rabbitmq.conf, the last word.
+    ``devices``: the lines of definitions.py's second file.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class RabbitmqProcess:
         ports: RabbitmqPorts | None = None,
         password_of: Callable[[str], str] = password_of,
         settings: str = "",
+        devices: str = "",
     ) -> None:
         self.ports = ports or RabbitmqPorts.free()
         self.certificate = certificate
@@ -72,7 +77,7 @@ class RabbitmqProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._log_before = 0
-        self._configure(settings)
+        self._configure(settings, devices)
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
         """Return the AMQP address of a user; further ``parameters`` as ``name=value&...``."""
@@ -140,6 +145,24 @@ class RabbitmqProcess:
     def resume(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+
+    def control(self, *arguments: str, given: str = "", command: Path | None = None) -> str:
+        """Run ``rabbitmqctl`` for this node, or another command that runs it, with ``given`` on its input; return what it says.
+        Raises CalledProcessError."""
+        tools = self._distribution.server.parent
+        environment = self._environment()
+        environment["PATH"] = f"{tools}:{environment['PATH']}"
+        done = subprocess.run(
+            [command or tools / "rabbitmqctl", *arguments],
+            input=given,
+            text=True,
+            capture_output=True,
+            cwd=self._folder,
+            env=environment,
+            check=True,
+            timeout=CONTROL_TIMEOUT_SECONDS,
+        )
+        return done.stdout
 
     def close(self) -> None:
         """Kill it, and its epmd."""
@@ -212,7 +235,7 @@ class RabbitmqProcess:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
         }
 
-    def _configure(self, settings: str) -> None:
+    def _configure(self, settings: str, devices: str) -> None:
         cookie = self._folder / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
@@ -226,6 +249,7 @@ class RabbitmqProcess:
             definitions=self._folder / "conf" / "definitions.json",
             password_of=self._password_of,
             settings=settings,
+            devices=devices,
         )
 
     def story(self) -> str:
@@ -259,6 +283,7 @@ def write_configuration(
     definitions: Path,
     password_of: Callable[[str], str] = password_of,
     settings: str = "",
+    devices: str = "",
 ) -> None:
     """Write what a broker needs into ``conf``: the files that reefmesh ships, and what differs from place to place.
 
@@ -271,6 +296,8 @@ def write_configuration(
     lines = [
         f"listeners.tcp.1 = {bind}:{ports.amqp}",
         f"listeners.ssl.1 = {bind}:{ports.amqps}",
+        f"mqtt.listeners.tcp.1 = {bind}:{ports.mqtt}",
+        f"mqtt.listeners.ssl.1 = {bind}:{ports.mqtts}",
         f"prometheus.tcp.ip = {bind}",
         f"prometheus.tcp.port = {ports.prometheus}",
         f"ssl_options.cacertfile = {certificates}/ca.pem",
@@ -282,5 +309,7 @@ def write_configuration(
     local = conf / "conf.d" / "90-local.conf"
     local.write_text("\n".join([*lines, settings]) + "\n", encoding="utf-8")
     passwords = "".join(f"{user} {password_of(user)}\n" for user in USERS)
-    command = [sys.executable, str(DEPLOY / "definitions.py"), str(conf / definitions.name)]
+    listed = conf / "devices"
+    listed.write_text(devices, encoding="utf-8")
+    command = [sys.executable, str(DEPLOY / "definitions.py"), str(conf / definitions.name), str(listed)]
     subprocess.run(command, input=passwords.encode(), check=True)
