@@ -25,7 +25,8 @@ VALID_FOR: Final = datetime.timedelta(days=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCertificate:
-    """``ca_file``: PEM that clients trust, with its key in ``authority_key_file``; ``keystore``: PKCS#12 with the server's key and chain, behind ``password``;
+    """``ca_file``: PEM that clients trust, with its key in ``authority_key_file``; ``keystore``: PKCS#12 with the server's key
+    and chain, behind ``password``;
     ``certificate_file`` and ``key_file``: the same as PEM, the key without a password."""
 
     ca_file: Path

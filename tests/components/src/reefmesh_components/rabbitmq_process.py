@@ -107,7 +107,7 @@ class RabbitmqProcess:
         self._log_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._distribution.server],
+                [self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -210,6 +210,10 @@ class RabbitmqProcess:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+    def _command(self) -> Path:
+        """What becomes the broker."""
+        return self._distribution.server
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}

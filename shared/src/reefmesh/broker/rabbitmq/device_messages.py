@@ -11,9 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reefmesh.broker.rabbitmq.inbound_message import BROKER_INSTANT, MILLISECONDS_LIMIT
+from reefmesh.broker.rabbitmq.topology import CONSUMER_TIMEOUT_MILLISECONDS, PARKED_DELIVERIES_LIMIT
 
 DEVICES_EXCHANGE: Final = "reef.devices"
 DEVICE_QUEUE: Final = "reef.telemetry.mqtt"
+DEVICE_QUEUE_ARGUMENTS: Final[dict[str, str | int | bool]] = {
+    "x-queue-type": "quorum",
+    "x-single-active-consumer": True,
+    "x-overflow": "reject-publish",
+    "x-delivery-limit": PARKED_DELIVERIES_LIMIT,
+    "x-consumer-timeout": CONSUMER_TIMEOUT_MILLISECONDS,
+}
 FROM_DEVICES: Final = "buoys.*.d2c.#"
 """The binding key of that queue."""
 RELAYED: Final = ("x-death", "CC", "BCC")

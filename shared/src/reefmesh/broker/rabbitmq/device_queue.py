@@ -12,7 +12,7 @@ Every consumer has the same window (ADR 0037): what the active one gives back co
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -172,7 +172,7 @@ class RabbitMQDeviceQueue:
         self._waiting.clear()
         self._open.clear()
 
-    def _receiver(self, channel: Channel) -> Callable[[DeliveredMessage], Awaitable[None]]:
+    def _receiver(self, channel: Channel) -> Callable[[DeliveredMessage], Coroutine[None, None, None]]:
         async def receive(delivered: DeliveredMessage) -> None:
             if channel is self._channel:
                 message = self._message_of(delivered, channel)
