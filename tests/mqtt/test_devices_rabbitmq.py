@@ -109,6 +109,7 @@ async def test_ping_reaches_a_device_that_listens_and_brings_its_answer(rabbitmq
             assert (answer.operation_id, answer.status, answer.reason) == (command["operation_id"], "ok", "here")
     finally:
         await client.close()
+    stage.broker.control("purge_queue", "reef.telemetry.mqtt")  # the response waits for ingest, too
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

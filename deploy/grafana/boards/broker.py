@@ -209,14 +209,8 @@ def add_rabbitmq(board: Dashboard) -> None:
             title="Through the broker",
             says="Confirmed to publishers and delivered to consumers, by protocol: MQTT is the devices.",
             queries=(
-                (
-                    "sum by (protocol) (rate(rabbitmq_global_messages_confirmed_total[$__rate_interval]))",
-                    "{{protocol}} confirmed",
-                ),
-                (
-                    "sum by (protocol) (rate(rabbitmq_global_messages_delivered_total[$__rate_interval]))",
-                    "{{protocol}} delivered",
-                ),
+                (f"sum by (protocol) (rate({confirmed}[$__rate_interval]))", "{{protocol}} confirmed"),
+                (f"sum by (protocol) (rate({delivered}[$__rate_interval]))", "{{protocol}} delivered"),
             ),
             unit="reqps",
             width=6,
