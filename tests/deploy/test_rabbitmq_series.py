@@ -2,7 +2,6 @@
 
 import json
 import re
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,10 @@ def jobs() -> list[dict[str, Any]]:
 def scraped(broker: RabbitmqProcess, job: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     """Return series and labels, after the relabelling that keeps some."""
     query = "&".join(f"{name}={value}" for name, values in job.get("params", {}).items() for value in values)
-    url = f"http://127.0.0.1:{broker.ports.prometheus}{job.get('metrics_path', '/metrics')}?{query}"
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        lines = answer.read().decode().splitlines()
+    until = 'queue="mqtt-subscription-' if query else ""  # the queue that was made last
+    text = broker.metrics(f"{job.get('metrics_path', '/metrics')}?{query}", until=until)
     found = []
-    for line in lines:
+    for line in text.splitlines():
         if (sample := SAMPLE.match(line)) is not None:
             labels = {"__name__": sample[1], **dict(re.findall(r'(\w+)="([^"]*)"', sample[2] or ""))}
             rules = job.get("metric_relabel_configs", [])

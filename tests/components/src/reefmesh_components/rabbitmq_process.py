@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +29,7 @@ START_TIMEOUT_SECONDS: Final = 120.0
 """Of a node that loads some thousand modules, on a machine that others use."""
 STOP_TIMEOUT_SECONDS: Final = 30.0
 CONTROL_TIMEOUT_SECONDS: Final = 60.0
+METRICS_TIMEOUT_SECONDS: Final = 60.0
 USERS: Final = ("operator", *(each.name for each in SERVICES), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
@@ -163,6 +165,18 @@ class RabbitmqProcess:
             timeout=CONTROL_TIMEOUT_SECONDS,
         )
         return done.stdout
+
+    def metrics(self, path: str = "/metrics", *, until: str = "") -> str:
+        """Return a page for Prometheus, once it shows ``until``: figures of queues are a few seconds late."""
+        deadline = time.monotonic() + METRICS_TIMEOUT_SECONDS
+        while True:
+            with urllib.request.urlopen(f"http://{HOST}:{self.ports.prometheus}{path}", timeout=30) as answer:
+                text: str = answer.read().decode()
+            if until in text:
+                return text
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{path} does not show {until}")
+            time.sleep(0.25)
 
     def close(self) -> None:
         """Kill it, and its epmd."""
