@@ -19,9 +19,9 @@ from reefmesh.contracts.scores import ReefScore
 from reefmesh.contracts.senders import BrokerUsers
 from reefmesh.errors import ConfigurationError, PoisonMessage, TransientError
 from reefmesh.faststream import ReefEnvelope
-from reefmesh.faststream.activemq import ReefBroker as ActiveMQReefBroker
+from reefmesh.faststream.activemq import StompReefBroker
 from reefmesh.faststream.message_reader import FORGED
-from reefmesh.faststream.rabbitmq import ReefBroker as RabbitMQReefBroker
+from reefmesh.faststream.rabbitmq import RabbitReefBroker
 from reefmesh.faststream.retry_in_place import Retrying, RetryInPlace
 from reefmesh.faststream.testing import mesh_without_broker
 
@@ -30,16 +30,16 @@ ALERT: Alert = alerts.READERS[ALERT_2].validate_json((GOLDEN / "alert-2.json").r
 SCORE: ReefScore = scores.READERS[SCORES_2].validate_json((GOLDEN / "scores-2.json").read_bytes())
 READINGS: Readings = readings.READERS[READINGS_1].validate_json((GOLDEN / "readings-1.json").read_bytes())
 
-AnyBroker = RabbitMQReefBroker | ActiveMQReefBroker
+AnyBroker = RabbitReefBroker | StompReefBroker
 Make = Callable[..., AnyBroker]
 
 
-def on_rabbitmq(**more: Any) -> RabbitMQReefBroker:
-    return RabbitMQReefBroker("amqp://pager:secret@broker.example.org", service="pager", **more)
+def on_rabbitmq(**more: Any) -> RabbitReefBroker:
+    return RabbitReefBroker("amqp://pager:secret@broker.example.org", service="pager", **more)
 
 
-def on_activemq(**more: Any) -> ActiveMQReefBroker:
-    return ActiveMQReefBroker("stomp://pager:secret@broker.example.org", service="pager", **more)
+def on_activemq(**more: Any) -> StompReefBroker:
+    return StompReefBroker("stomp://pager:secret@broker.example.org", service="pager", **more)
 
 
 def headers_of(schema_id: str) -> Any:
@@ -181,9 +181,9 @@ def test_second_handler_of_a_channel_is_refused(make: Make) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: RabbitMQReefBroker("amqp://one,two", service="pager"), "one host"),
-        (lambda: RabbitMQReefBroker("amqps://one?server_name=two", service="pager"), "server_name="),
-        (lambda: ActiveMQReefBroker("stomp+ssl://one?server_name=two", service="pager"), "server_name="),
+        (lambda: RabbitReefBroker("amqp://one,two", service="pager"), "one host"),
+        (lambda: RabbitReefBroker("amqps://one?server_name=two", service="pager"), "server_name="),
+        (lambda: StompReefBroker("stomp+ssl://one?server_name=two", service="pager"), "server_name="),
     ],
     ids=["two hosts", "server name, AMQP", "server name, STOMP"],
 )

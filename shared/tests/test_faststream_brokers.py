@@ -26,9 +26,9 @@ from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.schema import ALERT_2
 from reefmesh.errors import ConfigurationError
 from reefmesh.faststream import ReefEnvelope
-from reefmesh.faststream.activemq import ReefBroker as ActiveMQReefBroker
+from reefmesh.faststream.activemq import StompReefBroker
 from reefmesh.faststream.connect import reef_broker
-from reefmesh.faststream.rabbitmq import ReefBroker as RabbitMQReefBroker
+from reefmesh.faststream.rabbitmq import RabbitReefBroker
 from reefmesh.faststream.rabbitmq_queues import topology_of
 from reefmesh.faststream.retry_in_place import Retrying
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
@@ -49,7 +49,7 @@ class Place:
         self.service = f"app-{uuid4().hex[:10]}"
         self.subscription = Subscription(self.service, channels.ALERTS)
 
-    def broker(self, **more: Any) -> RabbitMQReefBroker | ActiveMQReefBroker:
+    def broker(self, **more: Any) -> RabbitReefBroker | StompReefBroker:
         sized = {"shards" if self.kind == "rabbitmq" else "lanes": AT_ONCE}
         return reef_broker(self.url_of("operator"), service=self.service, logger=None, **{**sized, **more})
 
@@ -206,8 +206,8 @@ async def test_other_number_of_shards_is_refused(rabbitmq_process: RabbitmqProce
     """Another number would spread the reefs anew, past what waits in the queues."""
     place = Place("rabbitmq", rabbitmq_process.url)
 
-    def broker(shards: int) -> RabbitMQReefBroker:
-        made = RabbitMQReefBroker(rabbitmq_process.url(), service=place.service, shards=shards, logger=None)
+    def broker(shards: int) -> RabbitReefBroker:
+        made = RabbitReefBroker(rabbitmq_process.url(), service=place.service, shards=shards, logger=None)
 
         @made.alerts()
         async def take(body: Alert) -> None: ...

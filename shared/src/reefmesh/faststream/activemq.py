@@ -16,7 +16,7 @@ from reefmesh.contracts.senders import BrokerUsers
 from reefmesh.errors import ConfigurationError
 from reefmesh.faststream.message_reader import MessageReader
 from reefmesh.faststream.retry_in_place import Retrying
-from reefmesh.faststream.subscribers import GRACEFUL_SECONDS, Lane, ReefSubscribers, until_nothing_in_hand
+from reefmesh.faststream.subscribers import GRACEFUL_SECONDS, ReefSubscribers, SharedSubscriber, until_nothing_in_hand
 
 LANES: Final = 8
 PREFETCH: Final = {"activemq.prefetchSize": "1"}
@@ -24,7 +24,7 @@ PREFETCH: Final = {"activemq.prefetchSize": "1"}
 CONFIRM_SECONDS: Final = 60.0
 
 
-class ReefBroker(ReefSubscribers, StompBroker):
+class StompReefBroker(ReefSubscribers, StompBroker):
     """``service`` names the subscriptions: every process of one service shares them, another service has its own.
 
     ``url`` as reefmesh has it (``stomp+ssl://user:password@host-1:61614,host-2:61614?ca=FILE``). ``lanes``: how many reefs
@@ -59,7 +59,7 @@ class ReefBroker(ReefSubscribers, StompBroker):
             },
         )
 
-    def made_lanes(self, subscription: Subscription) -> Iterable[Lane]:
+    def made_lanes(self, subscription: Subscription) -> Iterable[SharedSubscriber]:
         reader = MessageReader(subscription, self._users, facts_of=facts_of, sender_of=_sender_of)
         for index in range(self._lane_count):
             yield self.subscriber(

@@ -19,14 +19,14 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.faststream.message_reader import MessageReader
 from reefmesh.faststream.rabbitmq_queues import declare
 from reefmesh.faststream.retry_in_place import Retrying
-from reefmesh.faststream.subscribers import GRACEFUL_SECONDS, Lane, ReefSubscribers, until_nothing_in_hand
+from reefmesh.faststream.subscribers import GRACEFUL_SECONDS, ReefSubscribers, SharedSubscriber, until_nothing_in_hand
 
 SHARDS: Final = 8
 WINDOW_MESSAGES: Final = 1
 """FastStream handles at once whatever it has: one message of a shard, so that a reef's come one by one."""
 
 
-class ReefBroker(ReefSubscribers, RabbitBroker):
+class RabbitReefBroker(ReefSubscribers, RabbitBroker):
     """``service`` names the subscriptions: every process of one service shares them, another service has its own.
 
     ``url`` as reefmesh has it (``amqps://user:password@host:5671?ca=FILE``), of one host. ``shards``: how many reefs are
@@ -83,7 +83,7 @@ class ReefBroker(ReefSubscribers, RabbitBroker):
             },
         )
 
-    def made_lanes(self, subscription: Subscription) -> Iterable[Lane]:
+    def made_lanes(self, subscription: Subscription) -> Iterable[SharedSubscriber]:
         reader = MessageReader(subscription, self._users, facts_of=facts_of, sender_of=_sender_of)
         for index in range(self._shards):
             yield self.subscriber(

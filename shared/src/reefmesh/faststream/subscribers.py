@@ -17,7 +17,7 @@ GRACEFUL_SECONDS: Final = 30.0
 """How long a stop waits for handlers."""
 
 
-class Lane(Protocol):
+class SharedSubscriber(Protocol):
     """A FastStream subscriber, as far as it is used here."""
 
     running: bool
@@ -35,7 +35,7 @@ class ReefSubscribers:
         self.retrying = retrying
         self._service = service
         self._users = users or BrokerUsers()
-        self.lanes: dict[Subscription, tuple[Lane, ...]] = {}
+        self.lanes: dict[Subscription, tuple[SharedSubscriber, ...]] = {}
         """The FastStream subscribers of each subscription."""
 
     def readings(self) -> Callable[[Handler], Handler]:
@@ -51,7 +51,7 @@ class ReefSubscribers:
         return self._register(channels.ALERTS)
 
     @abstractmethod
-    def made_lanes(self, subscription: Subscription) -> Iterable[Lane]:
+    def made_lanes(self, subscription: Subscription) -> Iterable[SharedSubscriber]:
         """Make the FastStream subscribers that share the subscription."""
 
     @abstractmethod

@@ -19,8 +19,8 @@ from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.readings import Readings, Readings2
 from reefmesh.contracts.scores import ReefScore
 from reefmesh.contracts.services import SERVICES
-from reefmesh.faststream.activemq import ReefBroker as StompReefBroker
-from reefmesh.faststream.rabbitmq import ReefBroker as RabbitReefBroker
+from reefmesh.faststream.activemq import StompReefBroker
+from reefmesh.faststream.rabbitmq import RabbitReefBroker
 
 Body = Alert | ReefScore | Readings
 
