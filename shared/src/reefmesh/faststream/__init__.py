@@ -1,9 +1,9 @@
 """Readings, scores and alerts of the mesh in a FastStream application of one's own (optional extra ``faststream``).
 
-``reefmesh.faststream.rabbitmq.RabbitReefBroker`` is FastStream's broker for RabbitMQ, ``reefmesh.faststream.activemq.StompReefBroker`` the
-one of faststream-stomp; both have subscribers for the mesh's channels. ``reefmesh.faststream.connect.reef_broker`` makes the
-one that an address asks for, and ``reefmesh.faststream.testing`` runs either without a broker. What order and duplicates mean
-for a handler: docs/faststream.md.
+``reefmesh.faststream.connect.reef_broker`` makes the broker that an address asks for: FastStream's own for RabbitMQ
+(``rabbitmq.RabbitReefBroker``) or that of faststream-stomp for ActiveMQ (``activemq.StompReefBroker``), with subscribers for
+the mesh's channels. ``reefmesh.faststream.testing`` runs either without a broker. What order and duplicates mean for a handler:
+docs/faststream.md.
 """
 
 from typing import Annotated
