@@ -40,7 +40,8 @@ def show(title: str, figures: Sequence[Figure]) -> None:
     table = Table("what", "measured", "unit", "to hold", "", title=f"{title} ({os.cpu_count()} cores)", title_justify="left")
     for figure in figures:
         hold = "" if figure.hold is None else f"{'<=' if figure.at_most else '>='} {figure.hold:g}"
-        table.add_row(figure.name, f"{figure.value:,.1f}", figure.unit, hold, figure.verdict)
+        digits = 2 if figure.unit == "ratio" else 1
+        table.add_row(figure.name, f"{figure.value:,.{digits}f}", figure.unit, hold, figure.verdict)
     Console().print(table)
 
 
