@@ -16,7 +16,7 @@ from reefmesh.errors import ConfigurationError
 from reefmesh_components.stomp_peer import Client, Script, stomp_peer
 
 HEARTBEAT_MS = 200
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 async def open_session(peer: str, parameters: str = "") -> Session:

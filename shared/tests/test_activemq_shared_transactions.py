@@ -15,7 +15,7 @@ from reefmesh.broker.activemq.outbound_message import (
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
 
 
 class Session:

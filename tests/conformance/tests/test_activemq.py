@@ -20,7 +20,6 @@ class ActivemqUnderTest:
             authenticates=True,
             restarts=process is not None,
             backlog_messages=backlog_messages,
-            patience_seconds=60.0,
         )
         self._url = f"{url}{'&' if '?' in url else '?'}subscriptions={subscriptions}"
         self._process = process
