@@ -48,7 +48,7 @@ class ActivemqUnderTest:
 class TestActiveMQ(BrokerConformance):
     @pytest.fixture
     async def broker_under_test(self, activemq: ActivemqServer) -> BrokerUnderTest:
-        return ActivemqUnderTest(activemq.url, activemq.process, subscriptions=2, backlog_messages=5000)
+        return ActivemqUnderTest(activemq.url, activemq.process, subscriptions=2, backlog_messages=2000)
 
 
 class TestActiveMQOverTLS(BrokerConformance):
