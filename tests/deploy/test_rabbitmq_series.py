@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 EXPECTED: dict[str, list[str]] = json.loads(Path(__file__).with_name("rabbitmq_series.json").read_text(encoding="utf-8"))
 SAMPLE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? ")
 DEVICE = "operator"
+QUEUES = (shard_queue(SCORING, 1), parking_queue(SCORING), "reef.telemetry.mqtt")
+SESSION = "mqtt-subscription-"
 
 
 def jobs() -> list[dict[str, Any]]:
@@ -32,7 +34,7 @@ def jobs() -> list[dict[str, Any]]:
 def scraped(broker: RabbitmqProcess, job: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     """Return series and labels, after the relabelling that keeps some."""
     query = "&".join(f"{name}={value}" for name, values in job.get("params", {}).items() for value in values)
-    until = 'queue="mqtt-subscription-' if query else ""  # the queue that was made last
+    until = [f'queue="{name}' for name in (*QUEUES, SESSION)] if query else []
     text = broker.metrics(f"{job.get('metrics_path', '/metrics')}?{query}", until=until)
     found = []
     for line in text.splitlines():
@@ -56,5 +58,5 @@ async def test_node_shows_every_series_with_its_labels(rabbitmq_process: Rabbitm
     shown = {name: sorted(labels) for _, name, labels in seen if name in EXPECTED}
     assert {name: sorted(labels) for name, labels in EXPECTED.items()} == shown
     queues = {labels["queue"] for job, _, labels in seen if job == "rabbitmq-queues"}
-    assert {shard_queue(SCORING, 1), parking_queue(SCORING), "reef.telemetry.mqtt"} <= queues
-    assert not [queue for queue in queues if queue.startswith("mqtt-subscription")], "one for each device"
+    assert set(QUEUES) <= queues
+    assert not [queue for queue in queues if queue.startswith(SESSION)], "one for each device"

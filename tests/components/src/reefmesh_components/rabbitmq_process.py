@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -128,16 +128,16 @@ class RabbitmqProcess(BrokerProcess):
         )
         return done.stdout
 
-    def metrics(self, path: str = "/metrics", *, until: str = "") -> str:
-        """Return a page for Prometheus, once it shows ``until``: figures of queues are a few seconds late."""
+    def metrics(self, path: str = "/metrics", *, until: Collection[str] = ()) -> str:
+        """Return a page for Prometheus, once it shows all of ``until``: figures of queues are some seconds late."""
         deadline = time.monotonic() + METRICS_TIMEOUT_SECONDS
         while True:
             with urllib.request.urlopen(f"http://{HOST}:{self.ports.prometheus}{path}", timeout=30) as answer:
                 text: str = answer.read().decode()
-            if until in text:
+            if all(each in text for each in until):
                 return text
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{path} does not show {until}")
+                raise RuntimeError(f"{path} does not show all of {until}")
             time.sleep(0.25)
 
     def close(self) -> None:
