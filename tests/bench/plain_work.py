@@ -171,6 +171,11 @@ class State:
         }
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
+        self.commits = 0
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._database.close()
 
     async def apply(self, message: Any) -> str:
         """Return the output, empty for none, once its state is on the disk. Messages of a reef come one at a time."""
@@ -220,6 +225,7 @@ class State:
             self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
+        self.commits += 1
 
 
 def decided(file: Path) -> int:
