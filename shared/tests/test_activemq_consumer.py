@@ -11,11 +11,11 @@ from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.message_headers import to_frame
 from reefmesh.broker.activemq.parking import ActiveMQParking
-from reefmesh.broker.activemq.reconnecting_session import Attachment, ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.broker.reconnecting import Attachment
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import publication
@@ -27,15 +27,15 @@ class OneSession:
 
     def __init__(self) -> None:
         self.spy = SpyingSession()
-        self.attachments: list[Attachment] = []
+        self.attachments: list[Attachment[Session]] = []
 
-    def session(self) -> Session:
+    def current(self) -> Session:
         return self.spy.as_session()
 
-    def add(self, attachment: Attachment) -> None:
+    def add(self, attachment: Attachment[Session]) -> None:
         self.attachments.append(attachment)
 
-    def remove(self, attachment: Attachment) -> None:
+    def remove(self, attachment: Attachment[Session]) -> None:
         self.attachments.remove(attachment)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, ProtocolViolation
+from reefmesh.broker.activemq.errors import BrokerRefusal, ProtocolViolation
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transport import WRITE_BUFFER_BYTES
 from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.stomp_peer import Client, Script, stomp_peer

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.name_lookup import SocketAddress, look_up
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.socket_race import HEAD_START_SECONDS, first_connected
 from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.name_lookup import SocketAddress, look_up
 from reefmesh.broker.port import BrokerUnavailable
+from reefmesh.broker.socket_race import HEAD_START_SECONDS, first_connected
 from reefmesh.clock import SystemClock
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events
 from reefmesh_components.stomp_peer import Client, stomp_peer
