@@ -67,7 +67,7 @@ def receipts(home: Path) -> int:
 
 def await_up(process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until the mesh says that it is up: from then on the journal is its own."""
-    for _ in range(3000):
+    for _ in range(30_000):
         if "reefmesh is up" in log.read_text():
             return
         try:
@@ -80,7 +80,7 @@ def await_up(process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 def await_receipts(process: "subprocess.Popen[bytes]", home: Path, number: int) -> None:
     """Wait until the mesh has so many receipts; the wait is on the process, so its death ends it."""
-    for _ in range(6000):
+    for _ in range(30_000):
         if receipts(home) >= number:
             return
         try:
@@ -88,7 +88,7 @@ def await_receipts(process: "subprocess.Popen[bytes]", home: Path, number: int) 
         except subprocess.TimeoutExpired:
             continue
         pytest.fail(f"the mesh ended by itself with {process.returncode}")
-    pytest.fail(f"no {number} receipts within a minute, only {receipts(home)}")
+    pytest.fail(f"no {number} receipts within minutes, only {receipts(home)}")
 
 
 def told(path: Path) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def told(path: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in alert.items() if k not in ("raised_at", "data_age_seconds")} for alert in alerts]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)  # half a minute for 7 kills on a machine that does nothing else
 @pytest.mark.parametrize(("days", "kills"), [(1200, 7), pytest.param(3650, 22, marks=pytest.mark.faults)])
 def test_mesh_killed_at_random_moments_of_a_replay_ends_like_an_undisturbed_one(tmp_path: Path, days: int, kills: int) -> None:
     """Laws 3 and 4: nothing lost, effect once, over kills -9; scores, ledger and accounting are identical."""
@@ -106,7 +106,7 @@ def test_mesh_killed_at_random_moments_of_a_replay_ends_like_an_undisturbed_one(
     calm, rough = tmp_path / "calm", tmp_path / "rough"
     for folder in (calm, rough):
         folder.mkdir()
-    undisturbed = subprocess.run(replay(archive, calm / "home", calm), capture_output=True, timeout=120, check=False)
+    undisturbed = subprocess.run(replay(archive, calm / "home", calm), capture_output=True, timeout=600, check=False)
     assert undisturbed.returncode == 0, undisturbed.stderr.decode()
 
     home, log = rough / "home", rough / "up.log"
@@ -128,7 +128,7 @@ def test_mesh_killed_at_random_moments_of_a_replay_ends_like_an_undisturbed_one(
                     except subprocess.TimeoutExpired:
                         process.kill()
             with mesh_up(home, log):
-                output, errors = client.communicate(timeout=120)
+                output, errors = client.communicate(timeout=600)
         finally:
             client.kill()
             client.wait()

@@ -9,7 +9,7 @@ CARRY_OVER_SECONDS: Final = 5.0
 """How long a settlement waits for a message that is being carried over."""
 
 
-class HeldMessage(Protocol):
+class EngineMessage(Protocol):
     """What is needed of an engine's inbound message. ``identity``: the same for each delivery of a message."""
 
     @property
@@ -19,7 +19,7 @@ class HeldMessage(Protocol):
     def is_open(self) -> bool: ...
 
 
-MessageT = TypeVar("MessageT", bound=HeldMessage)
+MessageT = TypeVar("MessageT", bound=EngineMessage)
 
 
 class HoldPhase(Enum):

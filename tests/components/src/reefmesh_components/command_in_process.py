@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ class CommandInProcess(ReefmeshCommand):
         named = {"REEFMESH_HOME": str(self.home)} if self.name_home else {}
         ours = {**named, "COLUMNS": "80", **self.environment, **(environment or {})}
         runner = CliRunner(env={**not_ours, **ours})
-        with logs_of_errors(), _temporary_files_in(ours.get("TMPDIR")):
+        with logs_of_errors(), _temporary_files_in(ours.get("TMPDIR")), _sigterm_as_before():
             result = runner.invoke(app, list(map(str, arguments)), prog_name="reefmesh", input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
@@ -58,3 +59,13 @@ def _temporary_files_in(folder: str | None) -> Iterator[None]:
         yield
     finally:
         tempfile.tempdir = before
+
+
+@contextmanager
+def _sigterm_as_before() -> Iterator[None]:
+    """A command takes SIGTERM over and gives it back to the system: give it back to the run of tests."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
