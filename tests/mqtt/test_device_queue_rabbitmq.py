@@ -120,7 +120,7 @@ async def test_consumer_whose_queue_was_deleted_takes_it_again_once_it_is_there(
     operator = RabbitMQBroker(rabbitmq_stage.url(), clock=SystemClock())
     await operator.connect()
     async with device_queue(rabbitmq_stage) as (_, queue):
-        async with operator._publishing.connection().passing_channel() as channel:
+        async with operator._publishing.current().passing_channel() as channel:
             await channel.queue_delete(DEVICE_QUEUE)
         await operator.close()
         await asyncio.to_thread(rabbitmq_stage.broker.restart)

@@ -5,11 +5,12 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from reefmesh_components.activemq_distribution import distribution
 from reefmesh_components.activemq_process import USERS as ACTIVEMQ_USERS
 from reefmesh_components.activemq_process import ActivemqProcess, Ports
+from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.ports import HOST
 from reefmesh_components.rabbitmq_distribution import rabbitmq_distribution
@@ -20,20 +21,6 @@ ACTIVEMQ_PORTS: Final = Ports(stomp=61613, stomp_tls=61614, mqtt=1883, mqtt_tls=
 RABBITMQ_PORTS: Final = RabbitmqPorts(amqp=5672, amqps=5671, mqtt=1883, mqtts=8883, prometheus=15692, epmd=4369, node=25672)
 SHARDS: Final = 8
 """Of each subscription: enough for the processes of one machine, and made in a second."""
-
-
-class BrokerProcess(Protocol):
-    """One broker of this machine."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def pid(self) -> int | None: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,10 @@ class RabbitmqServer:
     tls_url: str | None
     process: RabbitmqProcess | None
 
+    @classmethod
+    def of(cls, process: RabbitmqProcess) -> "RabbitmqServer":
+        return cls(url=process.url(), tls_url=process.url(tls=True), process=process)
+
 
 @contextmanager
 def rabbitmq_server() -> Iterator[RabbitmqServer]:
@@ -50,8 +54,15 @@ def rabbitmq_server() -> Iterator[RabbitmqServer]:
         with rabbitmq_container() as (url, tls_url):
             yield RabbitmqServer(url=url, tls_url=tls_url, process=None)
         return
+    with local_rabbitmq_server() as server:
+        yield server
+
+
+@contextmanager
+def local_rabbitmq_server() -> Iterator[RabbitmqServer]:
+    """As ``local_rabbitmq``, with its addresses."""
     with local_rabbitmq() as process:
-        yield RabbitmqServer(url=process.url(), tls_url=process.url(tls=True), process=process)
+        yield RabbitmqServer.of(process)
 
 
 @contextmanager

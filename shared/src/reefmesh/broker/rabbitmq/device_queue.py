@@ -21,13 +21,13 @@ from uuid import uuid4
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.devices import DeviceMessage, Move, Role
 from reefmesh.broker.port import BrokerUnavailable, LaneLost, PublishRefused
-from reefmesh.broker.rabbitmq.connection import Channel, Connection, close_channel
+from reefmesh.broker.rabbitmq.connection import Channel, Connection, ReconnectingConnection, close_channel
 from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, fingerprint_of, instant_of, sender_of, topic_of
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost, translated
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated
 from reefmesh.broker.rabbitmq.publisher import RabbitMQPublisher
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.clock import Clock
 
 WINDOW_MESSAGES: Final = 16
@@ -82,7 +82,7 @@ class RabbitMQDeviceQueue:
         if self._connection is not None or self._closed:
             return
         await self._connections.open()
-        await self.attach(self._connections.connection())
+        await self.attach(self._connections.current())
         self._connections.add(self)
 
     async def receive(self) -> Sequence[DeviceMessage]:

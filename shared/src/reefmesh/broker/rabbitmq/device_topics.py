@@ -8,10 +8,9 @@ from uuid import uuid4
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
-from reefmesh.broker.rabbitmq.connection import Channel, Connection, close_channel
+from reefmesh.broker.rabbitmq.connection import Channel, Connection, ReconnectingConnection, close_channel
 from reefmesh.broker.rabbitmq.device_messages import DEVICES_EXCHANGE, routing_key_of, sender_of
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 
 PASSING: Final = 1
 """The delivery mode of what no disk needs to keep."""
@@ -23,7 +22,7 @@ class RabbitMQDeviceTopics:
         self._consuming = consuming
 
     async def tell(self, topic: str, body: bytes) -> None:
-        connection = self._publishing.connection()
+        connection = self._publishing.current()
         properties = Basic.Properties(delivery_mode=PASSING, message_id=uuid4().hex, user_id=connection.address.user)
         try:
             async with connection.passing_channel(confirms=True) as channel:
@@ -37,7 +36,7 @@ class RabbitMQDeviceTopics:
     @asynccontextmanager
     async def hear(self, topic: str, on_message: Callable[[bytes, str | None], None]) -> AsyncIterator[None]:
         subscription = _TopicSubscription(routing_key_of(topic), on_message)
-        await subscription.attach(self._consuming.connection())
+        await subscription.attach(self._consuming.current())
         self._consuming.add(subscription)
         try:
             yield

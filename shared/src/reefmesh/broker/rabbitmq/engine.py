@@ -7,6 +7,7 @@ from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
+from reefmesh.broker.rabbitmq.connection import Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.consumer import RabbitMQConsumer
 from reefmesh.broker.rabbitmq.device_queue import RabbitMQDeviceQueue
 from reefmesh.broker.rabbitmq.device_topics import RabbitMQDeviceTopics
@@ -14,7 +15,6 @@ from reefmesh.broker.rabbitmq.isolation_watch import IsolationLimits
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parking import RabbitMQParking
 from reefmesh.broker.rabbitmq.publisher import RabbitMQPublisher
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.stamp import stamped_sender
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.broker.stamping import StampingBroker
@@ -48,7 +48,9 @@ class RabbitMQBroker:
         self._address = address = RabbitMQAddress.parse(url)
 
         def connection(purpose: str) -> ReconnectingConnection:
-            return ReconnectingConnection(address, purpose=purpose, on_event=self._emit, random=self._random, password=password)
+            return ReconnectingConnection(
+                address, Connection.open, purpose=purpose, on_event=self._emit, random=self._random, password=password
+            )
 
         self._consuming, self._publishing, self._devices = connection("consume"), connection("publish"), connection("devices")
         self._publisher = RabbitMQPublisher(self._publishing)
@@ -120,7 +122,7 @@ class RabbitMQBroker:
         return RabbitMQDeviceTopics(publishing=self._publishing, consuming=self._consuming)
 
     async def stamped_sender(self, service: str) -> str | None:
-        return await stamped_sender(self._publishing.connection(), service)
+        return await stamped_sender(self._publishing.current(), service)
 
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
@@ -135,7 +137,7 @@ class RabbitMQBroker:
             last_heard_seconds=max(heard) if heard else None,
             publishes_in_flight=self._publisher.in_flight,
             reconnects=sum(each.reconnects for each in connections),
-            trouble=worst.trouble or (BLOCKED if self._publishing.is_blocked else ""),
+            trouble=worst.trouble or (BLOCKED if self._publishing.is_up and self._publishing.current().is_blocked else ""),
             refused_seconds=worst.refused_seconds,
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import uuid4
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.probe import Obstacle
 from reefmesh.broker.rabbitmq.connection import Channel, Connection
 from reefmesh.broker.rabbitmq.declaration import exists
 from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, DEVICE_QUEUE_ARGUMENTS, DEVICES_EXCHANGE
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.topology import CONSISTENT_HASH, shard_queue, subscription_exchange
 from reefmesh.broker.rabbitmq.url import SHARDS_LIMIT
 from reefmesh.contracts.channels import Subscription

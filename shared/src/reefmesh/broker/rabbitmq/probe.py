@@ -13,11 +13,13 @@ from uuid import uuid4
 
 from aiormq.abc import DeliveredMessage
 
-from reefmesh.broker.activemq.name_lookup import is_address, look_up
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.name_lookup import is_address, look_up
+from reefmesh.broker.network_address import Endpoint
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.broker.probe import Obstacle
 from reefmesh.broker.rabbitmq.connection import Channel, Connection
-from reefmesh.broker.rabbitmq.errors import ACCESS_REFUSED, BrokerRefusal, ConnectionLost, connect_failure
+from reefmesh.broker.rabbitmq.errors import ACCESS_REFUSED, BrokerRefusal, connect_failure
 from reefmesh.broker.rabbitmq.obstacles import obstacles_on
 from reefmesh.broker.rabbitmq.topology import (
     Topology,
@@ -26,7 +28,7 @@ from reefmesh.broker.rabbitmq.topology import (
     shard_queue,
     subscription_exchange,
 )
-from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import ConfigurationError, TransientError
 
