@@ -93,7 +93,7 @@ class RabbitmqProcess(BrokerProcess):
 
     def launch(self) -> None:
         self._start_epmd()
-        self.launch_command([self._distribution.server], self._environment())
+        self.launch_command([self._command()], self._environment())
 
     def wait_until_listening(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -170,6 +170,10 @@ class RabbitmqProcess(BrokerProcess):
                 time.sleep(0.02)
             else:
                 return
+
+    def _command(self) -> Path:
+        """What becomes the broker."""
+        return self._distribution.server
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
