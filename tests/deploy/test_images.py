@@ -25,6 +25,8 @@ BROKER_OF = {COMPOSE: ("activemq", "stomp://activemq:61613"), ON_RABBITMQ: ("rab
 NAMES = [each.name for each in SERVICES]
 IMAGES = {name: [name] for name in NAMES} | {"reefmesh": ["standalone", *NAMES]}
 DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
+NOT_IN_IMAGES = {"otel", "faststream"}
+"""Tracing takes a collector; FastStream is for programs of one's own behind the mesh."""
 BUILDKIT_ALONE = re.compile(
     r"^\s*#\s*syntax\s*=|^(RUN|COPY|ADD)\b.*\s--(mount|network|security|link|chmod|parents|exclude)\b|<<-?['\"]?[A-Z]",
     re.MULTILINE,
@@ -99,7 +101,7 @@ def test_rule_on_builders_when_a_dockerfile_needs_buildkit_finds_it(text: str) -
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_image_has_every_extra_of_its_services_but_tracing(image: str) -> None:
+def test_image_has_every_extra_that_a_service_uses_by_itself(image: str) -> None:
     """A target of the type ``apprise`` or the chart of a mail needs no image of one's own."""
     (default,) = [value for value in values(instructions(DOCKER / f"{image}.Dockerfile"), "ARG") if value.startswith("EXTRAS=")]
     script = (DOCKER / "install.py").read_text(encoding="utf-8")
@@ -107,7 +109,7 @@ def test_image_has_every_extra_of_its_services_but_tracing(image: str) -> None:
     chosen = set(default.removeprefix("EXTRAS=").split(","))
     for member in ("shared", *(f"services/{name}" for name in NAMES)):
         project = tomllib.loads((ROOT / member / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        assert set(project.get("optional-dependencies", {})) <= chosen | {"otel"}, member
+        assert set(project.get("optional-dependencies", {})) <= chosen | NOT_IN_IMAGES, member
 
 
 @pytest.mark.parametrize(("image", "members"), IMAGES.items())

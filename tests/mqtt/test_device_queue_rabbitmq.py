@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import aiormq
 import pytest
+from pamqp.commands import Basic
 
 from reefmesh.broker.devices import DeviceMessage, DeviceQueue, Move
 from reefmesh.broker.port import LaneLost
@@ -13,7 +17,10 @@ from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE
 from reefmesh.broker.rabbitmq.device_queue import WINDOW_MESSAGES
 from reefmesh.broker.rabbitmq.engine import RabbitMQBroker
 from reefmesh.clock import SystemClock
+from reefmesh_components import requirement
+from reefmesh_components.activemq_process import password_of
 from reefmesh_components.nemo_pi import data, nemo_pi
+from reefmesh_components.rabbitmq import local_rabbitmq
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(240)]  # the first of them starts the broker
 
@@ -120,3 +127,37 @@ async def test_consumer_whose_queue_was_deleted_takes_it_again_once_it_is_there(
         await publish(rabbitmq_stage, 23.0)
         (message,) = await received(queue, 1)
         await settle(queue, message)
+
+
+STAMPED = "message_interceptors.incoming.set_header_timestamp.overwrite = true"
+STAMPS_FROM = (3, 12)
+
+
+async def test_broker_that_stamps_messages_gives_each_its_id_and_time_in_every_process(
+    rabbitmq_stage: Any, tmp_path: Path
+) -> None:
+    """The stamp is the broker's, whatever a client of AMQP writes there."""
+    if tuple(int(part) for part in rabbitmq_stage.broker.version.split(".")[:2]) < STAMPS_FROM:
+        pytest.skip("RabbitMQ stamps messages from 3.12 on")
+    try:
+        with local_rabbitmq(settings=STAMPED, devices=f"{IMEI} {password_of(IMEI)}\n") as broker:
+            stage = type(rabbitmq_stage)(broker, tmp_path, "shards=2")
+            before = datetime.now(UTC) - timedelta(milliseconds=1)
+            await publish(stage, 24.0)
+            forged = Basic.Properties(headers={"timestamp_in_ms": 1})
+            connection = await aiormq.connect(broker.url(IMEI))
+            channel = await connection.channel(publisher_confirms=True)
+            key = f"buoys.{IMEI}.d2c.telemetry"
+            await channel.basic_publish(data(24.1), exchange="reef.devices", routing_key=key, properties=forged)
+            await connection.close()
+            after = datetime.now(UTC)
+            async with device_queue(stage) as (client, queue):
+                first = await received(queue, 2)
+                client.abort()
+            async with device_queue(stage) as (_, queue):
+                again = await received(queue, 2)
+                await settle(queue, *again)
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+    assert [(each.message_id, each.received_at) for each in first] == [(each.message_id, each.received_at) for each in again]
+    assert all(each.received_at is not None and before <= each.received_at <= after for each in first)
