@@ -48,7 +48,7 @@ TURNS_LIMIT: Final = 60
 """More turns would begin before the readings of today."""
 DECIDING_SECONDS_LIMIT: Final = 300.0
 WIDTHS: Final = {"rabbitmq": 32, "activemq": 32}
-"""Queues, or subscriptions, with which each plain pipeline did best (``--tune``)."""
+"""Queues, or subscriptions, of each plain pipeline; ``--tune`` compares others."""
 TUNED: Final = (8, 16, 32, 64)
 
 ORDER, CONFIRMED, ONCE = "order of each reef", "confirmed, durable", "state once"

@@ -55,9 +55,11 @@ def on_rabbitmq(order: StageOrder, state: State) -> RabbitBroker:
     hashed = ExchangeType.X_CONSISTENT_HASH
     source, target = RabbitExchange(f"plain.{stage.source}", type=hashed), RabbitExchange(f"plain.{stage.to}", type=hashed)
 
+    publisher = broker.publisher(exchange=target, persist=True)
+
     async def handle(message: Any) -> None:
         if output := await state.apply(message):
-            await broker.publish(output.encode(), exchange=target, routing_key=reef_of(message), persist=True)
+            await publisher.publish(output.encode(), routing_key=reef_of(message))
 
     handle.__annotations__["message"] = stage.reads
     for index in range(order.width):
