@@ -43,6 +43,7 @@ class RabbitmqUnderTest:
             takes_ahead=True,
             returns_in_order=True,
             authenticates=True,
+            consumers_at_work=shards,
             restarts=process is not None,
             backlog_messages=backlog_messages,
             patience_seconds=60.0,
