@@ -66,7 +66,7 @@ async def test_message_whose_lane_is_cancelled_as_it_comes_goes_to_another() -> 
     message = publication(QUARANTINE.name, 1).message
     sessions.spy.deliver(ack="a1", **{name.replace("-", "_"): value for name, value in to_frame(message)})
     waiting[0].cancel()
-    delivery = await asyncio.wait_for(waiting[1], 1)
+    delivery = await asyncio.wait_for(waiting[1], 60)
     assert waiting[0].cancelled()
     assert delivery is not None
     assert message.event_id == delivery.message.event_id
@@ -124,11 +124,11 @@ async def test_parked_copy_is_confirmed_before_its_message_is_acknowledged(heade
         await lane.park(delivery, reason="poison", detail="", attempts=1)
 
     parking = asyncio.create_task(settle())
-    await asyncio.wait_for(session.written["SEND"].wait(), 1)
+    await asyncio.wait_for(session.written["SEND"].wait(), 60)
     await asyncio.sleep(0)  # one turn of the loop: whatever does not wait is written
     assert ["BEGIN", "SEND"] == session.commands
     session.confirmation.set_result(None)
-    await asyncio.wait_for(session.written["COMMIT"].wait(), 1)
+    await asyncio.wait_for(session.written["COMMIT"].wait(), 60)
     assert ["BEGIN", "SEND", "ACK", "COMMIT"] == session.commands
     parking.cancel()
     await asyncio.gather(parking, return_exceptions=True)

@@ -15,7 +15,7 @@ from reefmesh.broker.activemq.shared_transactions import SharedTransactions, Tra
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
 from reefmesh.broker.connection_loss import ConnectionLost
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
 
 
 class Session:

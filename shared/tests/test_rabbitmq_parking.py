@@ -195,7 +195,7 @@ async def test_message_that_the_broker_moved_here_says_so(rabbitmq: RabbitmqServ
             taken = await channel.basic_get(source)
             await channel.basic_reject(taken.delivery_tag or 0, requeue=False)
         parking = RabbitMQParking(connections, subscription)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (listed := await parking.list()):  # the broker moves it in its own time
                 pass
         (entry,) = listed

@@ -46,7 +46,6 @@ class RabbitmqUnderTest:
             consumers_at_work=shards,
             restarts=process is not None,
             backlog_messages=backlog_messages,
-            patience_seconds=60.0,
         )
         self._parameters = f"shards={shards}"
         self._url = f"{url}{'&' if '?' in url else '?'}{self._parameters}"

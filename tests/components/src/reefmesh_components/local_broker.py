@@ -18,7 +18,7 @@ from reefmesh_components.rabbitmq_process import USERS as RABBITMQ_USERS
 from reefmesh_components.rabbitmq_process import RabbitmqPorts, RabbitmqProcess
 
 ACTIVEMQ_PORTS: Final = Ports(stomp=61613, stomp_tls=61614, mqtt=1883, mqtt_tls=8883)
-RABBITMQ_PORTS: Final = RabbitmqPorts(amqp=5672, amqps=5671, prometheus=15692, epmd=4369, node=25672)
+RABBITMQ_PORTS: Final = RabbitmqPorts(amqp=5672, amqps=5671, mqtt=1883, mqtts=8883, prometheus=15692, epmd=4369, node=25672)
 SHARDS: Final = 8
 """Of each subscription: enough for the processes of one machine, and made in a second."""
 
@@ -87,7 +87,7 @@ def _rabbitmq(folder: Path, *, usual_ports: bool) -> LocalBroker:
         name="RabbitMQ",
         process=process,
         url_of=lambda user: process.url(user, parameters=f"shards={SHARDS}"),
-        describe=f"AMQP {HOST}:{ports.amqp}, TLS {ports.amqps}, metrics {ports.prometheus}; log {process.log}",
+        describe=f"AMQP {HOST}:{ports.amqp}, TLS {ports.amqps}, MQTT {ports.mqtt}, pages {ports.prometheus}; log {process.log}",
         end=end,
     )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import uuid
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,26 @@ from reefmesh_components.rabbitmq import RabbitmqServer, local_rabbitmq, local_r
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_components.requirement import Absence
 from reefmesh_components.shared_rabbitmq import SharedRabbitmq
+from reefmesh_components.termination import Termination, children
 
 _ABSENCES: Final = "reefmesh absences"
+_TERMINATION: Final = pytest.StashKey[Termination]()
+_OF_SHORT_LIVED_JAVA: Final = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+"""A broker that lives for one module of tests is up in half the time when Java does not compile it for a long life."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     requirement.required()  # a wrong name is told at once, not by a test that happens to ask
+    for name, value in _OF_SHORT_LIVED_JAVA.items():
+        os.environ.setdefault(name, value)
+    controls = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    config.stash[_TERMINATION] = Termination(children if controls else list)
+    config.stash[_TERMINATION].listen()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[_TERMINATION].listen()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

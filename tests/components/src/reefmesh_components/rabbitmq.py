@@ -66,8 +66,8 @@ def local_rabbitmq_server() -> Iterator[RabbitmqServer]:
 
 
 @contextmanager
-def local_rabbitmq(*, settings: str = "") -> Iterator[RabbitmqProcess]:
-    """Start a broker of this run's own; ``settings``: further lines of its rabbitmq.conf. Raises ComponentMissing."""
+def local_rabbitmq(*, settings: str = "", devices: str = "") -> Iterator[RabbitmqProcess]:
+    """Start a broker of this run's own; ``settings`` and ``devices`` as of RabbitmqProcess. Raises ComponentMissing."""
     try:
         found = rabbitmq_distribution()
     except RabbitmqMissing as missing:
@@ -77,7 +77,11 @@ def local_rabbitmq(*, settings: str = "") -> Iterator[RabbitmqProcess]:
     with tempfile.TemporaryDirectory(prefix="reefmesh-rabbitmq-") as folder, ExitStack() as stack:
         place = Path(folder)
         process = RabbitmqProcess(
-            distribution=found, folder=place, certificate=make_server_certificate(place), settings=settings
+            distribution=found,
+            folder=place,
+            certificate=make_server_certificate(place),
+            settings=settings,
+            devices=devices,
         )
         stack.callback(process.close)
         stack.enter_context(told(process))

@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import urllib.request
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -27,6 +28,8 @@ DEPLOY: Final = Path(__file__).parents[4] / "deploy" / "rabbitmq"
 START_TIMEOUT_SECONDS: Final = 120.0
 """Of a node that loads some thousand modules, on a machine that others use."""
 STOP_TIMEOUT_SECONDS: Final = 30.0
+CONTROL_TIMEOUT_SECONDS: Final = 60.0
+METRICS_TIMEOUT_SECONDS: Final = 60.0
 USERS: Final = ("operator", *(each.name for each in SERVICES), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
@@ -39,18 +42,20 @@ class RabbitmqPorts:
 
     amqp: int
     amqps: int
+    mqtt: int
+    mqtts: int
     prometheus: int
     epmd: int
     node: int
 
     @classmethod
     def free(cls) -> "RabbitmqPorts":
-        return cls(amqp=free_port(), amqps=free_port(), prometheus=free_port(), epmd=free_port(), node=free_port())
+        return cls(**{each.name: free_port() for each in fields(cls)})
 
 
 class RabbitmqProcess(BrokerProcess):
     """A node alone. ``close`` ends what belongs to it, its epmd included. ``settings``: further lines of rabbitmq.conf, which
-    have the last word."""
+    have the last word. ``devices``: the lines of definitions.py's second file."""
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class RabbitmqProcess(BrokerProcess):
         ports: RabbitmqPorts | None = None,
         password_of: Callable[[str], str] = password_of,
         settings: str = "",
+        devices: str = "",
     ) -> None:
         super().__init__(folder, stop_timeout_seconds=STOP_TIMEOUT_SECONDS)
         self.ports = ports or RabbitmqPorts.free()
@@ -68,7 +74,7 @@ class RabbitmqProcess(BrokerProcess):
         self._distribution = distribution
         self._password_of = password_of
         self._epmd: subprocess.Popen[bytes] | None = None
-        self._configure(settings)
+        self._configure(settings, devices)
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
         query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
@@ -100,14 +106,39 @@ class RabbitmqProcess(BrokerProcess):
         next start forgets it.
 
         Raises:
-            RuntimeError: it runs not, or does not answer.
+            CalledProcessError: it runs not, or does not answer.
         """
-        command = [str(self._distribution.server.with_name("rabbitmqctl")), "set_disk_free_limit", free_limit]
+        self.control("set_disk_free_limit", free_limit)
+
+    def control(self, *arguments: str, given: str = "", command: Path | None = None) -> str:
+        """Run ``rabbitmqctl`` for this node, or another command that runs it, with ``given`` on its input; return what it says.
+        Raises CalledProcessError."""
+        tools = self._distribution.server.parent
+        environment = self._environment()
+        environment["PATH"] = f"{tools}:{environment['PATH']}"
         done = subprocess.run(
-            command, env=self._environment(), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            [command or tools / "rabbitmqctl", *arguments],
+            input=given,
+            text=True,
+            capture_output=True,
+            cwd=self.folder,
+            env=environment,
+            check=True,
+            timeout=CONTROL_TIMEOUT_SECONDS,
         )
-        if done.returncode:
-            raise RuntimeError(f"rabbitmqctl ended with {done.returncode}: {done.stdout.decode(errors='replace')[-300:]}")
+        return done.stdout
+
+    def metrics(self, path: str = "/metrics", *, until: Collection[str] = ()) -> str:
+        """Return a page for Prometheus, once it shows all of ``until``: figures of queues are some seconds late."""
+        deadline = time.monotonic() + METRICS_TIMEOUT_SECONDS
+        while True:
+            with urllib.request.urlopen(f"http://{HOST}:{self.ports.prometheus}{path}", timeout=30) as answer:
+                text: str = answer.read().decode()
+            if all(each in text for each in until):
+                return text
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{path} does not show all of {until}")
+            time.sleep(0.25)
 
     def close(self) -> None:
         """Kill it, and its epmd."""
@@ -163,7 +194,7 @@ class RabbitmqProcess(BrokerProcess):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
         }
 
-    def _configure(self, settings: str) -> None:
+    def _configure(self, settings: str, devices: str) -> None:
         cookie = self.folder / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
@@ -177,6 +208,7 @@ class RabbitmqProcess(BrokerProcess):
             definitions=self.folder / "conf" / "definitions.json",
             password_of=self._password_of,
             settings=settings,
+            devices=devices,
         )
 
     def story(self) -> str:
@@ -199,6 +231,7 @@ def write_configuration(
     definitions: Path,
     password_of: Callable[[str], str] = password_of,
     settings: str = "",
+    devices: str = "",
 ) -> None:
     """Write what a broker needs into ``conf``: the files that reefmesh ships, and what differs from place to place.
 
@@ -211,6 +244,8 @@ def write_configuration(
     lines = [
         f"listeners.tcp.1 = {bind}:{ports.amqp}",
         f"listeners.ssl.1 = {bind}:{ports.amqps}",
+        f"mqtt.listeners.tcp.1 = {bind}:{ports.mqtt}",
+        f"mqtt.listeners.ssl.1 = {bind}:{ports.mqtts}",
         f"prometheus.tcp.ip = {bind}",
         f"prometheus.tcp.port = {ports.prometheus}",
         f"ssl_options.cacertfile = {certificates}/ca.pem",
@@ -222,5 +257,7 @@ def write_configuration(
     local = conf / "conf.d" / "90-local.conf"
     local.write_text("\n".join([*lines, settings]) + "\n", encoding="utf-8")
     passwords = "".join(f"{user} {password_of(user)}\n" for user in USERS)
-    command = [sys.executable, str(DEPLOY / "definitions.py"), str(conf / definitions.name)]
+    listed = conf / "devices"
+    listed.write_text(devices, encoding="utf-8")
+    command = [sys.executable, str(DEPLOY / "definitions.py"), str(conf / definitions.name), str(listed)]
     subprocess.run(command, input=passwords.encode(), check=True)

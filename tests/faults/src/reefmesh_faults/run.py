@@ -42,7 +42,7 @@ from reefmesh_standalone.home import Home
 STILL_SECONDS: Final = 120.0
 """What is missing must become less at least so often: a slow machine may take its time, a mesh that stands still may not."""
 
-SETTLE_TIMEOUT_SECONDS: Final = 900.0
+SETTLE_TIMEOUT_SECONDS: Final = 3600.0
 LOOK_SECONDS: Final = 0.5
 
 

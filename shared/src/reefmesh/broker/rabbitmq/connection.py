@@ -40,6 +40,7 @@ class Connection:
 
     def __init__(self, address: RabbitMQAddress, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
         self.address = address
+        self.endpoint = endpoint
         self.peer = str(endpoint)
         self.lost: asyncio.Future[ConnectionLost] = asyncio.get_running_loop().create_future()
         """Done with the reason once the connection has ended, cleanly or not."""
