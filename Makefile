@@ -81,7 +81,7 @@ endif
 incidents: $(READY) ## every bad day of an operator, for real: failover, PgBouncer, a purge (ARGS=--write-incidents: and the page)
 	@$(BIN)/python -m pytest -m 'incidents or not incidents' tests/incidents $(ARGS)
 
-rabbitmq: $(READY) ## the laws on a real RabbitMQ: conformance, and what goes wrong at the broker
+rabbitmq: $(READY) ## the long selection on a real RabbitMQ: every law in each mode, what goes wrong at the broker, random faults
 	@$(BIN)/python -m pytest -m rabbitmq $(ARGS)
 
 fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for each target (60); Linux

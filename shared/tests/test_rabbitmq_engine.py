@@ -37,10 +37,7 @@ from reefmesh.errors import ConfigurationError
 from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.rabbitmq_process import DISK_FREE_LIMIT, RabbitmqProcess
 
-pytestmark = [
-    pytest.mark.rabbitmq,
-    pytest.mark.timeout(240),  # the first of them starts the broker; some restart it
-]
+pytestmark = pytest.mark.timeout(240)  # the first of them starts the broker; some restart it
 PATIENCE_SECONDS = 60.0
 NEVER_FREE = "1000000GB"
 PRODUCED_AT = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
@@ -265,6 +262,7 @@ async def test_channel_closed_by_the_broker_costs_its_shard_a_lane_and_nothing_m
         assert (await client.statistics()).reconnects == 0
 
 
+@pytest.mark.rabbitmq
 async def test_silent_broker_is_noticed_within_two_heartbeats(own_rabbitmq: RabbitmqProcess) -> None:
     """A half-open peer: its connections are there, and nothing comes."""
     async with place_at(own_rabbitmq, parameters="&heartbeat_ms=2000") as place:
@@ -347,7 +345,7 @@ async def test_overflow_queue_is_with_another_consumer_the_owner_waits_for_it_an
         assert [0, 1, 2] == await settle_all(consumer, 3)
 
 
-@pytest.mark.parametrize("times", [25, pytest.param(1000, marks=pytest.mark.timeout(600))])
+@pytest.mark.parametrize("times", [25, pytest.param(1000, marks=[pytest.mark.rabbitmq, pytest.mark.timeout(600)])])
 async def test_joins_and_leaves_with_a_message_in_hand_dead_letter_nothing(
     rabbitmq_process: RabbitmqProcess, times: int
 ) -> None:
@@ -364,6 +362,7 @@ async def test_joins_and_leaves_with_a_message_in_hand_dead_letter_nothing(
         assert [] == list(await client.parking(place.subscription).list())
 
 
+@pytest.mark.rabbitmq
 async def test_default_number_of_shards_every_reef_comes_and_one_connection_has_all_channels(
     rabbitmq_process: RabbitmqProcess,
 ) -> None:
@@ -377,6 +376,7 @@ async def test_default_number_of_shards_every_reef_comes_and_one_connection_has_
         await consumer.drain()
 
 
+@pytest.mark.rabbitmq
 async def test_broker_that_allows_too_few_channels_is_a_mistake_of_one_line() -> None:
     with local_rabbitmq(settings="channel_max = 32\n") as broker:
         client = RabbitMQBroker(broker.url(parameters="shards=32"), clock=SystemClock())
@@ -387,6 +387,7 @@ async def test_broker_that_allows_too_few_channels_is_a_mistake_of_one_line() ->
         await client.close()
 
 
+@pytest.mark.rabbitmq
 async def test_broker_restarted_under_load_nothing_is_lost(own_rabbitmq: RabbitmqProcess) -> None:
     async with place_at(own_rabbitmq, shards=2) as place:
         client = await place.client()
@@ -428,6 +429,7 @@ async def test_broker_restarted_under_load_nothing_is_lost(own_rabbitmq: Rabbitm
         assert (await client.statistics()).reconnects >= 2
 
 
+@pytest.mark.rabbitmq
 async def test_alarm_publishing_waits_and_says_why_and_nothing_is_taken_in_silence() -> None:
     """A broker whose disk is short reads nothing that is published: the caller waits, and learns when the connection ends."""
     with local_rabbitmq(settings=f"disk_free_limit.absolute = {NEVER_FREE}\n") as broker:
@@ -447,6 +449,7 @@ async def test_alarm_publishing_waits_and_says_why_and_nothing_is_taken_in_silen
         await client.close()
 
 
+@pytest.mark.rabbitmq
 async def test_alarm_that_is_raised_and_lifted_while_messages_are_published_costs_time_and_nothing_else(
     own_rabbitmq: RabbitmqProcess,
 ) -> None:

@@ -18,10 +18,7 @@ from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_components.requirement import ComponentMissing, give_up
 
-pytestmark = [
-    pytest.mark.rabbitmq,
-    pytest.mark.timeout(300),  # a node starts in seconds, on a machine that others use in many
-]
+pytestmark = pytest.mark.timeout(300)  # a node starts in seconds, on a machine that others use in many
 
 
 QUEUE = "test.outlives"
@@ -44,6 +41,7 @@ def listening(port: int) -> bool:
         return peer.connect_ex((HOST, port)) == 0
 
 
+@pytest.mark.rabbitmq
 def test_broker_of_a_test_ends_with_all_that_it_started() -> None:
     try:
         with local_rabbitmq() as process:
@@ -59,6 +57,7 @@ def test_broker_of_a_test_ends_with_all_that_it_started() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.rabbitmq
 async def test_confirmed_messages_outlive_a_stop_and_a_kill(own_rabbitmq: RabbitmqProcess) -> None:
     """A stop comes first: what RabbitMQ notes of a new queue it writes to the disk half a second later, or when it stops."""
     async with channel_of(own_rabbitmq) as channel:

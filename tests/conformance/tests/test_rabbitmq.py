@@ -15,11 +15,11 @@ from reefmesh.contracts.channels import Subscription
 from reefmesh_components.rabbitmq import RabbitmqServer
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_conformance import BrokerConformance, BrokerUnderTest, Capabilities
+from reefmesh_conformance.hand_over import HandOverLaw
+from reefmesh_conformance.order import OrderLaw
+from reefmesh_conformance.settlement import SettlementLaw
 
-pytestmark = [
-    pytest.mark.rabbitmq,
-    pytest.mark.timeout(180),  # the first of them starts the broker; some restart it
-]
+pytestmark = pytest.mark.timeout(180)  # the first of them starts the broker; some restart it
 
 
 class Client(RabbitMQBroker):
@@ -43,6 +43,7 @@ class RabbitmqUnderTest:
             takes_ahead=True,
             returns_in_order=True,
             authenticates=True,
+            consumers_at_work=shards,
             restarts=process is not None,
             backlog_messages=backlog_messages,
         )
@@ -101,6 +102,20 @@ def server(request: pytest.FixtureRequest) -> RabbitmqServer:
     return shared
 
 
+class TestRabbitMQKernel(OrderLaw, SettlementLaw, HandOverLaw):
+    """What `make test` has of them: order, settlement and hand-over, in the mode that production uses most."""
+
+    @pytest.fixture(params=[True], ids=["numbered"])
+    def numbered(self, request: pytest.FixtureRequest) -> bool:
+        return bool(request.param)
+
+    @pytest.fixture
+    async def broker_under_test(self, server: RabbitmqServer) -> AsyncIterator[BrokerUnderTest]:
+        async with under_test(server.url, server.process, shards=4, backlog_messages=500) as broker:
+            yield broker
+
+
+@pytest.mark.rabbitmq
 class TestRabbitMQ(BrokerConformance):
     @pytest.fixture
     async def broker_under_test(self, server: RabbitmqServer) -> AsyncIterator[BrokerUnderTest]:
@@ -108,6 +123,7 @@ class TestRabbitMQ(BrokerConformance):
             yield broker
 
 
+@pytest.mark.rabbitmq
 class TestRabbitMQOverTLS(BrokerConformance):
     """Over TLS, in the mode that production uses most, and with all reefs of a subscription in one shard."""
 

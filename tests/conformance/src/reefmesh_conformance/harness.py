@@ -24,6 +24,9 @@ class Capabilities:
     a consumer takes several messages of one reef ahead in a plain channel too."""
     authenticates: bool = False
     """Users log in: ``connect_as`` is there, and the broker states who sent a message."""
+    consumers_at_work: int = 4
+    """Among how many consumers the reefs of one subscription can be spread. With 1 the only consumer at work, if its lanes are
+    stuck, holds up everybody."""
     restarts: bool = False
     """``restart`` stops the broker and starts it again on the same data; connected clients are lost or come back."""
     backlog_messages: int = 300

@@ -30,8 +30,8 @@ BEAT_SECONDS: Final = 2.0
 JITTER_SECONDS: Final = 0.1
 """Before shards are given up: several members are often started together, and they need not all move at the same instant."""
 GIVE_UP_SECONDS: Final = 1.0
-"""How long a shard is paused so that what is in hand of it is settled; after that its reefs go on, and the next beat tries
-again."""
+"""How long a shard is paused so that what is in hand of it is settled; after that its reefs go on, and a later beat
+tries again, after ``KEEP_SECONDS``."""
 KEEP_SECONDS: Final = 3.0
 """A shard that came back although it was given up is kept for so long: the one to whom it belongs may not be able to take
 it."""

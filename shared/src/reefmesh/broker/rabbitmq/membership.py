@@ -4,7 +4,7 @@ Members tell each other that they are there; whoever has the right to write ther
 a shard sooner, never what is handled. The table of members is bounded.
 
 A shard belongs to the member whose hash with it is the highest (*rendezvous hashing*), of those that have less than their share
-yet: everybody has as many, give or take one, and when a member joins or leaves few other shards move. A member without a free
+yet: nobody has two more than another, and when a member joins or leaves few other shards move. A member without a free
 lane gets none, unless nobody has one.
 """
 
@@ -74,11 +74,13 @@ class Membership:
     def ours(self, shards: int) -> frozenset[int]:
         """Return the shards that belong to us, of so many."""
         names = [name for name, member in self._members.items() if member.takes] or [self._own]
-        share = -(-shards // len(names))
+        share, beyond = divmod(shards, len(names))  # so many have one more than the others
         counts = dict.fromkeys(names, 0)
         ours = set()
         for shard in range(shards):
-            owner = max((name for name in names if counts[name] < share), key=lambda name: _weight(name, shard))
+            with_room = (name for name in names if counts[name] < share or (counts[name] == share and beyond))
+            owner = max(with_room, key=lambda name: _weight(name, shard))
+            beyond -= counts[owner] == share
             counts[owner] += 1
             if owner == self._own:
                 ours.add(shard)

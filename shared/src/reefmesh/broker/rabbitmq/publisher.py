@@ -89,6 +89,7 @@ class Sender:
         opening = self._opening.get(purpose)
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() or opening.result().is_closed)):
             opening = self._opening[purpose] = asyncio.create_task(self._open(purpose), name=f"open channel {purpose}")
+            opening.add_done_callback(lambda each: each.cancelled() or each.exception())  # whoever waited for it may be gone
         return await asyncio.shield(opening)
 
     async def _open(self, exchange: str) -> Channel:
