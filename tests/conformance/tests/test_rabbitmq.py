@@ -15,7 +15,7 @@ from reefmesh.contracts.channels import Subscription
 from reefmesh_components.rabbitmq import RabbitmqServer
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_conformance import BrokerConformance, BrokerUnderTest, Capabilities
-from reefmesh_conformance.hand_over import HandOverLaw
+from reefmesh_conformance.drain import DrainLaw
 from reefmesh_conformance.order import OrderLaw
 from reefmesh_conformance.settlement import SettlementLaw
 
@@ -102,8 +102,8 @@ def server(request: pytest.FixtureRequest) -> RabbitmqServer:
     return shared
 
 
-class TestRabbitMQKernel(OrderLaw, SettlementLaw, HandOverLaw):
-    """What `make test` has of them: order, settlement and hand-over, in the mode that production uses most."""
+class TestRabbitMQKernel(OrderLaw, SettlementLaw, DrainLaw):
+    """What `make test` has of them: order, settlement and drain, in the mode that production uses most."""
 
     @pytest.fixture(params=[True], ids=["numbered"])
     def numbered(self, request: pytest.FixtureRequest) -> bool:
