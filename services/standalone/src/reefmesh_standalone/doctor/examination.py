@@ -19,7 +19,7 @@ from reefmesh_standalone.doctor.finding import Finding, findings_of, ok
 from reefmesh_standalone.doctor.groups import examine_groups
 from reefmesh_standalone.doctor.latency import examine_latency
 from reefmesh_standalone.doctor.names import examine_names
-from reefmesh_standalone.doctor.obstacles import examine_obstacles
+from reefmesh_standalone.doctor.obstacles import examine_alarm, examine_obstacles
 from reefmesh_standalone.doctor.queues import examine_queues
 from reefmesh_standalone.doctor.rights import examine_broker_clock, examine_own_rights, examine_rights
 from reefmesh_standalone.doctor.targets import examine_targets
@@ -49,6 +49,8 @@ class Examination:
             if not await self._ask("broker", lambda: _log_in(probe, url, stack), mend=REACH):
                 return
             await self._ask("broker names", lambda: examine_names(probe), mend=REACH)
+            if not await self._ask("broker state", lambda: examine_alarm(probe), mend=REACH):
+                return  # all else publishes, and would wait as long as the alarm lasts
             may = await self._ask("own channel", lambda: examine_own_rights(probe), mend=STAY)
             if may and not await self._ask("broker state", lambda: examine_obstacles(probe, services), mend=STAY):
                 may = False  # what follows would only show the same in other words

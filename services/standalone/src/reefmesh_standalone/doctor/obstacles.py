@@ -8,6 +8,12 @@ from reefmesh_standalone.doctor.channel import OWN
 from reefmesh_standalone.doctor.finding import Finding, fail, ok
 
 
+async def examine_alarm(probe: Probe) -> list[Finding]:
+    """Return no finding where the broker takes what is published."""
+    found = await probe.alarm()
+    return [] if found is None else [fail("broker state", found.said, found.mend)]
+
+
 async def examine_obstacles(probe: Probe, services: Sequence[ServiceEntry]) -> list[Finding]:
     """Return no finding where the engine has nothing to look for."""
     found = await probe.obstacles(OWN, [each for service in services for each in service.subscriptions])

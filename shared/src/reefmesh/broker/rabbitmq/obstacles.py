@@ -32,18 +32,41 @@ async def obstacles_on(
         BrokerRefusal: this user may not make anything under the name of its own subscription.
         ConnectionLost: the connection is gone.
     """
-    found = await _plugin_or_alarm(spare, own)
+    found = await _plugin(spare, own)
     for subscription in subscriptions:
         found += await _other_shards(connection, subscription)
     return found + await _device_queue(connection)
 
 
-async def _plugin_or_alarm(spare: Connection, own: Subscription) -> list[Obstacle]:
+async def alarm_on(spare: Connection) -> Obstacle | None:
+    """Publish what no queue takes. The broker answers, were it with a refusal, or it has stopped reading and says so.
+    ``spare``: another connection, of which it may read nothing more."""
+    async with spare.passing_channel(confirms=True) as channel:
+        if await _is_answered(channel) and await _is_answered(channel):  # it stops behind the first that it reads
+            return None
+    why = "an alarm is in force: memory or disk is short" if spare.is_blocked else "it confirms nothing"
+    return Obstacle(
+        said=f"the broker takes nothing that is published; {why}",
+        mend="run: rabbitmq-diagnostics alarms, and give it memory or disk, or let consumers take what waits",
+    )
+
+
+async def _is_answered(channel: Channel) -> bool:
+    publishing = asyncio.ensure_future(channel.basic_publish(b"", routing_key=f"reefmesh.doctor.{uuid4().hex}"))
+    done, _ = await asyncio.wait([publishing], timeout=CONFIRM_SECONDS)
+    if not done:
+        publishing.cancel()
+        await asyncio.wait([publishing])
+        return False
+    publishing.exception()
+    return True
+
+
+async def _plugin(spare: Connection, own: Subscription) -> list[Obstacle]:
     name = f"{subscription_exchange(own)}.doctor.{uuid4().hex}"
     try:
-        async with spare.passing_channel(confirms=True) as channel:
+        async with spare.passing_channel() as channel:
             await channel.exchange_declare(name, exchange_type=CONSISTENT_HASH, durable=False)
-            confirmed = await _is_confirmed(channel, name)
             await channel.exchange_delete(name)
     except ConnectionLost as lost:
         if UNKNOWN_TYPE not in str(lost):
@@ -54,27 +77,7 @@ async def _plugin_or_alarm(spare: Connection, own: Subscription) -> list[Obstacl
                 mend="run: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
             )
         ]
-    if confirmed:
-        return []
-    why = "an alarm is in force: memory or disk is short" if spare.is_blocked else "it confirms nothing"
-    return [
-        Obstacle(
-            said=f"the broker takes nothing that is published; {why}",
-            mend="run: rabbitmq-diagnostics alarms, and give it memory or disk, or let consumers take what waits",
-        )
-    ]
-
-
-async def _is_confirmed(channel: Channel, exchange: str) -> bool:
-    """Publish what no queue takes. The broker answers at once, or has stopped reading and says so."""
-    publishing = asyncio.ensure_future(channel.basic_publish(b"", exchange=exchange, routing_key="doctor"))
-    done, _ = await asyncio.wait([publishing], timeout=CONFIRM_SECONDS)
-    if not done:
-        publishing.cancel()
-        await asyncio.wait([publishing])
-        return False
-    publishing.result()
-    return True
+    return []
 
 
 async def _other_shards(connection: Connection, subscription: Subscription) -> list[Obstacle]:

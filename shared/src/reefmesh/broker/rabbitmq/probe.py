@@ -20,7 +20,7 @@ from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.broker.probe import Obstacle
 from reefmesh.broker.rabbitmq.connection import Channel, Connection
 from reefmesh.broker.rabbitmq.errors import ACCESS_REFUSED, BrokerRefusal, connect_failure
-from reefmesh.broker.rabbitmq.obstacles import obstacles_on
+from reefmesh.broker.rabbitmq.obstacles import alarm_on, obstacles_on
 from reefmesh.broker.rabbitmq.topology import (
     Topology,
     channel_exchange,
@@ -63,6 +63,13 @@ class RabbitMQProbe:
     async def unresolved_names(self) -> list[str]:
         answers = await asyncio.gather(*(self._why_unresolved(endpoint) for endpoint in self._address.endpoints))
         return [answer for answer in answers if answer]
+
+    async def alarm(self) -> Obstacle | None:
+        spare = await Connection.open(self._address, self._up().endpoint, self._address.ssl_context())
+        try:
+            return await alarm_on(spare)
+        finally:
+            await spare.close()
 
     async def may_publish(self, channel: str) -> str | None:
         return await self._may_send(channel_exchange(channel))
