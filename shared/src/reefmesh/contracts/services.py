@@ -60,8 +60,14 @@ ALERTS: Final = ServiceEntry(
     consumes=(channels.SCORES,),
     publishes=(channels.ALERTS,),
 )
+DASHBOARD: Final = ServiceEntry(
+    name="dashboard",
+    package="reefmesh_dashboard",
+    description="Keep what people see of the mesh, and show it: pages and an API.",
+    consumes=(channels.READINGS, channels.SCORES, channels.ALERTS),
+)
 
-SERVICES: Final = (INGEST, SCORING, ALERTS)
+SERVICES: Final = (INGEST, SCORING, ALERTS, DASHBOARD)
 """Upstream first."""
 
 

@@ -100,9 +100,7 @@ def read_migrations(name: str, package: str, folder: str = "migrations") -> Migr
             raise ValueError(f"{package}/{folder}/{version:04}_{change} needs one file for both databases, or one for each")
         shared = by_database.get(None)
         script = by_database["sqlite"] if shared is None else shared
-        migrations.append(
-            Migration(version=version, name=change, script=script, postgresql=by_database.get("postgresql"))
-        )
+        migrations.append(Migration(version=version, name=change, script=script, postgresql=by_database.get("postgresql")))
     return MigrationSet(name=name, migrations=tuple(migrations))
 
 

@@ -10,6 +10,7 @@ CREATE TABLE reefs (
   as_of_us BIGINT,
   score_json TEXT
 );
+CREATE INDEX reefs_by_name ON reefs (name, reef_id);
 
 -- The heat stress of each solar date of a reef (days since 1970-01-01), with the number of the score that set it.
 CREATE TABLE heat_days (

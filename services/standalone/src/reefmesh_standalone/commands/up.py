@@ -43,7 +43,8 @@ def up(
 ) -> None:
     """Run the whole mesh in one process until stopped.
 
-    Ctrl-C or SIGTERM drain it: what is in hand is finished, nothing is lost. The pages are /health and /metrics.
+    Ctrl-C or SIGTERM drain it: what is in hand is finished, nothing is lost. The pages are / (the sites), /api/v1, /health and
+    /metrics.
 
     Examples:
       reefmesh up
@@ -62,7 +63,8 @@ def up(
                 address = await stack.enter_async_context(served)
             if start.stopped:
                 return
-            said = f"reefmesh is up in {place.path}: {address.url}/health, {address.url}/metrics (Ctrl-C drains)"
+            said = f"reefmesh is up in {place.path}: {address.url}/ (the sites), {address.url}/health, {address.url}/metrics"
+            said += " (Ctrl-C drains)"
             people.print(said, soft_wrap=True)  # on one line, for scripts that wait for it
             log.info("mesh up", home=str(place.path), url=address.url)
             await mesh.run(stop)

@@ -1,0 +1,92 @@
+"""Writes the read model: each message of readings, scores and alerts into its tables, in the message's own unit of work.
+
+Nothing is kept between messages: what is older than a row is told by the revision or the number in the row.
+"""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Final
+
+from reefmesh.clock import Clock
+from reefmesh.contracts import alerts, readings, scores
+from reefmesh.contracts.envelope import Envelope
+from reefmesh.contracts.schema import read_body
+from reefmesh.errors import PoisonMessage
+from reefmesh.service.handler import Change
+from reefmesh.store.port import Store, Write
+from reefmesh_dashboard.domain.spans import microseconds_of
+from reefmesh_dashboard.months import Months
+from reefmesh_dashboard.taken_readings import take_readings
+from reefmesh_dashboard.taken_score import take_score
+
+NOTHING: Final = b""
+"""The state of every reef: the tables have it all."""
+
+_INSERT_ALERT: Final = (
+    "INSERT INTO alerts (alert_id, reef_id, kind, occurred_us, body_json) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (alert_id) DO NOTHING"
+)
+
+
+class Stateless:
+    """The half of the ``Handler`` port that is about a reef's state."""
+
+    async def load(self, reef_id: str, state: bytes | None) -> bytes:  # noqa: ARG002 - the port's signature
+        return NOTHING
+
+    def dump(self, state: bytes) -> bytes:
+        return state
+
+
+class ReadingsHandler(Stateless):
+    """The ``Handler`` of ``dashboard@reef.readings``."""
+
+    schemas: Collection[str] = frozenset(readings.READERS)
+
+    def __init__(self, store: Store, *, months: Months, clock: Clock) -> None:
+        self._store = store
+        self._months = months
+        self._clock = clock
+
+    async def handle(self, message: Envelope, state: bytes) -> Change[bytes]:
+        """Raises PoisonMessage: no readings of this reef, or of a time that cannot be."""
+        body = read_body(message, readings.READERS)
+        _refuse_other_reef(message, body.reef.reef_id)
+        now_us = microseconds_of(self._clock.now())
+        taken = await take_readings(self._store, body, seq=message.seq or 0, now_us=now_us)
+        return Change(
+            state=state,
+            writes=[*self._months.to_note(taken.months), *taken.writes],
+            committed=partial(self._months.are_noted, taken.months),
+        )
+
+
+class ScoresHandler(Stateless):
+    """The ``Handler`` of ``dashboard@reef.scores``."""
+
+    schemas: Collection[str] = frozenset(scores.READERS)
+
+    async def handle(self, message: Envelope, state: bytes) -> Change[bytes]:
+        """Raises PoisonMessage: no score of this reef."""
+        score = scores.current_score(read_body(message, scores.READERS))
+        _refuse_other_reef(message, score.reef_id)
+        return Change(state=state, writes=take_score(score, seq=message.seq or 0))
+
+
+class AlertsHandler(Stateless):
+    """The ``Handler`` of ``dashboard@reef.alerts``."""
+
+    schemas: Collection[str] = frozenset(alerts.READERS)
+
+    async def handle(self, message: Envelope, state: bytes) -> Change[bytes]:
+        """Raises PoisonMessage: no alert of this reef."""
+        alert: alerts.Alert = read_body(message, alerts.READERS)
+        _refuse_other_reef(message, alert.reef_id)
+        occurred_us = microseconds_of(alert.occurred_at)
+        row = (alert.alert_id, alert.reef_id, alert.kind, occurred_us, alert.model_dump_json())
+        return Change(state=state, writes=[Write(_INSERT_ALERT, row)])
+
+
+def _refuse_other_reef(message: Envelope, reef_id: str) -> None:
+    if reef_id != message.reef_id:
+        raise PoisonMessage("wrong-reef", f"the body is about reef {reef_id}, its envelope about {message.reef_id}")
