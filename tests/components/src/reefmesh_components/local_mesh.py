@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from reefmesh.contracts.services import DASHBOARD, SERVICES
 from reefmesh_components.activemq_distribution import DistributionMissing
 from reefmesh_components.local_broker import LocalBroker, is_free, local_broker
 from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.rabbitmq_distribution import RabbitmqMissing
+from reefmesh_components.service_process import ServiceProcess
 
 BROKERS: Final = ("activemq", "rabbitmq")
 DEFAULT_HOMES: Final = Path("~/.local/share/reefmesh")
@@ -194,11 +196,13 @@ def _tell_what_runs(mesh: LocalMesh) -> None:
     )
 
 
+def _pages(process: ServiceProcess) -> str:
+    sites = [f"{process.url}/ (the sites)"] if process.name == DASHBOARD.name else []
+    return ", ".join([*sites, f"{process.url}/health", f"{process.url}/metrics"])
+
+
 def _names(mesh: LocalMesh) -> list[str]:
-    return [
-        f"  {process.name:<10} {process.url}/health, {process.url}/metrics (process {process.pid})"
-        for process in mesh.services.processes
-    ]
+    return [f"  {process.name:<10} {_pages(process)} (process {process.pid})" for process in mesh.services.processes]
 
 
 @contextlib.contextmanager
