@@ -41,6 +41,7 @@ from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
+from reefmesh_dashboard.domain.edge import Edges
 from reefmesh_dashboard.handler import AlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
@@ -198,7 +199,7 @@ class Samples:
 
 
 class Bench:
-    """Handles messages one after the other; ``restart`` forgets what the process knew."""
+    """Handles messages one after the other, and keeps the reefs' states as a worker does; ``restart`` forgets them."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -207,6 +208,7 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
+        self.states: dict[str, Edges] = {}
         self.handlers: dict[str, Any] = {
             READINGS.name: ReadingsHandler(self.store, months=Months(), clock=self.clock),
             SCORES.name: ScoresHandler(),
@@ -237,7 +239,10 @@ class Bench:
         )
         handler = self.handlers[channel]
         row = await self.store.load(reef_id)
-        change = await handler.handle(message, await handler.load(reef_id, row.state))
+        if reef_id not in self.states:
+            self.states[reef_id] = await handler.load(reef_id, row.state)
+        state = self.states.pop(reef_id)  # back when its change is committed
+        change = await handler.handle(message, state)
         unit = Unit(
             reef_id=reef_id,
             inbox=channel,
@@ -248,6 +253,7 @@ class Bench:
             writes=change.writes,
         )
         assert isinstance(await self.store.commit(unit), Committed)
+        self.states[reef_id] = change.state
         if change.committed is not None:
             change.committed()
 

@@ -153,3 +153,20 @@ async def test_alert_is_kept_once(any_bench: Bench, samples: type[Samples]) -> N
     await any_bench.alert(samples.alert("a1"))
     await any_bench.alert(samples.alert("a2", kind="quantity_silent", subject="b1/sea_water_temperature"))
     assert ["a1", "a2"] == [row[0] for row in await any_bench.rows("alerts")]
+
+
+async def test_reading_after_a_repeat_and_a_late_one_is_added_to_what_is_kept(any_bench: Bench, samples: type[Samples]) -> None:
+    """After a restart nothing is known of the newest hour but what the tables have."""
+    bench, newest = any_bench, samples.reading(20, t=29.0)
+    await bench.readings(newest)
+    bench.restart()
+    await bench.readings(samples.reading(-90, t=28.0), newest)
+    await bench.readings(samples.reading(30, t=30.0))
+    noon_us = int(samples.START.timestamp() * 1_000_000)
+    assert 2 == (await sums(bench, "hours"))[noon_us, "b1"].count
+    assert [3] == [each.count for each in (await sums(bench, "days")).values()]
+    await bench.readings(samples.reading(40, t=31.0), samples.reading(20, revision=2, t=20.0))
+    await bench.readings(samples.reading(50, t=32.0))
+    hour = Aggregate(count=4, sum_steps=113_000_000, lowest=20.0, highest=32.0)
+    assert hour == (await sums(bench, "hours"))[noon_us, "b1"]
+    assert [5] == [each.count for each in (await sums(bench, "days")).values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,12 @@ def revisions(draw: st.DrawFn) -> list[tuple[int, str, int, bool, dict[str, tupl
     An excluded value is a later revision with the flag fail; an included one a still later one with the flag that it had."""
     made = []
     places = draw(
-        st.lists(st.tuples(st.integers(-2_000, 0), st.sampled_from(["b1", "b2"])), min_size=1, max_size=12, unique=True)
+        st.lists(
+            st.tuples(st.one_of(st.integers(-2_000, 0), st.integers(-150, 0)), st.sampled_from(["b1", "b2"])),
+            min_size=1,
+            max_size=12,
+            unique=True,
+        )
     )
     for minutes, buoy in places:
         for revision in range(1, draw(st.integers(1, 3)) + 1):
@@ -104,10 +110,12 @@ async def kept(bench: Bench, table: str, unit: int) -> Sums:
 
 
 async def send(bench: Bench, readings: list[Reading], seed: int) -> None:
-    """In any order, in messages of any size, some of them twice, with restarts between."""
+    """In any order, or nearly in order as live buoys do, in messages of any size, some of them twice, with restarts between."""
     chance = random.Random(seed)
     shuffled = [*readings, *chance.sample(readings, len(readings) // 2)]
     chance.shuffle(shuffled)
+    if seed % 3:
+        shuffled.sort(key=lambda reading: reading.observed_at + timedelta(minutes=chance.choice([0, 0, 0, 45])))
     while shuffled:
         size = chance.randint(1, 6)
         message, shuffled = shuffled[:size], shuffled[size:]

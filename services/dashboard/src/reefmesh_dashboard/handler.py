@@ -1,6 +1,7 @@
 """Writes the read model: each message of readings, scores and alerts into its tables, in the message's own unit of work.
 
-Nothing is kept between messages: what is older than a row is told by the revision or the number in the row.
+What is older than a row is told by the revision or the number in the row, so a reef has no state but what saves a look at the
+tables, and that is never stored.
 """
 
 from collections.abc import Collection
@@ -14,13 +15,14 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.errors import PoisonMessage
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Store, Write
+from reefmesh_dashboard.domain.edge import Edges
 from reefmesh_dashboard.domain.spans import microseconds_of
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.taken_readings import take_readings
 from reefmesh_dashboard.taken_score import take_score
 
 NOTHING: Final = b""
-"""The state of every reef: the tables have it all."""
+"""What is stored as the state of every reef: the tables have it all."""
 
 _INSERT_ALERT: Final = (
     "INSERT INTO alerts (alert_id, reef_id, kind, occurred_us, body_json) VALUES (?, ?, ?, ?, ?)"
@@ -31,11 +33,11 @@ _INSERT_ALERT: Final = (
 class Stateless:
     """The half of the ``Handler`` port that is about a reef's state."""
 
-    async def load(self, reef_id: str, state: bytes | None) -> bytes:  # noqa: ARG002 - the port's signature
-        return NOTHING
+    async def load(self, reef_id: str, state: bytes | None) -> Edges:  # noqa: ARG002 - the port's signature
+        return Edges()
 
-    def dump(self, state: bytes) -> bytes:
-        return state
+    def dump(self, state: Edges) -> bytes:  # noqa: ARG002 - the port's signature
+        return NOTHING
 
 
 class ReadingsHandler(Stateless):
@@ -48,12 +50,12 @@ class ReadingsHandler(Stateless):
         self._months = months
         self._clock = clock
 
-    async def handle(self, message: Envelope, state: bytes) -> Change[bytes]:
+    async def handle(self, message: Envelope, state: Edges) -> Change[Edges]:
         """Raises PoisonMessage: no readings of this reef, or of a time that cannot be."""
         body = read_body(message, readings.READERS)
         _refuse_other_reef(message, body.reef.reef_id)
         now_us = microseconds_of(self._clock.now())
-        taken = await take_readings(self._store, body, seq=message.seq or 0, now_us=now_us)
+        taken = await take_readings(self._store, body, state, seq=message.seq or 0, now_us=now_us)
         return Change(
             state=state,
             writes=[*self._months.to_note(taken.months), *taken.writes],
@@ -66,7 +68,7 @@ class ScoresHandler(Stateless):
 
     schemas: Collection[str] = frozenset(scores.READERS)
 
-    async def handle(self, message: Envelope, state: bytes) -> Change[bytes]:
+    async def handle(self, message: Envelope, state: Edges) -> Change[Edges]:
         """Raises PoisonMessage: no score of this reef."""
         score = scores.current_score(read_body(message, scores.READERS))
         _refuse_other_reef(message, score.reef_id)
@@ -78,7 +80,7 @@ class AlertsHandler(Stateless):
 
     schemas: Collection[str] = frozenset(alerts.READERS)
 
-    async def handle(self, message: Envelope, state: bytes) -> Change[bytes]:
+    async def handle(self, message: Envelope, state: Edges) -> Change[Edges]:
         """Raises PoisonMessage: no alert of this reef."""
         alert: alerts.Alert = read_body(message, alerts.READERS)
         _refuse_other_reef(message, alert.reef_id)

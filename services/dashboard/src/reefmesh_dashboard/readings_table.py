@@ -16,6 +16,7 @@ _SELECT_READINGS: Final = (
     " WHERE reef_id = ? AND observed_us >= ? AND observed_us < ? AND buoy_id = ?"
 )
 _SELECT_HOURS: Final = "SELECT hour_us, body_json FROM hours WHERE reef_id = ? AND hour_us >= ? AND hour_us < ? AND buoy_id = ?"
+_SELECT_NEWEST: Final = "SELECT observed_us FROM readings WHERE reef_id = ? AND buoy_id = ? ORDER BY observed_us DESC LIMIT 1"
 _UPSERT_READING: Final = (
     "INSERT INTO readings (reef_id, observed_us, buoy_id, revision, withdrawn, body_json) VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (reef_id, observed_us, buoy_id) DO UPDATE SET revision = excluded.revision,"
@@ -54,6 +55,12 @@ async def fetch_hours(store: Store, reef_id: str, buoy_id: str, days: Iterable[i
         rows = await store.fetch(_SELECT_HOURS, (reef_id, first * DAY_US, after * DAY_US, buoy_id))
         found |= {hour_us: from_body(body) for hour_us, body in rows}
     return found
+
+
+async def newest_of(store: Store, reef_id: str, buoy_id: str) -> int:
+    """Return ``observed_us`` of the newest reading of a buoy; -1: it has none."""
+    rows = await store.fetch(_SELECT_NEWEST, (reef_id, buoy_id))
+    return int(rows[0][0]) if rows else -1
 
 
 def write_reading(reef_id: str, reading: Reading) -> Write:
