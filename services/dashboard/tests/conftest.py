@@ -41,7 +41,7 @@ from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
-from reefmesh_dashboard.domain.edge import Edges
+from reefmesh_dashboard.domain.reef import ShownReef
 from reefmesh_dashboard.handler import AlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
@@ -208,11 +208,11 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
-        self.states: dict[str, Edges] = {}
+        self.states: dict[str, ShownReef] = {}
         self.handlers: dict[str, Any] = {
             READINGS.name: ReadingsHandler(self.store, months=Months(), clock=self.clock),
-            SCORES.name: ScoresHandler(),
-            ALERTS.name: AlertsHandler(),
+            SCORES.name: ScoresHandler(self.store),
+            ALERTS.name: AlertsHandler(self.store),
         }
 
     async def readings(self, *readings: Reading, reef: ReefFacts | None = None, seq: int | None = None) -> None:

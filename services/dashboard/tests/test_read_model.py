@@ -51,7 +51,7 @@ async def test_later_revision_replaces_a_reading_and_an_earlier_one_changes_noth
     assert [29.0] == [each.highest for each in (await sums(bench, "hours")).values()]
     await bench.readings(samples.reading(0, revision=3, t=28.0))
     assert [28.0] == [each.highest for each in (await sums(bench, "days")).values()]
-    assert [3] == [revision for _, _, _, revision, _, _ in await bench.rows("readings")]
+    assert [3] == [revision for _, _, _, revision, *_ in await bench.rows("readings")]
 
 
 async def test_withdrawn_reading_counts_nowhere_and_may_come_back(any_bench: Bench, samples: type[Samples]) -> None:
@@ -59,7 +59,7 @@ async def test_withdrawn_reading_counts_nowhere_and_may_come_back(any_bench: Ben
     await bench.readings(samples.reading(0, t=29.0))
     await bench.readings(samples.reading(0, revision=2, withdrawn=True, t=29.0))
     assert [] == [*await bench.rows("hours"), *await bench.rows("days")]
-    assert [1] == [withdrawn for _, _, _, _, withdrawn, _ in await bench.rows("readings")]
+    assert [1] == [withdrawn for _, _, _, _, withdrawn, *_ in await bench.rows("readings")]
     await bench.readings(samples.reading(0, revision=3, t=29.0))
     assert [1] == [each.count for each in (await sums(bench, "days")).values()]
 

@@ -30,11 +30,11 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
     def readings(parts: Parts) -> ReadingsHandler:
         return ReadingsHandler(parts.store, months=Months(), clock=parts.clock)
 
-    def scores(_: Parts) -> ScoresHandler:
-        return ScoresHandler()
+    def scores(parts: Parts) -> ScoresHandler:
+        return ScoresHandler(parts.store)
 
-    def alerts(_: Parts) -> AlertsHandler:
-        return AlertsHandler()
+    def alerts(parts: Parts) -> AlertsHandler:
+        return AlertsHandler(parts.store)
 
     subscribed: dict[Channel, Callable[[Parts], Handler[Any]]] = {READINGS: readings, SCORES: scores, ALERTS: alerts}
     handlers = {Subscription(services.DASHBOARD.name, channel): subscribed[channel] for channel in services.DASHBOARD.consumes}

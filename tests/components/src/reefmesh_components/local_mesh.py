@@ -151,7 +151,7 @@ def _local_mesh(
         )
         try:
             broker.process.start()
-            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + 2)
+            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + len(SERVICES) - 1)
             services.start(scoring=scoring, first_port=ports[0] if usual_ports and all(map(is_free, ports)) else None)
         except RuntimeError as error:
             raise CannotStart(str(error)) from None

@@ -1,7 +1,6 @@
 """The bodies of the API's answers."""
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -10,14 +9,15 @@ from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.contract import BuoyId, Instant, ReefId
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import UNITS
-from reefmesh.contracts.readings import ChannelReading, Reading
+from reefmesh.contracts.readings import ChannelReading
 from reefmesh.contracts.score_parts import CarbonateBand, DiveFactor, DiveVerdict, Level
 from reefmesh.contracts.scores import CarbonateDay, DayScore
 from reefmesh_dashboard.domain.aggregate import Aggregate, ByQuantity
 from reefmesh_dashboard.domain.now import Standing, carbonate_now, dive_now, heat_now, value_now
 from reefmesh_dashboard.domain.spans import DAY_US, instant_of
 from reefmesh_dashboard.queries.reefs import KnownReef
-from reefmesh_dashboard.queries.series import Summed
+from reefmesh_dashboard.queries.series import ShownReading, Summed
+from reefmesh_dashboard.readings_table import channels_from_body
 
 NEXT: Final = "Ask again with this as `cursor` for the next rows; null: there are no more."
 
@@ -227,18 +227,17 @@ def feature(reef: KnownReef, now: dt.datetime) -> ReefFeature:
     return ReefFeature(id=reef.reef_id, geometry=_point(reef), properties=detail)
 
 
-def reading_answer(reading: Reading, quantity: str | None) -> ReadingAnswer:
-    """Where the device is and what it says of itself is for its operator."""
-    channels: Mapping[str, ChannelReading] = reading.channels
+def reading_answer(reading: ShownReading, quantity: str | None) -> ReadingAnswer:
+    channels = channels_from_body(reading.body)
     if quantity is not None:
         channels = {name: channel for name, channel in channels.items() if name == quantity}
     return ReadingAnswer(
-        buoy_id=reading.buoy_id,
-        observed_at=reading.observed_at,
-        received_at=reading.received_at,
+        buoy_id=reading.place.buoy_id,
+        observed_at=instant_of(reading.place.at),
+        received_at=instant_of(reading.received_us),
         time_source=reading.time_source,
         revision=reading.revision,
-        channels=dict(channels),
+        channels=channels,
     )
 
 

@@ -127,7 +127,7 @@ def _routes(reader: Reader, clock: Clock) -> APIRouter:
     ) -> Response:
         asked = _asked(reef_id, period(first, end, clock.now()), limit, cursor)
         found = await series.readings_of(reader, asked)
-        shown, following = _page(found, limit, lambda each: Place(microseconds_of(each.observed_at), each.buoy_id))
+        shown, following = _page(found, limit, lambda each: each.place)
         rows = [answers.reading_answer(each, quantity) for each in shown]
         return _json(answers.ReadingList(reef_id=reef_id, readings=rows, next=following))
 

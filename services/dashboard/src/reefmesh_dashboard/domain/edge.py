@@ -1,58 +1,94 @@
-"""The newest hour and day of each buoy of a reef, so that the next reading of a live buoy needs no look at the tables."""
+"""The newest hour and day of each buoy of a reef, and its newest readings, so that a live message needs no look at the tables.
+
+A live message has a new reading, and the one before it in a new revision: the spike test of that one has ended, which seldom
+changes a flag.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from reefmesh.contracts.readings import Reading
-from reefmesh_dashboard.domain.aggregate import ByQuantity, of_parts, of_readings
+from reefmesh_dashboard.domain.aggregate import Counted, Sums, add, counted
 from reefmesh_dashboard.domain.spans import day_of, hour_of
 
+RECENT_READINGS: Final = 4
+"""Newest readings of a buoy that are remembered."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
-    """Nothing of the buoy is kept after ``newest_us``; ``hour`` and ``day`` are the sums of that instant's hour and day."""
 
-    newest_us: int
-    hour: ByQuantity
-    day: ByQuantity
+class RecentReading(NamedTuple):
+    """A reading as the tables have it."""
+
+    revision: int
+    counted: Counted
 
 
 @dataclass(slots=True, kw_only=True)
-class Edges:
-    """The state of a reef in memory: the edge of each buoy that is known. It is never stored: after a restart, and when another
-    process wrote the reef, it begins empty."""
+class Edge:
+    """Nothing of the buoy is kept after ``newest_us``; ``hour`` and ``day`` are the sums of that instant's hour and day.
+    ``recent`` has the newest readings by ``observed_us``, or some of them."""
 
-    of_buoy: dict[str, Edge] = field(default_factory=dict)
+    newest_us: int
+    hour: Sums
+    day: Sums
+    recent: dict[int, RecentReading]
 
 
-def beyond(edge: Edge | None, newer: Mapping[int, Reading]) -> tuple[dict[int, ByQuantity], dict[int, ByQuantity]] | None:
-    """Return the hours and days that readings change, all of which lie after the edge; None: they do not, or there is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What readings change: themselves (``taken``, by ``observed_us``), the sums of hours and of days."""
 
-    They are new then, and sums can be added exactly, so what is kept in the tables need not be read.
+    taken: Mapping[int, Reading]
+    hours: Mapping[int, Sums]
+    days: Mapping[int, Sums]
+
+
+def step_beyond(edge: Edge, newest: Mapping[int, Reading]) -> Step | None:
+    """Return what readings of the edge's buoy change, and move the edge; None: the tables have to be asked, nothing was moved.
+
+    They need not be if each reading is newer than the edge, so that it can be added, or revises a remembered one and counts for
+    the same.
     """
-    if edge is None or min(newer) <= edge.newest_us:
-        return None
-    by_hour: dict[int, list[Reading]] = {}
-    for at, reading in newer.items():
-        by_hour.setdefault(hour_of(at), []).append(reading)
-    added = {hour: of_readings(readings) for hour, readings in by_hour.items()}
-    hours = dict(added)
-    if (hour := hour_of(edge.newest_us)) in hours:
-        hours[hour] = of_parts([edge.hour, hours[hour]])
-    days = {day: of_parts(sums for at, sums in added.items() if day_of(at) == day) for day in set(map(day_of, added))}
-    if (day := day_of(edge.newest_us)) in days:
-        days[day] = of_parts([edge.day, days[day]])
-    return hours, days
+    taken: dict[int, tuple[Reading, Counted]] = {}
+    for at, reading in newest.items():
+        if at > edge.newest_us:
+            taken[at] = reading, counted(reading)
+            continue
+        was = edge.recent.get(at)
+        if was is None:
+            return None
+        if reading.revision > was.revision:
+            if was.counted != (counts := counted(reading)):
+                return None
+            taken[at] = reading, counts
+    hours: dict[int, Sums] = {}
+    days: dict[int, Sums] = {}
+    for at in sorted(taken):
+        reading, counts = taken[at]
+        if at > edge.newest_us:
+            hour, day = hour_of(at), day_of(at)
+            if hour != hour_of(edge.newest_us):
+                edge.hour = {}
+            if day != day_of(edge.newest_us):
+                edge.day = {}
+            add(edge.hour, counts)
+            add(edge.day, counts)
+            hours[hour], days[day] = edge.hour, edge.day
+            edge.newest_us = at
+        _remember(edge, at, RecentReading(reading.revision, counts))
+    return Step(taken={at: reading for at, (reading, _) in taken.items()}, hours=hours, days=days)
 
 
-def moved(edge: Edge | None, newest_us: int, hours: Mapping[int, ByQuantity], days: Mapping[int, ByQuantity]) -> Edge | None:
-    """Return the edge after these hours and days were written, of which ``newest_us`` is the newest reading. Without an edge
-    there is none afterwards: something newer may be kept."""
-    if edge is None:
-        return None
-    newest_us = max(newest_us, edge.newest_us)
-    return Edge(
-        newest_us=newest_us,
-        hour=hours.get(hour_of(newest_us), edge.hour),
-        day=days.get(day_of(newest_us), edge.day),
-    )
+def move(edge: Edge, step: Step) -> None:
+    """Move an edge by a step that was made from the tables."""
+    edge.newest_us = max(edge.newest_us, *step.taken)
+    edge.hour = step.hours.get(hour_of(edge.newest_us), edge.hour)
+    edge.day = step.days.get(day_of(edge.newest_us), edge.day)
+    for at, reading in step.taken.items():
+        _remember(edge, at, RecentReading(reading.revision, counted(reading)))
+
+
+def _remember(edge: Edge, at: int, reading: RecentReading) -> None:
+    edge.recent[at] = reading
+    if len(edge.recent) > RECENT_READINGS:
+        del edge.recent[min(edge.recent)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 SECOND_US: Final = 1_000_000
@@ -40,7 +41,13 @@ class Month:
 
 
 def month_of(observed_us: int) -> Month:
-    first = instant_of(observed_us).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return _month_of_day(day_of(observed_us))
+
+
+@lru_cache(maxsize=4096)
+def _month_of_day(day: int) -> Month:
+    """Nearly all readings are of a few days, and each asks."""
+    first = instant_of(day * DAY_US).replace(day=1)
     following = (first + timedelta(days=32)).replace(day=1)
     return Month(name=f"{first:%Y-%m}", from_us=microseconds_of(first), before_us=microseconds_of(following))
 

@@ -5,13 +5,16 @@ CREATE TABLE months (
   before_us BIGINT NOT NULL
 );
 
--- Every reading in its newest revision, as it was published. withdrawn is 1 for one that counts nowhere.
+-- Every reading in its newest revision: {quantity: [value, raw, flag, tests, and factor and fault where they say something]}.
+-- withdrawn is 1 for one that counts nowhere.
 CREATE TABLE readings (
   reef_id TEXT NOT NULL,
   observed_us BIGINT NOT NULL,
   buoy_id TEXT NOT NULL,
   revision BIGINT NOT NULL,
   withdrawn BIGINT NOT NULL,
+  received_us BIGINT NOT NULL,
+  time_source TEXT NOT NULL,
   body_json TEXT NOT NULL,
   PRIMARY KEY (reef_id, observed_us, buoy_id)
 ) PARTITION BY RANGE (observed_us);

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from reefmesh.contracts.readings import Reading
 from reefmesh.contracts.scores import CarbonateDay, DayScore
 from reefmesh_dashboard.domain.aggregate import ByQuantity, from_body
 from reefmesh_dashboard.queries.reading import Reader
 
 # A withdrawn reading counts nowhere, and is not shown.
 _SELECT_READINGS: Final = (
-    "SELECT body_json FROM readings WHERE reef_id = ? AND observed_us >= ? AND observed_us < ?"
+    "SELECT observed_us, buoy_id, revision, received_us, time_source, body_json FROM readings"
+    " WHERE reef_id = ? AND observed_us >= ? AND observed_us < ?"
     " AND (observed_us, buoy_id) > (?, ?) AND withdrawn = 0 ORDER BY observed_us, buoy_id LIMIT ?"
 )
 _SELECT_HOURS: Final = (
@@ -53,6 +53,16 @@ class Asked:
         return (self.reef_id, self.first, self.end, self.after.at, self.after.buoy_id, self.limit)
 
 
+class ShownReading(NamedTuple):
+    """A reading in its newest revision; ``body`` has its quantities."""
+
+    place: Place
+    revision: int
+    received_us: int
+    time_source: str
+    body: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summed:
     """The values of a buoy in an hour or a day."""
@@ -61,9 +71,11 @@ class Summed:
     sums: ByQuantity
 
 
-async def readings_of(reader: Reader, asked: Asked) -> Sequence[Reading]:
+async def readings_of(reader: Reader, asked: Asked) -> Sequence[ShownReading]:
     """Asked in microseconds."""
-    return [Reading.model_validate_json(body) for (body,) in await reader.fetch(_SELECT_READINGS, asked.parameters)]
+    return [
+        ShownReading(Place(at, buoy_id), *row) for at, buoy_id, *row in await reader.fetch(_SELECT_READINGS, asked.parameters)
+    ]
 
 
 async def hours_of(reader: Reader, asked: Asked) -> Sequence[Summed]:
