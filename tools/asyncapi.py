@@ -19,7 +19,7 @@ from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, p
 from reefmesh.contracts import alerts, channels, exclusion, quarantine, readings, schema, scores
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 from reefmesh_ingest.domain.decode import telemetry
 
 ROOT: Final = Path(__file__).parents[1]
@@ -235,7 +235,7 @@ def _operations() -> dict[str, Any]:
             "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}},
         },
     }
-    for service in SERVICES:
+    for service in EVERY_SERVICE:
         for subscription in service.subscriptions:
             described[f"{service}-receive-{_key(subscription.channel.name)}"] = _receiving(subscription)
         for channel in service.publishes:

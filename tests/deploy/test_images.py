@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "deploy" / "docker"
 COMPOSE = ROOT / "docker-compose.yml"
-NAMES = [each.name for each in SERVICES]
+NAMES = [each.name for each in EVERY_SERVICE]
 IMAGES = {name: [name] for name in NAMES} | {"reefmesh": ["standalone", *NAMES]}
 DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
 BUILDKIT_ALONE = re.compile(

@@ -40,7 +40,7 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
     handlers = {Subscription(services.DASHBOARD.name, channel): subscribed[channel] for channel in services.DASHBOARD.consumes}
 
     def routes(parts: Parts) -> Sequence[PageRoute]:
-        reader = Reader(parts.store, timeout_seconds=settings.query_timeout_seconds)
+        reader = Reader(parts.store, timeout_seconds=settings.page_query_seconds)
         rule = RateRule(
             settings.requests_limit,
             trusted=networks(settings.trusted_proxies),

@@ -28,6 +28,6 @@ class DashboardSettings(ServiceSettings):
         default="",
         description="networks like 10.0.0.0/8,192.0.2.7 whose X-Forwarded-For is believed: the load balancer's; unset: none",
     )
-    query_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+    page_query_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         default=5.0, description="seconds, above 0 and at most 60: what a page or an answer may wait for one query"
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reefmesh.contracts.services import DASHBOARD, SERVICES
+from reefmesh.contracts.services import DASHBOARD, EVERY_SERVICE
 from reefmesh_components.activemq_distribution import DistributionMissing
 from reefmesh_components.local_broker import LocalBroker, is_free, local_broker
 from reefmesh_components.mesh_processes import MeshProcesses
@@ -151,8 +151,10 @@ def _local_mesh(
         )
         try:
             broker.process.start()
-            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + len(SERVICES) - 1)
-            services.start(scoring=scoring, first_port=ports[0] if usual_ports and all(map(is_free, ports)) else None)
+            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + len(EVERY_SERVICE) - 1)
+            first_port = ports[0] if usual_ports and all(map(is_free, ports)) else None
+            services.start(scoring=scoring, first_port=first_port)
+            services.add(DASHBOARD.name, port=None if first_port is None else ports[-1])
         except RuntimeError as error:
             raise CannotStart(str(error)) from None
         yield LocalMesh(home=home, broker=broker, services=services)

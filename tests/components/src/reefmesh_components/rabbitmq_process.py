@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh_components.activemq_process import password_of
 from reefmesh_components.certificates import ServerCertificate
 from reefmesh_components.ports import HOST, free_port
@@ -27,7 +27,7 @@ DEPLOY: Final = Path(__file__).parents[4] / "deploy" / "rabbitmq"
 START_TIMEOUT_SECONDS: Final = 120.0
 """Of a node that loads some thousand modules, on a machine that others use."""
 STOP_TIMEOUT_SECONDS: Final = 30.0
-USERS: Final = ("operator", *(each.name for each in SERVICES), "publisher")
+USERS: Final = ("operator", *(each.name for each in EVERY_SERVICE), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
 LAST_LINES: Final = 30

@@ -106,7 +106,13 @@ async def _demonstrate(
     if not as_json:
         results().print(fleet_table(fleet))
     no_own_ticks = {services.ALERTS: {"tick_grace_seconds": NO_LOOK_SECONDS}}
-    running = mesh_session(place, clock=clock, run_services=not join, config=config, overrides=no_own_ticks)
+    running = mesh_session(
+        place,
+        clock=clock,
+        run_services=not join,
+        config=config,
+        overrides=no_own_ticks,
+    )
     async with running as session:
         ticker = _ticker_beside(place, session, clock, config)
         await register_sites(Register(session.stores[services.INGEST]), fleet.sites)

@@ -11,6 +11,7 @@ import typer
 
 from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.clock import SystemClock
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
@@ -75,7 +76,7 @@ def up(
 @asynccontextmanager
 async def _sole_mesh(place: Home, config: Path | None) -> AsyncIterator[Mesh]:
     try:
-        async with open_mesh(place, clock=SystemClock(), config=config) as mesh:
+        async with open_mesh(place, clock=SystemClock(), config=config, services=EVERY_SERVICE) as mesh:
             yield mesh
     except JournalOwned as owned:
         raise ConfigurationError(
