@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,12 +14,15 @@ from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.contracts.readings import Readings
 from reefmesh.contracts.schema import READINGS_1
-from reefmesh.contracts.scores import DayScore, ReefScore
+from reefmesh.contracts.scores import CarbonateDay, DayScore, ReefScore
 from reefmesh.errors import PoisonMessage
 from reefmesh_dashboard.domain.aggregate import Aggregate, from_body
+from reefmesh_dashboard.taken_readings import take_readings
 
 if TYPE_CHECKING:
     from services.dashboard.tests.conftest import Bench, Samples
+
+    from reefmesh.store.port import Row, Store, Value
 
 
 async def sums(bench: Bench, table: str) -> dict[tuple[int, str], Aggregate]:
@@ -170,3 +173,68 @@ async def test_reading_after_a_repeat_and_a_late_one_is_added_to_what_is_kept(an
     hour = Aggregate(count=4, sum_steps=113_000_000, lowest=20.0, highest=32.0)
     assert hour == (await sums(bench, "hours"))[noon_us, "b1"]
     assert [5] == [each.count for each in (await sums(bench, "days")).values()]
+
+
+class CountingStore:
+    """Passes reads on, and counts them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.reads = 0
+
+    async def fetch(self, sql: str, parameters: Sequence[Value] = ()) -> Sequence[Row]:
+        self.reads += 1
+        return await self._store.fetch(sql, parameters)
+
+
+async def test_live_message_asks_no_table(bench: Bench, samples: type[Samples]) -> None:
+    """It has a new reading, and the one before it in a new revision that counts for the same."""
+    await bench.readings(samples.reading(0, t=29.0))
+    counting = CountingStore(bench.store)
+    state = bench.states[samples.REEF]
+    live = Readings(
+        reef=samples.reef(), buoys=[], readings=[samples.reading(0, revision=2, t=29.0), samples.reading(30, t=30.0)]
+    )
+    taken = await take_readings(counting, live, state, seq=2, now_us=1 << 60)
+    assert 0 == counting.reads
+    assert ["readings", "readings", "hours", "days"] == [write.sql.split()[2] for write in taken.writes]
+    other = Readings(reef=samples.reef(), buoys=[], readings=[samples.reading(30, revision=2, t=31.0)])
+    await take_readings(counting, other, state, seq=3, now_us=1 << 60)
+    assert counting.reads > 0, "a revision that counts for something else is summed up from the tables"
+
+
+async def test_unchanged_facts_are_not_written_again_and_older_ones_never(any_bench: Bench, samples: type[Samples]) -> None:
+    bench = any_bench
+    for seq in (1, 2, 4):
+        await bench.readings(samples.reading(seq, t=29.0), reef=samples.reef(name="new"), seq=seq)
+    await bench.readings(samples.reading(9, t=29.0), reef=samples.reef(name="old"), seq=3)
+    assert [("new", 1)] == [tuple(row) for row in await bench.store.fetch("SELECT name, facts_seq FROM reefs")]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_parked_score_leaves_the_judged_days_that_later_ones_told_alike(
+    any_bench: Bench, samples: type[Samples], *, restarts: bool
+) -> None:
+    """Days that score after score tells alike are written once; the number in their rows must not look old for that."""
+    bench, on = any_bench, samples.START.date()
+    days = [(on - timedelta(days=back), 3.0 + back / 10) for back in (3, 2, 1)]
+    for seq in (1, 2, 4):
+        await bench.score(samples.score(carbonate=samples.carbonate(*days)), seq=seq)
+    following = [*days[1:], (on, 3.9)]
+    await bench.score(samples.score(carbonate=samples.carbonate(*following)), seq=5)
+    if restarts:
+        bench.restart()
+    parked = [(day, 1.0) for day, _ in days]
+    await bench.score(samples.score(carbonate=samples.carbonate(*parked)), seq=3)
+    rows = [CarbonateDay.model_validate_json(row[3]) for row in await bench.rows("carbonate_days")]
+    assert [days[0], *following] == [(day.date, day.omega_aragonite) for day in rows]
+
+
+async def test_long_score_is_kept_without_its_news(bench: Bench, samples: type[Samples]) -> None:
+    on = samples.START.date()
+    days = [samples.day(on - timedelta(days=back)) for back in range(60, -1, -1)]
+    await bench.score(samples.score(heat=samples.heat(*days)))
+    ((body,),) = await bench.store.fetch("SELECT score_json FROM reefs")
+    kept = ReefScore.model_validate_json(body)
+    assert ([], days[-1]) == (kept.heat.changed, kept.heat.latest)
+    assert 61 == len(await bench.rows("heat_days"))

@@ -1,13 +1,13 @@
 """The rows of readings and of their sums: how they are read and written."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from pydantic_core import from_json, to_json
 
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.readings import ChannelReading, Reading
-from reefmesh.store.port import Store, Write
+from reefmesh.store.port import Row, Value, Write
 from reefmesh_dashboard.domain.aggregate import Counted, Sums, count_value, sums_from_body, to_body
 from reefmesh_dashboard.domain.spans import DAY_US, HOUR_US, microseconds_of, spans
 
@@ -38,6 +38,12 @@ _DELETE_HOUR: Final = "DELETE FROM hours WHERE reef_id = ? AND hour_us = ? AND b
 _DELETE_DAY: Final = "DELETE FROM days WHERE reef_id = ? AND day = ? AND buoy_id = ?"
 
 
+class Reads(Protocol):
+    """The part of the store that is needed here."""
+
+    async def fetch(self, sql: str, parameters: Sequence[Value] = ()) -> Sequence[Row]: ...
+
+
 class KeptReading(NamedTuple):
     """What later readings need to know of a row."""
 
@@ -45,7 +51,7 @@ class KeptReading(NamedTuple):
     counted: Counted
 
 
-async def fetch_readings(store: Store, reef_id: str, buoy_id: str, hours: Iterable[int]) -> dict[int, KeptReading]:
+async def fetch_readings(store: Reads, reef_id: str, buoy_id: str, hours: Iterable[int]) -> dict[int, KeptReading]:
     """Return a buoy's readings of these hours, and of some around them, by ``observed_us``."""
     found: dict[int, KeptReading] = {}
     for from_us, before_us in spans(hours, width=HOUR_US, gap=JOINED_HOURS * HOUR_US):
@@ -55,7 +61,7 @@ async def fetch_readings(store: Store, reef_id: str, buoy_id: str, hours: Iterab
     return found
 
 
-async def fetch_hours(store: Store, reef_id: str, buoy_id: str, days: Iterable[int]) -> dict[int, Sums]:
+async def fetch_hours(store: Reads, reef_id: str, buoy_id: str, days: Iterable[int]) -> dict[int, Sums]:
     """Return the sums of a buoy's hours of these days, and of some around them, by ``hour_us``."""
     found: dict[int, Sums] = {}
     for first, after in spans(days, width=1, gap=JOINED_DAYS):
@@ -64,7 +70,7 @@ async def fetch_hours(store: Store, reef_id: str, buoy_id: str, days: Iterable[i
     return found
 
 
-async def newest_of(store: Store, reef_id: str, buoy_id: str) -> int:
+async def newest_of(store: Reads, reef_id: str, buoy_id: str) -> int:
     """Return ``observed_us`` of the newest reading of a buoy; -1: it has none."""
     rows = await store.fetch(_SELECT_NEWEST, (reef_id, buoy_id))
     return int(rows[0][0]) if rows else -1

@@ -7,12 +7,13 @@ from typing import Final
 from reefmesh.contracts.readings import Reading, Readings
 from reefmesh.contracts.register import ReefFacts
 from reefmesh.errors import PoisonMessage
-from reefmesh.store.port import Store, Write
+from reefmesh.store.port import Write
 from reefmesh_dashboard.domain.aggregate import counted, of_parts, sums_of
 from reefmesh_dashboard.domain.edge import Edge, Step, move, step_beyond
 from reefmesh_dashboard.domain.reef import Facts, ShownReef
 from reefmesh_dashboard.domain.spans import SECOND_US, Month, day_of, hour_of, microseconds_of, month_of
 from reefmesh_dashboard.readings_table import (
+    Reads,
     fetch_hours,
     fetch_readings,
     newest_of,
@@ -41,7 +42,7 @@ class TakenReadings:
     writes: Sequence[Write]
 
 
-async def take_readings(store: Store, body: Readings, reef: ShownReef, *, seq: int, now_us: int) -> TakenReadings:
+async def take_readings(store: Reads, body: Readings, reef: ShownReef, *, seq: int, now_us: int) -> TakenReadings:
     """Return what becomes of readings, hours, days and the reef's facts; change ``reef`` accordingly.
 
     A reading that is known in the same or a later revision changes nothing. The hours of all others are summed up anew from all
@@ -73,7 +74,7 @@ async def take_readings(store: Store, body: Readings, reef: ShownReef, *, seq: i
     return TakenReadings(months=list(months.values()), writes=[*readings, *sums, *_write_facts(body.reef, reef, seq)])
 
 
-async def _looked_up(store: Store, reef_id: str, buoy_id: str, newest: Mapping[int, Reading]) -> Step:
+async def _looked_up(store: Reads, reef_id: str, buoy_id: str, newest: Mapping[int, Reading]) -> Step:
     """Return what readings change, and the sums of their hours and days afterwards, from what the tables have."""
     known = await fetch_readings(store, reef_id, buoy_id, map(hour_of, newest))
     taken = {at: reading for at, reading in newest.items() if at not in known or reading.revision > known[at].revision}
