@@ -1,7 +1,8 @@
 """The values of one quantity of one buoy over an hour or a day, summed up."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from pydantic_core import from_json, to_json
 
@@ -16,7 +17,8 @@ HIGHEST: Final = 1e9
 """No quantity has values beyond this, either way; a greater one is left out, as its sum would not fit the database."""
 
 
-class Aggregate(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
     """``count`` values were scored (flag pass or not evaluated): their sum, lowest and highest; ``left_out`` had another flag.
 
     Missing values are in neither. With ``left_out`` alone, the sensor reported and nothing of it can be relied on: lowest and
@@ -112,4 +114,7 @@ def sums_from_body(body: str) -> Sums:
 
 
 def from_body(body: str) -> ByQuantity:
-    return {quantity: Aggregate(*numbers) for quantity, numbers in from_json(body).items()}
+    return {
+        quantity: Aggregate(count=count, sum_steps=sum_steps, lowest=lowest, highest=highest, left_out=left_out)
+        for quantity, (count, sum_steps, lowest, highest, left_out) in from_json(body).items()
+    }
