@@ -3,6 +3,13 @@
 .PHONY: help broker demo test lint types up bench faults hostile incidents rabbitmq fuzz containers docs lock clean format
 MAKEFLAGS += --no-print-directory
 
+# Without bytecode each start of Python compiles all it imports anew, which doubles the time of the tests and of the demo.
+# Where the environment asks for no bytecode, it is kept out of the source tree, not out of use.
+ifneq ($(PYTHONDONTWRITEBYTECODE),)
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+endif
+
 READY := .venv/.ready
 BIN := .venv/bin
 PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
@@ -53,13 +60,13 @@ format: $(READY) ## bring the code into the one format
 types: $(READY) ## mypy, strict, on all code and tests
 	@$(BIN)/mypy $(MYPY_PARTS)
 
-bench: BROKERS = embedded activemq
-bench: broker ## throughput, latency, CPU and memory on this machine (BROKER=activemq: on a real broker)
-	@$(BIN)/python tests/bench/$(or $(BROKER),embedded).py $(ARGS)
+bench: BROKERS = embedded activemq rabbitmq all
+bench: broker ## throughput, latency, CPU and memory on this machine (BROKER=activemq, rabbitmq; all: one table beside plain pipelines)
+	@$(BIN)/python tests/bench/$(if $(filter all,$(BROKER)),comparison,$(or $(BROKER),embedded)).py $(ARGS)
 
-faults: $(READY) ## the long fault suite; FAULTS=300 SEED=7: so many random faults on a whole mesh, then the checker
+faults: broker ## the long fault suite; FAULTS=300 SEED=7: so many random faults on a whole mesh, then the checker (BROKER=rabbitmq)
 ifdef FAULTS
-	@$(BIN)/python -m reefmesh_faults --faults $(FAULTS) --seed $(or $(SEED),1) --json reports/faults-$(or $(SEED),1).json $(ARGS)
+	@$(BIN)/python -m reefmesh_faults $(if $(BROKER),--engine $(BROKER)) --faults $(FAULTS) --seed $(or $(SEED),1) --json reports/faults$(addprefix -,$(BROKER))-$(or $(SEED),1).json $(ARGS)
 else
 	@$(BIN)/python -m pytest -m faults $(ARGS)
 endif

@@ -16,6 +16,8 @@ from pydantic import TypeAdapter
 
 import reefmesh
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, parking_queue, subscription_queue
+from reefmesh.broker.rabbitmq.topology import TOPIC, channel_exchange, shard_queue
+from reefmesh.broker.rabbitmq.topology import parking_queue as rabbitmq_parking_queue
 from reefmesh.contracts import alerts, channels, exclusion, quarantine, readings, schema, scores
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
@@ -27,6 +29,9 @@ DOCUMENT: Final = ROOT / "docs" / "asyncapi.yaml"
 GOLDEN: Final = ROOT / "tests" / "contract" / "golden"
 NOTE: Final = "# Written by `make docs` (tools/asyncapi.py) from the contracts; do not edit.\n"
 SCHEMAS: Final = "#/components/schemas/"
+AMQP: Final = "-amqp"
+"""Behind the key of a channel or an operation: the same on RabbitMQ."""
+AMQP_BINDING: Final = "0.3.0"
 
 BODIES: Final[Mapping[str, TypeAdapter[Any]]] = {
     schema.TELEMETRY_1: telemetry.BATCH,
@@ -160,9 +165,12 @@ def document() -> dict[str, Any]:
             "title": "reefmesh",
             "version": reefmesh.__version__,
             "description": (
-                "What the services of reefmesh say to each other, and what buoys say to them. A channel is a virtual topic of "
-                "ActiveMQ; each consuming service has one durable queue on it (`x-queue`), and every such queue gets every "
-                "message. The message group is the reef: one reef's messages are handled one at a time, in order. Bodies are "
+                "What the services of reefmesh say to each other, and what buoys say to them. A deployment has one broker. "
+                "On ActiveMQ a channel is a virtual topic; each consuming service has one durable queue on it (`x-queue`), and "
+                "every such queue gets every message. The message group is the reef. On RabbitMQ (`-amqp`) a channel is a "
+                "topic exchange with the reef as routing key; each consuming service spreads the reefs over queues of its "
+                "own (`x-queues`). On both, one reef's messages are handled one at a time, in order. Programs that are not "
+                "reefmesh's own subscribe in the same way, under names of their own. Bodies are "
                 f"closed (an unknown field is refused) and at most {BODY_BYTES_LIMIT} bytes."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
@@ -192,6 +200,8 @@ def _servers() -> dict[str, Any]:
     return {
         "stomp": server(61613, "stomp", "1.2", "ActiveMQ, for services on a trusted network."),
         "stomp-tls": server(61614, "stomps", "1.2", "ActiveMQ over TLS, for services."),
+        "amqp": server(5672, "amqp", "0.9.1", "RabbitMQ, for services on a trusted network."),
+        "amqp-tls": server(5671, "amqps", "0.9.1", "RabbitMQ over TLS, for services."),
         "mqtt": server(1883, "mqtt", "3.1.1", "ActiveMQ, for devices on a trusted network."),
         "mqtt-tls": server(8883, "secure-mqtt", "3.1.1", "ActiveMQ over TLS, for devices."),
     }
@@ -199,6 +209,7 @@ def _servers() -> dict[str, Any]:
 
 def _channels() -> dict[str, Any]:
     services = [_ref("servers/stomp"), _ref("servers/stomp-tls")]
+    rabbitmq = [_ref("servers/amqp"), _ref("servers/amqp-tls")]
     devices = [_ref("servers/mqtt"), _ref("servers/mqtt-tls")]
     described: dict[str, Any] = {}
     for name, (words, schema_ids) in CHANNELS.items():
@@ -207,6 +218,15 @@ def _channels() -> dict[str, Any]:
             "description": words,
             "servers": services,
             "messages": {_key(each): _ref(f"components/messages/{_key(each)}") for each in schema_ids},
+            "bindings": {"stomp": {}},  # AsyncAPI gives it no fields yet
+        }
+        described[f"{_key(name)}{AMQP}"] = {
+            "address": "{reef}",
+            "description": words,
+            "servers": rabbitmq,
+            "parameters": {"reef": {"description": "The reef: the routing key of its messages."}},
+            "messages": {_key(each): _ref(f"components/messages/{_key(each)}") for each in schema_ids},
+            "bindings": {"amqp": {"is": "routingKey", "exchange": _exchange(name), "bindingVersion": AMQP_BINDING}},
         }
     for name, (address, words, message) in DEVICE_CHANNELS.items():
         described[name] = {
@@ -238,9 +258,11 @@ def _operations() -> dict[str, Any]:
     for service in EVERY_SERVICE:
         for subscription in service.subscriptions:
             described[f"{service}-receive-{_key(subscription.channel.name)}"] = _receiving(subscription)
+            described[f"{service}-receive-{_key(subscription.channel.name)}{AMQP}"] = _receiving_amqp(subscription)
         for channel in service.publishes:
             if channel.numbered:  # telemetry has many senders: it is described with the devices
                 described[f"{service}-send-{_key(channel.name)}"] = _sending(service, channel)
+                described[f"{service}-send-{_key(channel.name)}{AMQP}"] = _sending_amqp(service, channel)
     return dict(sorted(described.items()))
 
 
@@ -264,6 +286,32 @@ def _receiving(subscription: Subscription) -> dict[str, Any]:
     }
 
 
+def _exchange(channel: str) -> dict[str, Any]:
+    return {"name": channel_exchange(channel), "type": TOPIC, "durable": True, "autoDelete": False, "vhost": "/"}
+
+
+def _sending_amqp(service: ServiceEntry, channel: Channel) -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": _ref(f"channels/{_key(channel.name)}{AMQP}"),
+        "summary": f"{service} publishes to {channel}, confirmed, before its acknowledgement.",
+        "messages": _messages_of(channel.name, of_key=f"{_key(channel.name)}{AMQP}"),
+        "bindings": {"amqp": {"deliveryMode": 2, "mandatory": True, "userId": service.name, "bindingVersion": AMQP_BINDING}},
+    }
+
+
+def _receiving_amqp(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "action": "receive",
+        "channel": _ref(f"channels/{_key(subscription.channel.name)}{AMQP}"),
+        "summary": f"{subscription.service} takes {subscription.channel}, each reef in order.",
+        "messages": _messages_of(subscription.channel.name, of_key=f"{_key(subscription.channel.name)}{AMQP}"),
+        "bindings": {"amqp": {"ack": True, "bindingVersion": AMQP_BINDING}},
+        "x-queues": f"{shard_queue(subscription, 0)}, and so on to the number of shards",
+        "x-parking-queue": rabbitmq_parking_queue(subscription),
+    }
+
+
 def _device_operation(action: str, channel: str) -> dict[str, Any]:
     (message,) = (f"mqtt-{_key(message)}" for _, _, message in [DEVICE_CHANNELS[channel]])
     return {
@@ -276,8 +324,8 @@ def _device_operation(action: str, channel: str) -> dict[str, Any]:
     }
 
 
-def _messages_of(channel: str) -> list[dict[str, str]]:
-    return [_ref(f"channels/{_key(channel)}/messages/{_key(each)}") for each in CHANNELS[channel][1]]
+def _messages_of(channel: str, *, of_key: str | None = None) -> list[dict[str, str]]:
+    return [_ref(f"channels/{of_key or _key(channel)}/messages/{_key(each)}") for each in CHANNELS[channel][1]]
 
 
 def _messages() -> dict[str, Any]:

@@ -9,8 +9,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_INPUT=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-# What is optional and wanted here, of shared and of the service: postgresql,otel,charts,apprise
-ARG EXTRAS=postgresql,charts,apprise
+# What is optional and wanted here, of shared and of the service: postgresql,rabbitmq,otel,charts,apprise
+ARG EXTRAS=postgresql,rabbitmq,charts,apprise
 # Another package index, when it is given
 ARG PIP_INDEX_URL
 COPY constraints.txt deploy/docker/install.py ./

@@ -11,11 +11,11 @@ from reefmesh.broker.activemq.consumer import ActiveMQConsumer
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.message_headers import to_frame
 from reefmesh.broker.activemq.parking import ActiveMQParking
-from reefmesh.broker.activemq.reconnecting_session import Attachment, ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.broker.reconnecting import Attachment
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import publication
@@ -27,15 +27,15 @@ class OneSession:
 
     def __init__(self) -> None:
         self.spy = SpyingSession()
-        self.attachments: list[Attachment] = []
+        self.attachments: list[Attachment[Session]] = []
 
-    def session(self) -> Session:
+    def current(self) -> Session:
         return self.spy.as_session()
 
-    def add(self, attachment: Attachment) -> None:
+    def add(self, attachment: Attachment[Session]) -> None:
         self.attachments.append(attachment)
 
-    def remove(self, attachment: Attachment) -> None:
+    def remove(self, attachment: Attachment[Session]) -> None:
         self.attachments.remove(attachment)
 
 
@@ -66,7 +66,7 @@ async def test_message_whose_lane_is_cancelled_as_it_comes_goes_to_another() -> 
     message = publication(QUARANTINE.name, 1).message
     sessions.spy.deliver(ack="a1", **{name.replace("-", "_"): value for name, value in to_frame(message)})
     waiting[0].cancel()
-    delivery = await asyncio.wait_for(waiting[1], 1)
+    delivery = await asyncio.wait_for(waiting[1], 60)
     assert waiting[0].cancelled()
     assert delivery is not None
     assert message.event_id == delivery.message.event_id
@@ -124,11 +124,11 @@ async def test_parked_copy_is_confirmed_before_its_message_is_acknowledged(heade
         await lane.park(delivery, reason="poison", detail="", attempts=1)
 
     parking = asyncio.create_task(settle())
-    await asyncio.wait_for(session.written["SEND"].wait(), 1)
+    await asyncio.wait_for(session.written["SEND"].wait(), 60)
     await asyncio.sleep(0)  # one turn of the loop: whatever does not wait is written
     assert ["BEGIN", "SEND"] == session.commands
     session.confirmation.set_result(None)
-    await asyncio.wait_for(session.written["COMMIT"].wait(), 1)
+    await asyncio.wait_for(session.written["COMMIT"].wait(), 60)
     assert ["BEGIN", "SEND", "ACK", "COMMIT"] == session.commands
     parking.cancel()
     await asyncio.gather(parking, return_exceptions=True)

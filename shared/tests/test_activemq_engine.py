@@ -7,10 +7,11 @@ import pytest
 
 from reefmesh.broker.activemq import message_headers
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.session_killers import KILLS_SESSIONS, SESSIONS_LIMIT
 from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.parking_quota import SAMPLE_BYTES, ParkingQuota
 from reefmesh.broker.port import (
     PARKING_FOLDED,

@@ -181,7 +181,7 @@ class Bench:
             self.released.set()
 
     async def until_released(self) -> None:
-        await asyncio.wait_for(self.released.wait(), 10.0)
+        await asyncio.wait_for(self.released.wait(), 60)
         self.released.clear()
 
 

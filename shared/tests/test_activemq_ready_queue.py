@@ -3,7 +3,7 @@
 import pytest
 
 from reefmesh.broker.activemq.inbound_message import InboundMessage
-from reefmesh.broker.activemq.ready_queue import ReadyQueue, comes_before
+from reefmesh.broker.activemq.ready_queue import ReadyQueue
 from reefmesh.broker.activemq.subscription import BrokerSubscription
 from reefmesh_components.spying_session import SpyingSession
 
@@ -88,11 +88,11 @@ async def test_numbers_that_senders_of_telemetry_give_order_nothing() -> None:
     _, _, (one, other) = await queue_of(
         {"event_id": "1", "reef_id": "a", "seq": "1"}, {"event_id": "2", "reef_id": "a", "seq": "2"}
     )
-    assert comes_before(one, other)
-    assert not comes_before(one, other, by_number=False)
+    assert one.comes_before(other, by_number=True)
+    assert not one.comes_before(other, by_number=False)
 
 
 async def test_nothing_is_certain_of_messages_that_say_nothing() -> None:
     _, _, (one, other) = await queue_of({"event_id": "1", "reef_id": "a"}, {"event_id": "2", "reef_id": "a", "seq": "x"})
-    assert not comes_before(one, other)
-    assert not comes_before(other, one)
+    assert not one.comes_before(other, by_number=True)
+    assert not other.comes_before(one, by_number=True)

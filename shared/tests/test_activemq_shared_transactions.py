@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from reefmesh.broker.activemq.errors import ConnectionLost
 from reefmesh.broker.activemq.message_headers import HEADER_LINE_BYTES_LIMIT, line_bytes
 from reefmesh.broker.activemq.outbound_message import (
     SURELY_READ_BODY_BYTES,
@@ -14,8 +13,9 @@ from reefmesh.broker.activemq.outbound_message import (
 )
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
 from reefmesh.broker.activemq.transaction import ReceiptPolicy
+from reefmesh.broker.connection_loss import ConnectionLost
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
 
 
 class Session:

@@ -70,9 +70,9 @@ async def test_first_of_its_window_once_all_before_it_are_settled_or_it_is_given
         await subscription.leave()
     else:
         settle(first)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)
     assert third.is_open is not given_up
-    await asyncio.wait_for(third.until_first(), 1)
+    await asyncio.wait_for(third.until_first(), 60)
 
 
 async def test_subscribed_anew_without_being_told_of_the_loss_its_window_is_empty() -> None:

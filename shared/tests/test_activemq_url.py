@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.network_address import Endpoint
 from reefmesh.errors import ConfigurationError
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.port import Consumer, Delivery, Publication
 from reefmesh.contracts.channels import QUARANTINE, Subscription
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events, client, publication

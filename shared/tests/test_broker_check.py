@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from reefmesh.broker.activemq.reconnecting_session import BACKOFF_WHEN_REFUSED
 from reefmesh.broker.port import Broker, BrokerStatistics
+from reefmesh.broker.reconnecting import BACKOFF_WHEN_REFUSED
 from reefmesh.observability.health import REFUSED_SECONDS, Health, HealthReport
 from reefmesh.observability.progress import Progress
 

@@ -77,7 +77,7 @@ async def test_line_of_a_handler_names_reef_event_number_lane_and_subscription(s
         limits=WorkerLimits(lanes=1),
     )
     running = asyncio.create_task(worker.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await talker.handled.wait()
         await worker.drain()
         await running

@@ -23,7 +23,7 @@ from reefmesh.errors import ConfigurationError
 
 INBOUND = Subscription("alpha", Channel("in", numbered=False))
 OUTBOUND = Subscription("beta", Channel("out", numbered=False))
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 JOURNAL_FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
 
 

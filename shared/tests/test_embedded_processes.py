@@ -20,7 +20,7 @@ from reefmesh.errors import ConfigurationError
 WORKER = Path(__file__).with_name("embedded_worker.py")
 INBOUND = Subscription("alpha", Channel("in", numbered=False))
 OUTBOUND = Subscription("beta", Channel("out", numbered=False))
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from reefmesh.store.port import Store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 INBOX = str(channels.SCORING)
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Appending:

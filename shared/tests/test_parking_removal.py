@@ -25,7 +25,7 @@ from reefmesh.settings import ServiceSettings
 START = datetime(2026, 3, 1, tzinfo=UTC)
 PLAIN = Subscription("alpha", Channel("test.plain", numbered=False))
 NUMBERED = Subscription("alpha", Channel("test.numbered", numbered=True))
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ async def looked(stock: ParkingStock[OutboundMessage]) -> ScopeUsage | None:
     """Return the usage after one more look."""
     stock.usage()
     looking = [task for task in asyncio.all_tasks() if task.get_name() == parking_stock.LOOK]
-    await asyncio.wait_for(asyncio.gather(*looking), 10)
+    await asyncio.wait_for(asyncio.gather(*looking), 60)
     return stock.usage()
 
 

@@ -1,6 +1,7 @@
 """The RabbitMQ engine beside the conformance suite: what goes wrong at the broker and in between."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import aiormq
 import pytest
+from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from reefmesh.broker.port import (
@@ -26,20 +28,21 @@ from reefmesh.broker.rabbitmq.consumer import RabbitMQConsumer
 from reefmesh.broker.rabbitmq.engine import BLOCKED, RabbitMQBroker
 from reefmesh.broker.rabbitmq.errors import PRECONDITION_FAILED, BrokerRefusal
 from reefmesh.broker.rabbitmq.message_headers import properties_of
-from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES, Topology, channel_exchange
+from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES, Topology, channel_exchange, overflow_queue
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import SCORING, Channel, Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import ConfigurationError
 from reefmesh_components.rabbitmq import local_rabbitmq
-from reefmesh_components.rabbitmq_process import RabbitmqProcess
+from reefmesh_components.rabbitmq_process import DISK_FREE_LIMIT, RabbitmqProcess
 
 pytestmark = [
     pytest.mark.rabbitmq,
     pytest.mark.timeout(240),  # the first of them starts the broker; some restart it
 ]
 PATIENCE_SECONDS = 60.0
+NEVER_FREE = "1000000GB"
 PRODUCED_AT = datetime(2026, 3, 1, 6, 30, tzinfo=UTC)
 
 
@@ -187,6 +190,13 @@ async def test_forged_user_is_refused_by_the_broker_and_is_not_there(rabbitmq_pr
         assert (number_of(delivery), delivery.user_id) == (0, "operator")
 
 
+class FarFuture(Basic.Properties):
+    """An instant in the headers is one that the broker takes and no calendar has."""
+
+    def marshal(self) -> bytes:
+        return super().marshal().replace(struct.pack(">Q", int(PRODUCED_AT.timestamp())), b"\x7f" + b"\xff" * 7)
+
+
 async def test_headers_without_an_envelope_are_parked_and_cost_no_connection(rabbitmq_process: RabbitmqProcess) -> None:
     """Law 13: no message stops the mesh."""
     async with place_at(rabbitmq_process) as place:
@@ -196,20 +206,25 @@ async def test_headers_without_an_envelope_are_parked_and_cost_no_connection(rab
             nested = {"a": nested}
         connection = await aiormq.connect(rabbitmq_process.url())
         channel = await connection.channel(publisher_confirms=True)
-        for headers, key in (({"reef-id": 7}, "reef-a"), ({"reef-id": "reef-a", "deep": nested}, "reef-a"), ({}, "other")):
-            await channel.basic_publish(
-                b"{}",
-                exchange=channel_exchange(place.subscription.channel.name),
-                routing_key=key,
-                properties=Basic.Properties(headers=headers, delivery_mode=2),  # type: ignore[arg-type]  # tables are values
-            )
+        for properties, key in (
+            (Basic.Properties(headers={"reef-id": 7}), "reef-a"),
+            (Basic.Properties(headers={"reef-id": "reef-a", "deep": nested}), "reef-a"),  # type: ignore[dict-item]  # a table
+            (Basic.Properties(headers={}), "other"),
+            (FarFuture(headers={"reef-id": "reef-a", "when": PRODUCED_AT, "room": "x" * 400}), "reef-a"),
+        ):
+            exchange = channel_exchange(place.subscription.channel.name)
+            await channel.basic_publish(b"{}", exchange=exchange, routing_key=key, properties=properties)
         await connection.close()
         await client.publish([place.publication("reef-a", 0)])
         consumer = await started(client, place.subscription)
-        assert number_of(await soon(consumer.lanes[0])) == 0
-        await until(lambda: sum(event.name == UNREADABLE_PARKED for event in place.events) == 3)
+        assert [0] == await settle_all(consumer, 1)
+        receiving = asyncio.create_task(consumer.lanes[0].receive())  # whose turn it was before, the reefs' turns say
+        await until(lambda: sum(event.name == UNREADABLE_PARKED for event in place.events) == 4)
+        receiving.cancel()
+        details = [str(event.facts["detail"]) for event in place.events if event.name == UNREADABLE_PARKED]
+        assert sum("year 292278994 is out of range" in detail for detail in details) == 1
         assert (await client.statistics()).reconnects == 0
-        assert len(await client.parking(place.subscription).list()) == 3
+        assert len(await client.parking(place.subscription).list()) == 4
 
 
 async def test_message_under_the_key_of_another_reef_is_parked(rabbitmq_process: RabbitmqProcess) -> None:
@@ -250,13 +265,13 @@ async def test_channel_closed_by_the_broker_costs_its_shard_a_lane_and_nothing_m
         assert (await client.statistics()).reconnects == 0
 
 
-async def test_silent_broker_is_noticed_within_two_heartbeats(rabbitmq_process: RabbitmqProcess) -> None:
+async def test_silent_broker_is_noticed_within_two_heartbeats(own_rabbitmq: RabbitmqProcess) -> None:
     """A half-open peer: its connections are there, and nothing comes."""
-    async with place_at(rabbitmq_process, parameters="&heartbeat_ms=2000") as place:
+    async with place_at(own_rabbitmq, parameters="&heartbeat_ms=2000") as place:
         client = await place.client()
         consumer = await started(client, place.subscription)
         lost, loop = place.event("lost"), asyncio.get_running_loop()
-        rabbitmq_process.pause()
+        own_rabbitmq.pause()
         try:
             paused_at = loop.time()
             reason = (await asyncio.wait_for(lost, PATIENCE_SECONDS)).facts["reason"]
@@ -264,7 +279,7 @@ async def test_silent_broker_is_noticed_within_two_heartbeats(rabbitmq_process: 
             assert "was silent" in str(reason)
             connected = place.event("connected")
         finally:
-            rabbitmq_process.resume()
+            own_rabbitmq.resume()
         await asyncio.wait_for(connected, PATIENCE_SECONDS)
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
@@ -280,7 +295,10 @@ async def test_silent_broker_is_noticed_within_two_heartbeats(rabbitmq_process: 
 async def test_owner_lost_with_an_isolated_reef_the_next_one_goes_on_in_order(
     rabbitmq_process: RabbitmqProcess, numbered: bool
 ) -> None:
-    """Its message in hand and what was moved are in the overflow queue, more is in the shard: they come in publishing order."""
+    """Its message in hand and what was moved are in the overflow queue, more is in the shard: they come in publishing order.
+
+    What was moved and whose acknowledgement the broker had not read lies in both queues, and comes once more behind that.
+    """
     async with place_at(rabbitmq_process, numbered=numbered) as place:
         first, second = await place.client(), await place.client()
         count = 2 * WINDOW_MESSAGES
@@ -298,22 +316,46 @@ async def test_owner_lost_with_an_isolated_reef_the_next_one_goes_on_in_order(
             await consumer.lanes[0].settle(held, ())
         await second.publish([place.publication("stuck", number) for number in range(count, count + 3)])  # into the shard
         successor = await started(second, place.subscription, lanes=2)
-        numbers: list[int] = []
+        numbers: dict[int, None] = {}  # in the order of their first delivery
         while len(numbers) < count:
             delivery = await soon(successor.lanes[0])
             if delivery.message.reef_id == "stuck":
-                numbers.append(number_of(delivery))
+                numbers[number_of(delivery)] = None
             await successor.lanes[0].settle(delivery, ())
-        assert list(range(3, count + 3)) == numbers
+        assert list(range(3, count + 3)) == list(numbers)
 
 
-async def test_joins_and_leaves_with_a_message_in_hand_dead_letter_nothing(rabbitmq_process: RabbitmqProcess) -> None:
-    """Every leave counts as a delivery at the broker; none is an attempt. (1,000 of them: tests/bench is no place for it, so
-    the number here is small and above the 20 after which RabbitMQ 4 gives a message up.)"""
+async def test_overflow_queue_is_with_another_consumer_the_owner_waits_for_it_and_goes_on(
+    rabbitmq_process: RabbitmqProcess,
+) -> None:
+    """Law 2: two that come at once may get a queue each. The other one takes the owner's marker with it."""
+    async with place_at(rabbitmq_process) as place:
+        client = await place.client()
+        other = await aiormq.connect(place.url.partition("?")[0])
+        channel = await other.channel()
+        met: asyncio.Queue[None] = asyncio.Queue()
+
+        async def take(message: DeliveredMessage) -> None:
+            await channel.basic_ack(message.delivery_tag or 0)
+            met.put_nowait(None)
+
+        await channel.basic_consume(overflow_queue(place.subscription, 0), take)
+        consumer = await started(client, place.subscription)
+        await client.publish([place.publication("reef-a", number) for number in range(3)])
+        await asyncio.wait_for(met.get(), PATIENCE_SECONDS)
+        await other.close()
+        assert [0, 1, 2] == await settle_all(consumer, 3)
+
+
+@pytest.mark.parametrize("times", [25, pytest.param(1000, marks=pytest.mark.timeout(600))])
+async def test_joins_and_leaves_with_a_message_in_hand_dead_letter_nothing(
+    rabbitmq_process: RabbitmqProcess, times: int
+) -> None:
+    """Every leave counts as a delivery at the broker; none is an attempt. RabbitMQ 4 gives a message up after 20 by default."""
     async with place_at(rabbitmq_process) as place:
         client = await place.client()
         await client.publish([place.publication("reef-a", number) for number in range(2)])
-        for _ in range(25):
+        for _ in range(times):
             consumer = await started(client, place.subscription)
             assert number_of(await soon(consumer.lanes[0])) == 0
             await consumer.close()
@@ -322,8 +364,31 @@ async def test_joins_and_leaves_with_a_message_in_hand_dead_letter_nothing(rabbi
         assert [] == list(await client.parking(place.subscription).list())
 
 
-async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: RabbitmqProcess) -> None:
-    async with place_at(rabbitmq_process, shards=2) as place:
+async def test_default_number_of_shards_every_reef_comes_and_one_connection_has_all_channels(
+    rabbitmq_process: RabbitmqProcess,
+) -> None:
+    async with place_at(rabbitmq_process, shards=64) as place:
+        client = await place.client()
+        await client.publish([place.publication(f"reef-{index}", 0) for index in range(300)])
+        consumer = await started(client, place.subscription)
+        assert [0] * 300 == await settle_all(consumer, 300)
+        again = await started(client, place.subscription)  # a second consumer on the same connection: as many channels again
+        await again.drain()
+        await consumer.drain()
+
+
+async def test_broker_that_allows_too_few_channels_is_a_mistake_of_one_line() -> None:
+    with local_rabbitmq(settings="channel_max = 32\n") as broker:
+        client = RabbitMQBroker(broker.url(parameters="shards=32"), clock=SystemClock())
+        await client.connect()
+        await client.declare([SCORING])
+        with pytest.raises(ConfigurationError, match="allows 32 channels of a connection, and shards=32 needs 42"):
+            await client.consumer(SCORING, lanes=1).start()
+        await client.close()
+
+
+async def test_broker_restarted_under_load_nothing_is_lost(own_rabbitmq: RabbitmqProcess) -> None:
+    async with place_at(own_rabbitmq, shards=2) as place:
         client = await place.client()
         consumer = await started(client, place.subscription, lanes=4)
         applied: dict[str, int] = {}
@@ -355,7 +420,7 @@ async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: Rab
         working = [asyncio.create_task(work(lane)) for lane in consumer.lanes]
         publishing = [asyncio.create_task(publish(f"reef-{index}")) for index in range(4)]
         await until(lambda: len(applied) == 4 and min(applied.values()) >= 5)
-        await asyncio.to_thread(rabbitmq_process.restart)
+        await asyncio.to_thread(own_rabbitmq.restart)
         await asyncio.wait_for(asyncio.gather(*publishing), PATIENCE_SECONDS)
         await asyncio.wait_for(enough.wait(), PATIENCE_SECONDS)
         await asyncio.wait_for(consumer.drain(), PATIENCE_SECONDS)
@@ -365,7 +430,7 @@ async def test_broker_restarted_under_load_nothing_is_lost(rabbitmq_process: Rab
 
 async def test_alarm_publishing_waits_and_says_why_and_nothing_is_taken_in_silence() -> None:
     """A broker whose disk is short reads nothing that is published: the caller waits, and learns when the connection ends."""
-    with local_rabbitmq(settings="disk_free_limit.absolute = 1000000GB\n") as broker:
+    with local_rabbitmq(settings=f"disk_free_limit.absolute = {NEVER_FREE}\n") as broker:
         client = RabbitMQBroker(broker.url(parameters="shards=1"), clock=SystemClock())
         await client.connect()
         await client.declare([SCORING])
@@ -380,3 +445,26 @@ async def test_alarm_publishing_waits_and_says_why_and_nothing_is_taken_in_silen
         with pytest.raises(BrokerUnavailable):
             await asyncio.wait_for(publishing, PATIENCE_SECONDS)
         await client.close()
+
+
+async def test_alarm_that_is_raised_and_lifted_while_messages_are_published_costs_time_and_nothing_else(
+    own_rabbitmq: RabbitmqProcess,
+) -> None:
+    """What is consumed meanwhile is settled: acknowledgements have a connection of their own."""
+    async with place_at(own_rabbitmq, numbered=False) as place:
+        client = await place.client()
+        await client.publish([place.publication("reef-a", number) for number in range(3)])
+        consumer = await started(client, place.subscription)
+        await asyncio.to_thread(own_rabbitmq.limit_disk, NEVER_FREE)
+        publishing = asyncio.create_task(client.publish([place.publication("reef-a", number) for number in range(3, 6)]))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await client.statistics()).trouble != BLOCKED:  # noqa: ASYNC110 - no event tells of it
+                await asyncio.sleep(0)
+        first = await soon(consumer.lanes[0])
+        await consumer.lanes[0].settle(first, ())
+        assert not publishing.done()
+        await asyncio.to_thread(own_rabbitmq.limit_disk, DISK_FREE_LIMIT)
+        await asyncio.wait_for(publishing, PATIENCE_SECONDS)
+        assert [0, 1, 2, 3, 4, 5] == [number_of(first), *await settle_all(consumer, 5)]
+        after = await client.statistics()
+        assert ("", 0) == (after.trouble, after.reconnects)

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pamqp.common import FieldValue
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
-from reefmesh.broker.rabbitmq.errors import ConnectionLost
+from reefmesh.broker.rabbitmq.connection import Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.message_headers import Headers, properties_of, to_headers
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
 from reefmesh.broker.rabbitmq.parking import RabbitMQParking
 from reefmesh.broker.rabbitmq.parking_visit import Parked, visiting
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.channels import Channel, Subscription
@@ -30,7 +30,7 @@ SEVERAL = 30
 
 @asynccontextmanager
 async def client(url: str) -> AsyncIterator[ReconnectingConnection]:
-    connections = ReconnectingConnection(RabbitMQAddress.parse(url), purpose="test", on_event=lambda _: None)
+    connections = ReconnectingConnection(RabbitMQAddress.parse(url), Connection.open, purpose="test", on_event=lambda _: None)
     await connections.open()
     try:
         yield connections
@@ -43,10 +43,10 @@ async def subscription(rabbitmq: RabbitmqServer) -> AsyncIterator[Subscription]:
     """A subscription with a parking and nothing else; afterwards it is gone."""
     subscription = Subscription("alpha", Channel(f"test.{uuid.uuid4().hex[:8]}", numbered=False))
     async with client(rabbitmq.url) as connections:
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             await channel.queue_declare(parking_queue(subscription), durable=True, arguments={"x-queue-type": "quorum"})
         yield subscription
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             await channel.queue_delete(parking_queue(subscription))
             await channel.exchange_delete(subscription_exchange(subscription))
 
@@ -74,7 +74,7 @@ async def park(connections: ReconnectingConnection, subscription: Subscription, 
 
 
 async def send(connections: ReconnectingConnection, queue: str, headers: Headers) -> None:
-    async with connections.connection().passing_channel(confirms=True) as channel:
+    async with connections.current().passing_channel(confirms=True) as channel:
         properties = properties_of(headers, user="operator")
         await channel.basic_publish(b"{}", routing_key=queue, properties=properties, mandatory=True)
 
@@ -91,7 +91,7 @@ async def visit_and(
     *,
     afterwards: Callable[[], None] = lambda: None,
 ) -> None:
-    async with visiting(connections.connection(), parking_queue(subscription)) as visit:
+    async with visiting(connections.current(), parking_queue(subscription)) as visit:
         await visit.each(see)
         afterwards()
 
@@ -133,7 +133,7 @@ async def test_connection_that_is_lost_while_messages_come_is_told(
         await park(connections, subscription, *range(SEVERAL))
 
         def lose(_: Parked) -> None:
-            connections.connection().lose(ConnectionLost("pulled"))
+            connections.current().lose(ConnectionLost("pulled"))
 
         with pytest.raises(BrokerUnavailable, match="pulled"):
             await visit_and(connections, subscription, lose)
@@ -145,7 +145,7 @@ async def test_replay_that_the_broker_refuses_leaves_everything_parked(
     """The exchange of this subscription has no queue: the message comes back."""
     async with client(rabbitmq.url) as connections:
         await park(connections, subscription, *range(3))
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             await channel.exchange_declare(subscription_exchange(subscription), exchange_type="x-consistent-hash", durable=True)
         parking = RabbitMQParking(connections, subscription)
         ids = [entry.parking_id for entry in await parking.list()]
@@ -158,7 +158,7 @@ async def test_replay_takes_the_sender_along_and_says_what_it_is(rabbitmq: Rabbi
     async with client(rabbitmq.url) as connections:
         await park(connections, subscription, *range(3))
         exchange = subscription_exchange(subscription)
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             await channel.exchange_declare(exchange, exchange_type="x-consistent-hash", durable=True)
             target = (await channel.queue_declare(exclusive=True)).queue or ""
             await channel.queue_bind(target, exchange, routing_key="1")
@@ -188,18 +188,18 @@ async def test_message_that_the_broker_moved_here_says_so(rabbitmq: RabbitmqServ
             "x-dead-letter-strategy": "at-least-once",
         }
         source = f"{subscription}.source"
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             await channel.queue_declare(source, durable=True, arguments=arguments)
         await send(connections, source, copy(5).headers)
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             taken = await channel.basic_get(source)
             await channel.basic_reject(taken.delivery_tag or 0, requeue=False)
         parking = RabbitMQParking(connections, subscription)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (listed := await parking.list()):  # the broker moves it in its own time
                 pass
         (entry,) = listed
-        async with connections.connection().passing_channel() as channel:
+        async with connections.current().passing_channel() as channel:
             await channel.queue_delete(source)
         assert ("rejected", "operator", "event-005", 0) == (entry.reason, entry.sender, entry.message.event_id, entry.attempts)
         now = datetime.now(UTC)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
+from reefmesh.broker.network_address import Endpoint
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.errors import ConfigurationError
 
 

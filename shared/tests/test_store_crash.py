@@ -116,7 +116,7 @@ async def test_idle_connections_cut_by_a_server_restart_work_again(
         tasks.create_task(_commit_through_faults(store, unit, "reef-b", 400, unavailable))
         tasks.create_task(asyncio.to_thread(postgresql.restart))
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await _commit_through_faults(store, unit, "reef-c", 1, unavailable)
     assert (await store.load("reef-b")).version == 400
     assert await store.commit(unit("reef-a", 1, expected_version=1)) == AlreadyApplied()

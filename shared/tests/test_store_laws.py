@@ -206,7 +206,7 @@ async def test_outputs_sent_is_written_soon_without_any_further_unit(store: Stor
     await store.commit(first)
     await store.outputs_sent([first.event_id])
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await store.fetch("SELECT 1 FROM mesh_outbox"):  # noqa: ASYNC110 - the database sets no event
             await asyncio.sleep(0)  # lets the timer run; each fetch goes to the database
 

@@ -80,7 +80,7 @@ REMEMBERED_BY_CURSOR = 5
 UNTRIED = 4
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(script=st.lists(calls, max_size=25))
 def test_store_answers_as_the_model(
     running: tuple[asyncio.Runner, Store], unit: MakeUnit, script: list[tuple[object, ...]]

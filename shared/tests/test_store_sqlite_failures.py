@@ -157,7 +157,7 @@ async def test_wait_for_another_process_holds_up_nobody_else(tmp_path: Path, ope
             assert (await store.load("reef-a")).version == 0
         assert not committing.done()
         other.execute("ROLLBACK")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await committing == Committed(1)
     await store.close()
 

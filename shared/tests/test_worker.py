@@ -90,7 +90,7 @@ async def test_garbage_of_many_reefs_from_the_service_that_owns_the_channel_stop
     for number in range(4):
         broker.tell(UNREADABLE_PARKED, user_id=UNAUTHENTICATED, reef_id=f"reef-{number}")
     with pytest.raises(TooMuchPoison, match="cannot be read"):
-        await asyncio.wait_for(run, 10)
+        await asyncio.wait_for(run, 60)
     assert bench.metrics.value(table.POISON_BREAKER_OPEN, INBOX) == 1
 
 

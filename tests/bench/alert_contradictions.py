@@ -1,4 +1,5 @@
-"""What no ledger holds: opposite alerts within a dwell time, texts against their numbers, silences of buoys that report."""
+"""What no ledger holds: opposite alerts within a dwell time, texts against their numbers, silences of buoys that report, and
+verdicts that are unknown although values come."""
 
 import re
 from collections import defaultdict
@@ -46,7 +47,7 @@ def contradictions(alerts: Sequence[Alert], fleet: Fleet) -> list[Contradiction]
     found = [*opposites(alerts, sites)]
     for alert in alerts:
         found += [Contradiction(law="text", what=what, alert=alert) for what in text_against_numbers(alert)]
-    return [*found, *silences(alerts, fleet)]
+    return [*found, *silences(alerts, fleet), *unknowns(alerts, sites.values(), fleet)]
 
 
 def opposites(alerts: Sequence[Alert], sites: Mapping[str, Site]) -> Iterator[Contradiction]:
@@ -172,6 +173,19 @@ def silences(alerts: Iterable[Alert], fleet: Fleet) -> Iterator[Contradiction]:
                 yield Contradiction(
                     law="silence", what=f"over {one.occurred_at - other.occurred_at} before it began", alert=other
                 )
+
+
+def unknowns(alerts: Iterable[Alert], sites: Iterable[Site], fleet: Fleet) -> Iterator[Contradiction]:
+    """Dive verdicts that became unknown while the values came as usual."""
+    told: dict[str, list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        if alert.kind == "dive" and alert.to_state == "unknown":
+            told[alert.reef_id].append(alert)
+    for site in sites:
+        without = [*outages_of(site, fleet.ends_at), *held_up(site, fleet)] if told[site.reef_id] else []
+        for alert in told[site.reef_id]:
+            if not any(first <= alert.occurred_at <= last for first, last in without):
+                yield Contradiction(law="unknown", what="values came as usual", alert=alert)
 
 
 def untold(alerts: Iterable[Alert], fleet: Fleet) -> list[str]:

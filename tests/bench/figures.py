@@ -40,19 +40,24 @@ def show(title: str, figures: Sequence[Figure]) -> None:
     table = Table("what", "measured", "unit", "to hold", "", title=f"{title} ({os.cpu_count()} cores)", title_justify="left")
     for figure in figures:
         hold = "" if figure.hold is None else f"{'<=' if figure.at_most else '>='} {figure.hold:g}"
-        table.add_row(figure.name, f"{figure.value:,.1f}", figure.unit, hold, figure.verdict)
+        digits = 2 if figure.unit == "ratio" else 1
+        table.add_row(figure.name, f"{figure.value:,.{digits}f}", figure.unit, hold, figure.verdict)
     Console().print(table)
 
 
 def keep(path: Path, title: str, figures: Sequence[Figure], **conditions: object) -> None:
     """Write the figures as JSON, with what machine they are of, and under which further conditions."""
+    write(path, title, **conditions, figures=[asdict(figure) | {"verdict": figure.verdict} for figure in figures])
+
+
+def write(path: Path, title: str, **facts: object) -> None:
+    """Write these facts as JSON, with when and on what machine they were found."""
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "title": title,
         "at": datetime.now(UTC).isoformat(),
         "python": platform.python_version(),
         "cores": os.cpu_count(),
-        **conditions,
-        "figures": [asdict(figure) | {"verdict": figure.verdict} for figure in figures],
+        **facts,
     }
     path.write_text(json.dumps(document, indent=2) + "\n")

@@ -8,6 +8,7 @@ from typing import Final
 import mesh_under_load as mesh
 from load import Load, live_since
 from order import Order, Report
+from reefmesh.contracts import channels
 from reefmesh_components.service_process import ServiceProcess
 from sending import sending
 
@@ -38,7 +39,13 @@ async def hand_over(*, messages_per_second: float, setup: mesh.Setup) -> HandOve
     turns = round(messages_per_second * 45 / REEFS)
     load = Load(reefs=REEFS, messages=turns * REEFS, batch=1, channels=5, begins_at=live_since(turns))
     async with mesh.mesh_under_load(load, setup=setup) as running:
-        order = Order.of(load, broker_url=running.broker.url(), exit=mesh.SCORES_EXIT, messages_per_second=messages_per_second)
+        order = Order.of(
+            load,
+            broker_url=running.broker.url(),
+            entry=running.entry,
+            exit=setup.place(channels.SCORES),
+            messages_per_second=messages_per_second,
+        )
         (first,) = running.services.of("scoring")
         async with sending(order) as sent:
             await _until_handled(first, 2 * REEFS)

@@ -10,22 +10,14 @@ import sys
 import time
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts beside each other, no package
 
+from load_clients import LoadClient, open_load_client
 from order import Order, Report
-from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.message_headers import GROUP, to_frame
-from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
-from reefmesh.broker.activemq.transaction import ReceiptPolicy
-from reefmesh.broker.activemq.url import ActiveMQAddress
-from reefmesh.contracts.envelope import Envelope
 
 MESSAGES_PER_TRANSACTION: Final = 50
-PREFETCH: Final = "500"  # 1000 would count as "nothing said", and the broker would take its own 1
 
 
 class Allowance:
@@ -68,8 +60,7 @@ class Effects:
             self._room, self._limit = asyncio.Event(), limit
             await self._room.wait()
 
-    def hear(self, frame: Frame) -> None:
-        trace = frame.headers.get("traceparent", "")
+    def hear(self, trace: str) -> None:
         if trace in self.published_at and trace not in self.heard:
             self.heard[trace] = time.monotonic()
             if len(self.heard) == self._wanted:
@@ -84,32 +75,26 @@ class Effects:
 
 async def run(order: Order) -> Report:
     load = order.load()
-    sends = [(message.traceparent or "", _send(message, order)) for message in load.envelopes()]
+    client = await open_load_client(order.broker_url)
+    sends = [(message.traceparent or "", client.prepare(message, order)) for message in load.envelopes()]
     silent = {trace for number, (trace, _) in enumerate(sends) if load.alert_every and not load.raises_alert(number)}
-    address = ActiveMQAddress.parse(order.broker_url)
-    publishing = await Session.open(address, address.endpoints[0], address.ssl_context())
-    watching = await Session.open(address, address.endpoints[0], address.ssl_context())
     effects = Effects(silent=silent, wanted=len(sends) - len(silent))
     if order.exit is not None:
-        headers = (("ack", "auto"), ("activemq.prefetchSize", PREFETCH))
-        await watching.subscribe("watcher", order.exit, headers, effects.hear)
+        await client.watch(order.exit, effects.hear)
     began_at, began_cpu = time.monotonic(), time.process_time()
     published_at = None
     with contextlib.suppress(TimeoutError):  # what was heard until then is told
         async with asyncio.timeout(order.patience_seconds):
             if order.messages_per_second is None:
-                await _publish_all(sends, SharedTransactions(publishing, ReceiptPolicy()), effects, order)
+                await _publish_all(sends, client, effects, order)
             else:
-                await _publish_steadily(
-                    sends, SharedTransactions(publishing, ReceiptPolicy()), effects, order.messages_per_second
-                )
+                await _publish_steadily(sends, client, effects, order.messages_per_second)
             published_at = time.monotonic()
             if order.exit is not None:
                 await effects.all_heard.wait()
     ended_at = time.monotonic()
     cpu_seconds = time.process_time() - began_cpu
-    await watching.close()
-    await publishing.close()
+    await client.close()
     return Report(
         began_at=began_at,
         effects_expected=len(sends) - len(silent),
@@ -120,14 +105,7 @@ async def run(order: Order) -> Report:
     )
 
 
-def _send(message: Envelope, order: Order) -> OutboundMessage:
-    headers = [(name, value) for name, value in to_frame(message) if order.grouped or name != GROUP]
-    return OutboundMessage(destination=order.entry, headers=headers, body=message.body)
-
-
-async def _publish_all(
-    sends: Sequence[tuple[str, OutboundMessage]], transactions: SharedTransactions, effects: Effects, order: Order
-) -> None:
+async def _publish_all(sends: Sequence[tuple[str, Any]], client: LoadClient, effects: Effects, order: Order) -> None:
     allowance = await Allowance.of_standard_input() if order.on_allowance else None
     for first in range(0, len(sends), MESSAGES_PER_TRANSACTION):
         part = sends[first : first + MESSAGES_PER_TRANSACTION]
@@ -136,18 +114,18 @@ async def _publish_all(
         if order.exit is not None:
             await effects.until_outstanding(order.outstanding_limit - len(part))
         effects.published(trace for trace, _ in part)
-        await transactions.commit(TransactionPart(messages=[send for _, send in part]))
+        await client.publish([send for _, send in part])
 
 
 async def _publish_steadily(
-    sends: Sequence[tuple[str, OutboundMessage]], transactions: SharedTransactions, effects: Effects, messages_per_second: float
+    sends: Sequence[tuple[str, Any]], client: LoadClient, effects: Effects, messages_per_second: float
 ) -> None:
     """Publish each message by itself at its instant, whether the earlier ones are confirmed or not: buoys do not wait for one
     another, so a slow broker meets the same load."""
 
-    async def publish(trace: str, send: OutboundMessage) -> None:
+    async def publish(trace: str, send: Any) -> None:
         effects.published([trace])
-        await transactions.commit(TransactionPart(messages=[send]))
+        await client.publish([send])
 
     began = time.monotonic()
     async with asyncio.TaskGroup() as tasks:

@@ -13,8 +13,8 @@ TELEMETRY_ENTRY: Final = f"/topic/VirtualTopic.{channels.TELEMETRY}"
 
 
 class Order(BaseModel):
-    """``entry``: where telemetry goes (a STOMP destination), in its reef's message group if ``grouped``; ``exit``: where its
-    effects are heard, if at all.
+    """``entry``: where telemetry goes (a STOMP destination, or an exchange of RabbitMQ), in its reef's message group if
+    ``grouped``; ``exit``: where its effects are heard, if at all.
 
     ``messages_per_second`` None: as fast as it goes, with at most ``outstanding_limit`` alerts not heard yet when the exit is
     watched, and, ``on_allowance``, no more messages than standard input allows: on each line how many in all.

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -11,9 +11,9 @@ import mesh_under_load as mesh
 import plain_pipeline as plain
 from figures import percentile
 from load import Load, live_since
-from order import TELEMETRY_ENTRY, Order, Report
+from order import Order, Report
 from processes import cpu_between, cpu_seconds
-from reefmesh.contracts import services
+from reefmesh.contracts import channels, services
 from reefmesh.service.stop_event import is_set_within
 from reefmesh.store.port import Store
 from reefmesh_standalone.following import Follower
@@ -129,16 +129,26 @@ async def backlog(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Susta
     return Sustained(per_second=load.readings / seconds, cpu_seconds={name: cpu / load.readings for name, cpu in spent.items()})
 
 
-class _Decisions:
-    """How many messages alerts has decided about since the first look, at each look."""
+def decisions_of_alerts(store: Store) -> Callable[[], Awaitable[int]]:
+    """Return what asks how many messages alerts has decided about."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    async def count() -> int:
+        ((units,),) = await store.fetch("SELECT COALESCE(SUM(version), 0) FROM mesh_reef")  # one more for each decision
+        return int(units)
+
+    return count
+
+
+class Decisions:
+    """How many messages the last stage has decided about since the first look, at each look; ``count`` asks it."""
+
+    def __init__(self, count: Callable[[], Awaitable[int]]) -> None:
+        self._count = count
         self._before: int | None = None
         self._looks: list[tuple[float, int]] = []
 
     async def look(self) -> int:
-        ((units,),) = await self._store.fetch("SELECT COALESCE(SUM(version), 0) FROM mesh_reef")  # one more for each decision
+        units = await self._count()
         self._before = units if self._before is None else self._before
         self._looks.append((time.monotonic(), units - self._before))
         return self._looks[-1][1]
@@ -165,15 +175,15 @@ async def steady(load: Load, *, warm_up_turns: int, setup: mesh.Setup) -> Sustai
     return Sustained(per_second=decisions.per_second(load.messages), cpu_seconds=cpu)
 
 
-async def _follow_steadily(load: Load, running: mesh.MeshUnderLoad) -> _Decisions:
+async def _follow_steadily(load: Load, running: mesh.MeshUnderLoad) -> Decisions:
     """Send a load, with so many messages under way at most, and wait until every service is done with it."""
-    decisions = _Decisions(running.stores[services.ALERTS])
+    decisions = Decisions(decisions_of_alerts(running.stores[services.ALERTS]))
     await decisions.look()
 
     async def allowed() -> int:
         return await decisions.look() + UNDER_WAY_LIMIT
 
-    await send(Order.of(load, broker_url=running.broker.url()), allowed=allowed)
+    await send(Order.of(load, broker_url=running.broker.url(), entry=running.entry), allowed=allowed)
     never = asyncio.Event()
     async with asyncio.timeout(FOLLOWING_SECONDS_LIMIT):
         while await decisions.look() < load.messages:
@@ -186,7 +196,7 @@ async def _follow_steadily(load: Load, running: mesh.MeshUnderLoad) -> _Decision
 async def follow(load: Load, running: mesh.MeshUnderLoad) -> Report:
     """Send a load and wait until every service is done with it."""
     follower = Follower(running.stores, [(message.event_id, message.reef_id) for message in load.envelopes()])
-    report = await send(Order.of(load, broker_url=running.broker.url()))
+    report = await send(Order.of(load, broker_url=running.broker.url(), entry=running.entry))
     async with asyncio.timeout(FOLLOWING_SECONDS_LIMIT):
         await follower.until_done(lambda _: None, stop=asyncio.Event(), look_every_seconds=LOOK_SECONDS)
     return report
@@ -198,7 +208,11 @@ async def alerting_mesh(
     load = Load(reefs=REEFS, messages=REEFS, batch=1, channels=CHANNELS)
     async with mesh.mesh_under_load(load, setup=setup) as running:
         turns = _Turns(
-            running.broker.url(), TELEMETRY_ENTRY, mesh.ALERTS_EXIT, True, _begins_at(rates, seconds, saturated_turns)
+            running.broker.url(),
+            running.entry,
+            setup.place(channels.ALERTS),
+            True,
+            _begins_at(rates, seconds, saturated_turns),
         )
         return await _measure(
             turns, running.pids, rates, seconds=seconds, saturated_turns=saturated_turns, tell=tell, seldom_too=True

@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator
 
 from reefmesh.broker.activemq.destinations import mqtt_topic
 from reefmesh.broker.activemq.message_headers import ENVELOPE
+from reefmesh.broker.rabbitmq.topology import channel_exchange, parking_queue, shard_queue
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID
 from reefmesh.contracts.services import EVERY_SERVICE, subscriptions_of
@@ -125,7 +126,7 @@ def test_headers_are_those_of_the_envelope(document: dict[str, Any]) -> None:
 
 
 def test_channels_are_those_of_the_mesh_and_of_its_devices(document: dict[str, Any]) -> None:
-    addresses = {channel["address"] for channel in document["channels"].values()}
+    addresses = {channel["address"] for channel in document["channels"].values()} - {"{reef}"}
     of_devices = {address for address in addresses if address.startswith("buoys/")}
     assert addresses - of_devices == {f"VirtualTopic.{name}" for name in channels.ALL}
     heard = {address.format(imei="1") for address in of_devices if device_of(address.format(imei="1")) == "1"}
@@ -153,3 +154,33 @@ def test_each_channel_but_telemetry_is_sent_by_one_service(document: dict[str, A
         "scoring-send-reef-scores": ["scores/1", "scores/2"],
         "alerts-send-reef-alerts": ["alert/1", "alert/2"],
     }
+
+
+def test_channels_have_an_exchange_on_rabbitmq_with_the_reef_as_routing_key(document: dict[str, Any]) -> None:
+    on_rabbitmq = {name: each for name, each in document["channels"].items() if "amqp" in each.get("bindings", {})}
+    assert {f"{name.replace('.', '-')}-amqp" for name in map(str, channels.ALL)} == set(on_rabbitmq)
+    for each in on_rabbitmq.values():
+        assert "{reef}" == each["address"]
+        assert "routingKey" == each["bindings"]["amqp"]["is"]
+        assert {"amqp", "amqps"} == {found(document, server["$ref"])["protocol"] for server in each["servers"]}
+    exchanges = {each["bindings"]["amqp"]["exchange"]["name"] for each in on_rabbitmq.values()}
+    assert {channel_exchange(channel.name) for channel in channels.ALL} == exchanges
+
+
+def test_each_operation_of_services_is_there_for_both_brokers(document: dict[str, Any]) -> None:
+    def of(protocol: str) -> dict[str, tuple[str, list[str]]]:
+        return {
+            name.removesuffix("-amqp"): (operation["action"], messages_of(document, operation))
+            for name, operation in document["operations"].items()
+            if protocol in found(document, operation["channel"]["$ref"]).get("bindings", {})
+        }
+
+    assert len(subscriptions_of(EVERY_SERVICE)) < len(of("stomp"))
+    assert of("stomp") == of("amqp")
+
+
+@pytest.mark.parametrize("subscription", subscriptions_of(EVERY_SERVICE), ids=str)
+def test_queues_on_rabbitmq_are_those_of_the_engine(document: dict[str, Any], subscription: channels.Subscription) -> None:
+    operation = document["operations"][f"{subscription.service}-receive-{subscription.channel.name.replace('.', '-')}-amqp"]
+    assert operation["x-queues"].startswith(shard_queue(subscription, 0))
+    assert parking_queue(subscription) == operation["x-parking-queue"]

@@ -19,10 +19,11 @@ from reefmesh_components.prometheus_tools import Checker
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "deploy" / "grafana"
 DASHBOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((GRAFANA / "dashboards").glob("*.json"))}
+OF_RABBITMQ: dict[str, list[str]] = json.loads(Path(__file__).with_name("rabbitmq_series.json").read_text(encoding="utf-8"))
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 PROMQL = frozenset(
     {"and", "bool", "by", "count", "count_values", "group_left", "histogram_quantile", "increase", "max", "min"}
-    | {"offset", "on", "or", "rate", "sum", "time", "vector"}
+    | {"offset", "on", "or", "rate", "sum", "time", "topk", "vector"}
 )
 FILLED_IN = {"$__rate_interval": "5m", "$__range": "1h", "$service": ".*", "$reef": ".*"}
 
@@ -36,8 +37,8 @@ def queries(name: str) -> list[str]:
 
 
 def series_there_are() -> set[str]:
-    """Every series name that a service shows."""
-    names = {sample.name for family in process_registry().collect() for sample in family.samples}
+    """Every series name that a service shows, or RabbitMQ (test_rabbitmq_series.py)."""
+    names = set(OF_RABBITMQ) | {sample.name for family in process_registry().collect() for sample in family.samples}
     for row in table.ROWS:
         names |= {f"{row.name}{end}" for end in ("_bucket", "_sum", "_count")} if isinstance(row, Histogram) else {row.name}
     return names
@@ -86,6 +87,7 @@ def test_series_of_a_query_are_found() -> None:
 def test_labels_of_a_query_are_labels_of_its_metric(name: str) -> None:
     """A selector on a label that a metric does not have finds nothing, for ever."""
     labels = {row.name: {"service", *(label.name for label in row.labels)} for row in table.ROWS}
+    labels |= {name: {"job", "instance", *own} for name, own in OF_RABBITMQ.items()}
     unknown = [
         (series, label)
         for query in queries(name)

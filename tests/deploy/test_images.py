@@ -1,5 +1,6 @@
 """The Dockerfiles and the compose file, checked without an engine. What an engine shows: ``make containers``."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +19,9 @@ from reefmesh.settings import ServiceSettings
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "deploy" / "docker"
 COMPOSE = ROOT / "docker-compose.yml"
+ON_RABBITMQ = ROOT / "docker-compose.rabbitmq.yml"
+COMPOSES = (COMPOSE, ON_RABBITMQ)
+BROKER_OF = {COMPOSE: ("activemq", "stomp://activemq:61613"), ON_RABBITMQ: ("rabbitmq", "amqp://rabbitmq:5672?shards=16")}
 NAMES = [each.name for each in EVERY_SERVICE]
 IMAGES = {name: [name] for name in NAMES} | {"reefmesh": ["standalone", *NAMES]}
 DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
@@ -51,13 +55,14 @@ def values(found: list[Instruction], name: str) -> list[str]:
     return [each.value for each in found if each.name == name]
 
 
-def composed() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+def composed(file: Path = COMPOSE) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return content
 
 
 def services() -> list[tuple[str, dict[str, Any]]]:
-    return list(composed()["services"].items())
+    """Of the compose file, and the broker of the other one, which differs in nothing else."""
+    return [*composed()["services"].items(), ("rabbitmq", composed(ON_RABBITMQ)["services"]["rabbitmq"])]
 
 
 def copied(image: str) -> set[str]:
@@ -152,11 +157,23 @@ def test_build_context_is_what_the_dockerfiles_copy() -> None:
     assert sources == {line[1:] for line in lines if line.startswith("!")}
 
 
-def test_compose_file_is_valid_by_the_compose_specification() -> None:
+@pytest.mark.parametrize("file", COMPOSES, ids=lambda file: file.stem)
+def test_compose_file_is_valid_by_the_compose_specification(file: Path) -> None:
     """It loads wherever Compose does."""
-    checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    checker = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
     seen = subprocess.run(checker, text=True, capture_output=True, check=False)
     assert 0 == seen.returncode, seen.stdout + seen.stderr
+
+
+def test_compose_files_differ_in_their_broker_alone() -> None:
+    """Whoever changes one changes the other."""
+    read = {}
+    for file, (broker, url) in BROKER_OF.items():
+        content = composed(file)
+        del content["services"][broker], content["volumes"][broker]
+        text = json.dumps(content).replace(json.dumps(broker), '"broker"').replace(json.dumps(url), '"url"')
+        read[file] = json.loads(text)
+    assert read[COMPOSE] == read[ON_RABBITMQ]
 
 
 @pytest.mark.parametrize(("name", "service"), services())
@@ -205,7 +222,7 @@ def test_compose_file_holds_no_secret_and_says_so_when_one_is_missing() -> None:
 
 def test_env_example_names_every_variable_of_the_compose_file_and_no_password() -> None:
     """What can be set is listed in one place, and what is secret is empty there."""
-    used = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text(encoding="utf-8")))
+    used = {name for file in COMPOSES for name in re.findall(r"\$\{(\w+)", file.read_text(encoding="utf-8"))}
     assert used == set(example()) - {"COMPOSE_PROFILES"}
     assert {""} == {value for name, value in example().items() if "PASSWORD" in name}
     profiles = {profile for _, service in services() for profile in service.get("profiles", [])}
@@ -260,7 +277,7 @@ def test_compose_file_mounts_what_is_in_the_repository(name: str, service: dict[
     mounted = [volume.partition(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
     assert [] == [path for path in mounted if not (ROOT / path).exists()]
     named = {volume.partition(":")[0] for volume in service.get("volumes", []) if re.match(r"\w", volume)}
-    assert named <= set(composed()["volumes"])
+    assert named <= {volume for file in COMPOSES for volume in composed(file)["volumes"]}
 
 
 @pytest.mark.parametrize("file", sorted((DOCKER / "subscriptions").glob("*.toml")), ids=lambda path: path.name)

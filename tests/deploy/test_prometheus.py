@@ -4,6 +4,7 @@
 part; the part itself is checked against the fields and labels that Prometheus' reader of it has (``discovery/aws``), below.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ ECS_LABELS = {
     *("health_status", "platform_family", "platform_version", "network_mode", "container_instance_arn", "public_ip"),
 }
 NOT_OURS = {"up", "process_start_time_seconds"}  # Prometheus' own, and the process's
+OF_RABBITMQ: dict[str, list[str]] = json.loads(Path(__file__).with_name("rabbitmq_series.json").read_text(encoding="utf-8"))
+"""Series and labels of a real RabbitMQ's page, which test_rabbitmq_series.py compares."""
 WORDS = {  # of PromQL, and labels that stand without braces
     *(
         "sum",
@@ -47,7 +50,7 @@ WORDS = {  # of PromQL, and labels that stand without braces
         "time",
     ),
     *("vector", "max_over_time", "last_over_time", "histogram_quantile"),
-    *("service", "subscription", "outcome", "le", "reason", "channel", "instance", "job", "reef"),
+    *("service", "subscription", "outcome", "le", "reason", "channel", "instance", "job", "reef", "queue"),
 }
 
 
@@ -192,7 +195,7 @@ def test_every_runbook_is_of_an_alert() -> None:
 
 @pytest.mark.parametrize("rule", [*ALERTS, *rules("recording.yml")], ids=lambda rule: rule.get("alert") or rule["record"])
 def test_expression_names_only_metrics_of_the_table(rule: dict[str, Any]) -> None:
-    known = series_of_table() | RECORDED | NOT_OURS
+    known = series_of_table() | RECORDED | NOT_OURS | set(OF_RABBITMQ)
     asked = names_in(rule["expr"])
     assert set() == asked - known
     assert asked
@@ -202,6 +205,7 @@ def test_expression_names_only_metrics_of_the_table(rule: dict[str, Any]) -> Non
 def test_expression_selects_by_labels_that_its_metric_has(rule: dict[str, Any]) -> None:
     """A selector on a label that is not there is true for ever, or never."""
     labels = {name: {"job", "instance"} for name in NOT_OURS}
+    labels |= {name: {"job", "instance", *own} for name, own in OF_RABBITMQ.items()}
     for row in table.ROWS:
         own = {"service", *(label.name for label in row.labels)}
         for name in (row.name, *(f"{row.name}_{part}" for part in ("bucket", "sum", "count"))):

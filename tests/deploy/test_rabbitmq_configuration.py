@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, DEVICE_QUEUE_ARGUMENTS, DEVICES_EXCHANGE, FROM_DEVICES
 from reefmesh.contracts import channels
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "rabbitmq"
@@ -31,13 +32,12 @@ def settings(name: str = "rabbitmq.conf") -> dict[str, str]:
     return dict(line.split(" = ", 1) for line in lines if line and not line.startswith("#"))
 
 
-def complete(folder: Path, passwords: dict[str, str]) -> "tuple[int, str, Path]":
+def complete(folder: Path, passwords: dict[str, str], devices: Path | None = None) -> "tuple[int, str, Path]":
     """Return the exit code of definitions.py, what it said, and the file that it was to write."""
     file = folder / "definitions.json"
     text = "# comment\n" + "".join(f"{user} {password}\n" for user, password in passwords.items())
-    run = subprocess.run(
-        [sys.executable, str(DEPLOY / "definitions.py"), str(file)], input=text, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(DEPLOY / "definitions.py"), str(file), *([] if devices is None else [str(devices)])]
+    run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     return run.returncode, run.stderr, file
 
 
@@ -66,7 +66,7 @@ def test_nobody_may_speak_for_another_or_administer_but_the_operator() -> None:
 
 def test_every_channel_is_there_before_anybody_publishes() -> None:
     made = {each["name"]: (each["type"], each["durable"], each["auto_delete"]) for each in DEFINITIONS["exchanges"]}
-    assert made == dict.fromkeys((*map(str, channels.ALL), "reef.doctor"), ("topic", True, False))
+    assert made == dict.fromkeys((*map(str, channels.ALL), "reef.doctor", DEVICES_EXCHANGE), ("topic", True, False))
 
 
 def test_shipped_definitions_hold_no_password_and_no_hash() -> None:
@@ -111,10 +111,69 @@ def test_incomplete_passwords_are_refused_in_one_line_and_change_nothing(
     assert [each.name for each in tmp_path.iterdir()] == ["definitions.json"]
 
 
+def test_queue_of_devices_is_the_one_that_the_engine_reads_and_is_bound() -> None:
+    """Where it is not bound, the broker confirms to devices what nobody keeps."""
+    (queue,) = DEFINITIONS["queues"]
+    assert (DEVICE_QUEUE, True, DEVICE_QUEUE_ARGUMENTS) == (queue["name"], queue["durable"], queue["arguments"])
+    (binding,) = DEFINITIONS["bindings"]
+    assert (DEVICES_EXCHANGE, DEVICE_QUEUE, FROM_DEVICES) == (binding["source"], binding["destination"], binding["routing_key"])
+    assert DEVICES_EXCHANGE == settings()["mqtt.exchange"]
+
+
+def test_only_devices_and_the_operator_may_write_where_devices_do() -> None:
+    """The topic says who sent a message, so nobody may write without a permission for topics."""
+    writers = {each["user"] for each in DEFINITIONS["permissions"] if re.search(each["write"], DEVICES_EXCHANGE)}
+    assert {"operator"} == writers
+    (topics,) = [each for each in DEFINITIONS["topic_permissions"] if each["exchange"] == DEVICES_EXCHANGE]
+    assert ("operator", None) == (topics["user"], re.search(topics["write"], "buoys.867740030000003.d2c.telemetry"))
+    assert re.search(topics["write"], "buoys.867740030000003.c2d.cmd")
+
+
+def test_each_device_gets_a_user_of_its_own_and_topics_of_its_name(tmp_path: Path) -> None:
+    listed = tmp_path / "devices"
+    listed.write_text("# of the reef\n867740030000003 a pass word\n867740030000004\n", encoding="utf-8")
+    code, said, file = complete(tmp_path, PASSWORDS, listed)
+    assert (code, said) == (0, "")
+    definitions = json.loads(file.read_text(encoding="utf-8"))
+    with_password, certified = definitions["users"][len(USERS) :]
+    raw = base64.b64decode(with_password["password_hash"])
+    assert raw[4:] == hashlib.sha256(raw[:4] + b"a pass word").digest()
+    assert ("867740030000004", "", "") == (certified["name"], certified["tags"], certified["password_hash"])
+    for device in ("867740030000003", "867740030000004"):
+        (rights,) = [each for each in definitions["permissions"] if each["user"] == device]
+        (topics,) = [each for each in definitions["topic_permissions"] if each["user"] == device]
+        for right in ("configure", "write", "read"):
+            assert (rights[right][0], rights[right][-1]) == ("^", "$")
+            assert re.search(rights[right], f"mqtt-subscription-{device}qos1")
+            assert not re.search(rights[right], f"mqtt-subscription-{device}0qos1")
+        written = topics["write"].replace("{username}", device)
+        assert re.search(written, f"buoys.{device}.d2c.telemetry")
+        assert not re.search(written, "buoys.1.d2c.telemetry")
+        assert not re.search(written, f"buoys.{device}.c2d.cmd")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("86774.003 x", "'86774.003' cannot be a device's name"),
+        (".* x", "'.*' cannot be a device's name"),
+        ("a/b", "cannot be a device's name"),
+        ("9" * 65, "cannot be a device's name"),
+        ("operator x", "operator is a user, and cannot be a device"),
+        ("1 x\n1 y", "1 stands twice"),
+    ],
+)
+def test_devices_whose_name_would_reach_further_are_refused(tmp_path: Path, line: str, said: str) -> None:
+    listed = tmp_path / "devices"
+    listed.write_text(f"{line}\n", encoding="utf-8")
+    code, text, file = complete(tmp_path, PASSWORDS, listed)
+    assert (78, True, 1, False) == (code, said in text, text.count("\n"), file.exists())
+
+
 def test_page_names_each_setting_that_amazon_mq_takes() -> None:
     page = (DEPLOY.parents[1] / "docs" / "rabbitmq.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")}
-    ours = {key for key in settings() if not key.startswith(("log.", "prometheus."))}
+    ours = {key for key in settings() if not key.startswith(("log.", "prometheus.", "mqtt."))}
     assert ours - rows == set(), "each setting has a row in the table of Amazon MQ"
     for key in ours:
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `{key}` ")]

@@ -166,5 +166,5 @@ async def test_nobody_sends_in_the_name_of_another(rabbitmq_process: RabbitmqPro
 async def test_nobody_else_logs_in(rabbitmq_process: RabbitmqProcess, user: str, password: str) -> None:
     port = rabbitmq_process.ports.amqp
     with pytest.raises(ProbableAuthenticationError):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await aiormq.connect(f"amqp://{user}:{password}@127.0.0.1:{port}")

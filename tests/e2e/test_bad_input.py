@@ -127,6 +127,16 @@ MISTAKES: Final = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_told_in_one_line_nothing_written(mistake: str, reefmesh: ReefmeshCommand, files: Path) -> None:
+    assert_told_and_nothing_written(mistake, reefmesh, files)
+
+
+@pytest.mark.parametrize("mistake", ["setting of the environment", "archive with a word for a number", "register binary"])
+def test_mistake_is_all_that_a_process_writes(mistake: str, reefmesh_process: ReefmeshCommand, files: Path) -> None:
+    """No warning of an import, no traceback beside the line: what is said of the settings, of a file, of the register."""
+    assert_told_and_nothing_written(mistake, reefmesh_process, files)
+
+
+def assert_told_and_nothing_written(mistake: str, reefmesh: ReefmeshCommand, files: Path) -> None:
     arguments, environment, fragment = MISTAKES[mistake]
     before = sorted(files.iterdir())
     place: Callable[[str], str] = lambda text: text.replace("{files}", str(files))  # noqa: E731  # braces of JSON stay
@@ -176,26 +186,26 @@ def test_port_in_use_told(reefmesh: ReefmeshCommand) -> None:
         assert_one_line(reefmesh("up", "--port", port, *QUIET), f"cannot listen on 127.0.0.1:{port}: the port is in use")
 
 
-def test_locked_database_told_after_a_while_then_nothing_is_amiss(reefmesh: ReefmeshCommand, files: Path) -> None:
+def test_locked_database_told_after_a_while_then_nothing_is_amiss(reefmesh_process: ReefmeshCommand, files: Path) -> None:
     """Another program that holds the file is waited for, not for ever."""
-    assert 0 == reefmesh("reefs", "set", "amed-wall", "name=Amed", "latitude_degrees=-8", "longitude_degrees=115").code
+    assert 0 == reefmesh_process("reefs", "set", "amed-wall", "name=Amed", "latitude_degrees=-8", "longitude_degrees=115").code
     arguments = ("replay", files / "good.csv", *REPLAY[:4], "--out", files / "scores.csv")
-    with closing(sqlite3.connect(reefmesh.home / "ingest.db", isolation_level=None)) as other:
+    with closing(sqlite3.connect(reefmesh_process.home / "ingest.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with reefmesh.running("up", "--port", "0", *QUIET) as up:
+        with reefmesh_process.running("up", "--port", "0", *QUIET) as up:
             mesh = up.wait()
-        replay = reefmesh(*arguments)
+        replay = reefmesh_process(*arguments)
         other.execute("ROLLBACK")
     for ended in (mesh, replay):
         assert_one_line(ended, "ingest.db is locked by another process", code=UNAVAILABLE)
     assert not (files / "scores.csv").exists()
-    assert 0 == reefmesh(*arguments).code
+    assert 0 == reefmesh_process(*arguments).code
     assert 1 + 30 == len((files / "scores.csv").read_text().splitlines())
 
 
-def test_read_only_disk_told(reefmesh: ReefmeshCommand, files: Path, tmp_path: Path) -> None:
+def test_read_only_disk_told(reefmesh_process: ReefmeshCommand, files: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", size_bytes=1 << 20, read_only=True) as disk:
-        assert_one_line(reefmesh("up", "--home", disk), "cannot write in")
-        assert_one_line(reefmesh("up", "--home", disk / "home"), "read-only file system")
+        assert_one_line(reefmesh_process("up", "--home", disk), "cannot write in")
+        assert_one_line(reefmesh_process("up", "--home", disk / "home"), "read-only file system")
         arguments = ("replay", files / "good.csv", *REPLAY[:4], "--out", disk / "scores.csv")
-        assert_one_line(reefmesh(*arguments), "cannot write")
+        assert_one_line(reefmesh_process(*arguments), "cannot write")

@@ -18,7 +18,7 @@ from reefmesh.contracts.channels import ALERTS, SCORES
 from reefmesh.contracts.envelope import Envelope, event_id_of
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import PH_TOTAL_SCALE, SEA_WATER_SPEED, SEA_WATER_TEMPERATURE, VISIBILITY
-from reefmesh.contracts.readings import ChannelReading, Reading, Readings
+from reefmesh.contracts.readings import ChannelReading, DeviceStatus, Reading, Readings, ignored_key
 from reefmesh.contracts.register import BuoyFacts, ReefFacts
 from reefmesh.contracts.schema import ALERT_1, ALERT_2, READINGS_1
 from reefmesh.observability.metrics import Metrics
@@ -31,6 +31,7 @@ from reefmesh_alerts.domain.reef_watch import look_at_deadlines
 from reefmesh_alerts.handler import AlertsHandler
 from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import record
+from reefmesh_alerts.texts.letter import describe
 from reefmesh_scoring import bootstrap as scoring
 from reefmesh_scoring.settings import ScoringSettings
 
@@ -453,6 +454,69 @@ async def test_quantity_that_was_dropped_on_purpose_is_told_once_and_ends_after_
             ("opened", "silent"),
             ("closed", "dropped"),
         ]
+
+
+def ignoring(quantity: str, one: Reading) -> Reading:
+    """The reading as ingest publishes it once the register ignores the sensor of a quantity."""
+    channels = {name: each for name, each in one.channels.items() if name != quantity}
+    status = DeviceStatus(report="data", detail={"KIT0021": "28.6 C", ignored_key(quantity): "KIT0021"})
+    return one.model_copy(update={"channels": channels, "status": status})
+
+
+@pytest.mark.parametrize("silent_for", [0, 20])
+async def test_quantity_that_the_register_ignores_is_told_once_as_what_it_is(silent_for: int) -> None:
+    """Neither as a silence, nor after a month as one that was dropped; a silence that stood ends with it."""
+    interval = timedelta(hours=3)
+    async with open_line(interval) as line:
+        for step in range(8 * 40):
+            at = START + step * interval
+            one = reading(at, values={PH_TOTAL_SCALE: 8.1} | ({SEA_WATER_TEMPERATURE: 28.6} if step < 4 else {}))
+            await line.send([ignoring(SEA_WATER_TEMPERATURE, one) if step >= 4 + silent_for else one], now=at)
+        *before, (_, *told) = line.of("quantity_silent")
+        assert [(change, state) for _, change, state, _ in before] == ([("opened", "silent")] if silent_for else [])
+        assert told == ["closed", "dropped", START + (4 + silent_for) * interval]
+        assert line.alerts[-1].from_state == ("silent" if silent_for else "reporting")
+        assert "No longer used: sea water temperature of buoy b1" in line.alerts[-1].summary
+        assert "ignored by the register" in line.alerts[-1].summary
+
+
+async def test_quantity_that_the_register_gives_back_is_watched_again() -> None:
+    async with open_line() as line:
+        for step in range(60):
+            at = START + step * HALF_HOUR
+            one = reading(at, values={PH_TOTAL_SCALE: 8.1} | ({SEA_WATER_TEMPERATURE: 28.6} if step < 30 else {}))
+            await line.send([ignoring(SEA_WATER_TEMPERATURE, one) if 10 <= step < 20 else one], now=at)
+        assert [(change, state) for _, change, state, _ in line.of("quantity_silent")] == [
+            ("closed", "dropped"),
+            ("opened", "silent"),
+        ]
+
+
+async def test_late_value_from_before_changes_nothing_of_a_quantity_that_is_ignored() -> None:
+    async with open_line() as line:
+        steps = [0, 1, 2, 4, 5, 3, 6]
+        for place, step in enumerate(steps):
+            one = reading(START + step * HALF_HOUR, values={PH_TOTAL_SCALE: 8.1, SEA_WATER_TEMPERATURE: 28.6})
+            now = START + max(steps[: place + 1]) * HALF_HOUR
+            await line.send([ignoring(SEA_WATER_TEMPERATURE, one) if step >= 4 else one], now=now)
+        assert [(change, state) for _, change, state, _ in line.of("quantity_silent")] == [("closed", "dropped")]
+
+
+async def test_fault_of_a_sensor_ends_when_the_register_ignores_it_and_that_is_told_once() -> None:
+    async with open_line() as line:
+        for step in range(40):
+            at = START + step * HALF_HOUR
+            judged = (40.0, Flag.FAIL) if step >= 5 else 28.6
+            one = reading(at, values={PH_TOTAL_SCALE: 8.1, SEA_WATER_TEMPERATURE: judged})
+            await line.send([ignoring(SEA_WATER_TEMPERATURE, one) if step >= 12 else one], now=at)
+        assert [(each.kind, each.change, each.to_state) for each in line.alerts] == [
+            ("sensor_fault", "opened", "faulty"),
+            ("sensor_fault", "closed", "dropped"),
+        ]
+        assert "No longer used: sea water temperature of buoy b1" in line.alerts[-1].summary
+        told = describe(line.alerts[-1])
+        assert "The register ignores this sensor" in told
+        assert "by the register, which an operator keeps" in told
 
 
 async def test_sensor_that_is_known_to_be_faulty_is_not_silent_too() -> None:

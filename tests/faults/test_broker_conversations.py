@@ -22,7 +22,7 @@ from reefmesh_faults.simulation.history import History
 from reefmesh_faults.simulation.loop import Process, VirtualLoop
 from reefmesh_faults.simulation.network import Connection
 
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 USER: Final = "operator"
 """Services may not make queues."""
 OPERATOR: Final = "operator"

@@ -27,6 +27,9 @@ SEPARATE = (
 )
 SEPARATE_SEED, SEPARATE_FAULTS = 478, 10
 """A plan with all of ``OF_INCIDENTS``, whose purge takes what devices sent: nobody waits for that for longer than 5 s."""
+RABBITMQ = ("kill", "pause", "scale_in", "silent_both", "purge", "broker_kill", "broker_alarm", "broker_pause")
+RABBITMQ_SEED, RABBITMQ_FAULTS = 185, 9
+"""A plan that has each kind which a test asks for."""
 OF_INCIDENTS = {"broker_nameless", "store_failover", "purge", "pooler_servers_reset", "log_stall"}
 
 
@@ -53,6 +56,16 @@ async def test_separate_processes_on_activemq_and_postgresql_under_random_faults
     assert report.did["broker_nameless: look-ups while the name was away"] > 0
     assert report.did["purge: messages of ingest@reef.telemetry"] > 0
     assert {"nothing lost"} == {each.law for each in check(replace(run.history, purged=())) if each.law != "gaps counted"}
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.timeout(900)
+async def test_separate_processes_on_rabbitmq_under_random_faults_of_it_break_no_law(tmp_path: Path) -> None:
+    settings = replace(QUICK, engine="rabbitmq", seed=RABBITMQ_SEED, faults=RABBITMQ_FAULTS, kinds=RABBITMQ)
+    report = await suffered(Run(settings, tmp_path / "home"))
+    assert [] == report.findings
+    assert settings.readings <= report.readings
+    assert {"kill", "broker_kill", "broker_alarm", "broker_pause", "silent_both", "purge"} <= report.faults_by_kind.keys()
 
 
 @pytest.mark.timeout(400)

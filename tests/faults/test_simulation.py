@@ -10,7 +10,7 @@ from functools import lru_cache
 import pytest
 
 from reefmesh_faults.simulation.__main__ import EXIT_BROKEN, main
-from reefmesh_faults.simulation.campaign import Tally, find, run_campaign, run_seeds
+from reefmesh_faults.simulation.campaign import Tally, composition_named, find, run_campaign, run_seeds
 from reefmesh_faults.simulation.reference import reference_of
 from reefmesh_faults.simulation.schedule import WORLDS
 from reefmesh_faults.simulation.switches import SWITCHES, Composition
@@ -20,6 +20,8 @@ SELECTION = 40
 FIRST_SEEDS = (0, 1_000, 2_000, 3_000, 4_000)
 LONG_RUN = int(os.environ.get("REEFMESH_SCHEDULES", "10000"))
 LOOK_AT = 800
+SEEN_AT = {"numbers": 8, "version fence": 11, "drain order": 68, "links of telemetry": 81, "wait for a missing message": 81}
+"""Where to begin to look for what shows itself late; there are others behind them."""
 TRACED_SEED = 10
 
 
@@ -58,14 +60,14 @@ def test_selection_holds_every_kind_of_fault(engine: str) -> None:
 @pytest.mark.parametrize("composition", SWITCHES, ids=lambda each: each.name)
 def test_safeguard_switched_off_is_seen(composition: Composition) -> None:
     """The checker sees: without any one of the safeguards it finds a broken law."""
-    found = find(composition, first=0, limit=LOOK_AT)
+    found = find(composition, first=SEEN_AT.get(composition.name, 0), limit=LOOK_AT)
     assert found.seed is not None
     assert found.law != ""
 
 
 @pytest.mark.parametrize("switch", ["inbox", "numbers", "outbox"])
 def test_safeguard_switched_off_is_seen_on_the_embedded_engine(switch: str) -> None:
-    assert run_seeds(0, SELECTION, switch, "embedded").broken
+    assert find(composition_named(switch), first=0, limit=SELECTION, engine="embedded").seed is not None
 
 
 @pytest.mark.parametrize("engine", WORLDS)

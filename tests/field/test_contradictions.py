@@ -43,9 +43,9 @@ def alert(
     )
 
 
-def dive(states: str, reason: str, *, at: datetime = AT) -> Alert:
+def dive(states: str, reason: str, *, at: datetime = AT, reef: str = "crystal-bay") -> Alert:
     verdict = states.rpartition(" ")[2]
-    return alert("dive", "changed", states, f"dive verdict ({reason})", at=at, sea_water_speed_verdict=verdict)
+    return alert("dive", "changed", states, f"dive verdict ({reason})", at=at, reef=reef, sea_water_speed_verdict=verdict)
 
 
 def heat(change: str, states: str, dhw: float, said: str, *, at: datetime = AT) -> Alert:
@@ -92,6 +92,7 @@ WRONG = {
         ],
     ),
     "a silence of a buoy that reports": ("the simulation was not silent", [silent(AT)]),
+    "a verdict that is unknown while values come": ("values came as usual", [dive("good -> unknown", "overdue")]),
     "a silence that was over before it began": (
         "over 1:00:00 before it began",
         [
@@ -115,6 +116,7 @@ def test_ledger_without_contradictions_passes() -> None:
         heat("worsened", "Bleaching Warning -> Alert Level 1", 4.0004, "4.0004"),
         heat("eased", "Alert Level 1 -> Bleaching Warning", 4.0004, "4.00"),
         silent(FLEET.silence_at + timedelta(hours=3)),
+        dive("good -> unknown", "overdue", at=FLEET.silence_at + timedelta(hours=3), reef="padang-bai"),
     ]
     assert [] == contradictions(ledger, FLEET)
 

@@ -79,7 +79,7 @@ async def test_full_connector_is_transient_and_not_the_passwords_fault(broker: A
             async with logged_in(broker, FULL_PORT, "connect_timeout_ms=5000"):
                 pass
     assert "\n" not in str(caught.value)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await is_free(broker):  # it counts a connection until it has noticed its end
             pass
 

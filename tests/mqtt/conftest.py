@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from reefmesh.broker.activemq.engine import ActiveMQBroker
+from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, Consumer, LaneLost
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
@@ -23,7 +23,9 @@ from reefmesh.service.assembly import assemble
 from reefmesh.store.port import Store
 from reefmesh_components import requirement
 from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.activemq_process import ActivemqProcess, password_of
+from reefmesh_components.rabbitmq import local_rabbitmq
+from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_ingest.bootstrap import blueprint
 from reefmesh_ingest.register.entries import BuoyEntry, ReefEntry
 from reefmesh_ingest.register.table import Register
@@ -31,6 +33,12 @@ from reefmesh_ingest.settings import IngestSettings
 
 REEF: Final = ReefEntry(id="menjangan", name="Menjangan", latitude_degrees=-8.1, longitude_degrees=114.5)
 IMEI: Final = "867740030000003"
+OTHER: Final = "867740030000004"
+CERTIFIED: Final = "867740030000005"
+FLEET: Final = (IMEI, OTHER, *(f"8677400301{number:05d}" for number in range(20)))
+DEVICES: Final = "".join(f"{imei} {password_of(imei)}\n" for imei in FLEET) + f"{CERTIFIED}\n"
+"""Of RabbitMQ, where each device has a user of its own; one shows a certificate."""
+SHARDS: Final = "shards=2"
 PATIENCE_SECONDS: Final = 60.0
 _numbers: Final = itertools.count(1)
 
@@ -40,6 +48,16 @@ def broker() -> Iterator[ActivemqProcess]:
     """Tests may stop, kill and restart it; they leave it running and its queues empty."""
     try:
         with local_activemq() as process:
+            yield process
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+@pytest.fixture(scope="module")
+def rabbitmq_broker() -> Iterator[RabbitmqProcess]:
+    """As ``broker``, for tests of devices that have users of their own."""
+    try:
+        with local_rabbitmq(devices=DEVICES) as process:
             yield process
     except requirement.ComponentMissing as missing:
         requirement.give_up(missing)
@@ -86,9 +104,9 @@ class Running:
 
 
 @asynccontextmanager
-async def ears(broker: ActivemqProcess, *channels: Channel) -> AsyncIterator[list[Ear]]:
+async def ears(url: str, *channels: Channel) -> AsyncIterator[list[Ear]]:
     """Listen to channels, each with a subscription of its own."""
-    client = ActiveMQBroker(broker.url(), clock=SystemClock())
+    client = open_broker(url, clock=SystemClock())
     await client.connect()
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -107,10 +125,10 @@ async def ears(broker: ActivemqProcess, *channels: Channel) -> AsyncIterator[lis
 
 
 @asynccontextmanager
-async def running_ingest(broker: ActivemqProcess, folder: Path, **settings: Any) -> AsyncIterator[Running]:
+async def running_ingest(url: str, folder: Path, **settings: Any) -> AsyncIterator[Running]:
     """Run the service as its process would, with the rights of its own user, and drain it at the end."""
-    client = ActiveMQBroker(broker.url("ingest"), clock=SystemClock())
-    options: dict[str, Any] = {"broker_url": broker.url("ingest"), "store_url": f"sqlite:///{folder / 'ingest.db'}"}
+    client = open_broker(url, clock=SystemClock())
+    options: dict[str, Any] = {"broker_url": url, "store_url": f"sqlite:///{folder / 'ingest.db'}"}
     chosen = IngestSettings(**options, lanes=4, **settings)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -132,16 +150,25 @@ async def running_ingest(broker: ActivemqProcess, folder: Path, **settings: Any)
 class Stage:
     """What tests are given: a test folder's conftest cannot be imported."""
 
-    broker: ActivemqProcess
+    broker: ActivemqProcess | RabbitmqProcess
     folder: Path
+    parameters: str = ""
+
+    def url(self, user: str = "operator") -> str:
+        return self.broker.url(user, parameters=self.parameters)
 
     def ears(self, *channels: Channel) -> Any:
-        return ears(self.broker, *channels)
+        return ears(self.url(), *channels)
 
     def ingest(self, **settings: Any) -> Any:
-        return running_ingest(self.broker, self.folder, **settings)
+        return running_ingest(self.url("ingest"), self.folder, **settings)
 
 
 @pytest.fixture
 def stage(broker: ActivemqProcess, tmp_path: Path) -> Stage:
     return Stage(broker, tmp_path)
+
+
+@pytest.fixture
+def rabbitmq_stage(rabbitmq_broker: RabbitmqProcess, tmp_path: Path) -> Stage:
+    return Stage(rabbitmq_broker, tmp_path, SHARDS)

@@ -191,7 +191,7 @@ async def publish_until_it_fails(device: NemoPi, acknowledged: list[float]) -> N
 async def taken(broker: ActiveMQBroker) -> tuple[Any, Sequence[DeviceMessage]]:
     queue = broker.device_queue()
     await queue.start()
-    return queue, await asyncio.wait_for(queue.receive(), 30)
+    return queue, await asyncio.wait_for(queue.receive(), 60)
 
 
 async def test_redelivered_message_keeps_id_time_and_topic_across_consumers_and_restarts(stage: Any) -> None:
@@ -233,7 +233,7 @@ async def test_standby_is_given_nothing_until_the_active_one_is_gone(stage: Any)
         async with nemo_pi(stage.broker, IMEI) as device:
             for number in range(300):  # more than one takes in advance
                 await device.publish(data(number / 10))
-        held = list(await asyncio.wait_for(active.receive(), 30))
+        held = list(await asyncio.wait_for(active.receive(), 60))
         assert (active.role, standby.role) == ("active", "standby")
         await active.settle([Move(message=message, outputs=()) for message in held[:10]])
         first.abort()
@@ -241,12 +241,12 @@ async def test_standby_is_given_nothing_until_the_active_one_is_gone(stage: Any)
             await active.settle([Move(message=message, outputs=()) for message in held[10:]])
         assert active.role == "away"
         values = [value_in(message.body) for message in held[:10]]
-        batch = await asyncio.wait_for(waiting, 30)
+        batch = await asyncio.wait_for(waiting, 60)
         assert standby.role == "active"
         while len(values) < 300:
             values += [value_in(message.body) for message in batch]
             await standby.settle([Move(message=message, outputs=()) for message in batch])
-            batch = await asyncio.wait_for(standby.receive(), 30) if len(values) < 300 else ()
+            batch = await asyncio.wait_for(standby.receive(), 60) if len(values) < 300 else ()
         assert values == [number / 10 for number in range(300)]
     finally:
         await first.close()
@@ -265,7 +265,7 @@ async def test_only_the_oldest_messages_can_be_settled(stage: Any) -> None:
         await queue.start()
         messages: list[DeviceMessage] = []
         while len(messages) < 3:
-            messages += await asyncio.wait_for(queue.receive(), 30)
+            messages += await asyncio.wait_for(queue.receive(), 60)
         for wrong in (messages[1:], messages[::2], messages[::-1]):
             with pytest.raises(ValueError, match="oldest"):
                 await queue.settle([Move(message=message, outputs=()) for message in wrong])

@@ -28,7 +28,8 @@ DEVICES: Final = 10
 BEFORE_KILL: Final = 100
 AFTER_KILL: Final = 20
 KILLS: Final = 3
-RELIEF_SECONDS_LIMIT: Final = 5.0
+RELIEF_SECONDS_LIMIT: Final = 30.0
+"""Alone on a machine it is less than 5."""
 PATIENCE_SECONDS: Final = 90.0
 REEF: Final = ReefEntry(id="menjangan", name="Menjangan", latitude_degrees=-8.1, longitude_degrees=114.5)
 IMEIS: Final = [f"8677400300{number:05d}" for number in range(DEVICES)]

@@ -20,7 +20,7 @@ from reefmesh_hostile.mqtt_wire import MqttConnection
 PAGE = Path(__file__).parents[2] / "docs" / "mqtt.md"
 IMEI_OF_THE_PAGE = "867740030000003"
 OWN, OTHER = "867740030000011", "867740030000012"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def as_the_page_says(broker_xml: str) -> str:

@@ -51,12 +51,12 @@ async def moved_after_refusals(broker: ActiveMQBroker, number: int) -> list[Devi
     await queue.start()
     messages: list[DeviceMessage] = []
     while len(messages) < number:
-        messages += await asyncio.wait_for(queue.receive(), 30)
+        messages += await asyncio.wait_for(queue.receive(), 60)
     with pytest.raises(LaneLost, match="store is Full"):
         await queue.settle(moves(messages))
     again: list[DeviceMessage] = []
     while len(again) < number:
-        again += await asyncio.wait_for(queue.receive(), 30)
+        again += await asyncio.wait_for(queue.receive(), 60)
     with pytest.raises(PublishRefused, match="store is Full"):
         await queue.settle(moves(again))
     await queue.settle([Move(message=each, outputs=()) for each in again])

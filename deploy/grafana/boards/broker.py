@@ -1,10 +1,16 @@
 """The broker as its clients see it, the lanes, the outbox, the database, the bridge to MQTT."""
 
+from typing import Final
+
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from boards.charts import Chart, add_row, new_board, variable
 from boards.queries import quantile, rate, selected
 from reefmesh.observability import table
+
+OF_THE_MESH: Final = 'queue=~"reef[.].*"'
+OVERFLOW: Final = 'queue=~"reef[.].*[.]overflow"'
+SHARDS: Final = 'queue=~"reef[.][a-z]+[.][a-z]+[.][0-9]+"'
 
 
 def broker() -> Dashboard:
@@ -139,4 +145,74 @@ def broker() -> Dashboard:
             width=6,
         ),
     )
+    add_rabbitmq(board)
     return board
+
+
+def add_rabbitmq(board: Dashboard) -> None:
+    """RabbitMQ as it sees itself; on ActiveMQ this row stays empty, and the rows above say what there is to see."""
+    ready, unacked = "rabbitmq_detailed_queue_messages_ready", "rabbitmq_detailed_queue_messages_unacked"
+    confirmed, delivered = "rabbitmq_global_messages_confirmed_total", "rabbitmq_global_messages_delivered_total"
+    dead = "rabbitmq_global_messages_dead_lettered_delivery_limit_total"
+    add_row(
+        board,
+        "RabbitMQ itself",
+        Chart(
+            title="The ten deepest shards",
+            says="Messages that wait in a shard and are in nobody's hands. One alone: a hot or stuck reef.",
+            queries=((f"topk(10, sum by (queue) ({ready}{{{SHARDS}}}))", "{{queue}}"),),
+        ),
+        Chart(
+            title="Parked, overflow, from devices",
+            says="What waits beside the shards: parked messages, reefs that are isolated, messages of devices for the bridge.",
+            queries=(
+                (f'sum by (queue) ({ready}{{queue=~"reef[.].*[.](parked|mqtt)"}})', "{{queue}}"),
+                (
+                    f'sum ({ready}{{queue=~"reef[.].*[.]overflow"}}) + sum ({unacked}{{queue=~"reef[.].*[.]overflow"}})',
+                    "overflow",
+                ),
+            ),
+        ),
+        Chart(
+            title="Shards that nobody consumes",
+            says="Of each process a consumer waits at each shard, so 0 is right.",
+            queries=((f"count (sum by (queue) (rabbitmq_detailed_queue_consumers{{{SHARDS}}}) == 0) or vector(0)", "shards"),),
+        ),
+        Chart(
+            title="In hand",
+            says="Messages of all queues of the mesh that a process has and has not acknowledged.",
+            queries=((f"sum ({unacked}{{{OF_THE_MESH}}})", "unacknowledged"),),
+            width=6,
+        ),
+        Chart(
+            title="Memory and disk used up",
+            says="At 1 the alarm begins and nothing is published any more: of the memory the used part, of the disk the limit "
+            "through what is free.",
+            queries=(
+                ("rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes", "{{instance}} memory"),
+                ("rabbitmq_disk_space_available_limit_bytes / rabbitmq_disk_space_available_bytes", "{{instance}} disk"),
+            ),
+            unit="percentunit",
+            width=6,
+        ),
+        Chart(
+            title="Alarms, and set aside by the broker",
+            says="1: an alarm is in force. Messages that were delivered too often, which no service decided: none is right.",
+            queries=(
+                ("rabbitmq_alarms_memory_used_watermark", "{{instance}} memory"),
+                ("rabbitmq_alarms_free_disk_space_watermark", "{{instance}} disk"),
+                (f"sum (increase({dead}[$__rate_interval]))", "set aside"),
+            ),
+            width=6,
+        ),
+        Chart(
+            title="Through the broker",
+            says="Confirmed to publishers and delivered to consumers, by protocol: MQTT is the devices.",
+            queries=(
+                (f"sum by (protocol) (rate({confirmed}[$__rate_interval]))", "{{protocol}} confirmed"),
+                (f"sum by (protocol) (rate({delivered}[$__rate_interval]))", "{{protocol}} delivered"),
+            ),
+            unit="reqps",
+            width=6,
+        ),
+    )

@@ -96,7 +96,7 @@ async def test_lanes_and_deadlines_work_side_by_side_and_every_alert_comes_once(
         hot = [samples.score(reef_id=reef, days=[samples.day(0, 3)]) for reef in reefs]
         await broker.publish([publication(score, 2, clock) for score in hot])
 
-        alerts = await asyncio.wait_for(receive(broker, 20), timeout=30)
+        alerts = await asyncio.wait_for(receive(broker, 20), timeout=60)
 
         ledger = [alert async for alert in queries.export_alerts(assembled.store)]
     await broker.close()
@@ -115,7 +115,7 @@ async def test_alert_is_told_on_the_console_when_no_file_says_more(tmp_path: Pat
         score = samples.score(days=[samples.day(-1, 0), samples.day(0, 3)])
         await broker.publish([publication(score, 1, clock)])
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await queries.count_deliveries(assembled.store) != {"console": {"sent": 1}}:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)
     await broker.close()

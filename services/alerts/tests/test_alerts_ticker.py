@@ -43,7 +43,7 @@ async def published_seqs(bench: AlertsBench, count: int) -> list[int | None]:
     consumer = bench.broker.consumer(LISTENER, lanes=1)
     await consumer.start()
     seqs = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in range(count):
             delivery = await consumer.lanes[0].receive()
             assert delivery is not None

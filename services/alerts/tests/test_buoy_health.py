@@ -14,7 +14,7 @@ from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import LatestValue, SensorHealth
 from reefmesh_alerts.domain.buoy import BuoyWatch, expire_buoy, judge_buoy
 from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score
-from reefmesh_alerts.domain.schedule import silent_after_us
+from reefmesh_alerts.domain.schedule import intervals_between, silent_after_us
 from reefmesh_alerts.domain.sensor_fault import SENSORS_LIMIT, judge_sensors
 from reefmesh_alerts.domain.transition import Transition, instant_of, microseconds
 
@@ -80,6 +80,17 @@ class TestSchedule:
             minute += 1
 
         assert minute * 60_000_000 == silent_after_us(facts, seen_minutes * 60_000_000)
+        assert 3 == intervals_between(facts, seen_minutes * 60_000_000, minute * 60_000_000)
+
+    def test_reports_that_are_missing_are_those_of_its_waking_hours(self) -> None:
+        facts = BuoyFacts(buoy_id="b1", report_interval_seconds=1800, waking_hours_utc=(22, 4))
+        once_a_day = BuoyFacts(buoy_id="b1", report_interval_seconds=86_400, waking_hours_utc=(6, 7))
+        hours = [microseconds(datetime(2024, 3, 1, 3, tzinfo=UTC) + timedelta(hours=each)) for each in range(80)]
+
+        assert 2 == intervals_between(facts, hours[0], hours[19])
+        assert 4 == intervals_between(facts, hours[0], hours[20])
+        assert 14 == intervals_between(facts, hours[0], hours[25])
+        assert 3 == intervals_between(once_a_day, hours[3], hours[75])
 
 
 class TestSilence:

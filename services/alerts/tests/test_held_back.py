@@ -160,8 +160,12 @@ def test_batches_raise_one_alert_and_end_in_silence_and_unknown(samples: type[Sa
     assert all(each.occurred_at > alerts[-1].occurred_at for each in ends)
 
 
-@pytest.mark.parametrize(("held_back", "waits"), [(timedelta(), FRESH), (HELD_BACK, FRESH + 2 * HELD_BACK)])
-def test_silence_waits_for_two_transmissions(samples: type[Samples], held_back: timedelta, waits: timedelta) -> None:
+@pytest.mark.parametrize(
+    ("held_back", "waits", "missed"), [(timedelta(), FRESH, 3), (HELD_BACK, FRESH + 2 * HELD_BACK, 3 + 2 * 5)]
+)
+def test_silence_waits_for_two_transmissions_and_says_how_many_reports_are_missing(
+    samples: type[Samples], held_back: timedelta, waits: timedelta, missed: int
+) -> None:
     watch: BuoyWatch | None = None
     for number in range(4):
         seen = samples.START + number * (held_back + HALF_HOUR)
@@ -170,7 +174,9 @@ def test_silence_waits_for_two_transmissions(samples: type[Samples], held_back: 
     assert watch is not None
     silent_us = microseconds(seen + waits)
     assert expire_buoy(watch, "b1", now_us=silent_us - SECOND_US)[1] == []
-    assert [each.occurred_at for each in expire_buoy(watch, "b1", now_us=silent_us)[1]] == [seen + waits]
+    _, (silence,) = expire_buoy(watch, "b1", now_us=silent_us)
+    assert silence.occurred_at == seen + waits
+    assert silence.evidence["intervals_missed"] == missed
 
 
 def test_wait_for_a_buoy_that_holds_back_for_most_of_a_day_is_a_day(samples: type[Samples]) -> None:

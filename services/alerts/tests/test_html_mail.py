@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from reefmesh.errors import ConfigurationError
+from reefmesh_alerts.bootstrap import blueprint
 from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.domain.reef_watch import ReefWatch, judge_score
 from reefmesh_alerts.recording import make_alert
@@ -22,6 +26,7 @@ from reefmesh_alerts.texts.headline import alert_subject
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.page import FULL_ALERTS_LIMIT
 from reefmesh_alerts.texts.reef_state import ReefState
+from reefmesh_alerts.texts.unsubscribing import Unsubscribing
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -29,6 +34,10 @@ if TYPE_CHECKING:
     from services.alerts.tests.conftest import Samples
 
 ENTRY = EmailEntry(type="email", name="mail", host="mail.example.org", sender="reefs@example.org")
+PAGE = "https://reefs.example.org/off/{recipient}/{token}"
+KEY = "a key of at least sixteen characters"
+TOKEN = "QMtpe6VCv6mrIeCwRoTQkAYyuf_5xZgU"
+MAILTO_WITH_TOKEN = f"mailto:reefs@example.org?subject=unsubscribe%20harbour%20{TOKEN}"
 VOID = {"meta", "img", "br", "source", "link", "hr", "input"}
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -121,7 +130,9 @@ def test_mail_is_text_and_the_same_as_html(samples: type[Samples]) -> None:
     page = page_of(mail)
     for said in ("Alert Level 1 at North Wall, was No Stress", "DHW 4.50 degC-weeks", "84 nights", "What to do", "Survey it"):
         assert said in page.text
-    assert ["https://reefs.example.org/site/north-wall"] == page.attributes("href")
+    page_of_the_site, away = page.attributes("href")
+    assert "https://reefs.example.org/site/north-wall" == page_of_the_site
+    assert f"<{away}>" == mail["List-Unsubscribe"]
     assert "https://reefs.example.org/site/north-wall" in notice.text
 
 
@@ -198,18 +209,44 @@ def test_digest_of_many_alerts_tells_the_newest_in_full_and_all_in_the_text(samp
 
 
 @pytest.mark.parametrize(
-    ("template", "header", "post"),
+    ("template", "key", "addresses", "post"),
     [
-        ("https://reefs.example.org/off/{recipient}", "<https://reefs.example.org/off/harbour>", "List-Unsubscribe=One-Click"),
-        ("mailto:reefs@example.org?subject=off%20{recipient}", "<mailto:reefs@example.org?subject=off%20harbour>", None),
-        (None, None, None),
+        (PAGE, KEY, [f"https://reefs.example.org/off/harbour/{TOKEN}", MAILTO_WITH_TOKEN], "List-Unsubscribe=One-Click"),
+        ("mailto:leave@example.org?subject=off%20{recipient}", KEY, ["mailto:leave@example.org?subject=off%20harbour"], None),
+        ("mailto:leave@example.org?subject={token}", KEY, [f"mailto:leave@example.org?subject={TOKEN}"], None),
+        (None, KEY, [MAILTO_WITH_TOKEN], None),
+        (None, None, ["mailto:reefs@example.org?subject=unsubscribe%20harbour"], None),
     ],
 )
-def test_one_click_to_unsubscribe(samples: type[Samples], template: str | None, header: str | None, post: str | None) -> None:
-    mail = mail_of(heat_notice(samples, unsubscribe=template))
-    assert header == mail["List-Unsubscribe"]
+def test_every_mail_says_how_to_unsubscribe_and_a_page_does_it_with_one_click(
+    samples: type[Samples], template: str | None, key: str | None, addresses: list[str], post: str | None
+) -> None:
+    unsubscribing = Unsubscribing.of(template, None if key is None else SecretStr(key))
+    mail = mail_of(heat_notice(samples, unsubscribing=unsubscribing))
+    assert ", ".join(f"<{each}>" for each in addresses) == mail["List-Unsubscribe"]
     assert post == mail["List-Unsubscribe-Post"]
-    assert ([] if header is None else [header.strip("<>")]) == page_of(mail).attributes("href")
+    assert addresses[:1] == page_of(mail).attributes("href")
+
+
+def test_token_to_unsubscribe_is_what_the_page_says_and_fits_its_recipient_alone() -> None:
+    """``docs/alerts.md`` tells the operator's page how to verify it, in these words."""
+    signed = hmac.new(KEY.encode(), b"unsubscribe harbour", "sha256").digest()
+    assert base64.urlsafe_b64encode(signed[:24]).decode() == TOKEN
+    unsubscribing = Unsubscribing(key=SecretStr(KEY))
+    assert unsubscribing.is_token_of("harbour", TOKEN)
+    assert not unsubscribing.is_token_of("scientist", TOKEN)
+    assert not unsubscribing.is_token_of("harbour", TOKEN[:-1])
+    assert not unsubscribing.is_token_of("harbour", "\u00e9")
+    assert not Unsubscribing(key=SecretStr(KEY[::-1])).is_token_of("harbour", TOKEN)
+    assert not Unsubscribing().is_token_of("harbour", "")
+
+
+def test_template_with_a_token_and_no_key_is_refused_before_anything_is_sent() -> None:
+    settings = AlertsSettings.load(
+        environment={}, overrides={"broker_url": "embedded://", "store_url": "sqlite://", "unsubscribe_template": PAGE}
+    )
+    with pytest.raises(ConfigurationError, match="REEFMESH_ALERTS_UNSUBSCRIBE_KEY"):
+        blueprint(settings)
 
 
 @pytest.mark.parametrize(
@@ -225,6 +262,9 @@ def test_one_click_to_unsubscribe(samples: type[Samples], template: str | None, 
         ("unsubscribe_template", "http://reefs.example.org/{recipient}"),
         ("unsubscribe_template", "mailto:nobody"),
         ("unsubscribe_template", "https://reefs.example.org/{reef_id}"),
+        ("unsubscribe_template", "https://reefs.example.org/off/{recipient}"),
+        ("unsubscribe_template", "https://reefs.example.org/off/{token}"),
+        ("unsubscribe_key", "too short"),
     ],
 )
 def test_wrong_template_is_refused_in_one_line(name: str, template: str) -> None:

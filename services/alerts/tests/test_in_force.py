@@ -178,7 +178,7 @@ async def test_comparison_follows_the_recipients_in_force(told: Told) -> None:
     stop = asyncio.Event()
     task = asyncio.create_task(in_force.run(stop))
     told.bench.recipients.replace(file(HARBOUR, RecipientEntry(name="scientist", targets=["paper"])))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (counted := await queries.count_deliveries(told.bench.store)).get("paper"):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0)
     stop.set()

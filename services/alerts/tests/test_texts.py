@@ -94,6 +94,7 @@ DHWS, HOTSPOTS, SATURATIONS = near(*DHW_LIMITS), near(*HOTSPOT_LIMITS), near(*SA
 DRIFTS: list[float | None] = [None, *near(25.0, 20.0)]
 VOLTS: list[float | None] = [None, *near(3.5, 3.605)]
 PERCENTS: list[float | None] = [None, *near(20.0, 25.0)]
+AWAY = "mailto:reefs@example.org?subject=unsubscribe%20harbour"
 UNHURRIED = settings(deadline=None)  # a loaded machine is no fault of a text
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -282,7 +283,7 @@ def test_text_of_whatever_the_ledger_holds_is_made_and_shows_no_invisible_charac
     clock = SiteClock(time_zone=zone)
     background = Background(clocks={"north-wall": clock}, link="https://reefs.example.org/{reef_id}")
     text = describe(alert, background)
-    subject, page = alert_subject(alert), alert_page(alert, background, recipient="harbour")
+    subject, page = alert_subject(alert), alert_page(alert, background, recipient="harbour", away=AWAY)
     assert len(subject) < 78
     assert len(summarise(alert)) <= 200
     assert plain(subject) == subject

@@ -113,12 +113,38 @@ def test_unknown_sensor_is_refused_and_unknown_model_is_called_so() -> None:
     assert [part.reason for part in refused] == [Reason.UNKNOWN_SENSOR, Reason.UNKNOWN_MODEL]
 
 
-def test_ignored_sensor_stays_readable_and_refuses_nothing() -> None:
-    observation, refused = assigned(NOX, by=Assignment(quantities={"SEN0xxx": None}))
+@pytest.mark.parametrize("name", ["SEN0xxx", "DISSOLVED_NOX"])
+def test_ignored_sensor_stays_readable_refuses_nothing_and_is_said_to_be_ignored(name: str) -> None:
+    observation, refused = assigned(NOX, by=Assignment(quantities={name: None}))
     assert observation.values == {}
     assert observation.status is not None
-    assert observation.status.detail == {"SEN0xxx": "0.84 C"}
+    assert observation.status.detail == {"SEN0xxx": "0.84 C", f"{NITRATE_AND_NITRITE} ignored": "SEN0xxx"}
+    assert observation.status.ignored_quantities == [NITRATE_AND_NITRITE]
     assert refused == ()
+
+
+def test_quantity_that_another_sensor_feeds_is_not_ignored() -> None:
+    """Neither of two pH probes, nor the second probe of a logger, nor where the register names one that is away now."""
+    for samples, quantities in (
+        ((PH_A, PH_B), {"SEN0169": None}),
+        ((probe("ch1", 29.4), probe("ch2", None, "CRC")), {f"{LOGGER}/rs485/2/ch1": None}),
+        ((PH_A,), {"SEN0169": None, "SEN0161-V2": PH_TOTAL_SCALE}),
+    ):
+        observation, _ = assigned(*samples, by=Assignment(quantities=quantities))
+        assert observation.status is not None
+        assert observation.status.ignored_quantities == []
+
+
+def test_quantity_of_a_format_without_sensors_can_be_ignored() -> None:
+    values = {PH_TOTAL_SCALE: 8.1, SEA_WATER_TEMPERATURE: 28.6, SEA_WATER_SPEED: None}
+    faults = {SEA_WATER_SPEED: "CRC"}
+    by = Assignment(quantities={SEA_WATER_TEMPERATURE: None, SEA_WATER_SPEED: None})
+    observation = assign(Observation(observed_us=0, values=values, faults=faults), by, RefusedParts())
+    assert (observation.values, observation.faults) == ({PH_TOTAL_SCALE: 8.1}, {})
+    assert observation.status is not None
+    assert observation.status.ignored_quantities == [SEA_WATER_TEMPERATURE, SEA_WATER_SPEED]
+    assert observation.status.detail[SEA_WATER_TEMPERATURE].startswith("28.6 ")
+    assert "CRC" == observation.status.detail[SEA_WATER_SPEED]
 
 
 def test_registers_correction_replaces_the_devices() -> None:

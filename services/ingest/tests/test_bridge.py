@@ -79,7 +79,7 @@ class ScriptedQueue:
         self.closed = True
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(condition)
 
 
@@ -93,7 +93,7 @@ class Bridged:
 
     async def finish(self) -> None:
         self.stop.set()
-        await asyncio.wait_for(self.running, 10)
+        await asyncio.wait_for(self.running, 60)
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ async def test_missing_permission_ends_the_service_with_one_line(running: Any) -
     queue = ScriptedQueue(starts=[ConfigurationError("may not read")])
     async with running(queue) as bridged:
         with pytest.raises(ConfigurationError, match="may not read"):
-            await asyncio.wait_for(bridged.running, 10)
+            await asyncio.wait_for(bridged.running, 60)
     assert queue.closed
 
 

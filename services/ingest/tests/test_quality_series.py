@@ -299,7 +299,7 @@ def arrivals(times: Iterable[int], delays: list[int]) -> list[int]:
     return [time_us for _, time_us in sorted(delayed)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     limits=limits_drawn,
     seed=st.integers(0, 2**32),
@@ -346,7 +346,7 @@ def test_long_series_with_late_points_and_restarts_equals_batch(  # noqa: PLR091
     assert definition(points, limits) == caller.digits()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(limits=limits_drawn, seed=st.integers(0, 2**32), late_hours=st.integers(0, 5))
 def test_long_series_never_later_than_its_tail_needs_no_rows(limits: QuantityLimits, seed: int, late_hours: int) -> None:
     dice = random.Random(seed)

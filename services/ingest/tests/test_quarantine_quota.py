@@ -288,7 +288,9 @@ async def test_forged_replays_of_one_message_are_bounded(ingest: Any, telemetry:
     await ingest.assert_accounted()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # it is a function
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)  # it is a function
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 3)), max_size=25),
     st.integers(1, 4),

@@ -99,7 +99,7 @@ def in_batches(readings: list[Reading], sizes: Random) -> list[list[Reading]]:
     return batches
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), seed=st.integers(0, 2**32), reload=st.booleans())
 async def test_final_score_and_tables_do_not_depend_on_the_order_of_arrival(
     meshes: Callable[..., Any], make_reading: Callable[..., Reading], data: st.DataObject, seed: int, reload: bool
@@ -130,7 +130,7 @@ async def test_superseded_revisions_leave_no_trace(
         assert alone == await final(mesh, in_batches(everything, Random(seed)), reload=True)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), seed=st.integers(0, 2**32), reload=st.booleans())
 async def test_withdrawn_readings_never_were(
     meshes: Callable[..., Any], make_reading: Callable[..., Reading], data: st.DataObject, seed: int, reload: bool

@@ -229,7 +229,7 @@ def as_record(latest: Mapping[int, NewValue]) -> list[DayRecord]:
     return records
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(updates=updates, mmm=st.sampled_from([MMM_E4, MMM_E4, MMM_E4, None]), accuracy_e4=st.sampled_from([0, 1000, 5000]))
 def test_incremental_scores_equal_the_definition_in_any_order_of_arrival(
     updates: list[list[tuple[int, NewValue]]], mmm: int | None, accuracy_e4: int

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from reefmesh.clock import ManualClock
 from reefmesh.observability.metrics import Metrics
@@ -28,6 +29,7 @@ from reefmesh_alerts.recipients.watching import Recipients
 from reefmesh_alerts.recording import record
 from reefmesh_alerts.targets.entries import ConsoleEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent
+from reefmesh_alerts.texts.unsubscribing import Unsubscribing
 from reefmesh_components.command_in_process import CommandInProcess
 from reefmesh_ingest.bootstrap import MIGRATIONS as INGEST_MIGRATIONS
 from reefmesh_ingest.register.entries import ReefEntry
@@ -493,6 +495,21 @@ def test_check_opens_the_targets(knowing: CommandInProcess, tmp_path: Path) -> N
 
     assert 78 == ended.code
     assert "target 1 (hook): nowhere.pem: no certificates can be read from it" in ended.err
+
+
+def test_verify_tells_whose_wish_to_unsubscribe_it_is(command: CommandInProcess) -> None:
+    key = "a key of at least sixteen characters"
+    token = Unsubscribing(key=SecretStr(key)).token_of("harbour")
+    knowing = replace(command, environment={"REEFMESH_ALERTS_UNSUBSCRIBE_KEY": key})
+
+    own, other = knowing("alerts", "verify", "harbour", token), knowing("alerts", "verify", "scientist", token)
+    keyless = command("alerts", "verify", "harbour", token)
+
+    assert (0, "This is the token of harbour, who wants no more mails.\n") == (own.code, own.out)
+    assert 1 == other.code
+    assert "not the token of scientist" in other.out
+    assert 78 == keyless.code
+    assert "REEFMESH_ALERTS_UNSUBSCRIBE_KEY" in keyless.err
 
 
 def test_doctor_names_a_target_that_takes_nothing(command: CommandInProcess, ledger: Ledger) -> None:

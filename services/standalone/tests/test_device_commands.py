@@ -49,7 +49,7 @@ class Air:
             ear(body, user)
 
     async def until_told(self, number: int) -> None:
-        async with asyncio.timeout(10), self.command:
+        async with asyncio.timeout(60), self.command:
             await self.command.wait_for(lambda: len(self.told) >= number)
 
     def operation(self, place: int) -> str:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,10 @@ from reefmesh_standalone.doctor.rights import examine_own_rights, examine_rights
 POLICY = ' messageGroupMapFactoryType="simple"'
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[ActivemqProcess]:
-    """A broker of this module's own, whose configuration a test may spoil."""
-    try:
-        with local_activemq() as process:
-            yield process
-    except ComponentMissing as missing:
-        give_up(missing)
+@pytest.fixture
+def broker(activemq_process: ActivemqProcess) -> ActivemqProcess:
+    """The broker of the whole run."""
+    return activemq_process
 
 
 def examine(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -88,18 +83,18 @@ async def test_shipped_configuration_passes_every_check_and_nothing_is_left_behi
     await client.close()
 
 
-def test_default_group_map_is_found_out_and_its_cure_named(broker: ActivemqProcess, tmp_path: Path) -> None:
-    """BROKERS: beyond 1,024 groups the default map lets two consumers handle one reef."""
-    conf = broker.folder / "conf" / "broker.xml"
-    shipped = conf.read_text()
+def with_default_group_map(shipped: str) -> str:
     assert POLICY in shipped
-    conf.write_text(shipped.replace(POLICY, ""))
-    broker.restart()
+    return shipped.replace(POLICY, "")
+
+
+def test_default_group_map_is_found_out_and_its_cure_named(tmp_path: Path) -> None:
+    """BROKERS: beyond 1,024 groups the default map lets two consumers handle one reef."""
     try:
-        code, findings = examine("--broker", broker.url(), "--home", str(tmp_path))
-    finally:
-        conf.write_text(shipped)
-        broker.restart()
+        with local_activemq(edited=with_default_group_map) as broker:
+            code, findings = examine("--broker", broker.url(), "--home", str(tmp_path))
+    except ComponentMissing as missing:
+        give_up(missing)
     assert code == 1
     assert {"groups"} == {check for check, verdict in verdicts(findings).items() if verdict == "fail"}
     assert "messageGroupMapFactoryType" in findings["groups"]["mend"]

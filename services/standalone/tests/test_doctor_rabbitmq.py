@@ -3,14 +3,22 @@
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiormq
 import pytest
+from aiormq.abc import AbstractChannel
 
-from reefmesh.broker.rabbitmq.topology import shard_queue
+from reefmesh.broker.connect import open_broker
+from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, DEVICE_QUEUE_ARGUMENTS, DEVICES_EXCHANGE, FROM_DEVICES
+from reefmesh.broker.rabbitmq.topology import Topology, shard_arguments, shard_queue
+from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import SCORING
+from reefmesh_components import requirement
+from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 
 pytestmark = pytest.mark.timeout(240)  # the first of them starts the broker
@@ -41,3 +49,121 @@ async def test_shipped_configuration_passes_and_a_queue_made_by_somebody_else_is
     assert {"order", "persistence", "broker clock", "rights: scoring"} <= found.keys()
     assert {check for check, each in found.items() if each["verdict"] != "ok"} <= SLOW_HERE
     assert {"ok", "warn"} >= {each["verdict"] for each in found.values()}
+
+
+@asynccontextmanager
+async def operators_channel(broker: RabbitmqProcess) -> AsyncIterator[AbstractChannel]:
+    connection = await aiormq.connect(broker.url())
+    try:
+        yield await connection.channel()
+    finally:
+        await connection.close()
+
+
+def said_of(broker: RabbitmqProcess, home: Path, check: str, *, user: str = "operator", shards: int = 2) -> tuple[str, str]:
+    """Return what the doctor says of a check that fails, and the cure."""
+    found = examine(broker.url(user, parameters=f"shards={shards}"), home)[check]
+    assert "fail" == found["verdict"], found
+    assert "" != found["mend"]
+    return found["said"], found["mend"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "argument"),
+    [
+        ({"x-queue-type", "x-dead-letter-strategy", "x-delivery-limit"}, "x-queue-type"),
+        ({"x-dead-letter-strategy"}, "x-dead-letter-strategy"),
+        ({"x-delivery-limit"}, "x-delivery-limit"),
+        ({"x-single-active-consumer"}, "x-single-active-consumer"),
+    ],
+    ids=["classic", "dead letters at most once", "without a limit", "for any number of consumers"],
+)
+async def test_queue_that_could_lose_or_overtake_is_named(
+    rabbitmq_process: RabbitmqProcess, tmp_path: Path, missing: set[str], argument: str
+) -> None:
+    name = shard_queue(SCORING, 0)
+    arguments = {key: value for key, value in shard_arguments(SCORING).items() if key not in missing}
+    async with operators_channel(rabbitmq_process) as channel:
+        await channel.queue_declare(name, durable=True, arguments=dict(arguments))
+        other = shard_queue(SCORING, 1)
+        await channel.queue_declare(other, durable=True, arguments=dict(shard_arguments(SCORING)))
+        try:
+            said, mend = said_of(rabbitmq_process, tmp_path, "queues")
+        finally:
+            await channel.queue_delete(name)
+            await channel.queue_delete(other)
+    assert (True, True) == (said.startswith(name), argument in said)
+    assert "delete them" in mend
+
+
+async def test_another_number_of_shards_is_named_with_the_right_one(rabbitmq_process: RabbitmqProcess, tmp_path: Path) -> None:
+    client = open_broker(rabbitmq_process.url(parameters="shards=5"), clock=SystemClock())
+    await client.connect()
+    await client.declare([SCORING])
+    await client.close()
+    try:
+        for shards in (2, 8):
+            said, mend = said_of(rabbitmq_process, tmp_path, "broker state", shards=shards)
+            assert f"scoring@reef.readings has 5 shards at the broker, and this address says {shards}" == said
+            assert "name shards=5 in the address, in every service and command" == mend
+        assert "ok" == examine(rabbitmq_process.url(parameters="shards=5"), tmp_path)["broker state"]["verdict"]
+    finally:
+        topology = Topology.of(SCORING, shards=5)
+        async with operators_channel(rabbitmq_process) as channel:
+            for queue in topology.queues:
+                await channel.queue_delete(queue.name)
+            for exchange in topology.exchanges[1:]:
+                await channel.exchange_delete(exchange.name)
+
+
+async def test_queue_of_devices_that_is_missing_or_classic_is_named(rabbitmq_process: RabbitmqProcess, tmp_path: Path) -> None:
+    async with operators_channel(rabbitmq_process) as channel:
+        await channel.queue_delete(DEVICE_QUEUE)
+        try:
+            said, mend = said_of(rabbitmq_process, tmp_path, "broker state")
+            assert "there is no queue reef.telemetry.mqtt: what devices send over MQTT is confirmed to them and lost" == said
+            assert "definitions.py" in mend
+            await channel.queue_declare(DEVICE_QUEUE, durable=True)
+            said, _ = said_of(rabbitmq_process, tmp_path, "broker state")
+            assert said.startswith("reef.telemetry.mqtt: PRECONDITION_FAILED - inequivalent arg 'x-")
+        finally:
+            await channel.queue_delete(DEVICE_QUEUE)
+            await channel.queue_declare(DEVICE_QUEUE, durable=True, arguments=dict(DEVICE_QUEUE_ARGUMENTS))
+            await channel.queue_bind(DEVICE_QUEUE, DEVICES_EXCHANGE, routing_key=FROM_DEVICES)
+
+
+async def test_alarm_in_force_is_named(rabbitmq_process: RabbitmqProcess, tmp_path: Path) -> None:
+    rabbitmq_process.control("set_vm_memory_high_watermark", "absolute", "1MB")
+    try:
+        said, mend = said_of(rabbitmq_process, tmp_path, "broker state")
+    finally:
+        rabbitmq_process.control("set_vm_memory_high_watermark", "0.5")
+    assert "the broker takes nothing that is published; an alarm is in force: memory or disk is short" == said
+    assert "rabbitmq-diagnostics alarms" in mend
+
+
+async def test_missing_right_is_named(rabbitmq_process: RabbitmqProcess, tmp_path: Path) -> None:
+    said, mend = said_of(rabbitmq_process, tmp_path, "rights: scoring", user="alerts")
+    assert "ACCESS_REFUSED" in said
+    assert "reef.scores" in said
+    assert "--service scoring" in mend
+
+
+@pytest.fixture
+def without_plugin() -> Iterator[RabbitmqProcess]:
+    """A broker on which somebody has switched the consistent hash off."""
+    try:
+        with local_rabbitmq() as process:
+            process.stop()
+            plugins = process.folder / "conf" / "enabled_plugins"
+            plugins.write_text("[rabbitmq_mqtt, rabbitmq_prometheus].\n", encoding="ascii")
+            process.start()
+            yield process
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+
+
+async def test_missing_plugin_is_named(without_plugin: RabbitmqProcess, tmp_path: Path) -> None:
+    said, mend = said_of(without_plugin, tmp_path, "broker state")
+    assert "the plugin rabbitmq_consistent_hash_exchange is not enabled, and without it reefs cannot be spread" == said
+    assert "run: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" == mend

@@ -227,7 +227,7 @@ def test_field_05_hour_that_the_clocks_skip_is_asked_about(refusal: Refusal) -> 
 ZONES = ("Europe/Berlin", "America/Los_Angeles", "Australia/Lord_Howe", "Asia/Makassar", "Asia/Kolkata", "America/Sao_Paulo")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     zone=st.sampled_from(ZONES),
     day=st.dates(min_value=datetime(1990, 1, 1).date(), max_value=datetime(2026, 1, 1).date()),  # noqa: DTZ001  # days
@@ -246,7 +246,7 @@ def test_field_05_local_times_of_a_record_over_a_month_are_its_instants(
     assert instants == [record.observed_at(place) for place in range(len(record))]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     instant=st.datetimes(min_value=datetime(1980, 1, 1), max_value=datetime(2026, 1, 1)),  # noqa: DTZ001  # made aware below
     minutes=st.integers(min_value=-14 * 60, max_value=14 * 60),

@@ -257,7 +257,7 @@ EACH_KIND: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(reported=st.lists(READING, min_size=1, max_size=40))
 @example(reported=EACH_KIND)
 async def test_import_of_what_export_wrote_gives_the_same_readings(reported: list[dict[str, Any]]) -> None:

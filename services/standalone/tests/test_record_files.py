@@ -93,7 +93,7 @@ def test_text_of_a_file_cannot_write_to_the_terminal(refusal: Refusal) -> None:
     assert "'\N{REPLACEMENT CHARACTER}28'" in refusal("time,temp_c\n2024-01-01T00:00Z,\u202e28\n")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     content=st.one_of(
         st.binary(max_size=400), st.text(max_size=300).map(lambda text: (TABLE + text).encode("utf-8", "replace"))

@@ -59,17 +59,17 @@ def test_broker_of_a_test_ends_with_all_that_it_started() -> None:
     assert not folder.exists()
 
 
-async def test_confirmed_messages_outlive_a_stop_and_a_kill(rabbitmq_process: RabbitmqProcess) -> None:
+async def test_confirmed_messages_outlive_a_stop_and_a_kill(own_rabbitmq: RabbitmqProcess) -> None:
     """A stop comes first: what RabbitMQ notes of a new queue it writes to the disk half a second later, or when it stops."""
-    async with channel_of(rabbitmq_process) as channel:
+    async with channel_of(own_rabbitmq) as channel:
         await channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": "quorum"})
         assert isinstance(await channel.basic_publish(b"before the stop", routing_key=QUEUE, mandatory=True), Basic.Ack)
-    rabbitmq_process.restart()
-    async with channel_of(rabbitmq_process) as channel:
+    own_rabbitmq.restart()
+    async with channel_of(own_rabbitmq) as channel:
         assert isinstance(await channel.basic_publish(b"before the kill", routing_key=QUEUE, mandatory=True), Basic.Ack)
-    rabbitmq_process.kill()
-    rabbitmq_process.start()
-    async with channel_of(rabbitmq_process) as channel:
+    own_rabbitmq.kill()
+    own_rabbitmq.start()
+    async with channel_of(own_rabbitmq) as channel:
         bodies = [(await channel.basic_get(QUEUE)).body for _ in range(2)]
         await channel.queue_delete(QUEUE)
     assert bodies == [b"before the stop", b"before the kill"]

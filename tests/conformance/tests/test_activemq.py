@@ -20,7 +20,6 @@ class ActivemqUnderTest:
             authenticates=True,
             restarts=process is not None,
             backlog_messages=backlog_messages,
-            patience_seconds=60.0,
         )
         self._url = f"{url}{'&' if '?' in url else '?'}subscriptions={subscriptions}"
         self._process = process
@@ -49,7 +48,7 @@ class ActivemqUnderTest:
 class TestActiveMQ(BrokerConformance):
     @pytest.fixture
     async def broker_under_test(self, activemq: ActivemqServer) -> BrokerUnderTest:
-        return ActivemqUnderTest(activemq.url, activemq.process, subscriptions=2, backlog_messages=5000)
+        return ActivemqUnderTest(activemq.url, activemq.process, subscriptions=2, backlog_messages=2000)
 
 
 class TestActiveMQOverTLS(BrokerConformance):

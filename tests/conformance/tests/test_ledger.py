@@ -82,3 +82,19 @@ def test_numbered_repeat_and_early_are_told_apart_and_only_the_next_is_handled()
         ledger.confirmed("reef-a", 1, TWO)
     ledger.assert_complete({"reef-a": 2})
     assert {("reef-a", 1)} == ledger.redelivered
+
+
+async def test_wait_goes_on_while_there_are_records_and_ends_at_a_standstill() -> None:
+    """Each wait runs out at once; those in which something was recorded are followed by another."""
+    ledger, waits = Ledger(), 0
+
+    def condition() -> bool:
+        nonlocal waits
+        waits += 1
+        if waits < 3:
+            settle(ledger, waits - 1)
+        return False
+
+    with pytest.raises(AssertionError, match=r"nothing for 0.0 s before: the end; settled so far {'reef-a': 2}"):
+        await ledger.until(condition, within_seconds=0.0, what="the end")
+    assert 3 == waits

@@ -45,7 +45,6 @@ class RabbitmqUnderTest:
             authenticates=True,
             restarts=process is not None,
             backlog_messages=backlog_messages,
-            patience_seconds=60.0,
         )
         self._parameters = f"shards={shards}"
         self._url = f"{url}{'&' if '?' in url else '?'}{self._parameters}"
@@ -93,10 +92,19 @@ async def under_test(url: str, process: RabbitmqProcess | None, **options: int) 
     await broker.remove()
 
 
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> RabbitmqServer:
+    """The broker that tests share; of its own for a test that restarts it."""
+    if request.node.get_closest_marker("restarts") is not None:
+        return RabbitmqServer.of(request.getfixturevalue("own_rabbitmq"))
+    shared: RabbitmqServer = request.getfixturevalue("rabbitmq")
+    return shared
+
+
 class TestRabbitMQ(BrokerConformance):
     @pytest.fixture
-    async def broker_under_test(self, rabbitmq: RabbitmqServer) -> AsyncIterator[BrokerUnderTest]:
-        async with under_test(rabbitmq.url, rabbitmq.process, shards=4, backlog_messages=2000) as broker:
+    async def broker_under_test(self, server: RabbitmqServer) -> AsyncIterator[BrokerUnderTest]:
+        async with under_test(server.url, server.process, shards=4, backlog_messages=2000) as broker:
             yield broker
 
 
@@ -108,8 +116,8 @@ class TestRabbitMQOverTLS(BrokerConformance):
         return bool(request.param)
 
     @pytest.fixture
-    async def broker_under_test(self, rabbitmq: RabbitmqServer) -> AsyncIterator[BrokerUnderTest]:
-        if rabbitmq.tls_url is None:
+    async def broker_under_test(self, server: RabbitmqServer) -> AsyncIterator[BrokerUnderTest]:
+        if server.tls_url is None:
             pytest.skip("the given broker's TLS address is not known")
-        async with under_test(rabbitmq.tls_url, rabbitmq.process, shards=1, backlog_messages=500) as broker:
+        async with under_test(server.tls_url, server.process, shards=1, backlog_messages=500) as broker:
             yield broker

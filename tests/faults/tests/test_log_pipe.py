@@ -11,7 +11,7 @@ import pytest
 from reefmesh_faults.log_pipe import GAP, LogPipe
 from reefmesh_faults.log_talk import TALK
 
-LIMIT_SECONDS = 10
+LIMIT_SECONDS = 60
 
 
 @pytest.fixture

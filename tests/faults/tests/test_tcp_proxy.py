@@ -10,7 +10,7 @@ import pytest
 
 from reefmesh_faults.tcp_proxy import HOST, TcpProxy, Weather
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass

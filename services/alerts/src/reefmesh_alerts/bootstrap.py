@@ -31,16 +31,18 @@ def blueprint(settings: AlertsSettings) -> Blueprint:
     """Return the parts of a service that are the alerts service's own.
 
     Raises:
-        ConfigurationError: the subscriptions file cannot be read or is wrong, or a proxy of the environment is.
+        ConfigurationError: the subscriptions file cannot be read or is wrong, a proxy of the environment is, or the address by
+            which recipients unsubscribe needs a key.
     """
     recipients = Recipients(settings.subscriptions_file)
     proxies = proxies_of(settings.proxy)
+    addresses = Addresses(link=settings.link_template, unsubscribing=settings.unsubscribing())
 
     def handler(parts: Parts) -> AlertsHandler:
         return AlertsHandler(clock=parts.clock, recipients=recipients, heat_opens_at=settings.heat_opens_at)
 
     def background(parts: Parts) -> Sequence[Background]:
-        dispatcher = make_dispatcher(settings, parts, recipients, proxies)
+        dispatcher = make_dispatcher(settings, parts, recipients, proxies, addresses)
         parts.metrics.add_sampler(dispatcher.sample)
         if parts.health is not None:
             parts.health.add("targets", dispatcher.check)
@@ -76,7 +78,9 @@ def lone_ticker(settings: AlertsSettings, parts: Parts) -> Ticker:
     return make_ticker(settings, parts, handler, recipients)
 
 
-def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipients, proxies: Proxies) -> DeliveryDispatcher:
+def make_dispatcher(
+    settings: AlertsSettings, parts: Parts, recipients: Recipients, proxies: Proxies, addresses: Addresses
+) -> DeliveryDispatcher:
     backoff = Backoff(first_seconds=settings.delivery_backoff_first_seconds, max_seconds=settings.delivery_backoff_max_seconds)
     limits = DeliveryLimits(
         attempts=settings.delivery_attempts_limit,
@@ -91,7 +95,7 @@ def make_dispatcher(settings: AlertsSettings, parts: Parts, recipients: Recipien
         limits=limits,
         poll_seconds=settings.delivery_poll_seconds,
         opener=partial(open_target, proxies=proxies),
-        surveyor=Surveyor(parts.store, Addresses(link=settings.link_template, unsubscribe=settings.unsubscribe_template)),
+        surveyor=Surveyor(parts.store, addresses),
     )
 
 

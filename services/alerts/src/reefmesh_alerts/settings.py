@@ -1,7 +1,7 @@
 """The settings of the alerts service."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -9,6 +9,9 @@ from reefmesh.settings import ServiceSettings
 from reefmesh_alerts.domain.heat import DEFAULT_OPENS_AT
 from reefmesh_alerts.targets.proxy import EXAMPLE, checked_proxy
 from reefmesh_alerts.texts.links import LINK_EXAMPLE, UNSUBSCRIBE_EXAMPLE, checked_link, checked_unsubscribe
+from reefmesh_alerts.texts.unsubscribing import Unsubscribing
+
+KEY_CHARACTERS_LEAST: Final = 16
 
 
 class AlertsSettings(ServiceSettings):
@@ -30,7 +33,13 @@ class AlertsSettings(ServiceSettings):
     unsubscribe_template: Annotated[str, AfterValidator(checked_unsubscribe)] | None = Field(
         default=None,
         max_length=500,
-        description=f"where a mail program unsubscribes a recipient, like {UNSUBSCRIBE_EXAMPLE}; without one, mails do not say",
+        description=f"where a mail program unsubscribes a recipient, like {UNSUBSCRIBE_EXAMPLE};"
+        " without one, by mail to the sender",
+    )
+    unsubscribe_key: Annotated[SecretStr, Field(min_length=KEY_CHARACTERS_LEAST)] | None = Field(
+        default=None,
+        description=f"a random secret of at least {KEY_CHARACTERS_LEAST} characters that makes and verifies the tokens of"
+        " unsubscribe addresses",
     )
     proxy: Annotated[SecretStr, AfterValidator(checked_proxy)] = Field(
         default=SecretStr("none"),
@@ -58,3 +67,11 @@ class AlertsSettings(ServiceSettings):
     delivery_expires_hours: Annotated[float, Field(gt=0, le=8760)] = Field(
         default=72.0, description="hours after which an alert that could not be delivered is given up"
     )
+
+    def unsubscribing(self) -> Unsubscribing:
+        """Return where recipients unsubscribe.
+
+        Raises:
+            ConfigurationError: the template needs a key.
+        """
+        return Unsubscribing.of(self.unsubscribe_template, self.unsubscribe_key)

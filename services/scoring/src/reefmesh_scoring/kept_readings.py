@@ -19,8 +19,10 @@ BATTERY_PERCENT: Final = "@battery_percent"
 POSITION: Final = "@position"
 SENSORS: Final = "@sensors"
 EXCLUDED: Final = "@excluded/"
+IGNORED: Final = "@ignored/"
 """A buoy's facts besides its quantities are stored among them, under names that no quantity has. ``SENSORS`` fails where the
-device found no sensor; ``EXCLUDED`` with a quantity's name stands for a value that an operator excluded."""
+device found no sensor; ``EXCLUDED`` with a quantity's name stands for a value that an operator excluded, ``IGNORED`` for one
+whose sensor the register ignores."""
 
 NO_SENSOR: Final = "no sensor found"
 
@@ -132,6 +134,8 @@ def items_of(reading: Reading) -> Mapping[str, ReportedValue]:
             items[BATTERY_PERCENT] = KeptValue(status.battery_percent, Flag.NOT_EVALUATED)
         if status.found_no_sensor:
             items[SENSORS] = KeptValue(None, Flag.FAIL, NO_SENSOR)
+        if status.detail:
+            items |= {f"{IGNORED}{name}": _CAME for name in status.ignored_quantities}
     return items
 
 

@@ -18,6 +18,7 @@ from reefmesh_scoring.counting import Counted
 from reefmesh_scoring.domain.solar_day import DAY_US, text_of
 from reefmesh_scoring.kept_readings import (
     EXCLUDED,
+    IGNORED,
     SENSORS,
     KeptReading,
     KeptReadings,
@@ -161,7 +162,11 @@ def sensor_fields(buoy: ScoredBuoy) -> dict[str, dict[str, Any]]:
         if has_facts and (excluded := buoy.items.get(f"{EXCLUDED}{name}")) is not None:
             value_us = max(value_us, excluded.observed_us)
         failing = known is not None and known.fails == FAILS_IN_A_ROW
-        if value_us >= oldest_us or failing:
+        if has_facts and (ignored_us := _ignored_us(buoy, name)) is not None:
+            if value_us >= oldest_us:
+                told = {"last_value_at": text_of(value_us), "failing_since": None, "ignored_at": text_of(ignored_us)}
+                fields[name] = told
+        elif value_us >= oldest_us or failing:
             fields[name] = {
                 "last_value_at": text_of(value_us) if value_us >= oldest_us else None,
                 "failing_since": text_of(known.third_us) if known is not None and failing else None,
@@ -175,11 +180,21 @@ def sensor_fields(buoy: ScoredBuoy) -> dict[str, dict[str, Any]]:
 
 def fault_fields(buoy: ScoredBuoy) -> dict[str, str]:
     """Return what the device says of each sensor that it reported as faulty last."""
-    faults = {name: item.fault for name, item in buoy.items.items() if item.fault and not name.startswith("@")}
+    faults = {
+        name: item.fault
+        for name, item in buoy.items.items()
+        if item.fault and not name.startswith("@") and _ignored_us(buoy, name) is None
+    }
     sensors, none_found = buoy.sensors.get(SENSORS), buoy.items.get(SENSORS)
     if sensors is not None and sensors.fails == FAILS_IN_A_ROW and none_found is not None and none_found.fault:
         faults[SENSORS_NAME] = none_found.fault
     return {name: faults[name] for name in sorted(faults)}
+
+
+def _ignored_us(buoy: ScoredBuoy, name: str) -> int | None:
+    """Return when the register ignored the sensor of a quantity, if that is newer than all that the sensor said."""
+    ignored = buoy.items.get(f"{IGNORED}{name}")
+    return ignored.observed_us if ignored is not None and ignored.observed_us > buoy.items[name].observed_us else None
 
 
 def _is_watched(name: str) -> bool:

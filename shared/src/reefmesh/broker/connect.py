@@ -146,5 +146,6 @@ ENGINES: Final = (
         example="amqps://host-1:5671,host-2:5671",
         open_broker=_open_rabbitmq,
         open_probe=_open_rabbitmq_probe,
+        reaches_devices=True,
     ),
 )

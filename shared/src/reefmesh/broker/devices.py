@@ -19,9 +19,10 @@ and has received none yet (another one is active, or nothing has come); ``away``
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceMessage:
-    """One message of a device. ``message_id`` is the broker's and the same after redelivery and restarts. ``topic`` is its
-    destination; ``received_at`` the instant at which the broker took it, by the broker's clock; None where the broker gives
-    none. ``user_id``: the authenticated user that sent it, as of ``Delivery``. Only the engine reads ``token``."""
+    """One message of a device. ``message_id`` is the broker's and the same after redelivery and restarts (RabbitMQ without
+    time stamps: as ``reefmesh.broker.rabbitmq.device_queue`` says). ``topic`` is its destination; ``received_at`` the instant
+    at which the broker took it, by the broker's clock; where that states none, None or the instant at which this client first
+    had it. ``user_id``: the authenticated user that sent it, as of ``Delivery``. Only the engine reads ``token``."""
 
     message_id: str
     topic: str | None

@@ -1,8 +1,18 @@
 """Questions to a broker that change nothing there: for ``reefmesh doctor``."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from reefmesh.contracts.channels import Subscription
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why a broker that lets us in cannot do its work; ``mend`` is what to do about it."""
+
+    said: str
+    mend: str
 
 
 class Probe(Protocol):
@@ -27,6 +37,11 @@ class Probe(Protocol):
     async def misfits(self, subscription: Subscription) -> list[str] | None:
         """Return a line for each queue of the subscription that is there, but not as this engine makes it; None: nothing is
         compared."""
+        ...
+
+    async def obstacles(self, own: Subscription, subscriptions: Sequence[Subscription]) -> list[Obstacle] | None:
+        """Return what keeps the broker from its work now; None: nothing is looked for. ``own``: a subscription of this user's
+        that nobody else uses; ``subscriptions``: those of the services."""
         ...
 
     async def clock_offset_seconds(self, subscription: Subscription) -> float:

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from reefmesh.contracts.contract import BuoyId, Contract, Instant
 from reefmesh.contracts.flags import Flag
+from reefmesh.contracts.quantities import UNITS
 from reefmesh.contracts.register import BuoyFacts, ReefConditions, ReefFacts, SensorFacts
 from reefmesh.contracts.schema import READINGS_1, READINGS_2
 
@@ -46,6 +47,14 @@ NO_SENSOR_FOUND: Final[Mapping[str, str]] = MappingProxyType({"sensors": "none"}
 """The detail of a status that says that the device looked for its sensors and found none."""
 
 
+def ignored_key(quantity: str) -> str:
+    """Return the key under which a status's detail names the sensor that the register ignores and a quantity would have."""
+    return f"{quantity}{_IGNORED}"
+
+
+_IGNORED: Final = " ignored"
+
+
 class DeviceStatus(Contract):
     """A device's report about itself; every field is optional because no generation of devices has them all."""
 
@@ -59,6 +68,11 @@ class DeviceStatus(Contract):
     @property
     def found_no_sensor(self) -> bool:
         return self.detail.items() >= NO_SENSOR_FOUND.items()
+
+    @property
+    def ignored_quantities(self) -> list[str]:
+        """The quantities that the reading lacks because the register ignores their sensors."""
+        return [name for key in self.detail if key.endswith(_IGNORED) and (name := key.removesuffix(_IGNORED)) in UNITS]
 
 
 class Reading(Contract):

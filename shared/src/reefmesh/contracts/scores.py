@@ -200,10 +200,12 @@ class DiveConditions(Contract):
 
 class SensorHealth(Contract):
     """One quantity of a buoy. ``last_value_at``: of its newest value, whatever its flag. ``failing_since``: of the third
-    failing value in a row, if that run has not ended; a run ends with the second good value in a row."""
+    failing value in a row, if that run has not ended; a run ends with the second good value in a row. ``ignored_at``: of the
+    newest report whose value of it was ignored, as the register states, if no later one counted."""
 
     last_value_at: Instant | None
     failing_since: Instant | None
+    ignored_at: Instant | None = None
 
 
 class BuoyHealth(Contract):

@@ -13,7 +13,7 @@ from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
 
 
 def publication(channel: str, number: int = 1, *, body: bytes = b"{}", reef_id: str = "reef-a") -> Publication:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh_components.activemq_distribution import Distribution
+from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import ServerCertificate
 from reefmesh_components.ports import HOST, free_port
 from reefmesh_components.requirement import ComponentMissing
@@ -63,9 +63,7 @@ def password_of(user: str) -> str:
     return f"{user}-p4ss@word"
 
 
-class ActivemqProcess:
-    """One broker. ``start``, ``stop`` and ``kill`` may be called again and again; data and addresses stay."""
-
+class ActivemqProcess(BrokerProcess):
     def __init__(
         self,
         *,
@@ -79,20 +77,17 @@ class ActivemqProcess:
         password_of: Callable[[str], str] = password_of,
         dashboard: bool = False,
     ) -> None:
+        super().__init__(folder, stop_timeout_seconds=STOP_TIMEOUT_SECONDS)
         self.ports = ports or Ports.free()
         self._password_of = password_of
         self.certificate = certificate
-        self.log = folder / "broker.log"
-        self._distribution, self._folder, self._heap = distribution, folder, heap
+        self._distribution, self._heap = distribution, heap
         self._store_limit = store_limit
         self._dashboard = dashboard
         self._data = data or folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_before_bytes = 0
         self._configure()
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
-        """Return the STOMP address of a user; further ``parameters`` as ``name=value&...``."""
         query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
         query = "&".join(part for part in (query, parameters) if part)
         scheme, port = ("stomp+ssl", self.ports.stomp_tls) if tls else ("stomp", self.ports.stomp)
@@ -103,25 +98,13 @@ class ActivemqProcess:
         return self._distribution.version
 
     @property
-    def folder(self) -> Path:
-        """Where its configuration (``conf``), its log and, unless told otherwise, its data are."""
-        return self._folder
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+    def port(self) -> int:
+        return self.ports.stomp
 
     def story(self) -> str:
         """Return whether it runs, how it ended, the last lines of its log, and what a crash of Java has left."""
-        process = self._process
-        if process is None:
-            state = "stopped by the test, or not started"
-        elif (code := process.poll()) is None:
-            state = f"running, process {process.pid}"
-        else:
-            state = f"ENDED BY ITSELF with exit code {code} (below 0: the number of a signal)"
-        lines = [f"ActiveMQ, STOMP port {self.ports.stomp}: {state}", *_lines(self.log)[-STORY_LINES:]]
-        for crash in sorted(self._folder.glob("hs_err_pid*.log")):
+        lines = [f"ActiveMQ, STOMP port {self.ports.stomp}: {self.state}", *_lines(self.log)[-STORY_LINES:]]
+        for crash in sorted(self.folder.glob("hs_err_pid*.log")):
             lines += [crash.name, *_lines(crash)[:CRASH_LINES]]
         return "\n".join(lines)
 
@@ -138,34 +121,22 @@ class ActivemqProcess:
         rows = (line.split() for line in page.splitlines())
         return sum(int(row[1]) for row in rows if len(row) > COLUMNS_BEFORE_NAME and row[COLUMNS_BEFORE_NAME] == class_name)
 
-    def start(self, *, wait: bool = True) -> None:
-        """Start; returns when every port answers, or at once without ``wait`` (a standby listens only when it takes over)."""
-        if self.pid is not None:
-            return
-        self._launch()
-        if wait:
-            self.wait_until_listening()
-
-    def _launch(self) -> None:
-        java = ["java", f"-Xmx{self._heap}", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={self._folder}"]
-        places = {"home": self._distribution.home, "base": self._folder, "conf": self._conf, "data": self._data}
+    def launch(self) -> None:
+        java = ["java", f"-Xmx{self._heap}", "-XX:+UseSerialGC", f"-Djava.io.tmpdir={self.folder}"]
+        places = {"home": self._distribution.home, "base": self.folder, "conf": self._conf, "data": self._data}
         java += [f"-Dactivemq.{name}={place}" for name, place in places.items()]
         java += [*self._distribution.launch, "start", f"xbean:file:{self._conf / 'broker.xml'}"]
-        self._log_before_bytes = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                java, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
-            )
+        self.launch_command(java)
 
     def wait_until_listening(self) -> None:
         """Wait until the broker has said that it is started, and every port answers. A start that a client of before has ended
         (docs/brokers.md, row 33) is begun again, as whoever keeps a broker up does."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not STARTED.search(logged := self._logged_since_launch()):
+        while not STARTED.search(logged := self.logged_since_launch):
             if time.monotonic() > deadline or (self.pid is None and START_RACE not in logged):
                 raise RuntimeError(f"ActiveMQ did not start: {self._last_words()}")
             if self.pid is None:
-                self._launch()
+                self.launch()
             time.sleep(0.05)
         waiting = [self.ports.stomp, self.ports.stomp_tls, self.ports.mqtt, self.ports.mqtt_tls]
         while waiting:
@@ -178,46 +149,13 @@ class ActivemqProcess:
             else:
                 waiting.pop(0)
 
-    def stop(self) -> None:
-        """Stop as an operator would (SIGTERM), hard when that takes too long."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Kill -9: nothing is flushed, nobody is told."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open and silent."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-
     def limit_store(self, limit: str) -> None:
         """Bound what waits from the next start on (``2 gb``): below what there is already, nothing more is taken."""
         self._store_limit = limit
         self._configure()
 
-    def _end(self, how: signal.Signals) -> None:
-        if (process := self._process) is None:
-            return
-        self._process = None
-        if process.poll() is None:
-            process.send_signal(how)
-        try:
-            process.wait(STOP_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
     def _configure(self) -> None:
-        self._conf = self._folder / "conf"
+        self._conf = self.folder / "conf"
         self._conf.mkdir(parents=True, exist_ok=True)
         write_configuration(
             self._conf,
@@ -230,13 +168,6 @@ class ActivemqProcess:
             store_limit=self._store_limit,
             dashboard=self._dashboard,
         )
-
-    def _logged_since_launch(self) -> str:
-        if not self.log.exists():
-            return ""
-        with self.log.open("rb") as log:
-            log.seek(self._log_before_bytes)
-            return log.read().decode("utf-8", errors="replace")
 
     def _last_words(self) -> str:
         lines = _lines(self.log)

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
     pkcs12,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -23,7 +25,8 @@ VALID_FOR: Final = datetime.timedelta(days=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCertificate:
-    """``ca_file``: PEM that clients trust; ``keystore``: PKCS#12 with the server's key and chain, behind ``password``;
+    """``ca_file``: PEM that clients trust, with its key in ``authority_key_file``; ``keystore``: PKCS#12 with the server's key
+    and chain, behind ``password``;
     ``certificate_file`` and ``key_file``: the same as PEM, the key without a password."""
 
     ca_file: Path
@@ -31,6 +34,7 @@ class ServerCertificate:
     key_file: Path
     keystore: Path
     password: str
+    authority_key_file: Path
 
 
 def make_server_certificate(
@@ -61,11 +65,13 @@ def make_server_certificate(
         .sign(authority_key, hashes.SHA256())
     )
     password = "key-store-password"
-    ca_file, keystore = folder / "ca.pem", folder / "server.p12"
+    ca_file, keystore, authority_key_file = folder / "ca.pem", folder / "server.p12", folder / "ca.key"
     certificate_file, key_file = folder / "server.pem", folder / "server.key"
     certificate_file.write_bytes(server.public_bytes(Encoding.PEM))
     key_file.touch(mode=0o600)
     key_file.write_bytes(server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    authority_key_file.touch(mode=0o600)
+    authority_key_file.write_bytes(authority_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     ca_file.write_bytes(authority.public_bytes(Encoding.PEM))
     keystore.write_bytes(
         pkcs12.serialize_key_and_certificates(
@@ -73,8 +79,36 @@ def make_server_certificate(
         )
     )
     return ServerCertificate(
-        ca_file=ca_file, certificate_file=certificate_file, key_file=key_file, keystore=keystore, password=password
+        ca_file=ca_file,
+        certificate_file=certificate_file,
+        key_file=key_file,
+        keystore=keystore,
+        password=password,
+        authority_key_file=authority_key_file,
     )
+
+
+def client_context(server: ServerCertificate, name: str, folder: Path) -> ssl.SSLContext:
+    """Return TLS with a certificate of this common name, signed by the server's authority; its files are in ``folder``."""
+    now = datetime.datetime.now(datetime.UTC)
+    authority = x509.load_pem_x509_certificate(server.ca_file.read_bytes())
+    authority_key = load_pem_private_key(server.authority_key_file.read_bytes(), None)
+    assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(_name(name), authority.subject, key.public_key(), now, VALID_FOR)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / f"{name}.pem", folder / f"{name}.key"
+    certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    key_file.touch(mode=0o600)
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    context.load_cert_chain(certificate_file, key_file)
+    return context
 
 
 def _name(text: str) -> x509.Name:

@@ -5,11 +5,12 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from reefmesh_components.activemq_distribution import distribution
 from reefmesh_components.activemq_process import USERS as ACTIVEMQ_USERS
 from reefmesh_components.activemq_process import ActivemqProcess, Ports
+from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import make_server_certificate
 from reefmesh_components.ports import HOST
 from reefmesh_components.rabbitmq_distribution import rabbitmq_distribution
@@ -17,23 +18,9 @@ from reefmesh_components.rabbitmq_process import USERS as RABBITMQ_USERS
 from reefmesh_components.rabbitmq_process import RabbitmqPorts, RabbitmqProcess
 
 ACTIVEMQ_PORTS: Final = Ports(stomp=61613, stomp_tls=61614, mqtt=1883, mqtt_tls=8883)
-RABBITMQ_PORTS: Final = RabbitmqPorts(amqp=5672, amqps=5671, prometheus=15692, epmd=4369, node=25672)
+RABBITMQ_PORTS: Final = RabbitmqPorts(amqp=5672, amqps=5671, mqtt=1883, mqtts=8883, prometheus=15692, epmd=4369, node=25672)
 SHARDS: Final = 8
 """Of each subscription: enough for the processes of one machine, and made in a second."""
-
-
-class BrokerProcess(Protocol):
-    """One broker of this machine."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def pid(self) -> int | None: ...
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +88,7 @@ def _rabbitmq(folder: Path, *, usual_ports: bool) -> LocalBroker:
         name="RabbitMQ",
         process=process,
         url_of=lambda user: process.url(user, parameters=f"shards={SHARDS}"),
-        describe=f"AMQP {HOST}:{ports.amqp}, TLS {ports.amqps}, metrics {ports.prometheus}; log {process.log}",
+        describe=f"AMQP {HOST}:{ports.amqp}, TLS {ports.amqps}, MQTT {ports.mqtt}, pages {ports.prometheus}; log {process.log}",
         end=end,
     )
 

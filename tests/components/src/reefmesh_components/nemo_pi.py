@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import aiomqtt
 
 from reefmesh_components.activemq_process import ActivemqProcess, password_of
 from reefmesh_components.ports import HOST
+from reefmesh_components.rabbitmq_process import RabbitmqProcess
 
 KEEP_ALIVE_SECONDS: Final = 60
 CONFIRM_TIMEOUT_SECONDS: Final = 20.0
@@ -58,15 +60,27 @@ class NemoPi:
 
 @asynccontextmanager
 async def nemo_pi(
-    broker: ActivemqProcess, imei: str, *, user: str = USER, confirm_timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS
+    broker: ActivemqProcess | RabbitmqProcess,
+    imei: str,
+    *,
+    user: str | None = USER,
+    confirm_timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS,
+    tls: ssl.SSLContext | None = None,
+    will: aiomqtt.Will | None = None,
 ) -> AsyncIterator[NemoPi]:
-    """Connect a device; a publish that the broker does not acknowledge within the time-out raises."""
+    """Connect a device; a publish that the broker does not acknowledge within the time-out raises.
+
+    ``user``: None without a user and a password, for a device that shows a certificate (RabbitMQ). ``tls``: to RabbitMQ's port
+    for it. ``will``: what the broker publishes when the device is gone without a word."""
+    port = broker.ports.mqtts if tls is not None and isinstance(broker, RabbitmqProcess) else broker.ports.mqtt
     client = aiomqtt.Client(
         HOST,
-        broker.ports.mqtt,
+        port,
         identifier=imei,
         username=user,
-        password=password_of(user),
+        password=None if user is None else password_of(user),
+        tls_context=tls,
+        will=will,
         protocol=aiomqtt.ProtocolVersion.V311,
         clean_session=True,
         keepalive=KEEP_ALIVE_SECONDS,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import uuid
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +20,30 @@ from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_components.broker_stories import take_stories
 from reefmesh_components.postgresql import PostgresqlServer, postgresql_server
 from reefmesh_components.prometheus_tools import Checker, checker
-from reefmesh_components.rabbitmq import RabbitmqServer, local_rabbitmq, rabbitmq_server
+from reefmesh_components.rabbitmq import RabbitmqServer, local_rabbitmq, local_rabbitmq_server, rabbitmq_server
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 from reefmesh_components.requirement import Absence
+from reefmesh_components.shared_rabbitmq import SharedRabbitmq
+from reefmesh_components.termination import Termination, children
 
 _ABSENCES: Final = "reefmesh absences"
+_TERMINATION: Final = pytest.StashKey[Termination]()
+_OF_SHORT_LIVED_JAVA: Final = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+"""A broker that lives for one module of tests is up in half the time when Java does not compile it for a long life."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     requirement.required()  # a wrong name is told at once, not by a test that happens to ask
+    for name, value in _OF_SHORT_LIVED_JAVA.items():
+        os.environ.setdefault(name, value)
+    controls = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    config.stash[_TERMINATION] = Termination(children if controls else list)
+    config.stash[_TERMINATION].listen()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[_TERMINATION].listen()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -130,27 +146,58 @@ def activemq_process(activemq: ActivemqServer) -> Iterator[ActivemqProcess]:
         requirement.give_up(missing)
 
 
-@pytest.fixture(scope="session", name="rabbitmq")
-def _rabbitmq() -> Iterator[RabbitmqServer]:
-    """A real RabbitMQ with the shipped configuration, started once for the run; tests leave it running."""
-    try:
-        with rabbitmq_server() as server:
-            yield server
-    except requirement.ComponentMissing as missing:
-        requirement.give_up(missing)
+@pytest.fixture(scope="session")
+def _shared_rabbitmq() -> Iterator[SharedRabbitmq]:
+    shared = SharedRabbitmq(rabbitmq_server)
+    yield shared
+    shared.end()
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_process(rabbitmq: RabbitmqServer) -> Iterator[RabbitmqProcess]:
-    """A broker of this run's own that tests may stop, kill, pause and restart; they leave it running."""
+def _shared_rabbitmq_process() -> Iterator[SharedRabbitmq]:
+    shared = SharedRabbitmq(local_rabbitmq_server)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture(name="rabbitmq")
+def _rabbitmq(_shared_rabbitmq: SharedRabbitmq) -> Iterator[RabbitmqServer]:
+    """A real RabbitMQ with the shipped configuration, shared by the run; tests neither stop, kill nor pause it."""
+    yield from _lent(_shared_rabbitmq)
+
+
+@pytest.fixture
+def rabbitmq_process(rabbitmq: RabbitmqServer, request: pytest.FixtureRequest) -> Iterator[RabbitmqProcess]:
+    """The same, of this run's own: with its users and ports. What stops, kills or pauses a broker takes ``own_rabbitmq``."""
     if rabbitmq.process is not None:
         yield rabbitmq.process
         return
+    shared: SharedRabbitmq = request.getfixturevalue("_shared_rabbitmq_process")
+    for server in _lent(shared):
+        assert server.process is not None
+        yield server.process
+
+
+@pytest.fixture
+def own_rabbitmq() -> Iterator[RabbitmqProcess]:
+    """A broker of this test's own, which it may stop, kill, pause and restart. It ends with the test."""
     try:
         with local_rabbitmq() as process:
             yield process
     except requirement.ComponentMissing as missing:
         requirement.give_up(missing)
+
+
+def _lent(shared: SharedRabbitmq) -> Iterator[RabbitmqServer]:
+    try:
+        server = shared.server()
+    except requirement.ComponentMissing as missing:
+        requirement.give_up(missing)
+    yield server
+    if failure := shared.failure():
+        story = shared.story()
+        shared.end()
+        pytest.fail(f"the shared RabbitMQ logs nobody in after this test ({failure}); later tests get a new one\n{story}")
 
 
 @pytest.fixture(scope="session")

@@ -154,8 +154,8 @@ def _local_process(programs: Path, certificate: ServerCertificate | None = None)
         server = PostgresqlProcess(programs, folder, account)
         if certificate is not None:
             server.offer_tls(certificate)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()
@@ -190,8 +190,8 @@ class PostgresqlProcess:
             copy = ["--pgdata", str(folder / "data"), "--dbname", self.url, "--write-recovery-conf"]
             _run_as(self._account, [str(self._programs / "pg_basebackup"), *copy, "--no-sync", "--checkpoint=fast"])
             process = PostgresqlProcess(self._programs, folder, self._account)
-            process.start()
             try:
+                process.start()
                 yield process
             finally:
                 process.stop()

@@ -16,7 +16,7 @@ class Checker:
     path: str
 
     def check(self, *arguments: str, text: str | None = None) -> tuple[int, str]:
-        done = subprocess.run([self.path, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([self.path, *arguments], input=text, capture_output=True, text=True, timeout=240, check=False)
         return done.returncode, done.stdout + done.stderr
 
 

@@ -39,6 +39,10 @@ class RabbitmqServer:
     tls_url: str | None
     process: RabbitmqProcess | None
 
+    @classmethod
+    def of(cls, process: RabbitmqProcess) -> "RabbitmqServer":
+        return cls(url=process.url(), tls_url=process.url(tls=True), process=process)
+
 
 @contextmanager
 def rabbitmq_server() -> Iterator[RabbitmqServer]:
@@ -50,13 +54,20 @@ def rabbitmq_server() -> Iterator[RabbitmqServer]:
         with rabbitmq_container() as (url, tls_url):
             yield RabbitmqServer(url=url, tls_url=tls_url, process=None)
         return
-    with local_rabbitmq() as process:
-        yield RabbitmqServer(url=process.url(), tls_url=process.url(tls=True), process=process)
+    with local_rabbitmq_server() as server:
+        yield server
 
 
 @contextmanager
-def local_rabbitmq(*, settings: str = "") -> Iterator[RabbitmqProcess]:
-    """Start a broker of this run's own; ``settings``: further lines of its rabbitmq.conf. Raises ComponentMissing."""
+def local_rabbitmq_server() -> Iterator[RabbitmqServer]:
+    """As ``local_rabbitmq``, with its addresses."""
+    with local_rabbitmq() as process:
+        yield RabbitmqServer.of(process)
+
+
+@contextmanager
+def local_rabbitmq(*, settings: str = "", devices: str = "") -> Iterator[RabbitmqProcess]:
+    """Start a broker of this run's own; ``settings`` and ``devices`` as of RabbitmqProcess. Raises ComponentMissing."""
     try:
         found = rabbitmq_distribution()
     except RabbitmqMissing as missing:
@@ -66,7 +77,11 @@ def local_rabbitmq(*, settings: str = "") -> Iterator[RabbitmqProcess]:
     with tempfile.TemporaryDirectory(prefix="reefmesh-rabbitmq-") as folder, ExitStack() as stack:
         place = Path(folder)
         process = RabbitmqProcess(
-            distribution=found, folder=place, certificate=make_server_certificate(place), settings=settings
+            distribution=found,
+            folder=place,
+            certificate=make_server_certificate(place),
+            settings=settings,
+            devices=devices,
         )
         stack.callback(process.close)
         stack.enter_context(told(process))

@@ -13,7 +13,7 @@ from reefmesh_components.rabbitmq_process import STARTED, RabbitmqPorts, write_c
 
 IMAGE: Final = "rabbitmq:3.13"
 """Of the line that Amazon MQ runs, beside 4.2."""
-INSIDE: Final = RabbitmqPorts(amqp=5672, amqps=5671, prometheus=15692, epmd=4369, node=25672)
+INSIDE: Final = RabbitmqPorts(amqp=5672, amqps=5671, mqtt=1883, mqtts=8883, prometheus=15692, epmd=4369, node=25672)
 CONF: Final = Path("/reefmesh")
 
 

@@ -6,19 +6,20 @@ Its node has its own name, cookie, folders and epmd: it neither finds nor is fou
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import urllib.request
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh_components.activemq_process import password_of
+from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import ServerCertificate
 from reefmesh_components.ports import HOST, free_port
 from reefmesh_components.rabbitmq_distribution import RabbitmqDistribution
@@ -27,6 +28,8 @@ DEPLOY: Final = Path(__file__).parents[4] / "deploy" / "rabbitmq"
 START_TIMEOUT_SECONDS: Final = 120.0
 """Of a node that loads some thousand modules, on a machine that others use."""
 STOP_TIMEOUT_SECONDS: Final = 30.0
+CONTROL_TIMEOUT_SECONDS: Final = 60.0
+METRICS_TIMEOUT_SECONDS: Final = 60.0
 USERS: Final = ("operator", *(each.name for each in EVERY_SERVICE), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
@@ -39,20 +42,20 @@ class RabbitmqPorts:
 
     amqp: int
     amqps: int
+    mqtt: int
+    mqtts: int
     prometheus: int
     epmd: int
     node: int
 
     @classmethod
     def free(cls) -> "RabbitmqPorts":
-        return cls(amqp=free_port(), amqps=free_port(), prometheus=free_port(), epmd=free_port(), node=free_port())
+        return cls(**{each.name: free_port() for each in fields(cls)})
 
 
-class RabbitmqProcess:
-    """One broker, a node alone. ``start``, ``stop`` and ``kill`` may be called again and again; data and addresses stay.
-
-    ``close`` ends what belongs to it, its epmd included. ``settings``: further lines of rabbitmq.conf, the last word.
-    """
+class RabbitmqProcess(BrokerProcess):
+    """A node alone. ``close`` ends what belongs to it, its epmd included. ``settings``: further lines of rabbitmq.conf, which
+    have the last word. ``devices``: the lines of definitions.py's second file."""
 
     def __init__(
         self,
@@ -63,19 +66,17 @@ class RabbitmqProcess:
         ports: RabbitmqPorts | None = None,
         password_of: Callable[[str], str] = password_of,
         settings: str = "",
+        devices: str = "",
     ) -> None:
+        super().__init__(folder, stop_timeout_seconds=STOP_TIMEOUT_SECONDS)
         self.ports = ports or RabbitmqPorts.free()
         self.certificate = certificate
-        self.log = folder / "broker.log"
-        self._distribution, self._folder = distribution, folder
+        self._distribution = distribution
         self._password_of = password_of
-        self._process: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
-        self._log_before = 0
-        self._configure(settings)
+        self._configure(settings, devices)
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
-        """Return the AMQP address of a user; further ``parameters`` as ``name=value&...``."""
         query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
         query = "&".join(part for part in (query, parameters) if part)
         scheme, port = ("amqps", self.ports.amqps) if tls else ("amqp", self.ports.amqp)
@@ -86,60 +87,58 @@ class RabbitmqProcess:
         return self._distribution.version
 
     @property
-    def folder(self) -> Path:
-        """Where its configuration (``conf``), its data and its log are."""
-        return self._folder
+    def port(self) -> int:
+        return self.ports.amqp
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
-
-    def start(self, *, wait: bool = True) -> None:
-        """Start; returns when every port answers, or at once without ``wait``."""
-        if self.pid is not None:
-            return
+    def launch(self) -> None:
         self._start_epmd()
-        self._log_before = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._distribution.server],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self._folder,
-                env=self._environment(),
-                start_new_session=True,
-            )
-        if wait:
-            self.wait_until_listening()
+        self.launch_command([self._distribution.server], self._environment())
 
     def wait_until_listening(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while STARTED not in self._logged_since_start():
+        while STARTED not in self.logged_since_launch:
             if self.pid is None or time.monotonic() > deadline:
                 raise RuntimeError(f"RabbitMQ did not start: {self.last_words()}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop as an operator would (SIGTERM), hard when that takes too long."""
-        self._end(signal.SIGTERM)
+    def limit_disk(self, free_limit: str) -> None:
+        """Set how much of the disk must be free (``50MB``), while it runs: with less it takes nothing that is published. The
+        next start forgets it.
 
-    def kill(self) -> None:
-        """Kill -9: nothing is flushed, nobody is told."""
-        self._end(signal.SIGKILL)
+        Raises:
+            CalledProcessError: it runs not, or does not answer.
+        """
+        self.control("set_disk_free_limit", free_limit)
 
-    def restart(self) -> None:
-        self.stop()
-        self.start()
+    def control(self, *arguments: str, given: str = "", command: Path | None = None) -> str:
+        """Run ``rabbitmqctl`` for this node, or another command that runs it, with ``given`` on its input; return what it says.
+        Raises CalledProcessError."""
+        tools = self._distribution.server.parent
+        environment = self._environment()
+        environment["PATH"] = f"{tools}:{environment['PATH']}"
+        done = subprocess.run(
+            [command or tools / "rabbitmqctl", *arguments],
+            input=given,
+            text=True,
+            capture_output=True,
+            cwd=self.folder,
+            env=environment,
+            check=True,
+            timeout=CONTROL_TIMEOUT_SECONDS,
+        )
+        return done.stdout
 
-    def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open and silent."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
+    def metrics(self, path: str = "/metrics", *, until: Collection[str] = ()) -> str:
+        """Return a page for Prometheus, once it shows all of ``until``: figures of queues are some seconds late."""
+        deadline = time.monotonic() + METRICS_TIMEOUT_SECONDS
+        while True:
+            with urllib.request.urlopen(f"http://{HOST}:{self.ports.prometheus}{path}", timeout=30) as answer:
+                text: str = answer.read().decode()
+            if all(each in text for each in until):
+                return text
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{path} does not show all of {until}")
+            time.sleep(0.25)
 
     def close(self) -> None:
         """Kill it, and its epmd."""
@@ -171,29 +170,12 @@ class RabbitmqProcess:
             else:
                 return
 
-    def _end(self, how: signal.Signals) -> None:
-        if (process := self._process) is None:
-            return
-        self._process = None
-        if process.poll() is None:
-            process.send_signal(how)
-        try:
-            process.wait(STOP_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        # Its port programs (erl_child_setup, inet_gethost) end with it, of their own accord or here: the group is ours alone.
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
-        conf = self._folder / "conf"
+        conf = self.folder / "conf"
         return {
             **inherited,
-            "HOME": str(self._folder),  # the cookie lies there
+            "HOME": str(self.folder),  # the cookie lies there
             "ERL_EPMD_PORT": str(self.ports.epmd),
             "ERL_EPMD_ADDRESS": HOST,
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker, instead of watching over it
@@ -204,50 +186,40 @@ class RabbitmqProcess:
             "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(conf / "advanced.config"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(conf / "enabled_plugins"),
-            "RABBITMQ_PLUGINS_EXPAND_DIR": str(self._folder / "plugins"),
-            "RABBITMQ_MNESIA_BASE": str(self._folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self._folder),
+            "RABBITMQ_PLUGINS_EXPAND_DIR": str(self.folder / "plugins"),
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder),
             "RABBITMQ_LOGS": "-",
-            "RABBITMQ_PID_FILE": str(self._folder / "pid"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
         }
 
-    def _configure(self, settings: str) -> None:
-        cookie = self._folder / ".erlang.cookie"
+    def _configure(self, settings: str, devices: str) -> None:
+        cookie = self.folder / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
             cookie.write_text(secrets.token_hex(20), encoding="ascii")
             cookie.chmod(0o400)
         write_configuration(
-            self._folder / "conf",
+            self.folder / "conf",
             ports=self.ports,
             bind=HOST,
             certificates=self.certificate.ca_file.parent,
-            definitions=self._folder / "conf" / "definitions.json",
+            definitions=self.folder / "conf" / "definitions.json",
             password_of=self._password_of,
             settings=settings,
+            devices=devices,
         )
 
     def story(self) -> str:
         """Return whether it runs, how it ended, and the last lines of its log."""
-        if self._process is None:
-            state = "stopped by the test, or not started"
-        elif (code := self._process.poll()) is None:
-            state = f"running, process {self._process.pid}"
-        else:
-            state = f"ENDED BY ITSELF with exit code {code} (below 0: the number of a signal)"
-        return f"RabbitMQ, AMQP port {self.ports.amqp}: {state}\n{self.last_words()}"
+        return f"RabbitMQ, AMQP port {self.ports.amqp}: {self.state}\n{self.last_words()}"
 
     def last_words(self) -> str:
         """Return the end of what it logged since its last start, errors first of all."""
-        lines = self._logged_since_start().splitlines()
+        lines = self.logged_since_launch.splitlines()
         telling = [line for line in lines if "[error]" in line or "Error" in line] or lines
         return "\n".join(telling[-LAST_LINES:]) or "it wrote nothing"
-
-    def _logged_since_start(self) -> str:
-        with self.log.open("rb") as log:
-            log.seek(self._log_before)
-            return log.read().decode("utf-8", errors="replace")
 
 
 def write_configuration(
@@ -259,6 +231,7 @@ def write_configuration(
     definitions: Path,
     password_of: Callable[[str], str] = password_of,
     settings: str = "",
+    devices: str = "",
 ) -> None:
     """Write what a broker needs into ``conf``: the files that reefmesh ships, and what differs from place to place.
 
@@ -271,6 +244,8 @@ def write_configuration(
     lines = [
         f"listeners.tcp.1 = {bind}:{ports.amqp}",
         f"listeners.ssl.1 = {bind}:{ports.amqps}",
+        f"mqtt.listeners.tcp.1 = {bind}:{ports.mqtt}",
+        f"mqtt.listeners.ssl.1 = {bind}:{ports.mqtts}",
         f"prometheus.tcp.ip = {bind}",
         f"prometheus.tcp.port = {ports.prometheus}",
         f"ssl_options.cacertfile = {certificates}/ca.pem",
@@ -282,5 +257,7 @@ def write_configuration(
     local = conf / "conf.d" / "90-local.conf"
     local.write_text("\n".join([*lines, settings]) + "\n", encoding="utf-8")
     passwords = "".join(f"{user} {password_of(user)}\n" for user in USERS)
-    command = [sys.executable, str(DEPLOY / "definitions.py"), str(conf / definitions.name)]
+    listed = conf / "devices"
+    listed.write_text(devices, encoding="utf-8")
+    command = [sys.executable, str(DEPLOY / "definitions.py"), str(conf / definitions.name), str(listed)]
     subprocess.run(command, input=passwords.encode(), check=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 REEFMESH: Final = (sys.executable, "-m", "reefmesh_standalone")
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 120.0
 LOOK_SECONDS: Final = 0.01
 
 

@@ -35,7 +35,7 @@ START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 NEXT: Final = Subscription("next", channels.SCORES)
 INBOX: Final = str(channels.SCORING)
 QUICK: Final = Backoff(first_seconds=0.001, max_seconds=0.002)
-PATIENCE_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 60.0
 
 Act = Callable[[str, int], object]
 """Called with a message's text and the number of its attempt: refuses it by an error, or returns a coroutine to await."""

@@ -32,6 +32,7 @@ class DurabilityLaw(Law):
         client = await stage.client()
         await client.publish([])
 
+    @pytest.mark.restarts
     async def test_broker_restarted_everything_confirmed_is_there_in_order(self, stage: Stage) -> None:
         """What was confirmed survives the broker; what was settled does not come back."""
         if not stage.capabilities.restarts:

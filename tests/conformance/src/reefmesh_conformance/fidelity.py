@@ -64,6 +64,7 @@ class FidelityLaw(Law):
         message = stage.message("reef-a", 41, headers={"device": "860000000000001"}).model_copy(update={"traceparent": trace})
         assert message == await self._through(stage, message)
 
+    @pytest.mark.restarts
     async def test_stored_message_taken_by_another_client_arrives_unchanged(self, stage: Stage) -> None:
         """Fidelity does not depend on a client still having the message at hand."""
         subscription = stage.subscription()

@@ -5,6 +5,8 @@ import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from reefmesh.broker.parking_quota import SAMPLE_BYTES, ParkingQuota
 from reefmesh.broker.port import PARKING_FOLDED, Broker, BrokerEvent, Consumer, Delivery, Publication
 from reefmesh.contracts.channels import Subscription
@@ -118,6 +120,7 @@ class ParkingLaw(Law):
         assert await client.parking(other).replay([entry.parking_id]) == 0
         assert len(await client.parking(subscription).list()) == 1
 
+    @pytest.mark.restarts
     async def test_parked_survives_its_client(self, stage: Stage) -> None:
         subscription = stage.subscription()
         client = await stage.client(subscription)

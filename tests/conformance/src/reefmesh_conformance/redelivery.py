@@ -43,6 +43,7 @@ class RedeliveryLaw(Law):
         await stage.lose(client)
         await self._assert_all_come(stage, subscription)
 
+    @pytest.mark.restarts
     async def test_broker_restarted_unsettled_delivered_again_first_and_flagged(self, stage: Stage) -> None:
         """The same when the broker itself goes down and comes back."""
         if not stage.capabilities.restarts:

@@ -26,7 +26,7 @@ from reefmesh_faults.run import Run, Settings
 EXIT_FOUND: Final = 1
 EXIT_UNAVAILABLE: Final = 69  # EX_UNAVAILABLE: what is needed to run is not on this machine
 EXIT_INTERRUPTED: Final = 130
-ENGINES: Final = ("activemq", "embedded")
+ENGINES: Final = ("activemq", "embedded", "rabbitmq")
 STORES: Final = ("postgresql", "sqlite")
 READINGS_A_FAULT: Final = 700
 LOOK_SECONDS: Final = 0.5
@@ -35,9 +35,10 @@ examples:
   python -m reefmesh_faults --faults 20 --seed 7
   python -m reefmesh_faults --faults 300 --json reports/faults.json
   python -m reefmesh_faults --engine embedded --store sqlite --faults 40
+  python -m reefmesh_faults --engine rabbitmq --faults 40
   python -m reefmesh_faults --only kill,pause,store_kill --keep /tmp/run
 
-exit codes: 0 nothing found, 1 the checker found something, 69 no ActiveMQ or PostgreSQL here, 130 interrupted"""
+exit codes: 0 nothing found, 1 the checker found something, 69 no such broker or PostgreSQL here, 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -53,8 +53,15 @@ BROKER_KINDS: Final[Mapping[str, Kind]] = {
     "broker_restart": Kind(weight=2, most_seconds=1.0),
     "broker_pause": Kind(weight=2, least_seconds=0.5, most_seconds=8.0),
     "broker_full": Kind(weight=2, least_seconds=2.0, most_seconds=5.0),
+    "broker_alarm": Kind(weight=2, least_seconds=2.0, most_seconds=10.0),
     "broker_nameless": Kind(weight=3, least_seconds=1.0, most_seconds=9.0),
 }
+BROKER_KINDS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "activemq": frozenset(BROKER_KINDS) - {"broker_alarm"},
+    "rabbitmq": frozenset(BROKER_KINDS) - {"broker_full"},
+}
+"""ActiveMQ refuses what exceeds its store; RabbitMQ reads nothing more from whoever publishes."""
+
 PURGE_KINDS: Final[Mapping[str, Kind]] = {"purge": Kind(weight=3, least_seconds=2.0, most_seconds=7.0)}
 STORE_KINDS: Final[Mapping[str, Kind]] = {
     "store_kill": Kind(weight=4, most_seconds=2.0),

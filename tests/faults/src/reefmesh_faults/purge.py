@@ -30,14 +30,15 @@ PURGE_TIMEOUT_SECONDS: Final = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class PurgeFaults:
-    """``open_broker`` makes a client of the operator, past the proxies. ``at_broker``: held until he is done, so no fault of
-    the broker keeps a service away for longer. ``purged``: all that he ever took out of a queue. ``did`` counts what was done.
+    """``open_broker`` makes a client for the purge of a service's queue, past the proxies. ``at_broker``: held until he is
+    done, so no fault of the broker keeps a service away for longer. ``purged``: all that he ever took out of a queue. ``did``
+    counts what was done.
 
     A message that he took may have had its effect before, or come to its service once more because the broker did not hear
     that he took it: whether it had an effect, the effects tell.
     """
 
-    open_broker: Callable[[], Broker]
+    open_broker: Callable[[str], Broker]
     did: Counter[str]
     at_broker: asyncio.Lock
     supervisor: Supervisor
@@ -79,7 +80,7 @@ class PurgeFaults:
     async def _purge(self, subscription: Subscription, *, messages_limit: int) -> None:
         """Take messages out of the queue until it is empty, or so many are gone. Those that had come by then go too."""
         before = len(self.purged)
-        broker = self.open_broker()
+        broker = self.open_broker(subscription.service)
         try:
             async with asyncio.timeout(PURGE_TIMEOUT_SECONDS):
                 await broker.connect()

@@ -42,7 +42,7 @@ from reefmesh_standalone.home import Home
 STILL_SECONDS: Final = 120.0
 """What is missing must become less at least so often: a slow machine may take its time, a mesh that stands still may not."""
 
-SETTLE_TIMEOUT_SECONDS: Final = 900.0
+SETTLE_TIMEOUT_SECONDS: Final = 3600.0
 LOOK_SECONDS: Final = 0.5
 
 
@@ -114,7 +114,7 @@ class Run:
         settings = self.settings
         if settings.engine == "embedded":
             return single_stage(self._home)
-        return separate_stage(self._home, seed=settings.seed, store=settings.store)
+        return separate_stage(self._home, seed=settings.seed, engine=settings.engine, store=settings.store)
 
     async def _suffer(self, stage: "MeshStage", fleet: Fleet) -> tuple[History, Sequence[Suffered], "_Facts"]:
         settings = self.settings

@@ -1,4 +1,4 @@
-"""The mesh as separate processes on a real ActiveMQ, every link through a proxy, everything under faults.
+"""The mesh as separate processes on a real ActiveMQ or RabbitMQ, every link through a proxy, everything under faults.
 
 Their databases are schemas of a PostgreSQL of this run's own, or SQLite files that the processes of a service share. Every
 other process reaches PostgreSQL through PgBouncer, in transaction mode. All know the broker by a name, and log into pipes.
@@ -17,11 +17,13 @@ from typing import Final
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker
 from reefmesh.clock import SystemClock
+from reefmesh.contracts.services import SERVICES, subscriptions_of
 from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.pgbouncer import COMPONENT as PGBOUNCER
 from reefmesh_components.ports import HOST
 from reefmesh_components.postgresql import local_postgresql
+from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.requirement import ComponentMissing, note, required
 from reefmesh_components.service_process import ServiceProcess
 from reefmesh_faults.broker_faults import BrokerFaults
@@ -29,11 +31,12 @@ from reefmesh_faults.history import LogStall, Purged
 from reefmesh_faults.log_faults import LogFaults
 from reefmesh_faults.nemesis import END_TIMEOUT_SECONDS
 from reefmesh_faults.part import Part, Supervisor
-from reefmesh_faults.plan import ALL_KINDS, DISK_KINDS, POOLER_KINDS, STORE_KINDS, Kind, chosen
+from reefmesh_faults.plan import ALL_KINDS, BROKER_KINDS, BROKER_KINDS_OF, DISK_KINDS, POOLER_KINDS, STORE_KINDS, Kind, chosen
 from reefmesh_faults.pooler_faults import STATED, PoolerFaults, pooler_before
 from reefmesh_faults.purge import PurgeFaults
 from reefmesh_faults.receiver import SECRET, SECRET_VARIABLE, Receiver
 from reefmesh_faults.recorded_service import clock_file
+from reefmesh_faults.recorder import RECORDED
 from reefmesh_faults.store_faults import StoreFaults
 from reefmesh_faults.tcp_proxy import TcpProxy
 from reefmesh_faults.told_names import NAME, BrokerName
@@ -45,6 +48,8 @@ CREW_LIMIT: Final = 3
 HEAP: Final = "384m"
 BROKER_PARAMETERS: Final = "heartbeat_ms=2000&connect_timeout_ms=4000&confirm_timeout_ms=8000"
 """Silence is noticed within 4 s, so that pauses of some seconds make zombies."""
+PARAMETERS_OF: Final = {"activemq": BROKER_PARAMETERS, "rabbitmq": f"{BROKER_PARAMETERS}&shards=4"}
+"""RabbitMQ: few shards, so that the 40 reefs share them as the many reefs of a mesh do."""
 
 ENVIRONMENT: Final = {
     "REEFMESH_LOG_LEVEL": "info",
@@ -62,6 +67,7 @@ ENVIRONMENT: Final = {
 class SeparateStage:
     """See ``nemesis.Stage``. ``store`` None: SQLite. ``pooler`` None: there is none; ``left_out`` says why, by kind."""
 
+    engine: str
     home: Path
     receiver: Receiver
     random: Random
@@ -79,12 +85,16 @@ class SeparateStage:
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(lambda: self.parts)
         self.purging = PurgeFaults(
-            open_broker=self.own_broker, did=self.did, at_broker=self.broker.lock, supervisor=self.supervisor
+            open_broker=self._purging_broker, did=self.did, at_broker=self.broker.lock, supervisor=self.supervisor
         )
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
-        left_out = {*(STORE_KINDS if self.store is None else DISK_KINDS), *(POOLER_KINDS if self.pooler is None else ())}
+        left_out = {
+            *(STORE_KINDS if self.store is None else DISK_KINDS),
+            *(POOLER_KINDS if self.pooler is None else ()),
+            *(BROKER_KINDS.keys() - BROKER_KINDS_OF[self.engine]),
+        }
         return {name: kind for name, kind in ALL_KINDS.items() if name not in left_out}
 
     @property
@@ -114,19 +124,17 @@ class SeparateStage:
     def place(self) -> Home:
         """Return where the databases and the broker are, past proxies and poolers."""
         store_url = None if self.store is None else self.store.server.url
-        return Home(path=self.home, broker_url=self.activemq.url(), store_url=store_url)
+        return Home(
+            path=self.home, broker_url=self.broker.process.url(parameters=PARAMETERS_OF[self.engine]), store_url=store_url
+        )
 
-    @property
-    def activemq(self) -> ActivemqProcess:
-        return self.broker.process
-
-    def own_broker(self) -> Broker:
-        """Return a client of an operator, past the proxies."""
-        return open_broker(self.activemq.url(parameters=BROKER_PARAMETERS), clock=SystemClock())
+    def own_broker(self, user: str = "operator") -> Broker:
+        """Return a client past the proxies, of an operator unless told otherwise."""
+        return open_broker(self.broker.process.url(user, parameters=PARAMETERS_OF[self.engine]), clock=SystemClock())
 
     async def device_broker(self) -> Broker:
         """Return a client of devices, with a link of its own."""
-        link = await _link(lambda: self.activemq.ports.stomp, self.random)
+        link = await _link(lambda: self.broker.process.port, self.random)
         self.device_links.append(link)
         return open_broker(self._broker_url("operator", HOST, link), clock=SystemClock())
 
@@ -134,6 +142,8 @@ class SeparateStage:
         """Start the crew and wait until each process works."""
         self.logs.mkdir(parents=True)
         self.broker.name.know()
+        if self.engine == "rabbitmq":
+            await self._make_queues()
         (self.home / "subscriptions.toml").write_text(self.receiver.subscriptions())
         for service, count in CREW.items():
             for _ in range(count):
@@ -141,11 +151,20 @@ class SeparateStage:
         for part in self.parts:
             await asyncio.to_thread(_as_service(part).wait_until_healthy)
 
+    async def _make_queues(self) -> None:
+        """Make every queue before anything happens, and stop the broker once: a queue that is killed within half a second after
+        it was made answers nothing more (docs/brokers.md, row R7)."""
+        broker = self.own_broker()
+        await broker.connect()
+        await broker.declare((*subscriptions_of(SERVICES), *RECORDED))
+        await broker.close()
+        await asyncio.to_thread(self.broker.process.restart)
+
     async def add(self, service: str) -> Part:
         """Start one more process of a service."""
         number = sum(part.service == service for part in self.parts) + 1
         name = f"{service}-{number}"
-        links = {"broker": await _link(lambda: self.activemq.ports.stomp, self.random)}
+        links = {"broker": await _link(lambda: self.broker.process.port, self.random)}
         process = ServiceProcess(
             service,
             name=name,
@@ -232,12 +251,17 @@ class SeparateStage:
     def receiver_away(self, away: bool) -> None:
         self.receiver.is_away = away
 
+    def _purging_broker(self, service: str) -> Broker:
+        """RabbitMQ: what a service has moved into its overflow queues is what its own login says."""
+        return self.own_broker(service if self.engine == "rabbitmq" else "operator")
+
     def _crew(self, service: str) -> int:
         return sum(part.service == service and part.wanted for part in self.parts)
 
     def _broker_url(self, user: str, host: str, link: TcpProxy) -> str:
-        url = self.activemq.url(user, parameters=BROKER_PARAMETERS)
-        return url.replace(f"@{HOST}:{self.activemq.ports.stomp}?", f"@{host}:{link.port}?")
+        process = self.broker.process
+        url = process.url(user, parameters=PARAMETERS_OF[self.engine])
+        return url.replace(f"@{HOST}:{process.port}?", f"@{host}:{link.port}?")
 
 
 async def _link(port: Callable[[], int], random: Random) -> TcpProxy:
@@ -253,12 +277,12 @@ def _as_service(part: Part) -> ServiceProcess:
 
 
 @asynccontextmanager
-async def separate_stage(home: Path, *, seed: int, store: str) -> AsyncIterator[SeparateStage]:
-    """Start broker, database, pooler and receiver; whatever happens, all processes are ended at the end. ``store``:
-    ``postgresql`` or ``sqlite``.
+async def separate_stage(home: Path, *, seed: int, engine: str, store: str) -> AsyncIterator[SeparateStage]:
+    """Start broker, database, pooler and receiver; whatever happens, all processes are ended at the end. ``engine``:
+    ``activemq`` or ``rabbitmq``; ``store``: ``postgresql`` or ``sqlite``.
 
     Raises:
-        ComponentMissing: ActiveMQ or PostgreSQL cannot be had as a process of this machine.
+        ComponentMissing: the broker or PostgreSQL cannot be had as a process of this machine.
     """
     async with AsyncExitStack() as stack:
         receiver = Receiver()
@@ -267,12 +291,14 @@ async def separate_stage(home: Path, *, seed: int, store: str) -> AsyncIterator[
         did: Counter[str] = Counter()
         recorded = home / "recorded"
         recorded.mkdir(parents=True)
+        process: BrokerProcess = stack.enter_context(local_rabbitmq() if engine == "rabbitmq" else local_activemq(heap=HEAP))
         stage = SeparateStage(
+            engine=engine,
             home=home,
             receiver=receiver,
             random=Random(f"proxies/{seed}"),
             did=did,
-            broker=BrokerFaults(process=stack.enter_context(local_activemq(heap=HEAP)), name=BrokerName(recorded), did=did),
+            broker=BrokerFaults(process=process, name=BrokerName(recorded), did=did),
             logging=LogFaults(folder=recorded, did=did),
         )
         if store == "postgresql":

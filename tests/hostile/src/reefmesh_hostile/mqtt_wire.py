@@ -41,6 +41,7 @@ class MqttConnection:
         self.write(packet(CONNECT, connect + text(client_id) + text(user) + text(password)))
         kind, answer = self._next_packet(ANSWER_SECONDS)
         if kind != CONNACK or answer[1:2] != b"\0":
+            self.close()
             raise MqttCut(f"CONNACK {answer.hex()}")
 
     def __enter__(self) -> "MqttConnection":

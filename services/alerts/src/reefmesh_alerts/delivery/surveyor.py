@@ -1,7 +1,7 @@
 """Finds out what a notice says beside its alerts: sites, the states of a digest, the chart of a heat alert."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from reefmesh_alerts.texts.background import Background
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.reef_state import ReefState
 from reefmesh_alerts.texts.site_clock import SiteClock
+from reefmesh_alerts.texts.unsubscribing import Unsubscribing
 
 log = structlog.get_logger()
 
@@ -28,10 +29,10 @@ STATES_LIMIT: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """The operator's templates; see ``AlertsSettings``."""
+    """The operator's addresses; see ``AlertsSettings``."""
 
     link: str | None = None
-    unsubscribe: str | None = None
+    unsubscribing: Unsubscribing = field(default_factory=Unsubscribing)
 
 
 class Surveyor:
@@ -67,7 +68,7 @@ class Surveyor:
             heat_days=days,
             chart=chart,
             link=self._addresses.link,
-            unsubscribe=self._addresses.unsubscribe,
+            unsubscribing=self._addresses.unsubscribing,
         )
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.scores import BuoyArrival, BuoyHealth
 from reefmesh_alerts.domain.dwell import Dwell, after_value
 from reefmesh_alerts.domain.holding_back import Arrived, silence_waits_us, with_arrival
-from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, silent_after_us
+from reefmesh_alerts.domain.schedule import SILENT_INTERVALS, intervals_between, silent_after_us
 from reefmesh_alerts.domain.severity import CLOSED, OPEN
 from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, instant_of, utc_microseconds
 
@@ -72,12 +72,13 @@ class BuoyWatch:
 
     ``silent_after_us`` is the deadline of the next sign of life. It is None while silence means nothing: no fresh data ever
     came (a replay), or the buoy is silent already, since ``silent_us``. ``reporting_since_us`` is its first report after the
-    last time in which it missed some. ``channels`` maps a quantity to its sensor, for faulty sensors only; the field's name is
-    that of the stored state.
+    last time in which it missed some. At ``silent_after_us`` it has missed ``misses`` reports. ``channels`` maps a quantity to
+    its sensor, for faulty sensors only; the field's name is that of the stored state.
     """
 
     last_seen_us: int
     silent_after_us: int | None = None
+    misses: int = SILENT_INTERVALS
     silent: bool = False
     silent_us: int | None = None
     reporting_since_us: int = 0
@@ -110,8 +111,17 @@ def judge_buoy(
         watch = _note_life(watch, buoy, seen_us, heard_us, transitions, arrivals=arrivals, since_us=since_us)
     elif newest:
         # The newest reading of the buoy was withdrawn, so its silence began earlier.
-        silent_us = None if watch.silent_after_us is None else silent_after_us(buoy.facts, seen_us) + silence_waits_us(arrivals)
-        watch = replace(watch, last_seen_us=seen_us, silent_after_us=silent_us, arrivals=arrivals, reporting_since_us=since_us)
+        silent_us, misses = None, SILENT_INTERVALS
+        if watch.silent_after_us is not None:
+            silent_us, misses = _silent_us(buoy.facts, seen_us, arrivals)
+        watch = replace(
+            watch,
+            last_seen_us=seen_us,
+            silent_after_us=silent_us,
+            misses=misses,
+            arrivals=arrivals,
+            reporting_since_us=since_us,
+        )
     elif arrival is not None:
         watch = replace(watch, arrivals=arrivals, reporting_since_us=since_us)
     if newest:
@@ -143,9 +153,10 @@ def expire_buoy(watch: BuoyWatch, buoy_id: str, *, now_us: int) -> tuple[BuoyWat
         stands=True,
         subject=buoy_id,
         buoy_id=buoy_id,
-        evidence={"last_seen_at": seen_at.isoformat(), "intervals_missed": SILENT_INTERVALS},
+        evidence={"last_seen_at": seen_at.isoformat(), "intervals_missed": watch.misses},
     )
-    return replace(watch, silent=True, silent_us=watch.silent_after_us, silent_after_us=None), [transition]
+    silent_us = watch.silent_after_us
+    return replace(watch, silent=True, silent_us=silent_us, silent_after_us=None, misses=SILENT_INTERVALS), [transition]
 
 
 def episode(
@@ -201,6 +212,14 @@ def _after_arrival(watch: BuoyWatch, facts: BuoyFacts, arrival: BuoyArrival) -> 
     return arrivals, since_us
 
 
+def _silent_us(facts: BuoyFacts, seen_us: int, arrivals: tuple[Arrived, ...]) -> tuple[int, int]:
+    """Return when a silence is told of a buoy that was seen last at ``seen_us``, and how many reports it has missed then."""
+    fresh_until_us, waits_us = silent_after_us(facts, seen_us), silence_waits_us(arrivals)
+    if not waits_us:
+        return fresh_until_us, SILENT_INTERVALS
+    return fresh_until_us + waits_us, intervals_between(facts, seen_us, fresh_until_us + waits_us)
+
+
 def _note_life(
     watch: BuoyWatch,
     buoy: BuoyHealth,
@@ -212,8 +231,8 @@ def _note_life(
     since_us: int,
 ) -> BuoyWatch:
     """Note a sign of life. Old data (a backlog, a replay) proves none: it neither starts the watch nor ends a silence."""
-    fresh_until_us = silent_after_us(buoy.facts, seen_us)
-    fresh, silent_us = heard_us < fresh_until_us, fresh_until_us + silence_waits_us(arrivals)
+    silent_us, misses = _silent_us(buoy.facts, seen_us, arrivals)
+    fresh = heard_us < silent_us - silence_waits_us(arrivals)
     if watch.silent and fresh and seen_us > watch.last_seen_us:
         began_us = watch.last_seen_us if watch.silent_us is None else watch.silent_us
         # A report that was on its way before the silence began ends it when it arrives.
@@ -224,11 +243,12 @@ def _note_life(
         }
         into.append(episode("buoy_silent", buoy, opens=False, evidence=evidence, at=instant_of(ended_us)))
         watch = replace(watch, silent=False, silent_us=None, silent_after_us=silent_us)
-    watched = fresh or watch.silent_after_us is not None
+    watched = (fresh or watch.silent_after_us is not None) and not watch.silent
     return replace(
         watch,
         last_seen_us=seen_us,
-        silent_after_us=silent_us if watched and not watch.silent else None,
+        silent_after_us=silent_us if watched else None,
+        misses=misses if watched else SILENT_INTERVALS,
         reporting_since_us=since_us,
         arrivals=arrivals,
     )

@@ -26,6 +26,7 @@ from reefmesh_alerts.domain.transition import SECOND_US, Evidence, Transition, i
 
 UNKNOWN: Final[DiveVerdict] = "unknown"
 _NO_INSTANTS: Final = FactorWatch()
+OVERDUE: Final = "current or visibility is overdue by three report intervals and the usual delay of its buoy"
 FACTORS: Final = frozenset({SEA_WATER_SPEED, VISIBILITY})
 
 
@@ -150,7 +151,7 @@ def expire_dive(watch: DiveWatch, *, now_us: int) -> tuple[DiveWatch, list[Trans
     ended_us = _after_told(watch, watch.valid_until_us, heard_us=now_us)
     after = replace(watch, verdict=UNKNOWN, valid_until_us=None, met=True, told_us=ended_us)
     ended_at = instant_of(ended_us)
-    evidence = {"reasons": "current or visibility has not been heard of for three report intervals"}
+    evidence = {"reasons": OVERDUE}
     return after, [_transition(watch, after, occurred_at=ended_at, evidence_at=ended_at, evidence=evidence)]
 
 

@@ -4,7 +4,8 @@ It may be without a value for three report intervals of the buoy's waking hours,
 probe that is dry at low tide, is no fault), and for twice the usual time between two values (a nutrient sensor may measure
 once a day): the longest of them, by event time, while the buoy reports. So a buoy that is silent has no silent quantities,
 nor is a quantity told as silent whose sensor is known to be faulty.
-A quantity that has had one value only, or none, is not watched, and one without a value for a month has been dropped.
+A quantity that has had one value only, or none, is not watched, and one without a value for a month has been dropped. One
+whose sensor the register ignores is not watched either (``ignored_sensor``).
 """
 
 from dataclasses import replace
@@ -24,7 +25,7 @@ GAP_WEIGHT: Final = 8
 """A longer gap is usual at once, and is forgotten by an eighth with each shorter one: one outage does not count for long."""
 
 DROPPED: Final = "dropped"
-"""The state that ends an episode after a month without a value."""
+"""The state of a quantity after a month without a value, or as soon as the register ignores its sensor."""
 
 UNKNOWN_WITHOUT: Final = {
     SEA_WATER_TEMPERATURE: "heat stress of later days is not known",
@@ -45,7 +46,7 @@ def judge_quantities(watch: BuoyWatch, buoy: BuoyHealth, *, heard_us: int) -> tu
     transitions: list[Transition] = []
     last_before = last_after = None  # most quantities share theirs: each report has a value of all of them
     for name, sensor in buoy.sensors.items():
-        if sensor.last_value_at is None:
+        if sensor.last_value_at is None or sensor.ignored_at is not None:
             continue
         before = watch.quantities.get(name)
         value_us = utc_microseconds(sensor.last_value_at)

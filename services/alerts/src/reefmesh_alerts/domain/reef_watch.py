@@ -18,6 +18,7 @@ from reefmesh_alerts.domain.heat import (
     judge_days,
 )
 from reefmesh_alerts.domain.holding_back import usually_held_back_us
+from reefmesh_alerts.domain.ignored_sensor import judge_ignored
 from reefmesh_alerts.domain.quantity_silent import judge_quantities
 from reefmesh_alerts.domain.sensor_fault import judge_sensors
 from reefmesh_alerts.domain.transition import Transition, microseconds
@@ -68,6 +69,9 @@ def judge_score(
         arrival = arrivals.get(buoy_id)
         judged, changes = judge_buoy(buoys.get(buoy_id), buoy, heard_us=heard_us, newest=newest, arrival=arrival)
         transitions += changes
+        if newest:
+            judged, changes = judge_ignored(judged, buoy, heard_us=heard_us)
+            transitions += changes
         if newest or buoy.sensors is None:
             judged, changes = judge_sensors(judged, buoy, score.latest, score.failed_runs)
             transitions += changes

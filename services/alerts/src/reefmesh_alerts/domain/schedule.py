@@ -42,6 +42,23 @@ def silent_after_us(facts: BuoyFacts, last_seen_us: int) -> int:
     return opens_us + (whole_days + 1) * DAY_US + rest_us
 
 
+def intervals_between(facts: BuoyFacts, from_us: int, until_us: int) -> int:
+    """Return how many whole report intervals lie between two instants, counted as in ``silent_after_us``."""
+    span_us, interval_us = until_us - from_us, facts.report_interval_seconds * SECOND_US
+    if facts.waking_hours_utc is not None:
+        first, last = facts.waking_hours_utc
+        awake_us = (last - first) % 24 * HOUR_US
+        if 0 < interval_us <= awake_us:
+            span_us = _awake_us(until_us, first, awake_us) - _awake_us(from_us, first, awake_us)
+    return max(span_us, 0) // interval_us
+
+
+def _awake_us(at_us: int, first: int, awake_us: int) -> int:
+    """Return for how long a buoy has been awake from the beginning of time, by its schedule of today."""
+    days, rest_us = divmod(at_us - first * HOUR_US, DAY_US)
+    return days * awake_us + min(rest_us, awake_us)
+
+
 def _waking_begin(at_us: int, begins_us: int) -> int:
     """Return the beginning of the waking hours at ``at_us``, or of the last ones before it."""
     return at_us - (at_us - begins_us) % DAY_US

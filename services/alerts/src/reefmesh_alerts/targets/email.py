@@ -12,7 +12,7 @@ from reefmesh_alerts.domain.alert_text import plain
 from reefmesh_alerts.targets.entries import EmailEntry
 from reefmesh_alerts.targets.port import Notice, Rejected, SendResult, Sent, TryAgain
 from reefmesh_alerts.targets.trust import trusting
-from reefmesh_alerts.texts.links import RECIPIENT, filled
+from reefmesh_alerts.texts.links import HTTPS
 from reefmesh_alerts.texts.page import DARK_CHART, LIGHT_CHART, alert_page, digest_page
 
 
@@ -74,13 +74,12 @@ def compose(notice: Notice, entry: EmailEntry, *, at: datetime) -> EmailMessage:
     message["X-Reefmesh-Idempotency-Key"] = notice.idempotency_key
     # The header's name is older than the word recipient; mail filters may use it.
     message["X-Reefmesh-Subscription"] = notice.recipient
-    if notice.background.unsubscribe is not None:
-        address = filled(notice.background.unsubscribe, **{RECIPIENT: notice.recipient})
-        message["List-Unsubscribe"] = f"<{address}>"
-        if address.startswith("https:"):
-            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+    away = notice.background.unsubscribing.addresses(notice.recipient, sender=entry.sender)
+    message["List-Unsubscribe"] = ", ".join(f"<{address}>" for address in away)
+    if away[0].startswith(HTTPS):
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     message.set_content(notice.text)
-    message.add_alternative(_page_of(notice), subtype="html")
+    message.add_alternative(_page_of(notice, away=away[0]), subtype="html")
     if notice.background.chart is not None:
         page = message.get_body(("html",))
         assert page is not None  # noqa: S101 - it was added above
@@ -89,10 +88,11 @@ def compose(notice: Notice, entry: EmailEntry, *, at: datetime) -> EmailMessage:
     return message
 
 
-def _page_of(notice: Notice) -> str:
+def _page_of(notice: Notice, *, away: str) -> str:
+    background, recipient = notice.background, notice.recipient
     if notice.digest or len(notice.alerts) != 1:
-        return digest_page(notice.subject, notice.alerts, notice.background, recipient=notice.recipient, lead=notice.lead)
-    return alert_page(notice.alerts[0], notice.background, recipient=notice.recipient)
+        return digest_page(notice.subject, notice.alerts, background, recipient=recipient, lead=notice.lead, away=away)
+    return alert_page(notice.alerts[0], background, recipient=recipient, away=away)
 
 
 def _reason(summary: str, code: int, answer: str) -> str:

@@ -5,10 +5,13 @@ from typing import Final, assert_never
 
 from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.scores import Level, is_still_known
-from reefmesh_alerts.texts.evidence import word
+from reefmesh_alerts.texts.evidence import is_of_ignored, word
 
 CARE: Final = "Ask boats to use moorings, and divers to keep off the corals; postpone dredging, building and planting."
 GUIDANCE: Final = "This is guidance: whoever leads the dive judges the site itself, before anybody enters the water."
+
+
+IF_IGNORED: Final = ["Nothing, if this was meant. Else give the sensor its quantity back in the register."]
 
 
 def what_to_do(alert: Alert) -> Sequence[str]:
@@ -40,19 +43,27 @@ def what_to_do(alert: Alert) -> Sequence[str]:
             low = "Clean the solar panel, and plan to change the battery: the buoy falls silent when it is empty."
             return [low if opens else "Nothing now. A battery that often runs low is soon to be replaced."]
         case "sensor_fault":
-            if not opens:
-                return ["Nothing now. Compare it with a second instrument at the next visit."]
-            return [
-                "Clean the sensor and check its cable at the next visit; replace it if the fault stays.",
-                "Its failing values do not count; what rests on this sensor alone is unknown until good values come.",
-            ]
+            return _sensor_fault(alert)
         case "quantity_silent":
             return _quantity_silent(alert)
         case _:
             assert_never(alert.kind)
 
 
+def _sensor_fault(alert: Alert) -> list[str]:
+    if is_of_ignored(alert.evidence):
+        return IF_IGNORED
+    if alert.change == "closed":
+        return ["Nothing now. Compare it with a second instrument at the next visit."]
+    return [
+        "Clean the sensor and check its cable at the next visit; replace it if the fault stays.",
+        "Its failing values do not count; what rests on this sensor alone is unknown until good values come.",
+    ]
+
+
 def _quantity_silent(alert: Alert) -> list[str]:
+    if is_of_ignored(alert.evidence):
+        return IF_IGNORED
     if alert.to_state == "dropped":
         return ["Nothing, if the sensor was taken out. Else repair it: nothing is judged by it any more."]
     if alert.change == "closed":

@@ -9,6 +9,7 @@ from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.links import filled
 from reefmesh_alerts.texts.reef_state import ReefState
 from reefmesh_alerts.texts.site_clock import SiteClock
+from reefmesh_alerts.texts.unsubscribing import Unsubscribing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class HeatChart:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
     """``states`` are the reefs of a digest at ``at``, ``unlisted`` how many more there are; ``heat_days`` are the days of the
-    reef of a heat alert, oldest first, and ``chart`` shows them. ``link`` and ``unsubscribe`` are templates."""
+    reef of a heat alert, oldest first, and ``chart`` shows them. ``link`` is a template."""
 
     at: datetime | None = None
     clocks: Mapping[str, SiteClock] = field(default_factory=dict)
@@ -31,7 +32,7 @@ class Background:
     heat_days: Sequence[HeatDayRow] = ()
     chart: HeatChart | None = None
     link: str | None = None
-    unsubscribe: str | None = None
+    unsubscribing: Unsubscribing = field(default_factory=Unsubscribing)
 
     def clock_of(self, alert: Alert) -> SiteClock:
         return self.clocks.get(alert.reef_id) or SiteClock()

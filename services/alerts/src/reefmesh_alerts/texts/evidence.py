@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 Evidence = Mapping[str, str | float | int | None]
+
+IGNORED_AT: Final = "ignored_at"
 
 
 def number(evidence: Evidence, name: str) -> float | None:
@@ -19,3 +22,8 @@ def count(evidence: Evidence, name: str) -> int | None:
 def word(evidence: Evidence, name: str) -> str | None:
     value = evidence.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def is_of_ignored(evidence: Evidence) -> bool:
+    """Tell whether the alert is about a sensor that the register ignores."""
+    return word(evidence, IGNORED_AT) is not None

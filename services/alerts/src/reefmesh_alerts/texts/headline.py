@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from reefmesh.contracts.alerts import Alert
 from reefmesh.contracts.scores import is_still_known
 from reefmesh_alerts.domain.alert_text import age, plain
-from reefmesh_alerts.texts.evidence import count, number, word
+from reefmesh_alerts.texts.evidence import count, is_of_ignored, number, word
 from reefmesh_alerts.texts.measured import battery, dhw, distance, saturation
 from reefmesh_alerts.texts.room import cut, first_that_fits
 
@@ -86,14 +86,7 @@ def headline(alert: Alert) -> Headline:
             short, full = battery(evidence, limits=False), battery(evidence)
             return Headline(topic=f"battery of buoy {buoy}", state=state, figure=short, reason=full)
         case "sensor_fault":
-            quantity = words(plain(alert.subject).partition("/")[2])
-            state = f"Sensor faulty: {quantity} of buoy {buoy}" if opens else f"Sensor works again: {quantity} of buoy {buoy}"
-            fault = plain(word(evidence, "fault") or "")
-            reason = fault or "its values fail quality control"
-            if not opens:
-                reason = f"before: {fault}" if fault else ""
-            topic = f"sensor of {quantity}, buoy {buoy}"
-            return Headline(topic=topic, state=state, figure=reason if opens else "", reason=reason)
+            return _sensor_fault(alert, buoy)
         case "quantity_silent":
             return _quantity_silent(alert, buoy)
         case _:
@@ -124,9 +117,30 @@ def _heat(alert: Alert) -> Headline:
     )
 
 
+def _sensor_fault(alert: Alert, buoy: str) -> Headline:
+    opens = alert.change != "closed"
+    quantity = words(plain(alert.subject).partition("/")[2])
+    if is_of_ignored(alert.evidence):
+        return _ignored(quantity, buoy)
+    state = f"Sensor faulty: {quantity} of buoy {buoy}" if opens else f"Sensor works again: {quantity} of buoy {buoy}"
+    fault = plain(word(alert.evidence, "fault") or "")
+    reason = fault or "its values fail quality control"
+    if not opens:
+        reason = f"before: {fault}" if fault else ""
+    topic = f"sensor of {quantity}, buoy {buoy}"
+    return Headline(topic=topic, state=state, figure=reason if opens else "", reason=reason)
+
+
+def _ignored(quantity: str, buoy: str) -> Headline:
+    topic, why = f"{quantity} of buoy {buoy}", "ignored by the register"
+    return Headline(topic=topic, state=f"No longer used: {topic}", figure=why, reason=why)
+
+
 def _quantity_silent(alert: Alert, buoy: str) -> Headline:
     evidence = alert.evidence
     quantity = words(plain(alert.subject).partition("/")[2])
+    if is_of_ignored(evidence):
+        return _ignored(quantity, buoy)
     state, reason = f"No {quantity} from buoy {buoy}", ""
     if alert.change == "closed":
         dropped = alert.to_state == "dropped"

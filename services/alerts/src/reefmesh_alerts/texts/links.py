@@ -7,9 +7,11 @@ from urllib.parse import quote, urlsplit
 
 REEF: Final = "reef_id"
 RECIPIENT: Final = "recipient"
+TOKEN: Final = "token"  # noqa: S105 - the name of a placeholder
+HTTPS: Final = "https:"
 
 LINK_EXAMPLE: Final = "https://reefs.example.org/site/{reef_id}"
-UNSUBSCRIBE_EXAMPLE: Final = "https://reefs.example.org/unsubscribe/{recipient} or mailto:reefs@example.org?subject=unsubscribe"
+UNSUBSCRIBE_EXAMPLE: Final = "https://reefs.example.org/unsubscribe/{recipient}/{token} or mailto:leave@example.org"
 
 _MAILTO: Final = re.compile(r"^mailto:[^\s@<>,]+@[^\s@<>,]+$")
 
@@ -25,7 +27,7 @@ def checked_link(template: str) -> str:
     Raises:
         ValueError: it is no http address, or has another placeholder than ``{reef_id}``.
     """
-    names = _placeholders(template)
+    names = placeholders(template)
     if names != {REEF}:
         raise ValueError(f"write {{{REEF}}} where the reef's id belongs, and no other braces, as in {LINK_EXAMPLE}")
     if not _is_page(filled(template, reef_id="x"), ("http", "https")):
@@ -36,20 +38,30 @@ def checked_link(template: str) -> str:
 def checked_unsubscribe(template: str) -> str:
     """Return a template of the address by which a recipient unsubscribes.
 
+    A page takes a recipient off with one request, without asking: its address needs what nobody can guess.
+
     Raises:
-        ValueError: it is neither an https nor a mailto address, or has another placeholder than ``{recipient}``.
+        ValueError: it is neither an https nor a mailto address, has another placeholder than ``{recipient}`` and ``{token}``,
+            or is a page's without both.
     """
-    names = _placeholders(template)
-    if not names <= {RECIPIENT}:
-        raise ValueError(f"{{{RECIPIENT}}} is the only name in braces, as in {UNSUBSCRIBE_EXAMPLE}")
-    address = filled(template, recipient="x")
-    if not (_is_page(address, ("https",)) or _MAILTO.match(address)):
+    names = placeholders(template)
+    if not names <= {RECIPIENT, TOKEN}:
+        raise ValueError(f"{{{RECIPIENT}}} and {{{TOKEN}}} are the only names in braces, as in {UNSUBSCRIBE_EXAMPLE}")
+    address = filled(template, recipient="x", token="x")  # noqa: S106 - a value to look at the address with
+    is_page = _is_page(address, ("https",))
+    if not (is_page or _MAILTO.match(address)):
         raise ValueError(f"write an address like {UNSUBSCRIBE_EXAMPLE}")
+    if is_page and names != {RECIPIENT, TOKEN}:
+        raise ValueError(f"the address of a page needs {{{RECIPIENT}}} and {{{TOKEN}}}, as in {UNSUBSCRIBE_EXAMPLE}")
     return template
 
 
-def _placeholders(template: str) -> set[str]:
-    """Raises ValueError: unbalanced braces, or a conversion or format inside them."""
+def placeholders(template: str) -> set[str]:
+    """Return the names in braces.
+
+    Raises:
+        ValueError: unbalanced braces, a conversion or format inside them, or no characters of an address.
+    """
     if not template.isprintable() or not template.isascii() or set(' <>"') & set(template):
         raise ValueError("write an address in printable ASCII, without spaces, quotes and angle brackets")
     parsed = list(Formatter().parse(template))

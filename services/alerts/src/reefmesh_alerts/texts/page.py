@@ -17,7 +17,6 @@ from reefmesh_alerts.texts.background import Background
 from reefmesh_alerts.texts.colours import Colour, of_alert, of_level
 from reefmesh_alerts.texts.heat_day import HeatDayRow
 from reefmesh_alerts.texts.letter import NO_CHANGE
-from reefmesh_alerts.texts.links import RECIPIENT, filled
 from reefmesh_alerts.texts.reef_state import COLUMNS, ReefState, cells
 
 LIGHT_CHART: Final = "heat-light@reefmesh"
@@ -51,12 +50,15 @@ _TEXT: Final = f"{_FONT}font-size:15px;line-height:1.45;color:#16202a;"
 _MUTE: Final = f"{_FONT}font-size:13px;line-height:1.45;color:#52606d;"
 
 
-def alert_page(alert: Alert, background: Background, *, recipient: str) -> str:
+def alert_page(alert: Alert, background: Background, *, recipient: str, away: str) -> str:
+    """Return one alert; ``away`` is the address by which the recipient unsubscribes."""
     account = account_of(alert, background.clock_of(alert), link=background.link_of(alert.reef_id))
-    return _page(account.subject, _card(account, _heat(background)), background, recipient)
+    return _page(account.subject, _card(account, _heat(background)), recipient, away)
 
 
-def digest_page(subject: str, alerts: Sequence[Alert], background: Background, *, recipient: str, lead: str = "") -> str:
+def digest_page(
+    subject: str, alerts: Sequence[Alert], background: Background, *, recipient: str, away: str, lead: str = ""
+) -> str:
     """Return a digest: the changes in a line each, the state of every site, then the newest changes in full."""
     changes = "".join(f'<li style="margin:0 0 6px">{_escaped(alert.summary)}</li>' for alert in alerts)
     listed = f'<ul style="margin:0;padding-left:20px">{changes}</ul>' if alerts else NO_CHANGE
@@ -69,15 +71,12 @@ def digest_page(subject: str, alerts: Sequence[Alert], background: Background, *
         body += _card(account_of(alert, background.clock_of(alert), link=background.link_of(alert.reef_id)), "")
     if len(told) < len(alerts):
         body += _note(f"{len(alerts) - len(told)} older alerts are told in full in the text part of this mail.")
-    return _page(subject, body, background, recipient)
+    return _page(subject, body, recipient, away)
 
 
-def _page(title: str, body: str, background: Background, recipient: str) -> str:
-    away = ""
-    if background.unsubscribe is not None:
-        address = filled(background.unsubscribe, **{RECIPIENT: recipient})
-        away = f" &middot; {_link(address, 'Unsubscribe')}"
-    footer = f'<p class="rm-mute" style="{_MUTE}text-align:center;margin:0">reefmesh, for {_escaped(recipient)}{away}</p>'
+def _page(title: str, body: str, recipient: str, away: str) -> str:
+    told = f"reefmesh, for {_escaped(recipient)} &middot; {_link(away, 'Unsubscribe')}"
+    footer = f'<p class="rm-mute" style="{_MUTE}text-align:center;margin:0">{told}</p>'
     return (
         _HEAD.format(title=_escaped(title), dark=_DARK.replace("\n", ""))
         + '<body class="rm-back" style="margin:0;padding:16px 8px;background-color:#eef2f4">'

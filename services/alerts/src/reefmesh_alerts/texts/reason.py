@@ -9,13 +9,14 @@ from reefmesh.contracts.quantities import SEA_WATER_SPEED, VISIBILITY
 from reefmesh.contracts.scores import Level
 from reefmesh.figures import decisive
 from reefmesh_alerts.domain.alert_text import age, plain
-from reefmesh_alerts.texts.evidence import Evidence, count, number, word
+from reefmesh_alerts.texts.evidence import IGNORED_AT, Evidence, count, is_of_ignored, number, word
 from reefmesh_alerts.texts.headline import words
 from reefmesh_alerts.texts.measured import DHW_LIMITS, battery, dhw, distance, hotspot, saturation
 from reefmesh_alerts.texts.site_clock import SiteClock
 
 FACTORS: Final = ((SEA_WATER_SPEED, "Current"), (VISIBILITY, "Visibility"))
 DHW_DAYS: Final = 84
+BY_REGISTER: Final = "by the register, which an operator keeps"
 _LIMITS: Final = {
     Level.WATCH.title: "from a HotSpot above 0 degC on",
     Level.WARNING.title: "from a HotSpot of 1 degC on",
@@ -53,7 +54,7 @@ def why(alert: Alert, clock: SiteClock) -> list[str]:
         case "buoy_battery":
             return [f"{battery(evidence) or 'Its charge is not on record'}."]
         case "sensor_fault":
-            return _why_sensor(alert)
+            return _why_sensor(alert, clock)
         case "quantity_silent":
             return _why_quantity(alert, clock)
         case _:
@@ -81,17 +82,29 @@ def how_sure(alert: Alert) -> list[str]:
         case "buoy_battery":
             said = ["by the buoy's own report"]
         case "sensor_fault":
-            by_device = word(evidence, "fault") and (alert.change != "closed" or not _is_value_good(evidence))
-            said = ["the device says so itself" if by_device else "by quality control of its values"]
+            said = [_who_says_of_sensor(alert)]
         case "quantity_silent":
-            said = ["by the buoy's other reports: it goes on, this quantity does not"]
-            if alert.change == "closed":
-                said = ["by the buoy's own reports"]
+            said = [_who_says_of_quantity(alert)]
         case _:
             assert_never(alert.kind)
     if revised := word(evidence, "revised"):
         said.append(f"revised: {plain(revised)}")
     return said
+
+
+def _who_says_of_sensor(alert: Alert) -> str:
+    if is_of_ignored(alert.evidence):
+        return BY_REGISTER
+    by_device = word(alert.evidence, "fault") and (alert.change != "closed" or not _is_value_good(alert.evidence))
+    return "the device says so itself" if by_device else "by quality control of its values"
+
+
+def _who_says_of_quantity(alert: Alert) -> str:
+    if is_of_ignored(alert.evidence):
+        return BY_REGISTER
+    if alert.change == "closed":
+        return "by the buoy's own reports"
+    return "by the buoy's other reports: it goes on, this quantity does not"
 
 
 def _instant(iso: str | None, clock: SiteClock) -> str:
@@ -170,9 +183,16 @@ def _sentence(text: str) -> str:
     return f"{shown[:1].upper()}{shown[1:]}."
 
 
-def _why_sensor(alert: Alert) -> list[str]:
+def _ignored(evidence: Evidence, clock: SiteClock) -> str:
+    return _instant(word(evidence, IGNORED_AT), clock)
+
+
+def _why_sensor(alert: Alert, clock: SiteClock) -> list[str]:
     evidence = alert.evidence
     fault, fails = plain(word(evidence, "fault") or ""), count(evidence, "failing_in_a_row")
+    if is_of_ignored(evidence):
+        before = f"before, the device said: {fault}" if fault else "its values before failed quality control"
+        return [f"The register ignores this sensor since the report of {_ignored(evidence, clock)}; {before}."]
     if alert.change == "closed":
         good = _is_value_good(evidence)
         if fault:
@@ -194,6 +214,9 @@ def _is_value_good(evidence: Evidence) -> bool:
 def _why_quantity(alert: Alert, clock: SiteClock) -> list[str]:
     evidence = alert.evidence
     shown = _instant(word(evidence, "last_value_at"), clock)
+    if is_of_ignored(evidence):
+        since = _ignored(evidence, clock)
+        return [f"The register ignores its sensor since the report of {since}; its last value that counts is of {shown}."]
     if alert.to_state == "dropped":
         return [f"Its last value is of {shown}; a quantity without a value for a month is taken as dropped."]
     if alert.change == "closed":

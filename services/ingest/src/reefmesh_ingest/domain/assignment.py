@@ -4,7 +4,7 @@ A known sensor without a quantity (a second probe, a sensor that reefmesh does n
 ``ignored``) stays with the reading as text. A value of an ambiguous quantity, or in an impossible unit, is refused alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,8 +14,9 @@ from reefmesh.contracts.quantities import (
     SALINITY,
     SEA_WATER_SPEED,
     SEA_WATER_TEMPERATURE,
+    UNITS,
 )
-from reefmesh.contracts.readings import DeviceStatus
+from reefmesh.contracts.readings import DeviceStatus, ignored_key
 from reefmesh_ingest.domain.decode.nemopi_2021 import AUXILIARY
 from reefmesh_ingest.domain.decode.refusals import Reason, RefusedPart, RefusedParts
 from reefmesh_ingest.domain.decode.report import Observation, Report, SensorSample
@@ -107,7 +108,7 @@ def assign(
 ) -> Observation:
     """Return the observation with its samples turned into values of quantities; ``refused`` takes those that could not be."""
     if not observation.samples:
-        if assignment.corrections or assignment.converted:
+        if assignment.quantities or assignment.corrections or assignment.converted:
             return _assign_quantities(observation, assignment, refused, water)
         return observation
     chosen = {quantity for quantity in assignment.quantities.values() if quantity is not None}
@@ -141,6 +142,7 @@ def assign(
     if (ph := fed.get(PH_TOTAL_SCALE)) is not None:
         _convert_ph(values, factors, _ph_probe(ph, assignment), water)
     status = observation.status
+    beside |= _ignored_quantities(observation.samples, assignment, fed={*values, *chosen})
     if beside:
         status = status or DeviceStatus(report="data")
         status = status.model_copy(update={"detail": {**status.detail, **beside}})
@@ -149,6 +151,7 @@ def assign(
 
 def _assign_quantities(observation: Observation, assignment: Assignment, refused: RefusedParts, water: Seawater) -> Observation:
     """Apply the register to an observation whose format names quantities and no sensors."""
+    observation = _without_ignored(observation, assignment)
     factors = {**assignment.corrections, **observation.factors}
     values = observation.values
     converted = [quantity for quantity in assignment.converted if values.get(quantity) is not None]
@@ -166,6 +169,28 @@ def _assign_quantities(observation: Observation, assignment: Assignment, refused
     if PH_TOTAL_SCALE in converted and PH_TOTAL_SCALE in values:
         _convert_ph(values, factors, assignment.probes.get(PH_TOTAL_SCALE, TOTAL), water)
     return replace(observation, values=values, factors=factors)
+
+
+def _without_ignored(observation: Observation, assignment: Assignment) -> Observation:
+    """Return the observation with its ignored quantities as text beside it."""
+    if None not in assignment.quantities.values():
+        return observation
+    ignored = [name for name in observation.values if assignment.quantities.get(name, name) is None]
+    if not ignored:
+        return observation
+    status = observation.status or DeviceStatus(report="data")
+    detail = {**status.detail}
+    for name in ignored:
+        sample = SensorSample(
+            source=name, hint="", unit=UNITS[name], raw=observation.values[name], fault=observation.faults.get(name)
+        )
+        detail |= {name: _words_of(sample), ignored_key(name): name}
+    return replace(
+        observation,
+        values={name: value for name, value in observation.values.items() if name not in ignored},
+        faults={name: words for name, words in observation.faults.items() if name not in ignored},
+        status=status.model_copy(update={"detail": detail}),
+    )
 
 
 def _convert_ph(values: Mapping[str, float | None], factors: dict[str, float], probe: PhProbe, water: Seawater) -> None:
@@ -203,6 +228,23 @@ def _quantity_of(sample: SensorSample, assignment: Assignment) -> str | Reason |
     for name in (sample.source, sample.hint):
         if name in assignment.quantities:
             return assignment.quantities[name]
+    return _quantity_without_register(sample)
+
+
+def _ignored_quantities(samples: Sequence[SensorSample], assignment: Assignment, *, fed: Collection[str]) -> dict[str, str]:
+    """Return the quantities that no sensor feeds because the register ignores the one that would: what to say, by its key."""
+    if None not in assignment.quantities.values():
+        return {}
+    ignored: dict[str, str] = {}
+    for sample in samples:
+        if _quantity_of(sample, assignment) is None and _is_named(sample, assignment):
+            quantity = _quantity_without_register(sample)
+            if isinstance(quantity, str) and quantity not in fed:
+                ignored.setdefault(ignored_key(quantity), sample.source)
+    return ignored
+
+
+def _quantity_without_register(sample: SensorSample) -> str | Reason | None:
     if sample.hint == MODEL_LOGGER:
         return SEA_WATER_TEMPERATURE
     quantity = BY_SOURCE.get(sample.source) or BY_HINT.get(sample.hint)

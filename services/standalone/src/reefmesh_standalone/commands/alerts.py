@@ -14,7 +14,7 @@ from reefmesh_alerts import queries
 from reefmesh_alerts.muting.ledger import Mutes, acknowledgements, open_acknowledgements
 from reefmesh_alerts.muting.mute import Mute
 from reefmesh_alerts.texts.letter import describe
-from reefmesh_standalone.commands import alert_mutes, alert_targets
+from reefmesh_standalone.commands import alert_mutes, alert_targets, alert_unsubscribing
 from reefmesh_standalone.commands.alert_ledger import AlertArgument, KindOption, alert_named, open_alerts
 from reefmesh_standalone.commands.alert_lines import (
     acknowledged_lines,
@@ -205,5 +205,6 @@ async def _failed_deliveries(ledger: Store, choice: queries.AlertChoice, limit: 
 
 app.command("test", cls=Command)(alert_targets.try_target)
 app.command("check", cls=Command)(alert_targets.check_file)
+app.command(cls=Command)(alert_unsubscribing.verify)
 for command in (alert_mutes.mute, alert_mutes.unmute, alert_mutes.ack):
     app.command(cls=Command)(command)

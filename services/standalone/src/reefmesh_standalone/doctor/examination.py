@@ -19,6 +19,7 @@ from reefmesh_standalone.doctor.finding import Finding, findings_of, ok
 from reefmesh_standalone.doctor.groups import examine_groups
 from reefmesh_standalone.doctor.latency import examine_latency
 from reefmesh_standalone.doctor.names import examine_names
+from reefmesh_standalone.doctor.obstacles import examine_obstacles
 from reefmesh_standalone.doctor.queues import examine_queues
 from reefmesh_standalone.doctor.rights import examine_broker_clock, examine_own_rights, examine_rights
 from reefmesh_standalone.doctor.targets import examine_targets
@@ -49,6 +50,8 @@ class Examination:
                 return
             await self._ask("broker names", lambda: examine_names(probe), mend=REACH)
             may = await self._ask("own channel", lambda: examine_own_rights(probe), mend=STAY)
+            if may and not await self._ask("broker state", lambda: examine_obstacles(probe, services), mend=STAY):
+                may = False  # what follows would only show the same in other words
             await self._ask("rights", lambda: examine_rights(probe, services), mend=STAY)
             await self._ask("queues", lambda: examine_queues(probe, services), mend=STAY)
             if may:

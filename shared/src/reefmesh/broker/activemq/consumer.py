@@ -13,10 +13,8 @@ from random import Random
 from typing import Final
 
 from reefmesh.broker.activemq.destinations import subscription_queue
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.handover import HandOver
-from reefmesh.broker.activemq.held_back import HeldBackReefs
-from reefmesh.broker.activemq.hold import Hold
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.isolation import Isolation
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits, IsolationWatch
@@ -26,11 +24,13 @@ from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ParkedCopy
 from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
-from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.held_back import HeldBackReefs
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, BrokerEvent, SubscriptionStatistics
@@ -78,8 +78,8 @@ class ActiveMQConsumer:
         self._lanes = tuple(ActiveMQLane(self, index) for index in range(lanes))
         self._ready = ReadyQueue(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._in_hand: dict[str, Hold] = {}  # by reef
-        self._held_back = HeldBackReefs(by_number=subscription.is_numbered, on_over=self._wake)
+        self._in_hand: dict[str, Hold[InboundMessage]] = {}  # by reef
+        self._held_back = HeldBackReefs[InboundMessage](by_number=subscription.is_numbered, on_over=self._wake)
         queue = subscription_queue(subscription)
         count = min(lanes, subscriptions_limit) if subscription.is_numbered else lanes
         self._shared = tuple(BrokerSubscription(queue, self._on_message, prefetch=-(-lanes // count)) for _ in range(count))
@@ -120,7 +120,7 @@ class ActiveMQConsumer:
     async def start(self) -> None:
         if self._started or self._closed:
             return
-        session = self._sessions.session()
+        session = self._sessions.current()
         try:
             await self.attach(session)
         except BaseException:
@@ -234,7 +234,7 @@ class ActiveMQConsumer:
                 raise
         return None
 
-    def take_in_hand(self, reef_id: str, hold: Hold) -> None:
+    def take_in_hand(self, reef_id: str, hold: Hold[InboundMessage]) -> None:
         self._in_hand[reef_id] = hold
         self._idle.clear()
         self._watch.notice()
@@ -278,7 +278,7 @@ class ActiveMQConsumer:
             "subscription": str(self.subscription),
             "reason": copy.reason,
             "detail": copy.detail[:DETAIL_CHARACTERS],
-            "message_id": (message.message_id or "")[:DETAIL_CHARACTERS],
+            "message_id": (message.identity or "")[:DETAIL_CHARACTERS],
             "reef_id": message.reef_id[:DETAIL_CHARACTERS],
             "user_id": copy.user_id or "",
         }

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, mqtt_topic
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
 from reefmesh.broker.activemq.redelivery import is_redelivered
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.transaction import ReceiptPolicy, Transaction
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.devices import DeviceMessage, Move, Role
 from reefmesh.broker.port import LaneLost
 
@@ -71,7 +71,7 @@ class ActiveMQDeviceQueue:
         if self._session is not None or self._closed:
             return
         await self._sessions.open()
-        session = self._sessions.session()
+        session = self._sessions.current()
         await self.attach(session)
         self._sessions.add(self)
 

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from reefmesh.broker.activemq.destinations import device_topic
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.message_headers import USER_ID
-from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
+from reefmesh.broker.connection_loss import ConnectionLost
 
 
 class ActiveMQDeviceTopics:
@@ -17,7 +17,7 @@ class ActiveMQDeviceTopics:
         self._consuming = consuming
 
     async def tell(self, topic: str, body: bytes) -> None:
-        session = self._publishing.session()
+        session = self._publishing.current()
         # not persistent: a command is for a device that is connected now, never for one that comes back next week
         try:
             await session.request("SEND", (("destination", device_topic(topic)), ("persistent", "false")), body)
@@ -27,7 +27,7 @@ class ActiveMQDeviceTopics:
     @asynccontextmanager
     async def hear(self, topic: str, on_message: Callable[[bytes, str | None], None]) -> AsyncIterator[None]:
         subscription = _TopicSubscription(device_topic(topic), on_message)
-        await subscription.attach(self._consuming.session())
+        await subscription.attach(self._consuming.current())
         self._consuming.add(subscription)
         try:
             yield

@@ -9,8 +9,7 @@ from reefmesh.broker.activemq.device_topics import ActiveMQDeviceTopics
 from reefmesh.broker.activemq.isolation_watch import IsolationLimits
 from reefmesh.broker.activemq.parking import ActiveMQParking
 from reefmesh.broker.activemq.publisher import ActiveMQPublisher
-from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.session_killers import SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions
 from reefmesh.broker.activemq.stamp import stamped_sender
@@ -49,7 +48,9 @@ class ActiveMQBroker:
         self._subscriptions_limit = address.subscriptions
 
         def session(purpose: str) -> ReconnectingSession:
-            return ReconnectingSession(address, purpose=purpose, on_event=self._emit, random=self._random, password=password)
+            return ReconnectingSession(
+                address, Session.open, purpose=purpose, on_event=self._emit, random=self._random, password=password
+            )
 
         self._consuming, self._publishing, self._devices = session("consume"), session("publish"), session("devices")
         self._publisher = ActiveMQPublisher(self._publishing)
@@ -120,7 +121,7 @@ class ActiveMQBroker:
         return ActiveMQDeviceTopics(publishing=self._publishing, consuming=self._consuming)
 
     async def stamped_sender(self, service: str) -> str | None:
-        return await stamped_sender(self._publishing.session(), service)
+        return await stamped_sender(self._publishing.current(), service)
 
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)

@@ -4,6 +4,7 @@ import socket
 import ssl
 from typing import Final
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.errors import ConfigurationError
 
@@ -11,14 +12,6 @@ OPENWIRE_GREETING: Final = "\\x01Active"
 TLS_ALERT: Final = "b'\\x15\\x03"
 """How the first bytes of peers that speak something else look in a ``ProtocolViolation``. A port for Java clients introduces
 itself before it is asked."""
-
-
-class ConnectionLost(BrokerUnavailable):
-    """The connection is gone; the last commands were executed or not."""
-
-
-class BrokerSilent(ConnectionLost):
-    """The broker answered no more, or took no more: that is no message's doing."""
 
 
 class ProtocolViolation(ConnectionLost):

@@ -17,11 +17,11 @@ from random import Random
 from typing import Final
 
 from reefmesh.broker.activemq.destinations import consumer_advisories
-from reefmesh.broker.activemq.errors import ConnectionLost
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.membership import Membership
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.port import ADVISORY_IGNORED, BrokerEvent
 from reefmesh.contracts.channels import Subscription
 

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.sequence_number import sequence_number
+from reefmesh.contracts.envelope import FOLLOWS
 
 
 class MessageState(Enum):
@@ -64,12 +66,26 @@ class InboundMessage:
         return self.frame.headers.get("reef-id", "")
 
     @property
-    def message_id(self) -> str | None:
+    def identity(self) -> str | None:
+        """The broker's id of the message: the same for each delivery."""
         return self.frame.headers.get("message-id")
 
     @property
     def ack_id(self) -> str:
         return self.frame.headers.get("ack", "")
+
+    def comes_before(self, other: "InboundMessage", *, by_number: bool) -> bool:
+        """Whether it provably was published before ``other`` of the same reef: by the reef's numbers, or by the broker's
+        numbers of messages that came over one connection, or because ``other`` names it as the message that it follows."""
+        ours, theirs = self.frame.headers, other.frame.headers
+        seq, other_seq = sequence_number(ours.get("seq")), sequence_number(theirs.get("seq"))
+        if by_number and seq is not None and other_seq is not None:
+            return seq < other_seq
+        producer, _, count = ours.get("message-id", "").rpartition(":")
+        other_producer, _, other_count = theirs.get("message-id", "").rpartition(":")
+        if producer and producer == other_producer:
+            return (sequence_number(count) or 0) < (sequence_number(other_count) or 0)
+        return theirs.get(FOLLOWS) is not None and theirs.get(FOLLOWS) == ours.get("event-id")
 
     async def until_first(self) -> None:
         await self.source.until_first(self)

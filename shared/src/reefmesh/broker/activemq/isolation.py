@@ -27,12 +27,12 @@ import contextlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from reefmesh.broker.activemq.errors import ConnectionLost
-from reefmesh.broker.activemq.hold import CARRY_OVER_SECONDS, Hold, HoldPhase
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
 from reefmesh.broker.activemq.ready_queue import ReadyQueue
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.hold import CARRY_OVER_SECONDS, Hold, HoldPhase
 
 PRIORITY: Final = "10"
 """Above that of the shared subscriptions, which have the broker's default of 0."""
@@ -47,7 +47,7 @@ class Isolation:
     def __init__(
         self,
         queue: str,
-        in_hand: Mapping[str, Hold],
+        in_hand: Mapping[str, Hold[InboundMessage]],
         ready: ReadyQueue,
         *,
         patience_seconds: float,
@@ -142,7 +142,7 @@ class Isolation:
         self._reefs_of.clear()
         self._unused.clear()
         for hold in self._in_hand.values():
-            hold.lost()
+            hold.stay()
 
     async def _isolate(self, reef_ids: Mapping[BrokerSubscription, Sequence[str]], *, is_together: bool) -> None:
         async with self._one_at_a_time:
@@ -228,10 +228,10 @@ class Isolation:
             return not any(reef_id in held_back for reef_id in reef_ids)
         return not any(dedicated.count_arrivals().values()) and not dedicated.unacknowledged_messages
 
-    def _is_stuck(self, hold: Hold) -> bool:
+    def _is_stuck(self, hold: Hold[InboundMessage]) -> bool:
         return hold.may_move and hold.taken_at_seconds <= self._loop.time() - self._patience_seconds
 
-    def _holds_of(self, sources: Sequence[BrokerSubscription]) -> Sequence[Hold]:
+    def _holds_of(self, sources: Sequence[BrokerSubscription]) -> Sequence[Hold[InboundMessage]]:
         return [hold for hold in self._in_hand.values() if hold.message.is_open and hold.message.source in sources]
 
     async def _open(self, session: Session, plan: Sequence[tuple[Sequence[str], int]]) -> Sequence[BrokerSubscription]:

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.activemq.held_back import HeldBackReefs
-from reefmesh.broker.activemq.hold import Hold
+from reefmesh.broker.activemq.errors import BrokerRefusal
+from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
 from reefmesh.broker.activemq.isolation import Isolation
 from reefmesh.broker.activemq.subscription import BrokerSubscription
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.held_back import HeldBackReefs
+from reefmesh.broker.hold import Hold
 
 CHECKS_PER_PATIENCE: Final = 4
 
@@ -45,7 +47,10 @@ class StuckReefs:
     """Finds, of each subscription of several reefs that is blocked by stuck ones, the first of them."""
 
     def __init__(
-        self, sources: Callable[[], Sequence[BrokerSubscription]], in_hand: Mapping[str, Hold], limits: IsolationLimits
+        self,
+        sources: Callable[[], Sequence[BrokerSubscription]],
+        in_hand: Mapping[str, Hold[InboundMessage]],
+        limits: IsolationLimits,
     ) -> None:
         self._sources = sources
         self._in_hand = in_hand
@@ -103,8 +108,8 @@ class IsolationWatch:
     def __init__(
         self,
         shared: Sequence[BrokerSubscription],
-        in_hand: Mapping[str, Hold],
-        held_back: HeldBackReefs,
+        in_hand: Mapping[str, Hold[InboundMessage]],
+        held_back: HeldBackReefs[InboundMessage],
         isolation: Isolation,
         limits: IsolationLimits,
         *,
@@ -166,13 +171,17 @@ class IsolationWatch:
     async def _isolate_held_back(self) -> None:
         if not self._has_idle_lane():
             return
-        held_back = {shared: reef_ids for shared in self._shared if (reef_ids := self._held_back.reefs_of(shared))}
+        held_back = {shared: reef_ids for shared in self._shared if (reef_ids := self._held_back_in(shared))}
         if held_back:
             await self._isolation.isolate_together(held_back)
         for dedicated in self._isolation.of_several_reefs:
-            reef_ids = self._held_back.reefs_of(dedicated)
+            reef_ids = self._held_back_in(dedicated)
             if dedicated.is_full and 0 < len(reef_ids) < len(dedicated.arrivals):
                 await self._isolation.isolate_together({dedicated: reef_ids})
+
+    def _held_back_in(self, source: MessageSource) -> Sequence[str]:
+        """Return the reefs whose waiting message is open in this subscription."""
+        return [each.reef_id for each in self._held_back.messages if each.is_open and each.source is source]
 
     async def _until_next_check(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from reefmesh.broker.activemq.destinations import parking_queue
-from reefmesh.broker.activemq.errors import BrokerRefusal, BrokerSilent, ConnectionLost
-from reefmesh.broker.activemq.hold import Hold
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.message_headers import USER_ID, broker_instant, from_frame
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
@@ -17,6 +16,8 @@ from reefmesh.broker.activemq.redelivery import is_redelivered
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.session_killers import KILLS_SESSIONS, SESSIONS_LIMIT, SessionKillers
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
+from reefmesh.broker.connection_loss import BrokerSilent, ConnectionLost
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.parking_stock import ParkingStock
 from reefmesh.broker.port import Delivery, LaneLost, Publication, PublishRefused
 from reefmesh.clock import Clock
@@ -53,7 +54,7 @@ class OwningConsumer(Protocol):
         """Wait for a message of a reef that no lane has in hand; None: there will be none."""
         ...
 
-    def take_in_hand(self, reef_id: str, hold: Hold) -> None: ...
+    def take_in_hand(self, reef_id: str, hold: Hold[InboundMessage]) -> None: ...
 
     def let_go(self, reef_id: str) -> None: ...
 
@@ -96,7 +97,7 @@ class ActiveMQLane:
         if self._in_hand is not None:  # the handler was interrupted and did not release it
             await self.release(self._in_hand)
         while (message := await self._consumer.next_message()) is not None:
-            if self._consumer.killers.is_killer(message.message_id):
+            if self._consumer.killers.is_killer(message.identity):
                 await self._park_killer(message)
                 continue
             try:
@@ -225,7 +226,7 @@ class ActiveMQLane:
             await self._consumer.transactions(session).commit(part)
         except ConnectionLost:
             if session.is_lost and not isinstance(session.lost.result(), BrokerSilent):
-                killers.note_lost(session, message.message_id)
+                killers.note_lost(session, message.identity)
             raise
         killers.note_settled(session)
 
@@ -248,6 +249,6 @@ def _envelope_of(message: InboundMessage) -> Envelope:
     return from_frame(frame.headers, frame.body)
 
 
-def _hold(delivery: Delivery) -> Hold:
+def _hold(delivery: Delivery) -> Hold[InboundMessage]:
     assert isinstance(delivery.token, Hold)  # noqa: S101 - deliveries of this engine carry its holds
     return delivery.token

@@ -12,8 +12,7 @@ from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.message_headers import GROUP, carried, facts_of, is_fact, text_of
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.parked_copy import ATTEMPTS, DETAIL, PARKED_AT, PARKING_ID, REASON, SENDER, parked_part
-from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.transaction import Transaction
 from reefmesh.broker.parking_quota import BODY_BYTES, ParkingQuota, ParkingUsage
 from reefmesh.broker.port import BrokerUnavailable, ParkedMessage
@@ -35,19 +34,19 @@ class ActiveMQParking:
         self._subscription = subscription
 
     async def list(self, *, limit: int = 100, reef_id: str | None = None) -> Sequence[ParkedMessage]:
-        frames = await self._frames(self._sessions.session())
+        frames = await self._frames(self._sessions.current())
         chosen = [frame for frame in frames if reef_id is None or frame.headers.get("reef-id") == reef_id]
         return [self._parked(frame) for frame in chosen[:limit]]
 
     async def usage(self, quota: ParkingQuota) -> ParkingUsage:
         """Return what the quota binds of the parked messages, as far as the broker lists them."""
         usage = ParkingUsage(quota)
-        await self._browse(self._sessions.session(), lambda frame: usage.add(parked_part(frame.headers, frame.body)))
+        await self._browse(self._sessions.current(), lambda frame: usage.add(parked_part(frame.headers, frame.body)))
         return usage
 
     async def remove_old(self, quota: ParkingQuota, *, now: datetime, limit: int) -> Mapping[str, int]:
         """As the port says. A copy's age is that of the broker's own stamp; what a sender wrote into it does not count."""
-        session = self._sessions.session()
+        session = self._sessions.current()
         reasons: dict[str, str] = {}  # by parking id, the oldest first
 
         def note(frame: Frame) -> None:
@@ -73,7 +72,7 @@ class ActiveMQParking:
     async def _take(self, parking_ids: Sequence[str], *, replay: bool) -> int:
         if not parking_ids:
             return 0
-        session = self._sessions.session()
+        session = self._sessions.current()
         wanted = set(parking_ids)
         frames = [frame for frame in await self._frames(session) if not (replay and BODY_BYTES in frame.headers)]
         found = [identity for frame in frames if (identity := frame.headers.get(PARKING_ID, "")) in wanted]

@@ -2,18 +2,22 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 from uuid import uuid4
 
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, subscription_queue
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost, connect_failure
+from reefmesh.broker.activemq.errors import BrokerRefusal, connect_failure
 from reefmesh.broker.activemq.frames import Frame
-from reefmesh.broker.activemq.name_lookup import is_address, look_up
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transaction import send_and_abort
-from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.name_lookup import is_address, look_up
+from reefmesh.broker.network_address import Endpoint
 from reefmesh.broker.port import BrokerUnavailable
+from reefmesh.broker.probe import Obstacle
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import ConfigurationError, TransientError
 
@@ -62,6 +66,13 @@ class ActiveMQProbe:
         except BrokerRefusal as refusal:
             return refusal.message
         await session.unsubscribe(name)
+        return None
+
+    async def obstacles(
+        self,
+        own: Subscription,  # noqa: ARG002 - the checks of order and persistence meet what can be wrong here
+        subscriptions: Sequence[Subscription],  # noqa: ARG002 - as above
+    ) -> list[Obstacle] | None:
         return None
 
     async def misfits(self, subscription: Subscription) -> list[str] | None:  # noqa: ARG002 - queues have policies, not arguments

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from reefmesh.broker.activemq.destinations import subscription_queue
 from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
-from reefmesh.broker.activemq.reconnecting_session import ReconnectingSession
-from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.activemq.session import ReconnectingSession, Session
 from reefmesh.broker.activemq.shared_transactions import SharedTransactions, TransactionPart
 from reefmesh.broker.activemq.transaction import ReceiptPolicy, send_and_abort
 from reefmesh.broker.port import Publication
@@ -26,10 +25,10 @@ class ActiveMQPublisher:
     async def publish(self, publications: Sequence[Publication]) -> None:
         """Return when the broker has them all on its disk. Raises BrokerUnavailable or PublishRefused."""
         if not publications:
-            self._sessions.session()
+            self._sessions.current()
             return
         messages = [OutboundMessage.of(publication) for publication in publications]
-        transactions = self._transactions_of(self._sessions.session())
+        transactions = self._transactions_of(self._sessions.current())
         self.in_flight += 1
         try:
             await transactions.commit(TransactionPart(messages=messages))
@@ -45,7 +44,7 @@ class ActiveMQPublisher:
         Raises:
             ConfigurationError: this user may not.
         """
-        session = self._sessions.session()
+        session = self._sessions.current()
         self._declared.update(dict.fromkeys(subscriptions))
         await _create_queues(session, subscriptions)
 

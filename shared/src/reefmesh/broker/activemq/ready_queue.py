@@ -8,13 +8,8 @@ messages of its reef that it provably precedes.
 import contextlib
 from collections import deque
 from collections.abc import Container, Sequence
-from typing import Final
 
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
-from reefmesh.contracts.envelope import FOLLOWS
-
-DIGITS_LIMIT: Final = 19
-"""Of a 64-bit number; Python raises an error for thousands of digits."""
 
 
 class ReadyQueue:
@@ -39,7 +34,7 @@ class ReadyQueue:
             later = (
                 index
                 for index, other in enumerate(self._messages)
-                if other.reef_id == message.reef_id and comes_before(message, other, by_number=self._by_number)
+                if other.reef_id == message.reef_id and message.comes_before(other, by_number=self._by_number)
             )
             place = next(later, None)
         if place is None:
@@ -98,23 +93,5 @@ class ReadyQueue:
         return [
             other
             for other in self._messages
-            if other.is_open and other.reef_id == message.reef_id and comes_before(other, message, by_number=self._by_number)
+            if other.is_open and other.reef_id == message.reef_id and other.comes_before(message, by_number=self._by_number)
         ]
-
-
-def comes_before(one: InboundMessage, other: InboundMessage, *, by_number: bool = True) -> bool:
-    """Whether ``one`` provably was published before ``other`` of the same reef: by the reef's numbers, or by the broker's
-    numbers of messages that came over one connection, or because ``other`` names ``one`` as the message that it follows."""
-    ours, theirs = one.frame.headers, other.frame.headers
-    if by_number and (seq := _number(ours.get("seq"))) is not None and (other_seq := _number(theirs.get("seq"))) is not None:
-        return seq < other_seq
-    producer, _, count = ours.get("message-id", "").rpartition(":")
-    other_producer, _, other_count = theirs.get("message-id", "").rpartition(":")
-    if producer and producer == other_producer:
-        return (_number(count) or 0) < (_number(other_count) or 0)
-    return theirs.get(FOLLOWS) is not None and theirs.get(FOLLOWS) == ours.get("event-id")
-
-
-def _number(text: str | None) -> int | None:
-    """Return a number of the mesh or the broker; None where a sender wrote what is none."""
-    return int(text) if text is not None and len(text) <= DIGITS_LIMIT and text.isascii() and text.isdigit() else None

@@ -9,18 +9,14 @@ from typing import Final
 
 import structlog
 
-from reefmesh.broker.activemq.errors import (
-    BrokerRefusal,
-    BrokerSilent,
-    ConnectionLost,
-    ProtocolViolation,
-    login_failure,
-    login_unanswered,
-)
+from reefmesh.broker.activemq.errors import BrokerRefusal, ProtocolViolation, login_failure, login_unanswered
 from reefmesh.broker.activemq.frame_headers import escaped_for_login
 from reefmesh.broker.activemq.frames import Frame, encode
 from reefmesh.broker.activemq.transport import Connection
-from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.connection_loss import BrokerSilent, ConnectionLost
+from reefmesh.broker.network_address import Endpoint
+from reefmesh.broker.reconnecting import Reconnecting
 
 log = structlog.get_logger()
 
@@ -290,3 +286,6 @@ def _retrieve(future: "asyncio.Future[None]") -> None:
     """A caller need not wait for a receipt; asyncio would log an error that no caller retrieved."""
     if not future.cancelled():
         future.exception()
+
+
+ReconnectingSession = Reconnecting[ActiveMQAddress, Session]

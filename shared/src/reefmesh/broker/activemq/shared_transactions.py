@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.outbound_message import OutboundMessage
 from reefmesh.broker.activemq.session import Session
 from reefmesh.broker.activemq.transaction import ReceiptPolicy, Transaction
+from reefmesh.broker.connection_loss import ConnectionLost
 
 MESSAGES_LIMIT: Final = 500
 BYTES_LIMIT: Final = 4 * 1024 * 1024

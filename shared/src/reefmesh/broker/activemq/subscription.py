@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from reefmesh.broker.activemq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.activemq.errors import BrokerRefusal
 from reefmesh.broker.activemq.frames import Frame
 from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.activemq.session import Session
+from reefmesh.broker.connection_loss import ConnectionLost
 
 ACK: Final = ("ack", "client")
 """``client`` acknowledges everything up to a message. With ``client-individual`` ActiveMQ keeps each message that was

@@ -7,11 +7,13 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from reefmesh.broker.activemq.errors import BrokerSilent, ConnectionLost, ProtocolViolation, connect_failure
+from reefmesh.broker.activemq.errors import ProtocolViolation, connect_failure
 from reefmesh.broker.activemq.frames import HEARTBEAT, Frame, FrameParser
-from reefmesh.broker.activemq.name_lookup import LOOKUP_SHARE, is_address, look_up
-from reefmesh.broker.activemq.socket_race import first_connected
-from reefmesh.broker.activemq.url import ActiveMQAddress, Endpoint
+from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.connection_loss import BrokerSilent, ConnectionLost
+from reefmesh.broker.name_lookup import LOOKUP_SHARE, is_address, look_up
+from reefmesh.broker.network_address import Endpoint
+from reefmesh.broker.socket_race import first_connected
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT
 
 WRITE_BUFFER_BYTES: Final = 256 * 1024

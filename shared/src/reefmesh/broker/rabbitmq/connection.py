@@ -17,9 +17,12 @@ from aiormq.connection import Connection as Protocol
 from aiormq.exceptions import AMQPError, ConnectionClosed, ProbableAuthenticationError
 from yarl import URL
 
-from reefmesh.broker.rabbitmq.errors import BrokerSilent, ConnectionLost, connect_failure, translated, translation
+from reefmesh.broker.connection_loss import BrokerSilent, ConnectionLost
+from reefmesh.broker.network_address import Endpoint
+from reefmesh.broker.rabbitmq.errors import connect_failure, translated, translation
 from reefmesh.broker.rabbitmq.transport import Transport
-from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
+from reefmesh.broker.reconnecting import Reconnecting
 from reefmesh.errors import ConfigurationError, TransientError
 
 __all__ = ["Channel", "Connection", "close_channel"]
@@ -37,6 +40,7 @@ class Connection:
 
     def __init__(self, address: RabbitMQAddress, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
         self.address = address
+        self.endpoint = endpoint
         self.peer = str(endpoint)
         self.lost: asyncio.Future[ConnectionLost] = asyncio.get_running_loop().create_future()
         """Done with the reason once the connection has ended, cleanly or not."""
@@ -105,14 +109,18 @@ class Connection:
         waiting.close()
         return not self.is_lost
 
+    @property
+    def channels_limit(self) -> int:
+        """How many channels this connection may have, by the broker's word."""
+        return self._protocol.connection_tune.channel_max or CHANNELS_LIMIT
+
     async def channel(self, *, confirms: bool = False) -> Channel:
         """Open a channel. Raises ConnectionLost or BrokerRefusal."""
         self._raise_if_lost()
         used = self._protocol.channels
-        limit = self._protocol.connection_tune.channel_max or CHANNELS_LIMIT
-        number = next((each for each in range(1, limit + 1) if each not in used), None)
+        number = next((each for each in range(1, self.channels_limit + 1) if each not in used), None)
         if number is None:
-            raise ConnectionLost(f"all {limit} channels of this connection are in use")
+            raise ConnectionLost(f"all {self.channels_limit} channels of this connection are in use")
         with translated(), self.answering():
             channel = await self._protocol.channel(number, publisher_confirms=confirms, frame_buffer_size=0)
         assert isinstance(channel, Channel)  # noqa: S101 - aiormq declares its parent
@@ -200,3 +208,6 @@ def _url_of(address: RabbitMQAddress) -> URL:
         encoded=False,
         query={"heartbeat": str(int(address.heartbeat_seconds))},
     )
+
+
+ReconnectingConnection = Reconnecting[RabbitMQAddress, Connection]

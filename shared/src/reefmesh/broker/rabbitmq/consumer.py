@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.held_back import HeldBackReefs
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import PARKING_FOLDED, UNREADABLE_PARKED, BrokerEvent, Publication, SubscriptionStatistics
-from reefmesh.broker.rabbitmq.connection import Connection
+from reefmesh.broker.rabbitmq.connection import Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.declaration import declare_subscription
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.handover import HandOver
-from reefmesh.broker.rabbitmq.held_back import HeldBackReefs
-from reefmesh.broker.rabbitmq.hold import Hold
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.rabbitmq.isolation_watch import IsolationLimits, IsolationWatch
 from reefmesh.broker.rabbitmq.lane import OwningConsumer, RabbitMQLane
@@ -21,12 +22,14 @@ from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
 from reefmesh.broker.rabbitmq.publisher import RabbitMQPublisher
 from reefmesh.broker.rabbitmq.ready_queue import ReadyQueue
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.shard import Shard, ShardOwner
 from reefmesh.broker.rabbitmq.tenure import Tenure
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
+from reefmesh.errors import ConfigurationError
 
+CHANNELS_BESIDE_SHARDS: Final = 10
+"""One for the members; those on which something is declared or looked for, which pass."""
 DETAIL_CHARACTERS: Final = 300
 """Of what a sender wrote, in an event."""
 
@@ -59,8 +62,8 @@ class RabbitMQConsumer:
         self._lanes = tuple(RabbitMQLane(self, index) for index in range(lanes))
         self._ready = ReadyQueue(by_number=subscription.is_numbered)
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._in_hand: dict[str, Hold] = {}  # by reef
-        self._held_back = HeldBackReefs(by_number=subscription.is_numbered, on_over=self._wake)
+        self._in_hand: dict[str, Hold[InboundMessage]] = {}  # by reef
+        self._held_back = HeldBackReefs[InboundMessage](by_number=subscription.is_numbered, on_over=self._wake)
         self._shards = tuple(Shard(subscription, index, self, own_user=own_user, random=random) for index in range(shards))
         self._hand_over = HandOver(subscription, self._shards, publisher, own_user=own_user, on_event=on_event, random=random)
         self._watch = IsolationWatch(
@@ -91,7 +94,7 @@ class RabbitMQConsumer:
         if self._started or self._closed:
             return
         try:
-            await self.attach(self._connections.connection())
+            await self.attach(self._connections.current())
         except BaseException:
             await self._hand_over.stop()
             await asyncio.gather(*(shard.leave() for shard in self._shards))
@@ -132,9 +135,9 @@ class RabbitMQConsumer:
         await self._finish()
 
     def statistics(self) -> SubscriptionStatistics:
-        taken = [taken_at for lane in self._lanes if (taken_at := lane.taken_at) is not None]
         parked = self.stock.usage()
         tenures = [shard.tenure for shard in self._shards if shard.tenure is not None]
+        taken = [taken_at for tenure in tenures if (taken_at := tenure.oldest_taken_at) is not None]
         return SubscriptionStatistics(
             waiting_messages=None,
             in_flight_messages=sum(tenure.unacknowledged_messages for tenure in tenures),
@@ -152,6 +155,12 @@ class RabbitMQConsumer:
         """Subscribe. Raises ConfigurationError without permission, BrokerUnavailable otherwise."""
         if self._draining or self._closed:
             return  # nothing new is taken, and nothing is left to settle on a new connection
+        needed = len(self._shards) + CHANNELS_BESIDE_SHARDS
+        if needed > connection.channels_limit:
+            raise ConfigurationError(
+                f"the broker allows {connection.channels_limit} channels of a connection, and shards={len(self._shards)} needs "
+                f"{needed}: raise channel_max there, or name fewer shards"
+            )
         try:
             await declare_subscription(connection, self.subscription)
             await self._hand_over.subscribe(connection)
@@ -186,7 +195,7 @@ class RabbitMQConsumer:
                 raise
         return None
 
-    def take_in_hand(self, reef_id: str, hold: Hold) -> None:
+    def take_in_hand(self, reef_id: str, hold: Hold[InboundMessage]) -> None:
         self._in_hand[reef_id] = hold
         self._watch.notice()
 
@@ -241,7 +250,7 @@ class RabbitMQConsumer:
     def withdraw(self, message: InboundMessage) -> None:
         self._ready.withdraw(message)
 
-    def hold_of(self, reef_id: str) -> Hold | None:
+    def hold_of(self, reef_id: str) -> Hold[InboundMessage] | None:
         return self._in_hand.get(reef_id)
 
     def take_ready(self, reef_id: str, tenure: Tenure) -> Sequence[InboundMessage]:

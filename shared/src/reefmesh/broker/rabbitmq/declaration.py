@@ -27,10 +27,10 @@ async def declare_subscription(connection: Connection, subscription: Subscriptio
         ConnectionLost: some of it may exist.
     """
     shards = connection.address.shards
-    if await _exists(connection, exchange=members_exchange(subscription)):
+    if await exists(connection, exchange=members_exchange(subscription)):
         await _check_shards(connection, subscription, shards)
         return
-    if await _exists(connection, queue=shard_queue(subscription, shards)):
+    if await exists(connection, queue=shard_queue(subscription, shards)):
         raise _other_shards(subscription, shards)
     topology = Topology.of(subscription, shards=shards)
     *exchanges, members = topology.exchanges
@@ -48,14 +48,14 @@ async def declare_subscription(connection: Connection, subscription: Subscriptio
 
 async def declare_exchange(connection: Connection, exchange: Exchange) -> None:
     """Raises BrokerRefusal or ConnectionLost."""
-    if not await _exists(connection, exchange=exchange.name):
+    if not await exists(connection, exchange=exchange.name):
         async with connection.passing_channel() as channel:
             await channel.exchange_declare(exchange.name, exchange_type=exchange.kind, durable=True)
 
 
 async def _check_shards(connection: Connection, subscription: Subscription, shards: int) -> None:
-    has_last = await _exists(connection, queue=shard_queue(subscription, shards - 1))
-    if not has_last or await _exists(connection, queue=shard_queue(subscription, shards)):
+    has_last = await exists(connection, queue=shard_queue(subscription, shards - 1))
+    if not has_last or await exists(connection, queue=shard_queue(subscription, shards)):
         raise _other_shards(subscription, shards)
 
 
@@ -72,7 +72,8 @@ async def _declare_queues(connection: Connection, queues: Sequence[Queue]) -> No
                 await channel.queue_declare(queue.name, durable=True, arguments=dict(queue.arguments))
 
 
-async def _exists(connection: Connection, *, exchange: str = "", queue: str = "") -> bool:
+async def exists(connection: Connection, *, exchange: str = "", queue: str = "") -> bool:
+    """Whether it is there; nobody needs a right to ask. Raises BrokerRefusal or ConnectionLost."""
     try:
         async with connection.passing_channel() as channel:
             await _look(channel, exchange, queue)

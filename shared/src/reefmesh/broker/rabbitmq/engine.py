@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
+from reefmesh.broker.devices import DeviceBroker, DeviceQueue, DeviceTopics
 from reefmesh.broker.parking_quota import ParkingQuota
 from reefmesh.broker.parking_stock import CopyToPark, ParkingStock
 from reefmesh.broker.port import Broker, BrokerEvent, BrokerStatistics, BrokerUnavailable, Consumer, Parking, Publication
+from reefmesh.broker.rabbitmq.connection import Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.consumer import RabbitMQConsumer
+from reefmesh.broker.rabbitmq.device_queue import RabbitMQDeviceQueue
+from reefmesh.broker.rabbitmq.device_topics import RabbitMQDeviceTopics
 from reefmesh.broker.rabbitmq.isolation_watch import IsolationLimits
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parking import RabbitMQParking
 from reefmesh.broker.rabbitmq.publisher import RabbitMQPublisher
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.stamp import stamped_sender
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.broker.stamping import StampingBroker
@@ -23,7 +26,7 @@ BLOCKED = "the broker takes nothing that is published: its memory or its disk is
 
 class RabbitMQBroker:
     """Two connections: one to consume, one to publish. When memory or disk is short the broker reads nothing more from whoever
-    publishes, acknowledgements neither; so these have a connection of their own.
+    publishes, acknowledgements neither; so these have a connection of their own. A device queue has a third one.
 
     ``random`` draws the jitter of reconnecting and handing over; ``limits``: when a reef is isolated; None: the defaults.
     ``password`` is read for each login, instead of the URL's: a platform that changes a secret writes it to its file, and
@@ -45,9 +48,11 @@ class RabbitMQBroker:
         self._address = address = RabbitMQAddress.parse(url)
 
         def connection(purpose: str) -> ReconnectingConnection:
-            return ReconnectingConnection(address, purpose=purpose, on_event=self._emit, random=self._random, password=password)
+            return ReconnectingConnection(
+                address, Connection.open, purpose=purpose, on_event=self._emit, random=self._random, password=password
+            )
 
-        self._consuming, self._publishing = connection("consume"), connection("publish")
+        self._consuming, self._publishing, self._devices = connection("consume"), connection("publish"), connection("devices")
         self._publisher = RabbitMQPublisher(self._publishing)
         self._publishing.add(self._publisher)
         self._consumers: list[RabbitMQConsumer] = []
@@ -69,13 +74,13 @@ class RabbitMQBroker:
         for consumer in self._consumers:
             await consumer.close()
         self._consumers.clear()
-        for connection in (self._consuming, self._publishing):
+        for connection in (self._devices, self._consuming, self._publishing):
             await connection.close()
 
     def abort(self) -> None:
         """Vanish without logging out, as a killed process does: for tests of the other clients."""
         self._closed = True
-        for connection in (self._consuming, self._publishing):
+        for connection in (self._devices, self._consuming, self._publishing):
             connection.abort()
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
@@ -110,22 +115,29 @@ class RabbitMQBroker:
     def parking(self, subscription: Subscription) -> Parking:
         return RabbitMQParking(self._publishing, subscription)
 
+    def device_queue(self) -> DeviceQueue:
+        return RabbitMQDeviceQueue(self._devices, self._publisher, self._clock)
+
+    def device_topics(self) -> DeviceTopics:
+        return RabbitMQDeviceTopics(publishing=self._publishing, consuming=self._consuming)
+
     async def stamped_sender(self, service: str) -> str | None:
-        return await stamped_sender(self._publishing.connection(), service)
+        return await stamped_sender(self._publishing.current(), service)
 
     def on_event(self, listener: Callable[[BrokerEvent], None]) -> None:
         self._listeners.append(listener)
 
     async def statistics(self) -> BrokerStatistics:
-        connections = (self._consuming, self._publishing)
-        worst = max(connections, key=lambda each: (each.refused_seconds or 0.0, bool(each.trouble)))
+        needed = (self._consuming, self._publishing)
+        connections = (*needed, self._devices)
+        worst = max(needed, key=lambda each: (each.refused_seconds or 0.0, bool(each.trouble)))
         heard = [seconds for each in connections if (seconds := each.heard_seconds_ago) is not None]
         return BrokerStatistics(
-            connected=all(each.is_up for each in connections),
+            connected=all(each.is_up for each in needed),
             last_heard_seconds=max(heard) if heard else None,
             publishes_in_flight=self._publisher.in_flight,
             reconnects=sum(each.reconnects for each in connections),
-            trouble=worst.trouble or (BLOCKED if self._publishing.is_blocked else ""),
+            trouble=worst.trouble or (BLOCKED if self._publishing.is_up and self._publishing.current().is_blocked else ""),
             refused_seconds=worst.refused_seconds,
             subscriptions={each.subscription: each.statistics() for each in self._consumers if not each.is_closed},
         )
@@ -137,6 +149,11 @@ class RabbitMQBroker:
 
 def conforms(broker: RabbitMQBroker) -> Broker:
     """The type checker's proof that this is a broker of the port."""
+    return broker
+
+
+def speaks_to_devices(broker: RabbitMQBroker) -> DeviceBroker:
+    """The type checker's proof that devices can use this broker."""
     return broker
 
 

@@ -23,6 +23,7 @@ from aiormq.exceptions import (
 )
 from pamqp.commands import Basic
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.port import BrokerUnavailable, PublishRefused
 from reefmesh.errors import ConfigurationError
 
@@ -34,14 +35,6 @@ CODES: Final[dict[type[ChannelClosed], int]] = {
     ChannelLockedResource: RESOURCE_LOCKED,
     ChannelPreconditionFailed: PRECONDITION_FAILED,
 }
-
-
-class ConnectionLost(BrokerUnavailable):
-    """The connection is gone, or this channel of it; the last commands were executed or not."""
-
-
-class BrokerSilent(ConnectionLost):
-    """The broker answered no more: that is no message's doing."""
 
 
 class BrokerRefusal(Exception):

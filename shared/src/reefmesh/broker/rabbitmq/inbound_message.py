@@ -12,6 +12,7 @@ from pamqp.commands import Basic
 from reefmesh.broker.rabbitmq.message_headers import Headers, facts_of, is_fact, text_of
 from reefmesh.broker.rabbitmq.parked_copy import SENDER
 from reefmesh.broker.rabbitmq.transport import FAULT
+from reefmesh.broker.sequence_number import sequence_number
 from reefmesh.contracts.envelope import FOLLOWS, Envelope
 from reefmesh.errors import PoisonMessage
 
@@ -22,8 +23,6 @@ MOVED_ID, MOVED_USER, MOVED_AGAIN = "moved-id", "moved-user", "moved-again"
 UNREADABLE: Final = "unreadable"
 BROKER_INSTANT: Final = "timestamp_in_ms"
 """The header in which the broker states when it took a message, where its configuration says so."""
-DIGITS_LIMIT: Final = 19
-"""Of a 64-bit number; Python raises an error for thousands of digits."""
 MILLISECONDS_LIMIT: Final = 100_000_000_000_000
 """Since 1970: until the year 5138."""
 
@@ -95,7 +94,7 @@ class InboundMessage:
             was_delivered=was_delivered,
             routing_key=frame.routing_key or "",
             reef_id=text_of(headers, "reef-id") or "",
-            seq=number_of(text_of(headers, "seq")),
+            seq=sequence_number(text_of(headers, "seq")),
         )
 
     @property
@@ -153,8 +152,3 @@ class InboundMessage:
             return self.seq < other.seq
         follows = text_of(other.headers, FOLLOWS)
         return follows is not None and follows == text_of(self.headers, "event-id")
-
-
-def number_of(text: str | None) -> int | None:
-    """Return a number of the mesh; None where a sender wrote what is none."""
-    return int(text) if text is not None and len(text) <= DIGITS_LIMIT and text.isascii() and text.isdigit() else None

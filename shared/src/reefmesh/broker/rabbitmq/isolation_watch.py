@@ -15,8 +15,9 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.port import BrokerUnavailable
-from reefmesh.broker.rabbitmq.hold import Hold
+from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.ready_queue import ReadyQueue
 from reefmesh.broker.rabbitmq.shard import Shard
 
@@ -38,7 +39,7 @@ class IsolationWatch:
     def __init__(
         self,
         shards: Sequence[Shard],
-        in_hand: Mapping[str, Hold],
+        in_hand: Mapping[str, Hold[InboundMessage]],
         held_back: Container[str],
         ready: ReadyQueue,
         limits: IsolationLimits,
@@ -115,5 +116,6 @@ class IsolationWatch:
     async def _isolate(self, shard: Shard, reef_id: str) -> None:
         if shard.overflow is not None:
             self._on_isolated(reef_id)
-            with contextlib.suppress(BrokerUnavailable):
-                await shard.overflow.isolate(reef_id)
+            with contextlib.suppress(BrokerUnavailable, TimeoutError):  # it goes on; other shards must not wait for it
+                async with asyncio.timeout(self._limits.patience_seconds):
+                    await shard.overflow.isolate(reef_id)

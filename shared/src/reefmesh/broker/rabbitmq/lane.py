@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final, Protocol
 
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.parking_stock import ParkingStock
 from reefmesh.broker.port import BrokerUnavailable, Delivery, LaneLost, Publication
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost
-from reefmesh.broker.rabbitmq.hold import Hold
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
@@ -39,7 +39,7 @@ class OwningConsumer(Protocol):
         """Wait for a message of a reef that no lane has in hand; None: there will be none."""
         ...
 
-    def take_in_hand(self, reef_id: str, hold: Hold) -> None: ...
+    def take_in_hand(self, reef_id: str, hold: Hold[InboundMessage]) -> None: ...
 
     def let_go(self, reef_id: str) -> None: ...
 
@@ -78,11 +78,6 @@ class RabbitMQLane:
     @property
     def is_busy(self) -> bool:
         return self._in_hand is not None
-
-    @property
-    def taken_at(self) -> datetime | None:
-        """When the broker took the message in hand, by its own clock; None with empty hands, or where it does not say."""
-        return None if self._in_hand is None else _hold(self._in_hand).message.taken_at
 
     async def receive(self) -> Delivery | None:
         if self._in_hand is not None:  # the handler was interrupted and did not release it
@@ -169,7 +164,7 @@ class RabbitMQLane:
     def _let_go(self, delivery: Delivery) -> None:
         if self._in_hand is delivery:
             self._in_hand = None
-            _hold(delivery).let_go()
+            _hold(delivery).settled()
             self._consumer.let_go(delivery.message.reef_id)
 
     async def _park_unread(self, message: InboundMessage, poison: PoisonMessage) -> None:
@@ -201,6 +196,6 @@ class RabbitMQLane:
         )
 
 
-def _hold(delivery: Delivery) -> Hold:
+def _hold(delivery: Delivery) -> Hold[InboundMessage]:
     assert isinstance(delivery.token, Hold)  # noqa: S101 - deliveries of this engine carry its holds
     return delivery.token

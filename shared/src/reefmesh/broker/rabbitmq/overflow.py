@@ -12,7 +12,8 @@ Order holds by these rules:
 - an owner hands out nothing of the shard's own queue until it knows what the overflow queue holds. It publishes a *marker*
   there when its first message comes from the shard, and waits for it: what was there before has come then. This shows, too,
   that it is the active consumer of both queues. Whoever meets a marker of another consumer, and has had nothing of the shard
-  itself, gives its place in both queues up;
+  itself, gives its place in both queues up; the marker is gone with that (it may as well be of somebody who died), so the
+  owner sends another one as long as none has come;
 - what comes of the overflow queue may be handed out at once: it precedes everything in the shard.
 
 A crash between confirmation and acknowledgement leaves a message in both queues. The second one comes later, behind others of
@@ -20,6 +21,7 @@ its reef, as something that is applied already: by its number, or by the inbox.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -27,9 +29,9 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from reefmesh.backoff import Backoff
+from reefmesh.broker.hold import Hold
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal
-from reefmesh.broker.rabbitmq.hold import Hold
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.message_headers import text_of
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
@@ -38,6 +40,7 @@ from reefmesh.broker.rabbitmq.topology import OVERFLOW_BYTES_LIMIT, OVERFLOW_MES
 
 MARKER: Final = "reefmesh-marker"
 MOVED_AT_ONCE: Final = 50
+MARKER_AGAIN_SECONDS: Final = 1.0
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
 STOP_SECONDS: Final = 1.0
 """How long a move that has begun may take when the shard is given up; then it is broken off, which may leave a copy twice."""
@@ -58,7 +61,7 @@ class HandingOut(Protocol):
         """No lane may get it any more, if one has released it."""
         ...
 
-    def hold_of(self, reef_id: str) -> Hold | None: ...
+    def hold_of(self, reef_id: str) -> Hold[InboundMessage] | None: ...
 
     def take_ready(self, reef_id: str, tenure: Tenure) -> Sequence[InboundMessage]:
         """Take out what is ready of the reef and came through the shard's own queue."""
@@ -85,7 +88,8 @@ class Overflow:
         self._on_other_owner = on_other_owner
         self._random = random
         self._marker = uuid4().hex
-        self._had_any = self._is_known = False
+        self._had_any = False
+        self._known = asyncio.Event()
         self._early: list[InboundMessage] = []  # came from the shard before the marker
         self._isolated: dict[str, int] = {}  # by reef: messages in the overflow queue, or on their way
         self._to_move: deque[InboundMessage] = deque()
@@ -107,7 +111,7 @@ class Overflow:
 
     def from_shard(self, message: InboundMessage) -> None:
         self._had_any = True
-        if self._is_known:
+        if self._known.is_set():
             self._route(message)
             return
         self._early.append(message)
@@ -138,7 +142,7 @@ class Overflow:
 
     async def isolate(self, reef_id: str) -> None:
         """Move what is here of the reef; return when it was moved, or the tenure ends. Raises BrokerUnavailable."""
-        if not self._is_known or reef_id in self._isolated:
+        if not self._known.is_set() or reef_id in self._isolated:
             return
         hold = self._consumer.hold_of(reef_id)
         ready = self._consumer.take_ready(reef_id, self._tenure)
@@ -183,7 +187,7 @@ class Overflow:
 
     def _read_marker(self, marker: str) -> None:
         if marker == self._marker:
-            self._is_known = True
+            self._known.set()
             early, self._early = self._early, []
             for message in early:
                 if message.is_open:
@@ -194,14 +198,16 @@ class Overflow:
     async def _send_marker(self) -> None:
         marker = OutboundMessage.to_queue(self._own_exchange, self._queue, {MARKER: self._marker}, b"")
         attempt = 0
-        while not self._tenure.is_over:
+        while not (self._known.is_set() or self._tenure.is_over):
             try:
                 await self._consumer.send([marker])
             except (BrokerRefusal, BrokerUnavailable):
                 attempt += 1
                 await asyncio.sleep(BACKOFF.delay_seconds(attempt, self._random))
             else:
-                return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(MARKER_AGAIN_SECONDS):
+                        await self._known.wait()
 
     async def _move_all(self) -> None:
         attempt = 0
@@ -215,7 +221,8 @@ class Overflow:
             try:
                 await self._consumer.send(copies)
                 for message in batch:
-                    await self._tenure.acknowledge(message)
+                    if message.is_open:  # a lane that waited too long for the copy may have settled it
+                        await self._tenure.acknowledge(message)
             except (BrokerRefusal, BrokerUnavailable):
                 for hold in held:
                     if hold is not None:
@@ -236,7 +243,7 @@ class Overflow:
             if hold is not None and hold.message is message and not hold.may_move and message.is_open:
                 if batch:
                     break
-                await hold.until_let_go()
+                await hold.until_settled()
                 continue
             if message.is_open:
                 room_bytes -= len(message.body)
@@ -255,7 +262,7 @@ class Overflow:
             self._to_move.popleft()
         return batch
 
-    def _carry_over(self, message: InboundMessage) -> Hold | None:
+    def _carry_over(self, message: InboundMessage) -> Hold[InboundMessage] | None:
         hold = self._consumer.hold_of(message.reef_id)
         if hold is None or hold.message is not message:
             return None

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from reefmesh.broker.parking_quota import BODY_BYTES, ParkingQuota, ParkingUsage
 from reefmesh.broker.port import ParkedMessage
+from reefmesh.broker.rabbitmq.connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal
 from reefmesh.broker.rabbitmq.message_headers import Headers, facts_of, is_fact, properties_of, text_of
 from reefmesh.broker.rabbitmq.parked_copy import (
@@ -20,7 +21,6 @@ from reefmesh.broker.rabbitmq.parked_copy import (
     reason_of,
 )
 from reefmesh.broker.rabbitmq.parking_visit import Parked, ParkingVisit, visiting
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -78,7 +78,7 @@ class RabbitMQParking:
 
     async def _look(self, see: Callable[[Parked], Any]) -> None:
         try:
-            async with visiting(self._connections.connection(), self._queue) as visit:
+            async with visiting(self._connections.current(), self._queue) as visit:
                 await visit.each(see)
         except BrokerRefusal as refusal:
             raise refusal.as_failure() from refusal
@@ -95,7 +95,7 @@ class RabbitMQParking:
                 wanted.append(parked)
 
         try:
-            async with visiting(self._connections.connection(), self._queue) as visit:
+            async with visiting(self._connections.current(), self._queue) as visit:
                 await visit.each(see)
                 for parked in wanted:
                     if replay:

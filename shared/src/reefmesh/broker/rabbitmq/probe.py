@@ -6,17 +6,21 @@ nobody read in that way, which it says only to those who may read it.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
 from aiormq.abc import DeliveredMessage
 
-from reefmesh.broker.activemq.name_lookup import is_address, look_up
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.name_lookup import is_address, look_up
+from reefmesh.broker.network_address import Endpoint
 from reefmesh.broker.port import BrokerUnavailable
+from reefmesh.broker.probe import Obstacle
 from reefmesh.broker.rabbitmq.connection import Channel, Connection
-from reefmesh.broker.rabbitmq.errors import ACCESS_REFUSED, BrokerRefusal, ConnectionLost, connect_failure
+from reefmesh.broker.rabbitmq.errors import ACCESS_REFUSED, BrokerRefusal, connect_failure
+from reefmesh.broker.rabbitmq.obstacles import obstacles_on
 from reefmesh.broker.rabbitmq.topology import (
     Topology,
     channel_exchange,
@@ -24,7 +28,7 @@ from reefmesh.broker.rabbitmq.topology import (
     shard_queue,
     subscription_exchange,
 )
-from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.channels import Subscription
 from reefmesh.errors import ConfigurationError, TransientError
 
@@ -83,6 +87,16 @@ class RabbitMQProbe:
                 if not refusal.is_missing:
                     different.append(f"{queue.name}: {refusal.message}")
         return different
+
+    async def obstacles(self, own: Subscription, subscriptions: Sequence[Subscription]) -> list[Obstacle]:
+        connection = self._up()
+        spare = await Connection.open(self._address, connection.endpoint, self._address.ssl_context())
+        try:
+            return await obstacles_on(connection, spare, own, subscriptions)
+        except BrokerRefusal as refusal:
+            raise refusal.as_failure() from refusal
+        finally:
+            await spare.close()
 
     async def clock_offset_seconds(self, subscription: Subscription) -> float:
         """Let the broker move a message of ours to a dead-letter queue, which it notes with its time; within a second."""

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.port import Publication
-from reefmesh.broker.rabbitmq.connection import Channel, Connection
+from reefmesh.broker.rabbitmq.connection import Channel, Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.declaration import declare_exchange, declare_subscription
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost, translated, translation
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated, translation
 from reefmesh.broker.rabbitmq.message_headers import properties_of
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
-from reefmesh.broker.rabbitmq.reconnecting_connection import ReconnectingConnection
 from reefmesh.broker.rabbitmq.topology import TOPIC, Exchange
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.services import SERVICES, subscriptions_of
@@ -110,7 +110,7 @@ class RabbitMQPublisher:
     async def publish(self, publications: Sequence[Publication]) -> None:
         """Return when the broker has them all on its disk. Raises BrokerUnavailable or PublishRefused."""
         if not publications:
-            self._connections.connection()
+            self._connections.current()
             return
         messages = self.outbound(publications)
         self.in_flight += 1
@@ -128,7 +128,7 @@ class RabbitMQPublisher:
 
     async def send(self, messages: Sequence[OutboundMessage]) -> None:
         """As ``Sender.send``. Raises BrokerUnavailable while there is no connection."""
-        await self._sender_of(self._connections.connection()).send(messages)
+        await self._sender_of(self._connections.current()).send(messages)
 
     async def declare(self, subscriptions: Sequence[Subscription]) -> None:
         """Make exchanges and queues exist: they are durable, and stay.
@@ -136,7 +136,7 @@ class RabbitMQPublisher:
         Raises:
             ConfigurationError: this user may not, or they exist with other settings.
         """
-        connection = self._connections.connection()
+        connection = self._connections.current()
         try:
             for subscription in subscriptions:
                 await declare_subscription(connection, subscription)

@@ -9,8 +9,9 @@ from typing import Any, Final, Protocol
 from aiormq.abc import DeliveredMessage
 
 from reefmesh.backoff import Backoff
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.rabbitmq.connection import Connection
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, ConnectionLost, translated
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.overflow import HandingOut, Overflow
 from reefmesh.broker.rabbitmq.tenure import Tenure

@@ -6,9 +6,11 @@ are in hand here.) So there is one channel for each shard, and a tenure ends wit
 """
 
 import asyncio
+from datetime import datetime
 
+from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.rabbitmq.connection import Channel, Connection, close_channel
-from reefmesh.broker.rabbitmq.errors import ConnectionLost, translated
+from reefmesh.broker.rabbitmq.errors import translated
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage, MessageState
 from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES
 
@@ -36,6 +38,13 @@ class Tenure:
     @property
     def unacknowledged_messages(self) -> int:
         return len(self.shard_window) + len(self.overflow_window)
+
+    @property
+    def oldest_taken_at(self) -> datetime | None:
+        """When the broker took the oldest message that is not acknowledged, by its own clock; of the shard's whole queue,
+        because what is in hand comes first. None: there is none, or the broker does not say."""
+        taken = (message.taken_at for window in (self.shard_window, self.overflow_window) for message in window)
+        return min((each for each in taken if each is not None), default=None)
 
     def received(self, message: InboundMessage) -> None:
         self._window_of(message).add(message)

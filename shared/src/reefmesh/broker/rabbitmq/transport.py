@@ -17,9 +17,10 @@ from pamqp.commands import Connection as ConnectionCommands
 from pamqp.header import ContentHeader
 from yarl import URL
 
-from reefmesh.broker.activemq.name_lookup import LOOKUP_SHARE, is_address, look_up
-from reefmesh.broker.activemq.socket_race import first_connected
-from reefmesh.broker.rabbitmq.url import Endpoint, RabbitMQAddress
+from reefmesh.broker.name_lookup import LOOKUP_SHARE, is_address, look_up
+from reefmesh.broker.network_address import Endpoint
+from reefmesh.broker.rabbitmq.url import RabbitMQAddress
+from reefmesh.broker.socket_race import first_connected
 
 Close = ConnectionCommands.Close
 

@@ -138,11 +138,11 @@ def run_campaign(
     return tally
 
 
-def find(composition: Composition, *, first: int, limit: int) -> Found:
+def find(composition: Composition, *, first: int, limit: int, engine: str = "activemq") -> Found:
     """Run seeds until a law is broken, at most ``limit``."""
     with hushed():
         for number, seed in enumerate(range(first, first + limit), start=1):
-            outcome = run_schedule(seed, composition)
+            outcome = run_schedule(seed, composition, engine=engine)
             if outcome.violations:
                 law = outcome.violations[0].law
                 return Found(switch=composition.name, what=composition.what, schedules=number, seed=seed, law=law)

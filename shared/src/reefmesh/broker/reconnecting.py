@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 from reefmesh.backoff import Backoff
+from reefmesh.broker.connection_loss import ConnectionLost
+from reefmesh.broker.network_address import Endpoint
 from reefmesh.broker.port import BrokerEvent, BrokerUnavailable
-from reefmesh.broker.rabbitmq.connection import Connection
-from reefmesh.broker.rabbitmq.errors import ConnectionLost
-from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.errors import ConfigurationError, TransientError
 
 BACKOFF: Final = Backoff(first_seconds=0.1, max_seconds=5.0)
@@ -19,21 +19,54 @@ BACKOFF_WHEN_REFUSED: Final = Backoff(first_seconds=1.0, max_seconds=10.0)
 within the time after which health asks for a restart."""
 
 
-class Attachment(Protocol):
+class EngineAddress(Protocol):
+    """What is needed of an engine's address."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]: ...
+
+    def with_password(self, password: str) -> Self: ...
+
+    def ssl_context(self) -> ssl.SSLContext | None: ...
+
+
+class EngineConnection(Protocol):
+    """One login at one broker, as an engine makes it. ``lost`` is done, with the reason, once it has ended."""
+
+    lost: "asyncio.Future[ConnectionLost]"
+
+    @property
+    def is_lost(self) -> bool: ...
+
+    @property
+    def heard_seconds_ago(self) -> float | None: ...
+
+    async def close(self) -> None: ...
+
+    def lose(self, reason: ConnectionLost) -> None: ...
+
+
+AddressT = TypeVar("AddressT", bound=EngineAddress)
+ConnectionT = TypeVar("ConnectionT", bound=EngineConnection)
+Attached_contra = TypeVar("Attached_contra", contravariant=True)
+
+
+class Attachment(Protocol[Attached_contra]):
     """Something that lives on a connection and has to be set up again on the next one."""
 
-    async def attach(self, connection: Connection) -> None: ...
+    async def attach(self, connection: Attached_contra, /) -> None: ...
 
     def detach(self) -> None: ...
 
 
-class ReconnectingConnection:
-    """``purpose`` names it in events; ``password`` is read for each login. Attachments are attached in the order in which they
-    were added."""
+class Reconnecting(Generic[AddressT, ConnectionT]):
+    """``connect`` logs in at one endpoint; ``purpose`` names the connection in events; ``password`` is read for each login.
+    Attachments are attached in the order in which they were added."""
 
     def __init__(
         self,
-        address: RabbitMQAddress,
+        address: AddressT,
+        connect: Callable[[AddressT, Endpoint, ssl.SSLContext | None], Awaitable[ConnectionT]],
         *,
         purpose: str,
         on_event: Callable[[BrokerEvent], None],
@@ -42,12 +75,13 @@ class ReconnectingConnection:
     ) -> None:
         self.reconnects = 0
         self._address = address
+        self._log_in = connect
         self._password = password
         self._purpose = purpose
         self._on_event = on_event
         self._random = random or Random()  # noqa: S311 - jitter, nothing secret
-        self._connection: Connection | None = None
-        self._attachments: list[Attachment] = []
+        self._connection: ConnectionT | None = None
+        self._attachments: list[Attachment[ConnectionT]] = []
         self._keeping: asyncio.Task[None] | None = None
         self._next_endpoint = 0
         self._last_failure = "not connected"
@@ -62,11 +96,6 @@ class ReconnectingConnection:
         return self._connection.heard_seconds_ago if self._connection is not None else None
 
     @property
-    def is_blocked(self) -> bool:
-        """Whether the broker takes no publications now."""
-        return self._connection is not None and self._connection.is_blocked
-
-    @property
     def trouble(self) -> str:
         """Why it is not connected, although it tries; empty: it is, or nobody wants it to be."""
         return "" if self.is_up or self._keeping is None else self._last_failure
@@ -76,7 +105,7 @@ class ReconnectingConnection:
         """For how long every attempt to reconnect has met what no retry mends."""
         return None if self._refused_at_seconds is None else asyncio.get_running_loop().time() - self._refused_at_seconds
 
-    def connection(self) -> Connection:
+    def current(self) -> ConnectionT:
         """Return the connection that is up. Raises BrokerUnavailable when there is none."""
         if self._connection is None or self._connection.is_lost:
             raise BrokerUnavailable(f"no connection to the broker: {self._last_failure}")
@@ -117,15 +146,15 @@ class ReconnectingConnection:
             self._connection.lose(ConnectionLost("aborted"))
         self._last_failure = "aborted"
 
-    def add(self, attachment: Attachment) -> None:
+    def add(self, attachment: Attachment[ConnectionT]) -> None:
         """Attach it to every later connection; the caller attaches it to the present one."""
         self._attachments.append(attachment)
 
-    def remove(self, attachment: Attachment) -> None:
+    def remove(self, attachment: Attachment[ConnectionT]) -> None:
         with contextlib.suppress(ValueError):
             self._attachments.remove(attachment)
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> ConnectionT:
         address = self._address if self._password is None else self._address.with_password(self._password())
         context = address.ssl_context()
         endpoints = address.endpoints
@@ -133,9 +162,9 @@ class ReconnectingConnection:
         refused: ConfigurationError | None = None
         for turn in range(len(endpoints)):
             place = (self._next_endpoint + turn) % len(endpoints)
-            connection: Connection | None = None
+            connection: ConnectionT | None = None
             try:
-                connection = await Connection.open(address, endpoints[place], context)
+                connection = await self._log_in(address, endpoints[place], context)
                 for attachment in tuple(self._attachments):
                     await attachment.attach(connection)
             except ConfigurationError as error:
@@ -158,7 +187,7 @@ class ReconnectingConnection:
             raise refused
         raise BrokerUnavailable(f"no broker: {self._last_failure}")
 
-    async def _keep_up(self, connection: Connection) -> None:
+    async def _keep_up(self, connection: ConnectionT) -> None:
         while True:
             reason = await asyncio.shield(connection.lost)
             self._last_failure = str(reason)
@@ -168,7 +197,7 @@ class ReconnectingConnection:
             connection = self._connection = await self._reconnect()
             self.reconnects += 1
 
-    async def _reconnect(self) -> Connection:
+    async def _reconnect(self) -> ConnectionT:
         failures, refusals, reported = 1, 0, ""
         while True:
             backoff, attempt = (BACKOFF_WHEN_REFUSED, refusals) if refusals else (BACKOFF, failures)

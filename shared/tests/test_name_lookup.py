@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from reefmesh.broker.activemq.engine import ActiveMQBroker
-from reefmesh.broker.activemq.name_lookup import SocketAddress, look_up
 from reefmesh.broker.activemq.session import Session
-from reefmesh.broker.activemq.socket_race import HEAD_START_SECONDS, first_connected
 from reefmesh.broker.activemq.url import ActiveMQAddress
+from reefmesh.broker.name_lookup import SocketAddress, look_up
 from reefmesh.broker.port import BrokerUnavailable
+from reefmesh.broker.socket_race import HEAD_START_SECONDS, first_connected
 from reefmesh.clock import SystemClock
 from reefmesh_components.activemq_client import PATIENCE_SECONDS, Events
 from reefmesh_components.stomp_peer import Client, stomp_peer
@@ -170,11 +170,14 @@ async def test_address_that_does_not_answer_costs_its_head_start(deaf: socket.so
 
 
 async def test_address_that_refuses_costs_nothing(listening: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    with closing(await first_connected([refusing(), address_of(listening)])) as connection:
-        assert listening.getsockname() == connection.getpeername()
-    assert loop.time() - began < HEAD_START_SECONDS
+    """The quickest of some: on a busy machine one alone may take as long as a head start."""
+    loop, took_seconds = asyncio.get_running_loop(), list[float]()
+    while len(took_seconds) < 20 and HEAD_START_SECONDS <= min(took_seconds, default=HEAD_START_SECONDS):
+        began = loop.time()
+        with closing(await first_connected([refusing(), address_of(listening)])) as connection:
+            assert listening.getsockname() == connection.getpeername()
+        took_seconds.append(loop.time() - began)
+    assert min(took_seconds) < HEAD_START_SECONDS
 
 
 @pytest.mark.parametrize("addresses", [0, 1, 3])
@@ -189,4 +192,4 @@ async def test_name_has_the_address_of_a_machine_that_is_gone_login_is_bounded(
     resolver(lambda *_, **__: [address_of(deaf)])
     address = ActiveMQAddress.parse(f"stomp://{NAME}?connect_timeout_ms=200")
     with pytest.raises(BrokerUnavailable, match=r"did not answer within 0\.2 s"):
-        await asyncio.wait_for(Session.open(address, address.endpoints[0], None), 10)
+        await asyncio.wait_for(Session.open(address, address.endpoints[0], None), 60)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from reefmesh.broker.activemq.name_lookup import SocketAddress
+from reefmesh.broker.name_lookup import SocketAddress
 
 HEAD_START_SECONDS: Final = 0.25
 ADDRESSES_LIMIT: Final = 8

@@ -1,33 +1,46 @@
 """Reefs that are held back: their next message was released to wait for an earlier one, and no lane gets it before its time.
 
-It stays in the ready queue, so it holds no lane, but it is open in its subscription's window and keeps that from being
-acknowledged: ``IsolationWatch`` gives the reef a dedicated subscription. When an earlier message of the reef arrives, the reef
-is held back no longer.
+It stays in the ready queue, so it holds no lane. When an earlier message of the reef arrives, the reef is held back no longer.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
 
-from reefmesh.broker.activemq.inbound_message import InboundMessage, MessageSource
-from reefmesh.broker.activemq.ready_queue import comes_before
+
+class OrderedMessage(Protocol):
+    """What is needed of an engine's inbound message. ``identity``: the same for each delivery of a message."""
+
+    @property
+    def reef_id(self) -> str: ...
+
+    @property
+    def identity(self) -> str | None: ...
+
+    def comes_before(self, other: Self, *, by_number: bool) -> bool:
+        """Whether it provably was published before ``other`` of the same reef."""
+        ...
+
+
+MessageT = TypeVar("MessageT", bound=OrderedMessage)
 
 
 @dataclass(slots=True)
-class _HeldBack:
-    message: InboundMessage
+class _HeldBack(Generic[MessageT]):
+    message: MessageT
     timer: asyncio.TimerHandle
 
 
-class HeldBackReefs:
-    """Of one consumer; bounded by what the broker sends ahead. ``by_number`` as in the ready queue; ``on_over``: a reef may be
-    handed out again."""
+class HeldBackReefs(Generic[MessageT]):
+    """Of one consumer; bounded by what the broker sends ahead. ``by_number``: whether ``seq`` orders a reef's messages;
+    ``on_over``: a reef may be handed out again."""
 
     def __init__(self, *, by_number: bool, on_over: Callable[[], None]) -> None:
         self._by_number = by_number
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
-        self._reefs: dict[str, _HeldBack] = {}
+        self._reefs: dict[str, _HeldBack[MessageT]] = {}
 
     def __contains__(self, reef_id: object) -> bool:
         return reef_id in self._reefs
@@ -35,28 +48,29 @@ class HeldBackReefs:
     def __bool__(self) -> bool:
         return bool(self._reefs)
 
-    def hold_back(self, message: InboundMessage, seconds: float) -> None:
+    def hold_back(self, message: MessageT, seconds: float) -> None:
         """Hold back this message's reef for so long."""
         self._forget(message.reef_id)
         timer = self._loop.call_later(seconds, self._end, message.reef_id)
         self._reefs[message.reef_id] = _HeldBack(message, timer)
 
-    def note_arrival(self, message: InboundMessage) -> InboundMessage | None:
+    def note_arrival(self, message: MessageT) -> MessageT | None:
         """A message has arrived. Return the message that has waited for it, whose wait is over; None: there is no such one, or
         it is that message itself, delivered again."""
         held = self._reefs.get(message.reef_id)
         if held is None:
             return None
-        if message.message_id == held.message.message_id:
+        if message.identity == held.message.identity:
             held.message = message
-        elif comes_before(message, held.message, by_number=self._by_number):
+        elif message.comes_before(held.message, by_number=self._by_number):
             self._forget(message.reef_id)
             return held.message
         return None
 
-    def reefs_of(self, source: MessageSource) -> Sequence[str]:
-        """Return the reefs whose waiting message is open in this subscription."""
-        return [reef_id for reef_id, held in self._reefs.items() if held.message.is_open and held.message.source is source]
+    @property
+    def messages(self) -> Sequence[MessageT]:
+        """The messages that wait, one of each reef."""
+        return [held.message for held in self._reefs.values()]
 
     def clear(self) -> None:
         for reef_id in tuple(self._reefs):
