@@ -17,10 +17,13 @@ from reefmesh.contracts.contract import ReefId
 from reefmesh.errors import TransientError
 from reefmesh_dashboard.api.cursors import CURSOR_LENGTH, WrongCursor, from_cursor, to_cursor
 from reefmesh_dashboard.domain.spans import microseconds_of
+from reefmesh_dashboard.pages.heat_chart import DAYS, HEIGHT, WIDTH, heat_chart
 from reefmesh_dashboard.pages.views import line_of, site_of
 from reefmesh_dashboard.queries.alerts import alerts_of
 from reefmesh_dashboard.queries.reading import Reader
 from reefmesh_dashboard.queries.reefs import reef_of, reefs_by_name
+from reefmesh_dashboard.queries.series import heat_of
+from reefmesh_dashboard.taken_score import day_number
 
 SITES_LIMIT: Final = 100
 ALERTS_SHOWN: Final = 50
@@ -79,7 +82,11 @@ def page_routes(reader: Reader, *, clock: Clock) -> Sequence[Route]:
         now = clock.now()
         first_us, end_us = microseconds_of(now - YEAR), microseconds_of(now)
         alerts = await alerts_of(reader, reef.reef_id, first_us=first_us, end_us=end_us, limit=ALERTS_SHOWN)
-        return render("site.html", site=site_of(reef, alerts, now))
+        last = day_number(now.date()) + 1  # the reef's solar date may be ahead of UTC's
+        days = await heat_of(reader, reef.reef_id, first=last - DAYS, end=last + 1, limit=DAYS + 1)
+        mmm_celsius = None if reef.score is None else reef.score.heat.mmm_celsius
+        chart = heat_chart(days, mmm_celsius=mmm_celsius, today=max([now.date(), *(day.date for day in days)]))
+        return render("site.html", site=site_of(reef, alerts, now), chart=chart, width=WIDTH, height=HEIGHT)
 
     async def css(_: Request) -> Response:
         return Response(style, media_type="text/css")
