@@ -41,6 +41,9 @@ def test_dhw_is_on_a_scale_that_holds_its_highest(samples: type[Samples]) -> Non
     assert str(low.weeks[0].at) == POINTS.findall(low.heat)[1][1]
     assert "8" == POINTS.findall(high.heat)[1][1], "the top of the drawing"
     assert "22.3 degree Celsius-weeks" in high.summary
+    none = heat_chart([samples.day(on, dhw_celsius_weeks=0.0)], mmm_celsius=29.0, today=on)
+    assert none is not None
+    assert "no degree heating weeks came together" in none.summary
 
 
 def test_without_temperature_there_is_no_chart_and_without_mmm_no_line_of_it(samples: type[Samples]) -> None:

@@ -87,6 +87,8 @@ def _summary(water: Sequence[tuple[date, float]], heat: Sequence[tuple[date, flo
     if not heat:
         return f"{told}; no degree heating weeks are known."
     most = max(heat, key=lambda each: each[1])
+    if not most[1]:
+        return f"{told}; no degree heating weeks came together."
     return f"{told}; at most {most[1]:.1f} degree Celsius-weeks on {most[0]}."
 
 
