@@ -42,7 +42,7 @@ from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
 from reefmesh_dashboard.domain.reef import ShownReef
-from reefmesh_dashboard.handler import AlertsHandler, ReadingsHandler, ScoresHandler
+from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
 from reefmesh_dashboard.queries.reading import Reader
@@ -212,7 +212,7 @@ class Bench:
         self.handlers: dict[str, Any] = {
             READINGS.name: ReadingsHandler(self.store, months=Months(), clock=self.clock),
             SCORES.name: ScoresHandler(self.store),
-            ALERTS.name: AlertsHandler(self.store),
+            ALERTS.name: PublishedAlertsHandler(self.store),
         }
 
     async def readings(self, *readings: Reading, reef: ReefFacts | None = None, seq: int | None = None) -> None:

@@ -12,7 +12,7 @@ from reefmesh.service.handler import Handler
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh_dashboard.api.app import make_api
-from reefmesh_dashboard.handler import AlertsHandler, ReadingsHandler, ScoresHandler
+from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
 from reefmesh_dashboard.queries.reading import Reader
@@ -33,8 +33,8 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
     def scores(parts: Parts) -> ScoresHandler:
         return ScoresHandler(parts.store)
 
-    def alerts(parts: Parts) -> AlertsHandler:
-        return AlertsHandler(parts.store)
+    def alerts(parts: Parts) -> PublishedAlertsHandler:
+        return PublishedAlertsHandler(parts.store)
 
     subscribed: dict[Channel, Callable[[Parts], Handler[Any]]] = {READINGS: readings, SCORES: scores, ALERTS: alerts}
     handlers = {Subscription(services.DASHBOARD.name, channel): subscribed[channel] for channel in services.DASHBOARD.consumes}

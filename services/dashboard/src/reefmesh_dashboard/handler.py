@@ -17,7 +17,7 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.errors import PoisonMessage
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Store, Write
-from reefmesh_dashboard.domain.reef import Facts, ShownReef
+from reefmesh_dashboard.domain.reef import ShownFacts, ShownReef
 from reefmesh_dashboard.domain.spans import microseconds_of
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.taken_readings import take_readings
@@ -48,7 +48,7 @@ class OfReefs:
         reef = ShownReef()
         for name, latitude, longitude, facts_seq, score_seq, body in await self._store.fetch(_SELECT_REEF, (reef_id,)):
             if facts_seq:
-                reef.facts, reef.facts_seq = Facts(name, latitude, longitude), facts_seq
+                reef.facts, reef.facts_seq = ShownFacts(name, latitude, longitude), facts_seq
             if body is not None:
                 know_score(reef, SCORE.validate_json(body), score_seq)
         return reef
@@ -92,7 +92,7 @@ class ScoresHandler(OfReefs):
         return Change(state=state, writes=take_score(score, message.body, message.schema_id, state, seq=message.seq or 0))
 
 
-class AlertsHandler(OfReefs):
+class PublishedAlertsHandler(OfReefs):
     """The ``Handler`` of ``dashboard@reef.alerts``."""
 
     schemas: Collection[str] = frozenset(alerts.READERS)

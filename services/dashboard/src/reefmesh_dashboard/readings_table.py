@@ -44,20 +44,20 @@ class Reads(Protocol):
     async def fetch(self, sql: str, parameters: Sequence[Value] = ()) -> Sequence[Row]: ...
 
 
-class KeptReading(NamedTuple):
+class KnownReading(NamedTuple):
     """What later readings need to know of a row."""
 
     revision: int
     counted: Counted
 
 
-async def fetch_readings(store: Reads, reef_id: str, buoy_id: str, hours: Iterable[int]) -> dict[int, KeptReading]:
+async def fetch_readings(store: Reads, reef_id: str, buoy_id: str, hours: Iterable[int]) -> dict[int, KnownReading]:
     """Return a buoy's readings of these hours, and of some around them, by ``observed_us``."""
-    found: dict[int, KeptReading] = {}
+    found: dict[int, KnownReading] = {}
     for from_us, before_us in spans(hours, width=HOUR_US, gap=JOINED_HOURS * HOUR_US):
         rows = await store.fetch(_SELECT_READINGS, (reef_id, from_us, before_us, buoy_id))
         for observed_us, revision, withdrawn, body in rows:
-            found[observed_us] = KeptReading(revision, {} if withdrawn else _counted(body))
+            found[observed_us] = KnownReading(revision, {} if withdrawn else _counted(body))
     return found
 
 

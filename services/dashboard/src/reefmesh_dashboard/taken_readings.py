@@ -10,7 +10,7 @@ from reefmesh.errors import PoisonMessage
 from reefmesh.store.port import Write
 from reefmesh_dashboard.domain.aggregate import counted, of_parts, sums_of
 from reefmesh_dashboard.domain.edge import Edge, Step, move, step_beyond
-from reefmesh_dashboard.domain.reef import Facts, ShownReef
+from reefmesh_dashboard.domain.reef import ShownFacts, ShownReef
 from reefmesh_dashboard.domain.spans import SECOND_US, Month, day_of, hour_of, microseconds_of, month_of
 from reefmesh_dashboard.readings_table import (
     Reads,
@@ -109,7 +109,7 @@ def _by_buoy(readings: Iterable[Reading], now_us: int) -> dict[str, dict[int, Re
 def _write_facts(came: ReefFacts, reef: ShownReef, seq: int) -> list[Write]:
     """Only facts that differ are written. A message that was parked brings old ones, and leaves newer ones alone; but after a
     restart nothing tells since when the same facts came again and again, and its own stay until the reef's next message."""
-    facts = Facts(came.name, came.latitude_degrees, came.longitude_degrees)
+    facts = ShownFacts(came.name, came.latitude_degrees, came.longitude_degrees)
     if seq < reef.facts_seq:
         return []
     reef.facts_seq = seq

@@ -15,7 +15,7 @@ from reefmesh.contracts.scores import CarbonateDay, DayScore
 from reefmesh_dashboard.domain.aggregate import Aggregate, ByQuantity
 from reefmesh_dashboard.domain.now import Standing, carbonate_now, dive_now, heat_now, value_now
 from reefmesh_dashboard.domain.spans import DAY_US, instant_of
-from reefmesh_dashboard.queries.reefs import KnownReef
+from reefmesh_dashboard.queries.reefs import ListedReef
 from reefmesh_dashboard.queries.series import ShownReading, Summed
 from reefmesh_dashboard.readings_table import channels_from_body
 
@@ -204,11 +204,11 @@ class AlertList(BaseModel):
     next: str | None = Field(description=NEXT)
 
 
-def list_feature(reef: KnownReef, now: dt.datetime) -> ReefListFeature:
+def list_feature(reef: ListedReef, now: dt.datetime) -> ReefListFeature:
     return ReefListFeature(id=reef.reef_id, geometry=_point(reef), properties=ReefSummary(**_summary(reef, now)))
 
 
-def feature(reef: KnownReef, now: dt.datetime) -> ReefFeature:
+def feature(reef: ListedReef, now: dt.datetime) -> ReefFeature:
     carbonate = carbonate_now(reef.score, now)
     summary = _summary(reef, now)
     factors = list(dive_now(reef.score, now).factors)
@@ -255,7 +255,7 @@ def _sums(sums: ByQuantity, quantity: str | None) -> dict[str, Sums]:
     return {name: Sums.of(name, each) for name, each in sums.items() if quantity is None or name == quantity}
 
 
-def _summary(reef: KnownReef, now: dt.datetime) -> dict[str, Any]:
+def _summary(reef: ListedReef, now: dt.datetime) -> dict[str, Any]:
     dive, heat = dive_now(reef.score, now), heat_now(reef.score, now)
     as_of = None if reef.score is None else reef.score.as_of
     return {
@@ -283,7 +283,7 @@ def _summary(reef: KnownReef, now: dt.datetime) -> dict[str, Any]:
     }
 
 
-def _latest(reef: KnownReef, quantity: str, now: dt.datetime) -> LatestAnswer:
+def _latest(reef: ListedReef, quantity: str, now: dt.datetime) -> LatestAnswer:
     known = value_now(reef.score, quantity, now)
     return LatestAnswer(
         standing=known.standing,
@@ -301,7 +301,7 @@ def _age_seconds(at: dt.datetime | None, now: dt.datetime) -> float | None:
     return None if at is None else max(0.0, (now - at).total_seconds())
 
 
-def _point(reef: KnownReef) -> Point | None:
+def _point(reef: ListedReef) -> Point | None:
     if reef.longitude_degrees is None or reef.latitude_degrees is None:
         return None
     return Point(coordinates=(reef.longitude_degrees, reef.latitude_degrees))

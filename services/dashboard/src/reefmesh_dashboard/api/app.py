@@ -38,7 +38,7 @@ from reefmesh_dashboard.domain.spans import microseconds_of
 from reefmesh_dashboard.queries import alerts, reefs, series
 from reefmesh_dashboard.queries.alerts import AFTER_ALL, AlertPlace
 from reefmesh_dashboard.queries.reading import Reader
-from reefmesh_dashboard.queries.series import BEFORE_ALL, Asked, Place
+from reefmesh_dashboard.queries.series import BEFORE_ALL, Asked, SeriesPlace
 from reefmesh_dashboard.web.problems import MEDIA_TYPE, Problem, problem, unavailable
 
 MOUNT: Final = "/api/v1"
@@ -47,7 +47,7 @@ DESCRIPTION: Final = (
     " names. What is not known is said: `standing` is `current`, `stale`, `unknown` or `not_measured`, and a value that cannot"
     " be relied on is never shown as if it could. Every error is a problem document (RFC 9457)."
 )
-PLACE: Final = TypeAdapter(Place)
+PLACE: Final = TypeAdapter(SeriesPlace)
 ALERT_PLACE: Final = TypeAdapter(AlertPlace)
 REEF_PLACE: Final = TypeAdapter(str)
 DAY_PLACE: Final = TypeAdapter(date)

@@ -9,7 +9,7 @@ from reefmesh.contracts.scores import CarbonateDay
 from reefmesh_dashboard.domain.edge import Edge
 
 
-class Facts(NamedTuple):
+class ShownFacts(NamedTuple):
     """What the read model keeps of the register's facts of a reef."""
 
     name: str
@@ -27,7 +27,7 @@ class ShownReef:
     """
 
     edges: dict[str, Edge] = field(default_factory=dict)
-    facts: Facts | None = None
+    facts: ShownFacts | None = None
     facts_seq: int = 0
     score_seq: int = 0
     heat_date: date | None = None

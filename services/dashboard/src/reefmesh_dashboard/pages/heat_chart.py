@@ -32,7 +32,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeatChart:
+class HeatDrawing:
     """``water``, ``heat``: SVG path data. ``mmm`` and ``bleaching``: where the lines of MMM and MMM + 1 are, if MMM is known.
     ``summary`` says in words what is drawn."""
 
@@ -46,7 +46,7 @@ class HeatChart:
     weeks: tuple[Mark, ...]
 
 
-def heat_chart(days: Sequence[DayScore], *, mmm_celsius: float | None, today: date) -> HeatChart | None:
+def heat_chart(days: Sequence[DayScore], *, mmm_celsius: float | None, today: date) -> HeatDrawing | None:
     """Return the chart of the last ``DAYS`` days; None: nothing is known of them."""
     first = today - timedelta(days=DAYS - 1)
     shown = [day for day in days if first <= day.date <= today]
@@ -68,7 +68,7 @@ def heat_chart(days: Sequence[DayScore], *, mmm_celsius: float | None, today: da
         return y((value - low) / (high - low))
 
     ground = y(0)
-    return HeatChart(
+    return HeatDrawing(
         summary=_summary(water, heat),
         water=" ".join(_line([(x(on), of_celsius(value)) for on, value in run]) for run in _runs(water)),
         heat=" ".join(_area([(x(on), y(value / most)) for on, value in run], ground) for run in _runs(heat)),

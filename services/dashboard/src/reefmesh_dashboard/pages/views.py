@@ -10,7 +10,7 @@ from reefmesh.contracts.quantities import SEA_WATER_TEMPERATURE
 from reefmesh.figures import decisive
 from reefmesh_dashboard.domain.now import Standing, ValueNow, carbonate_now, dive_now, heat_now, value_now
 from reefmesh_dashboard.pages.words import QUANTITIES, UNITS, VERDICTS, age, shown, site_time, utc
-from reefmesh_dashboard.queries.reefs import KnownReef
+from reefmesh_dashboard.queries.reefs import ListedReef
 
 DECIMALS: Final = {"1": 2, "m/s": 2, "degree": 0, "uatm": 0}
 NOT_MEASURED: Final = "not-measured"
@@ -63,7 +63,7 @@ class BuoyLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
+class SiteView:
     """A reef's own page."""
 
     line: Line
@@ -76,7 +76,7 @@ class Site:
     position: str | None
 
 
-def line_of(reef: KnownReef, now: datetime) -> Line:
+def line_of(reef: ListedReef, now: datetime) -> Line:
     zone = None if reef.score is None else reef.score.time_zone
     return Line(
         reef_id=reef.reef_id,
@@ -88,7 +88,7 @@ def line_of(reef: KnownReef, now: datetime) -> Line:
     )
 
 
-def site_of(reef: KnownReef, alerts: Sequence[Alert], now: datetime) -> Site:
+def site_of(reef: ListedReef, alerts: Sequence[Alert], now: datetime) -> SiteView:
     score = reef.score
     zone = None if score is None else score.time_zone
     dive = dive_now(score, now)
@@ -96,7 +96,7 @@ def site_of(reef: KnownReef, alerts: Sequence[Alert], now: datetime) -> Site:
     place = None
     if reef.latitude_degrees is not None and reef.longitude_degrees is not None:
         place = f"{reef.latitude_degrees:.4f}, {reef.longitude_degrees:.4f}"
-    return Site(
+    return SiteView(
         line=line_of(reef, now),
         valid_until=None if valid_until is None else moment(valid_until, now, zone),
         factors=tuple(
@@ -130,7 +130,7 @@ def _state(standing: Standing) -> str:
     return standing.value.replace("_", "-")
 
 
-def _dive(reef: KnownReef, now: datetime) -> Fact:
+def _dive(reef: ListedReef, now: datetime) -> Fact:
     dive = dive_now(reef.score, now)
     word, sign = VERDICTS[dive.verdict]
     notes = tuple(shown(reason) for reason in dive.reasons)
@@ -144,7 +144,7 @@ def _dive(reef: KnownReef, now: datetime) -> Fact:
             return Fact(name="Diving", text=word, state=dive.verdict, sign=sign, notes=notes)
 
 
-def _heat(reef: KnownReef, now: datetime) -> Fact:
+def _heat(reef: ListedReef, now: datetime) -> Fact:
     heat = heat_now(reef.score, now)
     if heat.level is not None:
         notes = [f"reliability: {heat.reason.replace('_', ' ')}"]
@@ -158,7 +158,7 @@ def _heat(reef: KnownReef, now: datetime) -> Fact:
     return Fact(name="Heat stress", text=text, state=_state(heat.standing), sign="?", notes=tuple(why))
 
 
-def _carbonate(reef: KnownReef, now: datetime) -> Fact:
+def _carbonate(reef: ListedReef, now: datetime) -> Fact:
     carbonate = carbonate_now(reef.score, now)
     name = "Aragonite saturation"
     if carbonate.band is not None and carbonate.omega_aragonite is not None:

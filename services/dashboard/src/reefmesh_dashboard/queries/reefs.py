@@ -15,7 +15,7 @@ _SELECT_ONE: Final = f"SELECT {_COLUMNS} FROM reefs WHERE reef_id = ?"  # noqa: 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownReef:
+class ListedReef:
     """``score`` is None while none has come; the position is None while no readings have."""
 
     reef_id: str
@@ -25,23 +25,23 @@ class KnownReef:
     score: ReefScore | None
 
 
-async def reefs_by_id(reader: Reader, *, after: str, limit: int) -> Sequence[KnownReef]:
+async def reefs_by_id(reader: Reader, *, after: str, limit: int) -> Sequence[ListedReef]:
     return [_reef(row) for row in await reader.fetch(_SELECT_BY_ID, (after, limit))]
 
 
-async def reefs_by_name(reader: Reader, *, after: tuple[str, str], limit: int) -> Sequence[KnownReef]:
+async def reefs_by_name(reader: Reader, *, after: tuple[str, str], limit: int) -> Sequence[ListedReef]:
     """``after``: name and id of the last one before."""
     return [_reef(row) for row in await reader.fetch(_SELECT_BY_NAME, (*after, limit))]
 
 
-async def reef_of(reader: Reader, reef_id: str) -> KnownReef | None:
+async def reef_of(reader: Reader, reef_id: str) -> ListedReef | None:
     rows = await reader.fetch(_SELECT_ONE, (reef_id,))
     return _reef(rows[0]) if rows else None
 
 
-def _reef(row: Row) -> KnownReef:
+def _reef(row: Row) -> ListedReef:
     reef_id, name, latitude_degrees, longitude_degrees, score_json = row
-    return KnownReef(
+    return ListedReef(
         reef_id=reef_id,
         name=name,
         latitude_degrees=latitude_degrees,

@@ -28,14 +28,14 @@ _SELECT_CARBONATE: Final = (
 )
 
 
-class Place(NamedTuple):
+class SeriesPlace(NamedTuple):
     """A row's place in a series: its microsecond or day, and its buoy."""
 
     at: int
     buoy_id: str
 
 
-BEFORE_ALL: Final = Place(-(1 << 62), "")
+BEFORE_ALL: Final = SeriesPlace(-(1 << 62), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Asked:
     reef_id: str
     first: int
     end: int
-    after: Place = BEFORE_ALL
+    after: SeriesPlace = BEFORE_ALL
     limit: int
 
     @property
@@ -56,7 +56,7 @@ class Asked:
 class ShownReading(NamedTuple):
     """A reading in its newest revision; ``body`` has its quantities."""
 
-    place: Place
+    place: SeriesPlace
     revision: int
     received_us: int
     time_source: str
@@ -67,15 +67,14 @@ class ShownReading(NamedTuple):
 class Summed:
     """The values of a buoy in an hour or a day."""
 
-    place: Place
+    place: SeriesPlace
     sums: ByQuantity
 
 
 async def readings_of(reader: Reader, asked: Asked) -> Sequence[ShownReading]:
     """Asked in microseconds."""
-    return [
-        ShownReading(Place(at, buoy_id), *row) for at, buoy_id, *row in await reader.fetch(_SELECT_READINGS, asked.parameters)
-    ]
+    rows = await reader.fetch(_SELECT_READINGS, asked.parameters)
+    return [ShownReading(SeriesPlace(at, buoy_id), *row) for at, buoy_id, *row in rows]
 
 
 async def hours_of(reader: Reader, asked: Asked) -> Sequence[Summed]:
@@ -101,4 +100,4 @@ async def carbonate_of(reader: Reader, reef_id: str, *, first: int, end: int, li
 
 
 def _summed(at: int, buoy_id: str, body: str) -> Summed:
-    return Summed(place=Place(at, buoy_id), sums=from_body(body))
+    return Summed(place=SeriesPlace(at, buoy_id), sums=from_body(body))
