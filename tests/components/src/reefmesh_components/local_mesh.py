@@ -199,7 +199,7 @@ def _tell_what_runs(mesh: LocalMesh) -> None:
 
 
 def _pages(process: ServiceProcess) -> str:
-    sites = [f"{process.url}/ (the sites)"] if process.name == DASHBOARD.name else []
+    sites = [f"{process.url}/ (the sites)"] if process.service == DASHBOARD.name else []
     return ", ".join([*sites, f"{process.url}/health", f"{process.url}/metrics"])
 
 
