@@ -132,10 +132,11 @@ async def test_queue_of_devices_that_is_missing_or_classic_is_named(rabbitmq_pro
             await channel.queue_bind(DEVICE_QUEUE, DEVICES_EXCHANGE, routing_key=FROM_DEVICES)
 
 
-async def test_alarm_in_force_is_named(rabbitmq_process: RabbitmqProcess, tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", ["operator", "alerts"])
+async def test_alarm_in_force_is_named(rabbitmq_process: RabbitmqProcess, tmp_path: Path, user: str) -> None:
     rabbitmq_process.control("set_vm_memory_high_watermark", "absolute", "1MB")
     try:
-        said, mend = said_of(rabbitmq_process, tmp_path, "broker state")
+        said, mend = said_of(rabbitmq_process, tmp_path, "broker state", user=user)
     finally:
         rabbitmq_process.control("set_vm_memory_high_watermark", "0.5")
     assert "the broker takes nothing that is published; an alarm is in force: memory or disk is short" == said

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.probe import Obstacle
-from reefmesh.broker.rabbitmq.connection import Channel, Connection
+from reefmesh.broker.rabbitmq.connection import Connection
 from reefmesh.broker.rabbitmq.declaration import exists
 from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, DEVICE_QUEUE_ARGUMENTS, DEVICES_EXCHANGE
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal
@@ -41,9 +41,8 @@ async def obstacles_on(
 async def alarm_on(spare: Connection) -> Obstacle | None:
     """Publish what no queue takes. The broker answers, were it with a refusal, or it has stopped reading and says so.
     ``spare``: another connection, of which it may read nothing more."""
-    async with spare.passing_channel(confirms=True) as channel:
-        if await _is_answered(channel) and await _is_answered(channel):  # it stops behind the first that it reads
-            return None
+    if await _is_answered(spare) and await _is_answered(spare):  # it stops behind the first that it reads
+        return None
     why = "an alarm is in force: memory or disk is short" if spare.is_blocked else "it confirms nothing"
     return Obstacle(
         said=f"the broker takes nothing that is published; {why}",
@@ -51,8 +50,12 @@ async def alarm_on(spare: Connection) -> Obstacle | None:
     )
 
 
-async def _is_answered(channel: Channel) -> bool:
-    publishing = asyncio.ensure_future(channel.basic_publish(b"", routing_key=f"reefmesh.doctor.{uuid4().hex}"))
+async def _is_answered(spare: Connection) -> bool:
+    async def publish() -> None:
+        async with spare.passing_channel(confirms=True) as channel:
+            await channel.basic_publish(b"", routing_key=f"reefmesh.doctor.{uuid4().hex}")
+
+    publishing = asyncio.create_task(publish())
     done, _ = await asyncio.wait([publishing], timeout=CONFIRM_SECONDS)
     if not done:
         publishing.cancel()
