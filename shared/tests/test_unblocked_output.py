@@ -48,7 +48,7 @@ async def main(stop):
 BURST = """
 async def main(stop):
     for number in range(3_000):
-        log.info("loud", number=number, filling="x" * 4_000)
+        log.info("loud", number=number, filling="x" * 1_000)
     {end}
 """
 
