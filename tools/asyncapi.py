@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 import reefmesh
 from reefmesh.broker.activemq.destinations import DEVICE_QUEUE, channel_topic, parking_queue, subscription_queue
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import TOPIC, channel_exchange, shard_queue
 from reefmesh.broker.rabbitmq.topology import parking_queue as rabbitmq_parking_queue
 from reefmesh.contracts import alerts, channels, exclusion, quarantine, readings, schema, scores
@@ -168,8 +169,8 @@ def document() -> dict[str, Any]:
                 "What the services of reefmesh say to each other, and what buoys say to them. A deployment has one broker. "
                 "On ActiveMQ a channel is a virtual topic; each consuming service has one durable queue on it (`x-queue`), and "
                 "every such queue gets every message. The message group is the reef. On RabbitMQ (`-amqp`) a channel is a "
-                "topic exchange with the reef as routing key; each consuming service spreads the reefs over queues of its "
-                "own (`x-queues`). On both, one reef's messages are handled one at a time, in order. Programs that are not "
+                "topic exchange; the routing key is the reef behind its slot, by which each consuming service spreads the reefs "
+                "over queues of its own (`x-queues`). On both, one reef's messages are handled one at a time, in order. Programs that are not "
                 "reefmesh's own subscribe in the same way, under names of their own. Bodies are "
                 f"closed (an unknown field is refused) and at most {BODY_BYTES_LIMIT} bytes."
             ),
@@ -212,6 +213,7 @@ def _channels() -> dict[str, Any]:
     rabbitmq = [_ref("servers/amqp"), _ref("servers/amqp-tls")]
     devices = [_ref("servers/mqtt"), _ref("servers/mqtt-tls")]
     described: dict[str, Any] = {}
+    slot, _, reef = routing_key_of("menjangan").partition(".")
     for name, (words, schema_ids) in CHANNELS.items():
         described[_key(name)] = {
             "address": channel_topic(name).removeprefix("/topic/"),
@@ -221,10 +223,19 @@ def _channels() -> dict[str, Any]:
             "bindings": {"stomp": {}},  # AsyncAPI gives it no fields yet
         }
         described[f"{_key(name)}{AMQP}"] = {
-            "address": "{reef}",
+            "address": "{slot}.{reef}",
             "description": words,
             "servers": rabbitmq,
-            "parameters": {"reef": {"description": "The reef: the routing key of its messages."}},
+            "parameters": {
+                "slot": {
+                    "description": (
+                        "The first two digits of the reef's SHA-256 in lower-case hexadecimal; a message with another slot "
+                        "is parked."
+                    ),
+                    "examples": [slot],
+                },
+                "reef": {"description": "The reef.", "examples": [reef]},
+            },
             "messages": {_key(each): _ref(f"components/messages/{_key(each)}") for each in schema_ids},
             "bindings": {"amqp": {"is": "routingKey", "exchange": _exchange(name), "bindingVersion": AMQP_BINDING}},
         }

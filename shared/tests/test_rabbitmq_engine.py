@@ -1,6 +1,7 @@
 """The RabbitMQ engine beside the conformance suite: what goes wrong at the broker and in between."""
 
 import asyncio
+import re
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +29,15 @@ from reefmesh.broker.rabbitmq.consumer import RabbitMQConsumer
 from reefmesh.broker.rabbitmq.engine import BLOCKED, RabbitMQBroker
 from reefmesh.broker.rabbitmq.errors import PRECONDITION_FAILED, BrokerRefusal
 from reefmesh.broker.rabbitmq.message_headers import properties_of
-from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES, Topology, channel_exchange, overflow_queue
+from reefmesh.broker.rabbitmq.slots import SLOTS, routing_key_of, slot_of
+from reefmesh.broker.rabbitmq.topology import (
+    WINDOW_MESSAGES,
+    Topology,
+    channel_exchange,
+    hash_exchange,
+    overflow_queue,
+    subscription_exchange,
+)
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import SCORING, Channel, Subscription
@@ -175,7 +184,7 @@ async def test_forged_user_is_refused_by_the_broker_and_is_not_there(rabbitmq_pr
                 await channel.basic_publish(
                     b"{}",
                     exchange=channel_exchange(place.subscription.channel.name),
-                    routing_key="reef-a",
+                    routing_key=routing_key_of("reef-a"),
                     properties=properties_of({"reef-id": "reef-a"}, user="scoring"),
                 )
         assert refused.value.code == PRECONDITION_FAILED
@@ -210,7 +219,7 @@ async def test_headers_without_an_envelope_are_parked_and_cost_no_connection(rab
             (FarFuture(headers={"reef-id": "reef-a", "when": PRODUCED_AT, "room": "x" * 400}), "reef-a"),
         ):
             exchange = channel_exchange(place.subscription.channel.name)
-            await channel.basic_publish(b"{}", exchange=exchange, routing_key=key, properties=properties)
+            await channel.basic_publish(b"{}", exchange=exchange, routing_key=routing_key_of(key), properties=properties)
         await connection.close()
         await client.publish([place.publication("reef-a", 0)])
         consumer = await started(client, place.subscription)
@@ -224,26 +233,97 @@ async def test_headers_without_an_envelope_are_parked_and_cost_no_connection(rab
         assert len(await client.parking(place.subscription).list()) == 4
 
 
-async def test_message_under_the_key_of_another_reef_is_parked(rabbitmq_process: RabbitmqProcess) -> None:
-    """Law 1: it could be handled beside the other messages of its reef, which are in another shard."""
-    async with place_at(rabbitmq_process) as place:
+async def send_under_key(place: Place, key: str, *, copies_to: Sequence[str] = ()) -> None:
+    """Publish a message of reef-a under a routing key of one's own, and under those of ``copies_to`` with it."""
+    address = RabbitMQAddress.parse(place.url)
+    sender = await Connection.open(address, address.endpoints[0], None)
+    headers: dict[str, object] = {**envelope("reef-a", 0, 1).to_headers()}
+    if copies_to:
+        headers["CC"] = list(copies_to)
+    async with sender.passing_channel(confirms=True) as channel:
+        await channel.basic_publish(
+            b"{}",
+            exchange=channel_exchange(place.subscription.channel.name),
+            routing_key=key,
+            properties=properties_of(headers, user=address.user),
+            mandatory=True,
+        )
+    await sender.close()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        routing_key_of("reef-b"),
+        "reef-a",
+        "",
+        f"{(slot_of('reef-a') + 1) % SLOTS:02x}.reef-a",
+        f"{slot_of('reef-a')}.reef-a",
+        "5b",
+    ],
+    ids=["another reef's", "without a slot", "none", "a wrong slot", "a slot in decimal digits", "a slot alone"],
+)
+async def test_message_whose_key_is_not_its_reefs_is_parked_and_a_replay_mends_it(
+    rabbitmq_process: RabbitmqProcess, key: str
+) -> None:
+    """Law 1: it could be handled beside the other messages of its reef, which are in another shard. Law 3: whoever publishes
+    without slots loses nothing."""
+    async with place_at(rabbitmq_process, shards=4) as place:
         client = await place.client()
-        address = RabbitMQAddress.parse(place.url)
-        sender = await Connection.open(address, address.endpoints[0], None)
-        async with sender.passing_channel(confirms=True) as channel:
-            await channel.basic_publish(
-                b"{}",
-                exchange=channel_exchange(place.subscription.channel.name),
-                routing_key="reef-b",
-                properties=properties_of(envelope("reef-a", 0, 1).to_headers(), user=address.user),
-            )
-        await sender.close()
+        await send_under_key(place, key)
         unreadable = place.event(UNREADABLE_PARKED)
         consumer = await started(client, place.subscription)
+        receiving = asyncio.create_task(soon(consumer.lanes[0]))
+        event = await asyncio.wait_for(unreadable, PATIENCE_SECONDS)
+        assert event.facts["detail"] == f"its routing key {key!r} is not its reef's"
+        parking = client.parking(place.subscription)
+        assert await parking.replay([each.parking_id for each in await parking.list()]) == 1
+        delivery = await receiving
+        assert ("reef-a", 0) == (delivery.message.reef_id, number_of(delivery))
+        await consumer.lanes[0].settle(delivery, ())
+
+
+async def test_message_that_comes_to_another_shard_as_well_is_parked_there(rabbitmq_process: RabbitmqProcess) -> None:
+    """Law 1: by the header ``CC``, and by a binding that somebody made, a message with the right key comes to a wrong queue."""
+    async with place_at(rabbitmq_process, shards=4) as place:
+        client = await place.client()
+        own = slot_of("reef-a")
+        await send_under_key(place, routing_key_of("reef-a"), copies_to=[f"{(own + 1) % SLOTS:02x}.reef-a"])
+        unreadable = place.event(UNREADABLE_PARKED)
+        consumer = await started(client, place.subscription)
+        assert [0] == await settle_all(consumer, 1)
         receiving = asyncio.create_task(consumer.lanes[0].receive())
         event = await asyncio.wait_for(unreadable, PATIENCE_SECONDS)
-        assert event.facts["detail"] == "its routing key 'reef-b' is not its reef"
+        assert event.facts["detail"] == f"it came through shard {(own + 1) % 4}, and its reef's is {own % 4} of 4"
         receiving.cancel()
+
+
+async def test_spread_of_an_earlier_version_is_refused_before_anything_comes_twice(rabbitmq_process: RabbitmqProcess) -> None:
+    async with place_at(rabbitmq_process) as place:
+        client = await place.client()
+        connection = await aiormq.connect(rabbitmq_process.url())
+        channel = await connection.channel()
+        earlier = hash_exchange(place.subscription)
+        await channel.exchange_declare(earlier, exchange_type="topic", durable=True)  # its plugin may be gone already
+        with pytest.raises(ConfigurationError, match=f"has the exchange {re.escape(earlier)} of an earlier version"):
+            await client.declare([place.subscription])
+        await channel.exchange_delete(earlier)
+        await connection.close()
+        await client.declare([place.subscription])
+
+
+async def test_declaration_that_was_broken_off_is_completed(rabbitmq_process: RabbitmqProcess) -> None:
+    """As where an earlier version's exchange was deleted, and the rest is still there."""
+    async with place_at(rabbitmq_process, shards=2) as place:
+        client = await place.client()
+        connection = await aiormq.connect(rabbitmq_process.url())
+        channel = await connection.channel()
+        await channel.exchange_delete(subscription_exchange(place.subscription))
+        await connection.close()
+        await client.declare([place.subscription])
+        await client.publish([place.publication(f"reef-{index}", 0) for index in range(20)])
+        consumer = await started(client, place.subscription)
+        assert [0] * 20 == await settle_all(consumer, 20)
 
 
 async def test_channel_closed_by_the_broker_costs_its_shard_a_lane_and_nothing_more(rabbitmq_process: RabbitmqProcess) -> None:
@@ -474,7 +554,6 @@ async def test_alarm_that_is_raised_and_lifted_while_messages_are_published_cost
 
 
 @pytest.mark.rabbitmq
-@pytest.mark.xfail(reason="the consistent-hash exchange numbers its queues anew at each start: ADR 0037 says what replaces it")
 async def test_reef_stays_in_its_shard_when_the_broker_restarts(own_rabbitmq: RabbitmqProcess) -> None:
     """Law 1: else its later messages are with another consumer than those that wait."""
     async with place_at(own_rabbitmq, shards=4) as place:

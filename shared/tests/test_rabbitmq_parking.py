@@ -17,6 +17,7 @@ from reefmesh.broker.rabbitmq.message_headers import Headers, properties_of, to_
 from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
 from reefmesh.broker.rabbitmq.parking import RabbitMQParking
 from reefmesh.broker.rabbitmq.parking_visit import Parked, visiting
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.channels import Channel, Subscription
@@ -146,7 +147,7 @@ async def test_replay_that_the_broker_refuses_leaves_everything_parked(
     async with client(rabbitmq.url) as connections:
         await park(connections, subscription, *range(3))
         async with connections.current().passing_channel() as channel:
-            await channel.exchange_declare(subscription_exchange(subscription), exchange_type="x-consistent-hash", durable=True)
+            await channel.exchange_declare(subscription_exchange(subscription), exchange_type="topic", durable=True)
         parking = RabbitMQParking(connections, subscription)
         ids = [entry.parking_id for entry in await parking.list()]
         with pytest.raises(PublishRefused, match="NO_ROUTE"):
@@ -159,9 +160,10 @@ async def test_replay_takes_the_sender_along_and_says_what_it_is(rabbitmq: Rabbi
         await park(connections, subscription, *range(3))
         exchange = subscription_exchange(subscription)
         async with connections.current().passing_channel() as channel:
-            await channel.exchange_declare(exchange, exchange_type="x-consistent-hash", durable=True)
+            await channel.exchange_declare(exchange, exchange_type="topic", durable=True)
             target = (await channel.queue_declare(exclusive=True)).queue or ""
-            await channel.queue_bind(target, exchange, routing_key="1")
+            for number in (1, 2):
+                await channel.queue_bind(target, exchange, routing_key=routing_key_of(f"reef-{number}"))
             parking = RabbitMQParking(connections, subscription)
             ids = [entry.parking_id for entry in await parking.list()]
             assert await parking.replay([ids[2], ids[1]]) == 2
@@ -170,7 +172,8 @@ async def test_replay_takes_the_sender_along_and_says_what_it_is(rabbitmq: Rabbi
         for number, message in zip((1, 2), came, strict=True):
             headers = dict(message.header.properties.headers or {})
             expected = {**to_headers_of(number), "replayed": "true", "parked-sender": "publisher"}
-            assert (expected, f"reef-{number}", "operator") == (headers, message.routing_key, message.header.properties.user_id)
+            came_as = (headers, message.routing_key, message.header.properties.user_id)
+            assert (expected, routing_key_of(f"reef-{number}"), "operator") == came_as
 
 
 def to_headers_of(number: int) -> dict[str, str]:

@@ -32,7 +32,8 @@ from processes import cpu_seconds
 from reefmesh.broker.rabbitmq.connection import Connection
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.publisher import Sender
-from reefmesh.broker.rabbitmq.topology import CONSISTENT_HASH, DELIVERIES_LIMIT, WEIGHT
+from reefmesh.broker.rabbitmq.slots import ShardSlots, routing_key_of
+from reefmesh.broker.rabbitmq.topology import DELIVERIES_LIMIT, TOPIC
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.envelope import event_id_of
 from reefmesh_components.rabbitmq import local_rabbitmq
@@ -71,11 +72,12 @@ class Field:
     async def declare(self) -> None:
         async with self._connection.passing_channel() as channel:
             for exchange, name in ((IN, shard), (OUT, out_queue)):
-                await channel.exchange_declare(exchange, exchange_type=CONSISTENT_HASH, durable=True)
+                await channel.exchange_declare(exchange, exchange_type=TOPIC, durable=True)
                 for index in range(SHARDS):
                     arguments = QUEUE | ({"x-single-active-consumer": True} if exchange == IN else {})
                     await channel.queue_declare(name(index), durable=True, arguments=arguments)
-                    await channel.queue_bind(name(index), exchange, routing_key=WEIGHT)
+                    for key in ShardSlots(index=index, shards=SHARDS).binding_keys:
+                        await channel.queue_bind(name(index), exchange, routing_key=key)
 
     async def fill(self, turn: str, messages: int, body_bytes: int) -> None:
         now = datetime.now(UTC).isoformat()
@@ -90,7 +92,8 @@ class Field:
                 "seq": str(number // REEFS + 1),
                 "traceparent": f"00-{number + 1:032x}-{1:016x}-00",
             }
-            sends.append(OutboundMessage(exchange=IN, routing_key=reef, headers=headers, body=b"x" * body_bytes))
+            key = routing_key_of(reef)
+            sends.append(OutboundMessage(exchange=IN, routing_key=key, headers=headers, body=b"x" * body_bytes))
         await Sender(self._connection).send(sends)
 
     async def check(self, turn: str, messages: int) -> None:

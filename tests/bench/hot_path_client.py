@@ -26,6 +26,7 @@ from reefmesh.broker.rabbitmq.connection import Connection
 from reefmesh.broker.rabbitmq.message_headers import facts_of
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.publisher import Sender
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import WINDOW_MESSAGES
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.envelope import event_id_of
@@ -85,7 +86,8 @@ async def by_aiormq(url: str, progress: Progress, stack: AsyncExitStack) -> None
             channel, tag, delivered = await ready.get()
             headers = delivered.header.properties.headers or {}
             facts = output_headers(headers)
-            await sender.send([OutboundMessage(exchange=OUT, routing_key=facts["reef-id"], headers=facts, body=delivered.body)])
+            key = routing_key_of(facts["reef-id"])
+            await sender.send([OutboundMessage(exchange=OUT, routing_key=key, headers=facts, body=delivered.body)])
             await channel.basic_ack(tag, wait=False)
             progress.one_done()
 
@@ -117,7 +119,7 @@ async def by_aio_pika(url: str, progress: Progress, stack: AsyncExitStack) -> No
         progress.began()
         headers = output_headers(message.headers)
         output = aio_pika.Message(message.body, headers=dict(headers), delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-        await out.publish(output, headers["reef-id"])
+        await out.publish(output, routing_key_of(headers["reef-id"]))
         await message.ack()
         progress.one_done()
 
@@ -139,7 +141,7 @@ async def by_faststream(url: str, progress: Progress, stack: AsyncExitStack) -> 
     async def take(message: RabbitMessage) -> None:
         progress.began()
         headers = output_headers(message.headers)
-        await out.publish(message.body, routing_key=headers["reef-id"], headers=dict(headers))
+        await out.publish(message.body, routing_key=routing_key_of(headers["reef-id"]), headers=dict(headers))
         await message.ack()
         progress.one_done()
 

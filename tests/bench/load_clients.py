@@ -16,6 +16,7 @@ from reefmesh.broker.rabbitmq.connection import Connection
 from reefmesh.broker.rabbitmq.message_headers import to_headers
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
 from reefmesh.broker.rabbitmq.publisher import Sender
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.envelope import Envelope
 
@@ -68,7 +69,7 @@ class StompLoad:
 
 
 class AmqpLoad:
-    """Entry and exit are exchanges; the routing key is the reef."""
+    """Entry and exit are exchanges; the routing key is the reef's."""
 
     def __init__(self, publishing: Connection, watching: Connection) -> None:
         self._publishing, self._watching = publishing, watching
@@ -82,7 +83,10 @@ class AmqpLoad:
 
     def prepare(self, message: Envelope, order: Order) -> OutboundMessage:
         return OutboundMessage(
-            exchange=order.entry, routing_key=message.reef_id, headers=to_headers(message), body=message.body
+            exchange=order.entry,
+            routing_key=routing_key_of(message.reef_id),
+            headers=to_headers(message),
+            body=message.body,
         )
 
     async def publish(self, prepared: Sequence[OutboundMessage]) -> None:

@@ -73,7 +73,7 @@ def plain_faststream(setup: PlainSetup) -> Iterator[PlainFaststream]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="reefmesh-plain-")))
         broker: RealBroker
         if setup.broker == "rabbitmq":
-            broker = stack.enter_context(local_rabbitmq())
+            broker = stack.enter_context(local_rabbitmq(more_plugins=["rabbitmq_consistent_hash_exchange"]))
         else:
             broker = stack.enter_context(local_activemq(heap=HEAP))
         stages: dict[str, subprocess.Popen[bytes]] = {}

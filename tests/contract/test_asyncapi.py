@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator
 
 from reefmesh.broker.activemq.destinations import mqtt_topic
 from reefmesh.broker.activemq.message_headers import ENVELOPE
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import channel_exchange, parking_queue, shard_queue
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID
@@ -156,11 +157,13 @@ def test_each_channel_but_telemetry_is_sent_by_one_service(document: dict[str, A
     }
 
 
-def test_channels_have_an_exchange_on_rabbitmq_with_the_reef_as_routing_key(document: dict[str, Any]) -> None:
+def test_channels_have_an_exchange_on_rabbitmq_with_slot_and_reef_as_routing_key(document: dict[str, Any]) -> None:
     on_rabbitmq = {name: each for name, each in document["channels"].items() if "amqp" in each.get("bindings", {})}
     assert {f"{name.replace('.', '-')}-amqp" for name in map(str, channels.ALL)} == set(on_rabbitmq)
     for each in on_rabbitmq.values():
-        assert "{reef}" == each["address"]
+        assert "{slot}.{reef}" == each["address"]
+        (slot,), (reef,) = (each["parameters"][name]["examples"] for name in ("slot", "reef"))
+        assert routing_key_of(reef) == f"{slot}.{reef}"
         assert "routingKey" == each["bindings"]["amqp"]["is"]
         assert {"amqp", "amqps"} == {found(document, server["$ref"])["protocol"] for server in each["servers"]}
     exchanges = {each["bindings"]["amqp"]["exchange"]["name"] for each in on_rabbitmq.values()}

@@ -45,7 +45,7 @@ async def made(broker: RabbitmqProcess, *services: ServiceEntry) -> AsyncIterato
         async with channel_of(broker, service.name) as channel:
             for subscription in service.subscriptions:
                 exchange, queue = subscription_exchange(subscription), parking_queue(subscription)
-                await channel.exchange_declare(exchange, exchange_type="x-consistent-hash", durable=True)
+                await channel.exchange_declare(exchange, exchange_type="topic", durable=True)
                 await channel.exchange_bind(destination=exchange, source=subscription.channel.name, routing_key="#")
                 await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
                 names.append((exchange, queue))
@@ -66,7 +66,7 @@ async def outcome(broker: RabbitmqProcess, user: str, act: Act) -> str:
         return "done"
 
 
-def publish(exchange: str, routing_key: str = "reef-a") -> Act:
+def publish(exchange: str, routing_key: str = "5b.reef-a") -> Act:
     return lambda channel: channel.basic_publish(b"{}", exchange=exchange, routing_key=routing_key)
 
 
@@ -116,8 +116,8 @@ def acts_on(subscription: Subscription) -> dict[str, Act]:
         await channel.queue_declare(f"{exchange}.member.x", exclusive=True)
 
     async def bind(channel: AbstractChannel) -> None:
-        await channel.queue_bind(queue, exchange, routing_key="1")
-        await channel.queue_unbind(queue, exchange, routing_key="1")
+        await channel.queue_bind(queue, exchange, routing_key="5b.#")
+        await channel.queue_unbind(queue, exchange, routing_key="5b.#")
 
     return {
         "read": read,

@@ -60,7 +60,6 @@ async def test_separate_processes_on_activemq_and_postgresql_under_random_faults
 
 @pytest.mark.rabbitmq
 @pytest.mark.timeout(900)
-@pytest.mark.xfail(reason="a restart of RabbitMQ spreads the reefs otherwise: ADR 0037 says what mends it")
 async def test_separate_processes_on_rabbitmq_under_random_faults_of_it_break_no_law(tmp_path: Path) -> None:
     settings = replace(QUICK, engine="rabbitmq", seed=RABBITMQ_SEED, faults=RABBITMQ_FAULTS, kinds=RABBITMQ)
     report = await suffered(Run(settings, tmp_path / "home"))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,6 @@ from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, DEVICE_QUEUE_
 from reefmesh.broker.rabbitmq.topology import Topology, shard_arguments, shard_queue
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import SCORING
-from reefmesh_components import requirement
-from reefmesh_components.rabbitmq import local_rabbitmq
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 
 pytestmark = pytest.mark.timeout(240)  # the first of them starts the broker
@@ -150,21 +148,12 @@ async def test_missing_right_is_named(rabbitmq_process: RabbitmqProcess, tmp_pat
     assert "--service scoring" in mend
 
 
-@pytest.fixture
-def without_plugin() -> Iterator[RabbitmqProcess]:
-    """A broker on which somebody has switched the consistent hash off."""
-    try:
-        with local_rabbitmq() as process:
-            process.stop()
-            plugins = process.folder / "conf" / "enabled_plugins"
-            plugins.write_text("[rabbitmq_mqtt, rabbitmq_prometheus].\n", encoding="ascii")
-            process.start()
-            yield process
-    except requirement.ComponentMissing as missing:
-        requirement.give_up(missing)
-
-
-async def test_missing_plugin_is_named(without_plugin: RabbitmqProcess, tmp_path: Path) -> None:
-    said, mend = said_of(without_plugin, tmp_path, "broker state")
-    assert "the plugin rabbitmq_consistent_hash_exchange is not enabled, and without it reefs cannot be spread" == said
-    assert "run: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" == mend
+async def test_spread_of_an_earlier_version_is_named(rabbitmq_process: RabbitmqProcess, tmp_path: Path) -> None:
+    async with operators_channel(rabbitmq_process) as channel:
+        await channel.exchange_declare("reef.readings.scoring", exchange_type="topic", durable=True)
+        try:
+            said, mend = said_of(rabbitmq_process, tmp_path, "broker state")
+        finally:
+            await channel.exchange_delete("reef.readings.scoring")
+    assert said.startswith("the broker has the exchange reef.readings.scoring of an earlier version")
+    assert "let the earlier version empty the queues, stop it, and delete reef.readings.scoring" == mend

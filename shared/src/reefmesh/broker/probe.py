@@ -43,9 +43,9 @@ class Probe(Protocol):
         compared."""
         ...
 
-    async def obstacles(self, own: Subscription, subscriptions: Sequence[Subscription]) -> list[Obstacle] | None:
-        """Return what keeps the broker from its work now; None: nothing is looked for. ``own``: a subscription of this user's
-        that nobody else uses; ``subscriptions``: those of the services."""
+    async def obstacles(self, subscriptions: Sequence[Subscription]) -> list[Obstacle] | None:
+        """Return what keeps the broker from its work for these subscriptions of the services now; None: nothing is looked
+        for."""
         ...
 
     async def clock_offset_seconds(self, subscription: Subscription) -> float:

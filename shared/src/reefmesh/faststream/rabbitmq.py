@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final
-from zlib import crc32
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
@@ -11,6 +10,7 @@ from faststream.rabbit import Channel, RabbitBroker, RabbitQueue
 from faststream.security import SASLPlaintext
 
 from reefmesh.broker.rabbitmq.message_headers import facts_of
+from reefmesh.broker.rabbitmq.slots import ShardSlots
 from reefmesh.broker.rabbitmq.topology import shard_queue
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.contracts.channels import Subscription
@@ -97,7 +97,7 @@ class RabbitReefBroker(ReefSubscribers, RabbitBroker):
             )
 
     def address_of(self, subscription: Subscription, reef_id: str) -> str:
-        return shard_queue(subscription, crc32(reef_id.encode()) % self._shards)
+        return shard_queue(subscription, ShardSlots.of(reef_id, shards=self._shards).index)
 
     async def start(self) -> None:
         """Raises ConfigurationError: the subscription's queues are not as they must be, or this user may not make them."""

@@ -9,10 +9,12 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
 
+from reefmesh.broker.rabbitmq.declaration import spread_by_hash
 from reefmesh.broker.rabbitmq.topology import (
     Exchange,
     Topology,
     channel_exchange,
+    hash_exchange,
     members_exchange,
     overflow_queue,
     shard_queue,
@@ -38,9 +40,12 @@ async def declare(connection: AbstractConnection, subscription: Subscription, *,
     """Make all of it exist. The connection must not be a robust one: it would declare everything again by itself.
 
     Raises:
-        ConfigurationError: this user may not, or it exists with other settings or another number of shards.
+        ConfigurationError: this user may not, or it exists with other settings, another number of shards, or the hash of an
+            earlier version.
     """
     try:
+        if await _exists(connection, exchange=hash_exchange(subscription)):
+            raise ConfigurationError(spread_by_hash(subscription))
         await _check_shards(connection, subscription, shards)
         await _declare(connection, subscription, topology_of(subscription, shards=shards))
     except (ChannelAccessRefused, ChannelPreconditionFailed) as error:
@@ -76,7 +81,7 @@ async def _declare(connection: AbstractConnection, subscription: Subscription, t
 
 
 async def _declare_exchange(channel: AbstractChannel, exchange: Exchange) -> None:
-    await channel.declare_exchange(exchange.name, type=exchange.kind, durable=True)
+    await channel.declare_exchange(exchange.name, type=exchange.kind, durable=True, arguments=dict(exchange.arguments))
 
 
 async def _exists(connection: AbstractConnection, *, exchange: str = "", queue: str = "") -> bool:

@@ -12,7 +12,7 @@ Tests that kill, restart or pause the broker, and those that need its users, ask
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +66,8 @@ def local_rabbitmq_server() -> Iterator[RabbitmqServer]:
 
 
 @contextmanager
-def local_rabbitmq(*, settings: str = "", devices: str = "") -> Iterator[RabbitmqProcess]:
-    """Start a broker of this run's own; ``settings`` and ``devices`` as of RabbitmqProcess. Raises ComponentMissing."""
+def local_rabbitmq(*, settings: str = "", devices: str = "", more_plugins: Sequence[str] = ()) -> Iterator[RabbitmqProcess]:
+    """Start a broker of this run's own; the parameters as of RabbitmqProcess. Raises ComponentMissing."""
     try:
         found = rabbitmq_distribution()
     except RabbitmqMissing as missing:
@@ -82,6 +82,7 @@ def local_rabbitmq(*, settings: str = "", devices: str = "") -> Iterator[Rabbitm
             certificate=make_server_certificate(place),
             settings=settings,
             devices=devices,
+            more_plugins=more_plugins,
         )
         stack.callback(process.close)
         stack.enter_context(told(process))

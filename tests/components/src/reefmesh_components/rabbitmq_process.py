@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -56,7 +56,8 @@ class RabbitmqPorts:
 
 class RabbitmqProcess(BrokerProcess):
     """A node alone. ``close`` ends what belongs to it, its epmd included. ``settings``: further lines of rabbitmq.conf, which
-    have the last word. ``devices``: the lines of definitions.py's second file."""
+    have the last word. ``devices``: the lines of definitions.py's second file. ``more_plugins``: beside those of
+    enabled_plugins."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class RabbitmqProcess(BrokerProcess):
         password_of: Callable[[str], str] = password_of,
         settings: str = "",
         devices: str = "",
+        more_plugins: Sequence[str] = (),
     ) -> None:
         super().__init__(folder, stop_timeout_seconds=STOP_TIMEOUT_SECONDS)
         self.ports = ports or RabbitmqPorts.free()
@@ -75,7 +77,7 @@ class RabbitmqProcess(BrokerProcess):
         self._distribution = distribution
         self._password_of = password_of
         self._epmd: subprocess.Popen[bytes] | None = None
-        self._configure(settings, devices)
+        self._configure(settings, devices, more_plugins)
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
         query = f"ca={quote(str(self.certificate.ca_file))}" if tls else ""
@@ -199,7 +201,7 @@ class RabbitmqProcess(BrokerProcess):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
         }
 
-    def _configure(self, settings: str, devices: str) -> None:
+    def _configure(self, settings: str, devices: str, more_plugins: Sequence[str]) -> None:
         cookie = self.folder / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
@@ -215,6 +217,9 @@ class RabbitmqProcess(BrokerProcess):
             settings=settings,
             devices=devices,
         )
+        plugins = self.folder / "conf" / "enabled_plugins"
+        shipped = plugins.read_text(encoding="ascii").removesuffix("].\n")
+        plugins.write_text("".join((shipped, *(f", {each}" for each in more_plugins), "].\n")), encoding="ascii")
 
     def story(self) -> str:
         """Return whether it runs, how it ended, and the last lines of its log."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from reefmesh.broker.probe import Probe
 from reefmesh.contracts.services import ServiceEntry
-from reefmesh_standalone.doctor.channel import OWN
 from reefmesh_standalone.doctor.finding import Finding, fail, ok
 
 
@@ -16,9 +15,9 @@ async def examine_alarm(probe: Probe) -> list[Finding]:
 
 async def examine_obstacles(probe: Probe, services: Sequence[ServiceEntry]) -> list[Finding]:
     """Return no finding where the engine has nothing to look for."""
-    found = await probe.obstacles(OWN, [each for service in services for each in service.subscriptions])
+    found = await probe.obstacles([each for service in services for each in service.subscriptions])
     if found is None:
         return []
     if not found:
-        return [ok("broker state", "its plugins, its queues and its memory let it work")]
+        return [ok("broker state", "its queues and its memory let it work")]
     return [fail("broker state", obstacle.said, obstacle.mend) for obstacle in found]

@@ -73,8 +73,7 @@ class ActiveMQProbe:
 
     async def obstacles(
         self,
-        own: Subscription,  # noqa: ARG002 - the checks of order and persistence meet what can be wrong here
-        subscriptions: Sequence[Subscription],  # noqa: ARG002 - as above
+        subscriptions: Sequence[Subscription],  # noqa: ARG002 - the checks of order and persistence meet what can be wrong here
     ) -> list[Obstacle] | None:
         return None
 

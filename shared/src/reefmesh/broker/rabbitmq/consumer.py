@@ -23,6 +23,7 @@ from reefmesh.broker.rabbitmq.parked_copy import ParkedCopy
 from reefmesh.broker.rabbitmq.publisher import RabbitMQPublisher
 from reefmesh.broker.rabbitmq.ready_queue import ReadyQueue
 from reefmesh.broker.rabbitmq.shard import Shard, ShardOwner
+from reefmesh.broker.rabbitmq.slots import ShardSlots
 from reefmesh.broker.rabbitmq.tenure import Tenure
 from reefmesh.clock import Clock
 from reefmesh.contracts.channels import Subscription
@@ -64,7 +65,10 @@ class RabbitMQConsumer:
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._in_hand: dict[str, Hold[InboundMessage]] = {}  # by reef
         self._held_back = HeldBackReefs[InboundMessage](by_number=subscription.is_numbered, on_over=self._wake)
-        self._shards = tuple(Shard(subscription, index, self, own_user=own_user, random=random) for index in range(shards))
+        self._shards = tuple(
+            Shard(subscription, ShardSlots(index=index, shards=shards), self, own_user=own_user, random=random)
+            for index in range(shards)
+        )
         self._hand_over = HandOver(subscription, self._shards, publisher, own_user=own_user, on_event=on_event, random=random)
         self._watch = IsolationWatch(
             self._shards,

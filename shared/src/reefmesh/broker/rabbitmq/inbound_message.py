@@ -11,6 +11,7 @@ from pamqp.commands import Basic
 
 from reefmesh.broker.rabbitmq.message_headers import Headers, facts_of, is_fact, text_of
 from reefmesh.broker.rabbitmq.parked_copy import SENDER
+from reefmesh.broker.rabbitmq.slots import ShardSlots
 from reefmesh.broker.rabbitmq.transport import FAULT
 from reefmesh.broker.sequence_number import sequence_number
 from reefmesh.contracts.envelope import FOLLOWS, Envelope
@@ -48,7 +49,8 @@ class DeliveringTenure(Protocol):
 @dataclass(slots=True, eq=False)
 class InboundMessage:
     """``identity``: the same for an original and its copy in the overflow queue. ``user_id``: who sent the original, by the
-    broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did."""
+    broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did.
+    ``misplacement``: why it may be in another shard than the rest of its reef."""
 
     tenure: "DeliveringTenure"
     delivery_tag: int
@@ -59,15 +61,16 @@ class InboundMessage:
     identity: str
     user_id: str | None
     was_delivered: bool
-    routing_key: str
+    misplacement: str | None
     reef_id: str
     seq: int | None
     state: MessageState = field(default=MessageState.NEW)
 
     @classmethod
     def of(
-        cls, delivered: DeliveredMessage, tenure: "DeliveringTenure", *, is_overflow: bool, own_user: str
+        cls, delivered: DeliveredMessage, tenure: "DeliveringTenure", *, shard: ShardSlots | None, own_user: str
     ) -> "InboundMessage":
+        """``shard``: through which it came; None: through the overflow queue of one."""
         properties = delivered.header.properties
         headers: dict[str, Any] = properties.headers or {}
         frame = delivered.delivery
@@ -77,6 +80,7 @@ class InboundMessage:
             properties.user_id or None,
             bool(frame.redelivered),
         )
+        is_overflow, reef_id = shard is None, text_of(headers, "reef-id") or ""
         is_own_copy = is_overflow and user_id == own_user
         if is_own_copy:
             identity = text_of(headers, MOVED_ID) or identity
@@ -92,8 +96,8 @@ class InboundMessage:
             identity=identity,
             user_id=user_id,
             was_delivered=was_delivered,
-            routing_key=frame.routing_key or "",
-            reef_id=text_of(headers, "reef-id") or "",
+            misplacement=None if shard is None else shard.misplacement_of(reef_id, frame.routing_key or ""),
+            reef_id=reef_id,
             seq=sequence_number(text_of(headers, "seq")),
         )
 
@@ -116,18 +120,15 @@ class InboundMessage:
     def envelope(self) -> Envelope:
         """Raises PoisonMessage (``unreadable``, ``bad-envelope``).
 
-        The broker spreads reefs by routing key. A message whose key is not its reef could be in another shard than the rest of
-        the reef, and be handled beside it.
+        The broker spreads reefs by the slot in the routing key. A message whose key is not its reef's could be in another shard
+        than the rest of the reef, and be handled beside it.
         """
         if (fault := text_of(self.headers, FAULT)) is not None:
             raise PoisonMessage(UNREADABLE, fault)
         envelope = Envelope.from_headers(facts_of(self.headers), self.body)
-        if not self.is_overflow and self.routing_key != self.reef_id:
-            raise PoisonMessage(UNREADABLE, self._wrong_key())
+        if self.misplacement is not None:
+            raise PoisonMessage(UNREADABLE, self.misplacement)
         return envelope
-
-    def _wrong_key(self) -> str:
-        return f"its routing key {self.routing_key[:80]!a} is not its reef"
 
     def headers_to_move(self) -> dict[str, str]:
         """Return the headers of its copy in the overflow queue."""
@@ -136,8 +137,8 @@ class InboundMessage:
             for name, value in self.headers.items()
             if (is_fact(name) or name in MOVED_ALONG) and isinstance(value, str)
         }
-        if self.routing_key != self.reef_id and not self.is_overflow and FAULT not in headers:
-            headers[FAULT] = self._wrong_key()  # the copy has another key, and must not be believed
+        if self.misplacement is not None and FAULT not in headers:
+            headers[FAULT] = self.misplacement  # the copy has another key, and must not be believed
         headers[MOVED_ID] = self.identity
         if self.user_id is not None:
             headers[MOVED_USER] = self.user_id

@@ -1,39 +1,34 @@
-"""What keeps a broker from its work although it lets us in: a missing plugin, an alarm, another number of shards, the queue of
-devices. Nothing stays of what is made to find out, and no message reaches a queue."""
+"""What keeps a broker from its work although it lets us in: an alarm, another number of shards, the spread of an earlier
+version, the queue of devices. Nothing stays of what is made to find out, and no message reaches a queue."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 from uuid import uuid4
 
-from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.probe import Obstacle
 from reefmesh.broker.rabbitmq.connection import Connection
-from reefmesh.broker.rabbitmq.declaration import exists
+from reefmesh.broker.rabbitmq.declaration import exists, spread_by_hash
 from reefmesh.broker.rabbitmq.device_messages import DEVICE_QUEUE, DEVICE_QUEUE_ARGUMENTS, DEVICES_EXCHANGE
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal
-from reefmesh.broker.rabbitmq.topology import CONSISTENT_HASH, shard_queue, subscription_exchange
+from reefmesh.broker.rabbitmq.topology import hash_exchange, shard_queue
 from reefmesh.broker.rabbitmq.url import SHARDS_LIMIT
 from reefmesh.contracts.channels import Subscription
 
-UNKNOWN_TYPE: Final = "unknown exchange type"
-"""In the words with which a broker ends a connection that asks for an exchange that it cannot make."""
 CONFIRM_SECONDS: Final = 5.0
 LOAD: Final = "load the definitions of deploy/rabbitmq (definitions.py), which make it"
 
 
-async def obstacles_on(
-    connection: Connection, spare: Connection, own: Subscription, subscriptions: Sequence[Subscription]
-) -> list[Obstacle]:
-    """Return what there is. ``spare``: another connection, which the broker may end. ``own``: a subscription of this user's
-    that nobody else uses.
+async def obstacles_on(connection: Connection, subscriptions: Sequence[Subscription]) -> list[Obstacle]:
+    """Return what there is.
 
     Raises:
-        BrokerRefusal: this user may not make anything under the name of its own subscription.
+        BrokerRefusal: this user may not do what the question needs.
         ConnectionLost: the connection is gone.
     """
-    found = await _plugin(spare, own)
+    found: list[Obstacle] = []
     for subscription in subscriptions:
+        found += await _spread_by_hash(connection, subscription)
         found += await _other_shards(connection, subscription)
     return found + await _device_queue(connection)
 
@@ -65,22 +60,11 @@ async def _is_answered(spare: Connection) -> bool:
     return True
 
 
-async def _plugin(spare: Connection, own: Subscription) -> list[Obstacle]:
-    name = f"{subscription_exchange(own)}.doctor.{uuid4().hex}"
-    try:
-        async with spare.passing_channel() as channel:
-            await channel.exchange_declare(name, exchange_type=CONSISTENT_HASH, durable=False)
-            await channel.exchange_delete(name)
-    except ConnectionLost as lost:
-        if UNKNOWN_TYPE not in str(lost):
-            raise
-        return [
-            Obstacle(
-                said="the plugin rabbitmq_consistent_hash_exchange is not enabled, and without it reefs cannot be spread",
-                mend="run: rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
-            )
-        ]
-    return []
+async def _spread_by_hash(connection: Connection, subscription: Subscription) -> list[Obstacle]:
+    if not await exists(connection, exchange=hash_exchange(subscription)):
+        return []
+    mend = f"let the earlier version empty the queues, stop it, and delete {hash_exchange(subscription)}"
+    return [Obstacle(said=spread_by_hash(subscription), mend=mend)]
 
 
 async def _other_shards(connection: Connection, subscription: Subscription) -> list[Obstacle]:

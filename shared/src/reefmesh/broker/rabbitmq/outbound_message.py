@@ -6,13 +6,13 @@ from typing import Any, Self
 
 from reefmesh.broker.port import Publication
 from reefmesh.broker.rabbitmq.message_headers import to_headers
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import channel_exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboundMessage:
-    """``must_arrive``: it is refused where no queue
-    takes it; a channel without any subscription drops its messages."""
+    """``must_arrive``: it is refused where no queue takes it; a channel without any subscription drops its messages."""
 
     exchange: str
     routing_key: str
@@ -26,7 +26,7 @@ class OutboundMessage:
         message = publication.message
         return cls(
             exchange=channel_exchange(publication.channel),
-            routing_key=message.reef_id,
+            routing_key=routing_key_of(message.reef_id),
             headers=to_headers(message),
             body=message.body,
             must_arrive=must_arrive,

@@ -21,6 +21,7 @@ from reefmesh.broker.rabbitmq.parked_copy import (
     reason_of,
 )
 from reefmesh.broker.rabbitmq.parking_visit import Parked, ParkingVisit, visiting
+from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
@@ -115,7 +116,7 @@ class RabbitMQParking:
             await visit.channel.basic_publish(
                 parked.body,
                 exchange=subscription_exchange(self._subscription),
-                routing_key=text_of(parked.headers, "reef-id") or "",
+                routing_key=routing_key_of(text_of(parked.headers, "reef-id") or ""),
                 properties=properties_of(headers, user=visit.connection.address.user),
                 mandatory=True,
             )

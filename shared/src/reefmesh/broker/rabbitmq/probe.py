@@ -95,15 +95,11 @@ class RabbitMQProbe:
                     different.append(f"{queue.name}: {refusal.message}")
         return different
 
-    async def obstacles(self, own: Subscription, subscriptions: Sequence[Subscription]) -> list[Obstacle]:
-        connection = self._up()
-        spare = await Connection.open(self._address, connection.endpoint, self._address.ssl_context())
+    async def obstacles(self, subscriptions: Sequence[Subscription]) -> list[Obstacle]:
         try:
-            return await obstacles_on(connection, spare, own, subscriptions)
+            return await obstacles_on(self._up(), subscriptions)
         except BrokerRefusal as refusal:
             raise refusal.as_failure() from refusal
-        finally:
-            await spare.close()
 
     async def clock_offset_seconds(self, subscription: Subscription) -> float:
         """Let the broker move a message of ours to a dead-letter queue, which it notes with its time; within a second."""

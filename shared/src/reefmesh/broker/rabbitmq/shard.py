@@ -14,6 +14,7 @@ from reefmesh.broker.rabbitmq.connection import Connection
 from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated
 from reefmesh.broker.rabbitmq.inbound_message import InboundMessage
 from reefmesh.broker.rabbitmq.overflow import HandingOut, Overflow
+from reefmesh.broker.rabbitmq.slots import ShardSlots
 from reefmesh.broker.rabbitmq.tenure import Tenure
 from reefmesh.broker.rabbitmq.topology import (
     OVERFLOW_WINDOW_MESSAGES,
@@ -47,8 +48,11 @@ class ShardOwner(HandingOut, Protocol):
 
 
 class Shard:
-    def __init__(self, subscription: Subscription, index: int, owner: ShardOwner, *, own_user: str, random: Random) -> None:
-        self.index = index
+    def __init__(
+        self, subscription: Subscription, own: ShardSlots, owner: ShardOwner, *, own_user: str, random: Random
+    ) -> None:
+        self.index = index = own.index
+        self._own = own
         self._subscription = subscription
         self._queue = shard_queue(subscription, index)
         self._overflow_queue = overflow_queue(subscription, index)
@@ -165,7 +169,8 @@ class Shard:
         async def receive(delivered: DeliveredMessage) -> None:
             if tenure.is_over:
                 return
-            message = InboundMessage.of(delivered, tenure, is_overflow=is_overflow, own_user=self._own_user)
+            shard = None if is_overflow else self._own
+            message = InboundMessage.of(delivered, tenure, shard=shard, own_user=self._own_user)
             tenure.received(message)
             if is_overflow:
                 if overflow.from_overflow(message):

@@ -1,13 +1,15 @@
 """The names and arguments of exchanges and queues at the broker.
 
-A channel is a topic exchange. A subscription is a consistent-hash exchange, bound to it, that spreads the reefs over *shards*:
-quorum queues of which one consumer at a time gets messages. Each shard has an *overflow* queue for the reefs that are isolated,
-and the subscription one queue for what is parked and one exchange by which its consumers know each other.
+A channel is a topic exchange. A subscription is another one, bound to it, that spreads the reefs by their slots over *shards*:
+quorum queues of which one consumer at a time gets messages. What has no slot in its key comes to the first shard, whose
+consumer parks it. Each shard has an *overflow* queue for the reefs that are isolated, and the subscription one queue for what
+is parked and one exchange by which its consumers know each other.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
+from reefmesh.broker.rabbitmq.slots import ShardSlots
 from reefmesh.contracts.channels import Subscription
 
 WINDOW_MESSAGES: Final = 32
@@ -34,16 +36,15 @@ PARKING_ARGUMENTS: Final[dict[str, str | int | bool]] = {
     "x-delivery-limit": PARKED_DELIVERIES_LIMIT,
 }
 
-TOPIC, CONSISTENT_HASH, DIRECT, FANOUT = "topic", "x-consistent-hash", "direct", "fanout"
+TOPIC, DIRECT, FANOUT = "topic", "direct", "fanout"
 EVERY_KEY: Final = "#"
-WEIGHT: Final = "1"
-"""Of each shard in the hash: as binding key, a number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     name: str
     kind: str
+    arguments: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +74,13 @@ class Topology:
     @classmethod
     def of(cls, subscription: Subscription, *, shards: int) -> "Topology":
         fan_out, spread = channel_exchange(subscription.channel.name), subscription_exchange(subscription)
-        own, indices = own_exchange(subscription), range(shards)
+        own, others, indices = own_exchange(subscription), alternate_exchange(subscription), range(shards)
         of_own = (parking_queue(subscription), *(overflow_queue(subscription, index) for index in indices))
         return cls(
             exchanges=(
                 Exchange(name=fan_out, kind=TOPIC),
-                Exchange(name=spread, kind=CONSISTENT_HASH),
+                Exchange(name=others, kind=FANOUT),
+                Exchange(name=spread, kind=TOPIC, arguments={"alternate-exchange": others}),
                 Exchange(name=own, kind=DIRECT),
                 Exchange(name=members_exchange(subscription), kind=FANOUT),
             ),
@@ -92,9 +94,11 @@ class Topology:
             ),
             bindings=(
                 *(Binding(source=own, destination=queue, key=queue, to_queue=True) for queue in of_own),
+                Binding(source=others, destination=shard_queue(subscription, 0), key="", to_queue=True),
                 *(
-                    Binding(source=spread, destination=shard_queue(subscription, index), key=WEIGHT, to_queue=True)
+                    Binding(source=spread, destination=shard_queue(subscription, index), key=key, to_queue=True)
                     for index in indices
+                    for key in ShardSlots(index=index, shards=shards).binding_keys
                 ),
                 # last: from now on messages come, and every shard is there
                 Binding(source=fan_out, destination=spread, key=EVERY_KEY, to_queue=False),
@@ -106,18 +110,34 @@ def channel_exchange(channel: str) -> str:
     return channel
 
 
-def subscription_exchange(subscription: Subscription) -> str:
+def subscription_name(subscription: Subscription) -> str:
+    """With it begin the names of everything that the subscription has."""
     return f"{subscription.channel}.{subscription.service}"
+
+
+def subscription_exchange(subscription: Subscription) -> str:
+    return f"{subscription_name(subscription)}.slots"
+
+
+def alternate_exchange(subscription: Subscription) -> str:
+    """Gets what no shard is bound for. Without it such a message would be confirmed to its sender and gone."""
+    return f"{subscription_name(subscription)}.alternate"
+
+
+def hash_exchange(subscription: Subscription) -> str:
+    """Versions without slots spread the reefs by it (``x-consistent-hash``). Where it is still bound, shards get everything
+    twice."""
+    return subscription_name(subscription)
 
 
 def own_exchange(subscription: Subscription) -> str:
     """Through it the subscription's own service reaches the parking and the overflow queues, each by its name. The default
     exchange would do as well, but who may write there may write into every queue of everybody."""
-    return f"{subscription_exchange(subscription)}.own"
+    return f"{subscription_name(subscription)}.own"
 
 
 def shard_queue(subscription: Subscription, index: int) -> str:
-    return f"{subscription_exchange(subscription)}.{index}"
+    return f"{subscription_name(subscription)}.{index}"
 
 
 def overflow_queue(subscription: Subscription, index: int) -> str:
@@ -125,15 +145,15 @@ def overflow_queue(subscription: Subscription, index: int) -> str:
 
 
 def parking_queue(subscription: Subscription) -> str:
-    return f"{subscription_exchange(subscription)}.parked"
+    return f"{subscription_name(subscription)}.parked"
 
 
 def members_exchange(subscription: Subscription) -> str:
-    return f"{subscription_exchange(subscription)}.members"
+    return f"{subscription_name(subscription)}.members"
 
 
 def member_queue(subscription: Subscription, member: str) -> str:
-    return f"{subscription_exchange(subscription)}.member.{member}"
+    return f"{subscription_name(subscription)}.member.{member}"
 
 
 def probe_exchange(service: str) -> str:
