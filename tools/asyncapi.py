@@ -169,9 +169,9 @@ def document() -> dict[str, Any]:
                 "What the services of reefmesh say to each other, and what buoys say to them. A deployment has one broker. "
                 "On ActiveMQ a channel is a virtual topic; each consuming service has one durable queue on it (`x-queue`), and "
                 "every such queue gets every message. The message group is the reef. On RabbitMQ (`-amqp`) a channel is a "
-                "topic exchange; the routing key is the reef behind its slot, by which each consuming service spreads the reefs "
-                "over queues of its own (`x-queues`). On both, one reef's messages are handled one at a time, in order. Programs that are not "
-                "reefmesh's own subscribe in the same way, under names of their own. Bodies are "
+                "topic exchange; the routing key is the reef behind its slot, by which each consuming service spreads the "
+                "reefs over queues of its own (`x-queues`). On both, one reef's messages are handled one at a time, in order. "
+                "Programs that are not reefmesh's own subscribe in the same way, under names of their own. Bodies are "
                 f"closed (an unknown field is refused) and at most {BODY_BYTES_LIMIT} bytes."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},

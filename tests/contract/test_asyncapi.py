@@ -127,7 +127,7 @@ def test_headers_are_those_of_the_envelope(document: dict[str, Any]) -> None:
 
 
 def test_channels_are_those_of_the_mesh_and_of_its_devices(document: dict[str, Any]) -> None:
-    addresses = {channel["address"] for channel in document["channels"].values()} - {"{reef}"}
+    addresses = {channel["address"] for channel in document["channels"].values()} - {"{slot}.{reef}"}
     of_devices = {address for address in addresses if address.startswith("buoys/")}
     assert addresses - of_devices == {f"VirtualTopic.{name}" for name in channels.ALL}
     heard = {address.format(imei="1") for address in of_devices if device_of(address.format(imei="1")) == "1"}

@@ -11,7 +11,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, P
 from pamqp.commands import Basic
 from pamqp.common import FieldValue
 
-from reefmesh.broker.rabbitmq.topology import parking_queue, subscription_exchange
+from reefmesh.broker.rabbitmq.topology import Topology, parking_queue, subscription_exchange
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.services import SERVICES, ServiceEntry, subscriptions_of
@@ -39,20 +39,26 @@ async def channel_of(broker: RabbitmqProcess, user: str) -> AsyncIterator[Abstra
 
 @asynccontextmanager
 async def made(broker: RabbitmqProcess, *services: ServiceEntry) -> AsyncIterator[None]:
-    """Let services make the exchange and the parking of their subscriptions; afterwards they are gone."""
-    names: list[tuple[str, str]] = []
+    """Let services make the exchanges and the parking of their subscriptions; afterwards they are gone."""
+    exchanges: list[str] = []
+    queues: list[str] = []
     for service in services:
         async with channel_of(broker, service.name) as channel:
             for subscription in service.subscriptions:
                 exchange, queue = subscription_exchange(subscription), parking_queue(subscription)
-                await channel.exchange_declare(exchange, exchange_type="topic", durable=True)
+                for each in Topology.of(subscription, shards=1).exchanges[1:]:
+                    await channel.exchange_declare(
+                        each.name, exchange_type=each.kind, durable=True, arguments=dict(each.arguments)
+                    )
+                    exchanges.append(each.name)
                 await channel.exchange_bind(destination=exchange, source=subscription.channel.name, routing_key="#")
                 await channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-                names.append((exchange, queue))
+                queues.append(queue)
     yield
     async with channel_of(broker, "operator") as channel:
-        for exchange, queue in names:
+        for queue in queues:
             await channel.queue_delete(queue)
+        for exchange in exchanges:
             await channel.exchange_delete(exchange)
 
 
