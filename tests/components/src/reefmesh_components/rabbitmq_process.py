@@ -6,13 +6,12 @@ Its node has its own name, cookie, folders and epmd: it neither finds nor is fou
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from reefmesh.contracts.services import SERVICES
 from reefmesh_components.activemq_process import password_of
 from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import ServerCertificate
+from reefmesh_components.epmd import Epmd
 from reefmesh_components.ports import HOST, free_port
 from reefmesh_components.rabbitmq_distribution import RabbitmqDistribution
 
@@ -54,10 +54,19 @@ class RabbitmqPorts:
         return cls(**{each.name: free_port() for each in fields(cls)})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeIdentity:
+    """Who a node is to others of its cluster: ``name``, before ``@localhost``, which names its data too; ``cookie``, which all
+    nodes of a cluster share."""
+
+    name: str = "reefmesh"
+    cookie: str = field(default_factory=lambda: secrets.token_hex(20), repr=False)
+
+
 class RabbitmqProcess(BrokerProcess):
-    """A node alone. ``close`` ends what belongs to it, its epmd included. ``settings``: further lines of rabbitmq.conf, which
-    have the last word. ``devices``: the lines of definitions.py's second file. ``more_plugins``: beside those of
-    enabled_plugins."""
+    """A node. ``close`` ends what belongs to it, its epmd included unless it was given one. ``settings``: further lines of
+    rabbitmq.conf, which have the last word. ``devices``: the lines of definitions.py's second file. ``more_plugins``: beside
+    those of enabled_plugins. ``identity`` and ``epmd``: of a node of a cluster."""
 
     def __init__(
         self,
@@ -70,13 +79,17 @@ class RabbitmqProcess(BrokerProcess):
         settings: str = "",
         devices: str = "",
         more_plugins: Sequence[str] = (),
+        identity: NodeIdentity | None = None,
+        epmd: Epmd | None = None,
     ) -> None:
         super().__init__(folder, stop_timeout_seconds=STOP_TIMEOUT_SECONDS)
         self.ports = ports or RabbitmqPorts.free()
         self.certificate = certificate
         self._distribution = distribution
         self._password_of = password_of
-        self._epmd: subprocess.Popen[bytes] | None = None
+        self._identity = identity or NodeIdentity()
+        self._epmd = epmd or Epmd(distribution.epmd, self.ports.epmd)
+        self._owns_epmd = epmd is None
         self._configure(settings, devices, more_plugins)
 
     def url(self, user: str = "operator", *, tls: bool = False, parameters: str = "") -> str:
@@ -94,7 +107,7 @@ class RabbitmqProcess(BrokerProcess):
         return self.ports.amqp
 
     def launch(self) -> None:
-        self._start_epmd()
+        self._epmd.start()
         self.launch_command([self._command()], self._environment())
 
     def wait_until_listening(self) -> None:
@@ -144,34 +157,10 @@ class RabbitmqProcess(BrokerProcess):
             time.sleep(0.25)
 
     def close(self) -> None:
-        """Kill it, and its epmd."""
+        """Kill it, and its own epmd."""
         self.kill()
-        if (epmd := self._epmd) is not None:
-            self._epmd = None
-            epmd.kill()
-            epmd.wait()
-
-    def _start_epmd(self) -> None:
-        """Start an epmd that is ours to end: without one, the node would start one that outlives it."""
-        if self._epmd is not None and self._epmd.poll() is None:
-            return
-        self._epmd = subprocess.Popen(
-            [self._distribution.epmd, "-port", str(self.ports.epmd), "-address", HOST],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while True:
-            try:
-                socket.create_connection((HOST, self.ports.epmd), timeout=1).close()
-            except OSError:
-                if self._epmd.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"epmd does not listen on port {self.ports.epmd}") from None
-                time.sleep(0.02)
-            else:
-                return
+        if self._owns_epmd:
+            self._epmd.close()
 
     def _command(self) -> Path:
         """What becomes the broker."""
@@ -183,11 +172,11 @@ class RabbitmqProcess(BrokerProcess):
         return {
             **inherited,
             "HOME": str(self.folder),  # the cookie lies there
-            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_PORT": str(self._epmd.port),
             "ERL_EPMD_ADDRESS": HOST,
             "RUNNING_UNDER_SYSTEMD": "true",  # the script becomes the broker, instead of watching over it
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_NODENAME": "reefmesh@localhost",  # the name of its folder, whatever the ports are
+            "RABBITMQ_NODENAME": f"{self._identity.name}@localhost",
             "RABBITMQ_DIST_PORT": str(self.ports.node),
             "RABBITMQ_CONFIG_FILE": str(conf / "rabbitmq.conf"),
             "RABBITMQ_CONFIG_FILES": str(conf / "conf.d"),
@@ -205,7 +194,7 @@ class RabbitmqProcess(BrokerProcess):
         cookie = self.folder / ".erlang.cookie"
         if not cookie.exists():
             cookie.touch(mode=0o600)
-            cookie.write_text(secrets.token_hex(20), encoding="ascii")
+            cookie.write_text(self._identity.cookie, encoding="ascii")
             cookie.chmod(0o400)
         write_configuration(
             self.folder / "conf",

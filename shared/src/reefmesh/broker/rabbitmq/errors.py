@@ -29,6 +29,8 @@ from reefmesh.errors import ConfigurationError
 
 ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED = 403, 404, 405, 406, 530
 UNROUTABLE: Final = 312
+NOT_CONFIRMED: Final = 0
+"""A negative confirmation has no code."""
 CODES: Final[dict[type[ChannelClosed], int]] = {
     ChannelAccessRefused: ACCESS_REFUSED,
     ChannelNotFoundEntity: NOT_FOUND,
@@ -38,7 +40,7 @@ CODES: Final[dict[type[ChannelClosed], int]] = {
 
 
 class BrokerRefusal(Exception):
-    """The broker refused a command, with its code (of AMQP; 0: a negative confirmation) and its own reason."""
+    """The broker refused a command, with its code (of AMQP, or NOT_CONFIRMED) and its own reason."""
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
@@ -58,6 +60,10 @@ class BrokerRefusal(Exception):
     def is_unroutable(self) -> bool:
         """Whether the message met no queue."""
         return self.code == UNROUTABLE
+
+    @property
+    def is_negative_confirmation(self) -> bool:
+        return self.code == NOT_CONFIRMED
 
     @property
     def is_about_size(self) -> bool:
@@ -99,7 +105,7 @@ def translation(error: BaseException) -> BrokerRefusal | ConnectionLost:
         case PublishError() if isinstance(error.frame, Basic.Return):
             return BrokerRefusal(f"{error.frame.reply_text} ({error.frame.routing_key})", code=UNROUTABLE)
         case DeliveryError():
-            return BrokerRefusal("it did not take the message (a full queue, or one without a majority)", code=0)
+            return BrokerRefusal("it did not take the message (a full queue, or one without a majority)", code=NOT_CONFIRMED)
         case ChannelClosed() if (code := _code_of(error)) is not None:
             return BrokerRefusal(str(error.args[-1]), code=code)
         case ChannelClosed() | ChannelInvalidStateError():

@@ -12,9 +12,10 @@ from reefmesh.broker.connection_loss import ConnectionLost
 from reefmesh.broker.port import Publication
 from reefmesh.broker.rabbitmq.connection import Channel, Connection, ReconnectingConnection
 from reefmesh.broker.rabbitmq.declaration import declare_exchange, declare_subscription
-from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated, translation
+from reefmesh.broker.rabbitmq.errors import BrokerRefusal, translated
 from reefmesh.broker.rabbitmq.message_headers import properties_of
 from reefmesh.broker.rabbitmq.outbound_message import OutboundMessage
+from reefmesh.broker.rabbitmq.publishing_channel import PublishingChannel
 from reefmesh.broker.rabbitmq.topology import TOPIC, Exchange
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.services import SERVICES, subscriptions_of
@@ -29,7 +30,7 @@ class Sender:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._opening: dict[str, asyncio.Task[Channel]] = {}
+        self._opening: dict[str, asyncio.Task[PublishingChannel]] = {}
         self._known: set[str] = set()
 
     async def send(self, messages: Sequence[OutboundMessage]) -> None:
@@ -58,45 +59,56 @@ class Sender:
         self._opening.clear()
 
     async def _send(self, message: OutboundMessage) -> None:
-        channel = await self._channel(message)
-        with translated(), self.connection.answering():
-            try:
-                await channel.basic_publish(
-                    message.body,
-                    exchange=message.exchange,
-                    routing_key=message.routing_key,
-                    properties=properties_of(message.headers, user=self.connection.address.user),
-                    mandatory=True,
-                    wait=False,
-                )
-            except asyncio.CancelledError:
-                if channel.is_closed:  # aiormq cancels what waits on a channel that is closed
-                    task = asyncio.current_task()
-                    if task is None or not task.cancelling():
-                        raise ConnectionLost("the channel is closed") from None
-                raise
-            except Exception as error:
-                refusal = translation(error)
-                if isinstance(refusal, BrokerRefusal) and refusal.is_unroutable and not message.must_arrive:
-                    return
-                if isinstance(refusal, BrokerRefusal) and refusal.is_missing:
-                    self._known.discard(message.exchange)
-                raise
+        publishing = await self._channel(message)
+        try:
+            with self.connection.answering(), publishing.publishing() as channel, translated():
+                await self._publish(channel, message)
+        except BrokerRefusal as refusal:
+            if refusal.is_unroutable and not message.must_arrive:
+                return
+            if refusal.is_missing:
+                self._known.discard(message.exchange)
+            raise
 
-    async def _channel(self, message: OutboundMessage) -> Channel:
+    async def _publish(self, channel: Channel, message: OutboundMessage) -> None:
+        try:
+            await channel.basic_publish(
+                message.body,
+                exchange=message.exchange,
+                routing_key=message.routing_key,
+                properties=properties_of(message.headers, user=self.connection.address.user),
+                mandatory=True,
+                wait=False,
+            )
+        except asyncio.CancelledError:
+            if channel.is_closed:  # aiormq cancels what waits on a channel that is closed
+                task = asyncio.current_task()
+                if task is None or not task.cancelling():
+                    raise ConnectionLost("the channel is closed") from None
+            raise
+
+    async def _channel(self, message: OutboundMessage) -> PublishingChannel:
         """Return the channel for messages like this one; of those who wait for it, the first is served first."""
         purpose = message.exchange
         opening = self._opening.get(purpose)
-        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() or opening.result().is_closed)):
-            opening = self._opening[purpose] = asyncio.create_task(self._open(purpose), name=f"open channel {purpose}")
-            opening.add_done_callback(lambda each: each.cancelled() or each.exception())  # whoever waited for it may be gone
+        before = None if opening is None or not opening.done() or _failed(opening) else opening.result()
+        if opening is None or (opening.done() and (before is None or not before.is_usable)):
+            opening = self._opening[purpose] = asyncio.create_task(self._open(purpose, before), name=f"open channel {purpose}")
+            opening.add_done_callback(_failed)  # whoever waited for it may be gone
         return await asyncio.shield(opening)
 
-    async def _open(self, exchange: str) -> Channel:
+    async def _open(self, exchange: str, before: PublishingChannel | None) -> PublishingChannel:
+        """Open one in the place of ``before``."""
+        if before is not None:
+            await before.retire()
         if exchange not in self._known:
             await declare_exchange(self.connection, Exchange(name=exchange, kind=TOPIC))
             self._known.add(exchange)
-        return await self.connection.channel(confirms=True)
+        return PublishingChannel(await self.connection.channel(confirms=True))
+
+
+def _failed(opening: "asyncio.Task[PublishingChannel]") -> bool:
+    return opening.cancelled() or opening.exception() is not None
 
 
 class RabbitMQPublisher:
