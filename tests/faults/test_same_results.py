@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.either_broker import ACTIVEMQ, RABBITMQ, EitherBroker
 from reefmesh_components.mesh_processes import MeshProcesses
 
 STATION = Path(__file__).parents[3] / "shared" / "data" / "noaa_crw_florida_keys_1985_2014.txt"
@@ -32,9 +32,9 @@ def replayed(home: Path, *where: str) -> tuple[bytes, list[dict[str, Any]]]:
 
 @pytest.mark.skipif(not STATION.exists(), reason=f"NOAA's station file is not at {STATION}: put it there to run this test")
 @pytest.mark.timeout(240)
-def test_noaa_replay_on_activemq_with_services_as_processes_gives_the_same(broker: ActivemqProcess, tmp_path: Path) -> None:
+def test_noaa_replay_on_a_broker_with_services_as_processes_gives_the_same(broker: EitherBroker, tmp_path: Path) -> None:
     embedded = replayed(tmp_path / "embedded")
-    home = tmp_path / "activemq"
+    home = tmp_path / "mesh"
     with MeshProcesses(home, broker_url_of=broker.url) as mesh:
         mesh.start(scoring=2)
         on_broker = replayed(home, "--broker", broker.url(), "--join")
@@ -44,15 +44,15 @@ def test_noaa_replay_on_activemq_with_services_as_processes_gives_the_same(broke
 
 
 @pytest.mark.timeout(240)
-def test_import_on_activemq_with_services_as_processes_gives_the_same_and_knows_it_again(
-    broker: ActivemqProcess, tmp_path: Path
+def test_import_on_a_broker_with_services_as_processes_gives_the_same_and_knows_it_again(
+    broker: EitherBroker, tmp_path: Path
 ) -> None:
     record = tmp_path / "record.csv"
     begin = datetime(2024, 1, 1, tzinfo=UTC)
     lines = [f"{(begin + timedelta(minutes=30 * place)).isoformat()},{28 + place % 7 / 10:.1f}" for place in range(3000)]
     record.write_text("time,sea_water_temperature\n" + "\n".join(lines) + "\n")
     embedded = imported(record, tmp_path / "embedded")
-    home = tmp_path / "activemq"
+    home = tmp_path / "mesh"
     with MeshProcesses(home, broker_url_of=broker.url) as mesh:
         mesh.start(scoring=2)
         on_broker = imported(record, home, "--broker", broker.url())
@@ -85,10 +85,11 @@ def command(home: Path, *arguments: str) -> str:
 
 @pytest.mark.faults
 @pytest.mark.timeout(600)
-def test_demonstration_on_activemq_accounts_for_every_message_and_alerts_as_embedded() -> None:
+@pytest.mark.parametrize("kind", [ACTIVEMQ, pytest.param(RABBITMQ, marks=pytest.mark.rabbitmq)])
+def test_demonstration_on_a_broker_accounts_for_every_message_and_alerts_as_embedded(kind: str) -> None:
     options = ["--until", f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}", "--json"]
     here = demonstrated([sys.executable, "-m", "reefmesh_standalone", "demo", *options])
-    there = demonstrated([sys.executable, "-m", "reefmesh_components.local_mesh", "demo", *options])
+    there = demonstrated([sys.executable, "-m", "reefmesh_components.local_mesh", "demo", "--broker", kind, *options])
     assert here["accounting"] == there["accounting"]
     assert 0 == there["accounting"]["unexplained"]
     assert alerts(here) == alerts(there) != []
