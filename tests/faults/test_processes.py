@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from reefmesh_components.either_broker import RABBITMQ, EitherBroker
+from reefmesh_components.either_broker import ACTIVEMQ, RABBITMQ, EitherBroker
 from reefmesh_components.recorded_crew import Crew, Hand
 
 pytestmark = pytest.mark.faults  # whole processes, brokers that die: minutes
 
 HAND_OVER_SECONDS = 5.0
 SPREAD = 0.30
-
+MOVED_WITHIN_SECONDS = {ACTIVEMQ: 90.0, RABBITMQ: 300.0}
+"""Where a stuck reef has a backlog of 5,000. RabbitMQ: 20 messages a second, half of what a busy machine did."""
 Figures = Callable[[str, object], None]
 """Pytest's ``record_property``: what was measured, for ``--junit-xml=FILE``."""
 
@@ -180,21 +181,24 @@ async def test_two_consumers_killed_in_turn_the_third_finishes_all_in_order(
         assert_complete(crew, publisher.sent)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", [5_000, 1_000])
 async def test_stuck_reef_with_a_backlog_delays_only_itself(
-    broker: EitherBroker, publisher: Any, tmp_path: Path, backlog: int
+    broker: EitherBroker, publisher: Any, tmp_path: Path, backlog: int, record_property: Figures
 ) -> None:
+    """RabbitMQ: the reefs of the stuck one's shard wait until its backlog is moved out of their way, message by message."""
     with Crew(tmp_path, broker_url=broker.url()) as crew:
         await declared(crew, publisher)
         await publisher.publish(crew.subscription, {"stuck": backlog}, bodies={("stuck", 1): b"stuck"})
         hands = await in_thread(crew.join, 2)
         others = {f"reef-{index}": 5 for index in range(100)}
         await publisher.publish(crew.subscription, others)
-        await in_thread(crew.until_effects, 500)
+        since_seconds = time.monotonic()
+        await in_thread(crew.until_effects, 500, within_seconds=MOVED_WITHIN_SECONDS[broker.kind])
+        record_property("all other reefs are done after, s", round(time.monotonic() - since_seconds, 1))
         assert "stuck" not in crew.effects()
         crew.gate.touch()
-        await in_thread(crew.until_effects, 500 + backlog, within_seconds=200)
+        await in_thread(crew.until_effects, 500 + backlog, within_seconds=300)
         assert [await in_thread(hand.terminate) for hand in hands] == [0, 0]
         assert_complete(crew, publisher.sent)
 

@@ -18,6 +18,8 @@ from reefmesh_components.service_process import ServiceProcess
 EXIT_CONFIGURATION = 78
 ATTEMPTS_LIMIT = 2
 """A service has two connections; whichever is refused first ends it."""
+ENDS_WITHIN_SECONDS = 90
+"""Half a minute on a machine that others use too, most of it until the process has read its code."""
 LACKS_RIGHT = {
     ACTIVEMQ: ("not authorized", "Consumer.scoring.VirtualTopic.reef.readings"),
     RABBITMQ: ("refused", "reef.readings"),
@@ -107,7 +109,7 @@ def refused(url: str, folder: Path, environment: dict[str, str] | None = None) -
         environment=environment,
     )
     process.start()
-    code = process.wait_until_ended(30)
+    code = process.wait_until_ended(ENDS_WITHIN_SECONDS)
     lines = [line for line in process.log.read_text().splitlines() if not line.startswith("{")]
     assert (code, len(lines)) == (EXIT_CONFIGURATION, 1), process.log.read_text()
     assert "Traceback" not in process.log.read_text()
