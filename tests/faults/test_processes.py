@@ -46,7 +46,7 @@ async def declared(crew: Crew, publisher: Any) -> None:
     await publisher.client.declare([crew.subscription])
 
 
-@pytest.mark.parametrize("reefs", [pytest.param(20_000, marks=pytest.mark.timeout(600)), 2_000])
+@pytest.mark.parametrize("reefs", [pytest.param(20_000, marks=pytest.mark.timeout(1200)), 2_000])
 async def test_reefs_on_three_processes_stay_whole_in_order_and_spread_evenly(
     broker: EitherBroker, publisher: Any, tmp_path: Path, reefs: int, record_property: Figures
 ) -> None:
