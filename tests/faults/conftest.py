@@ -11,20 +11,32 @@ from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.errors import TransientError
-from reefmesh_components.activemq import local_activemq
-from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.either_broker import ACTIVEMQ, RABBITMQ, EitherBroker, either_broker
 from reefmesh_components.requirement import ComponentMissing, give_up
 
 AT_ONCE = 250
 RETRIES_LIMIT = 600
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[ActivemqProcess]:
-    """A broker that no other module's backlog slows down."""
+EACH_KIND = [ACTIVEMQ, pytest.param(RABBITMQ, marks=pytest.mark.rabbitmq)]
+
+
+@pytest.fixture(scope="module", params=EACH_KIND)
+def broker(request: pytest.FixtureRequest) -> Iterator[EitherBroker]:
+    """A broker that no other module's backlog slows down, one of each kind."""
+    yield from _started(request.param)
+
+
+@pytest.fixture(params=EACH_KIND)
+def own_broker(request: pytest.FixtureRequest) -> Iterator[EitherBroker]:
+    """One that the test may end, of each kind."""
+    yield from _started(request.param)
+
+
+def _started(kind: str) -> Iterator[EitherBroker]:
     try:
-        with local_activemq() as process:
-            yield process
+        with either_broker(kind) as broker:
+            yield broker
     except ComponentMissing as missing:
         give_up(missing)
 
@@ -80,7 +92,7 @@ def make_publisher() -> Callable[[Broker], Publisher]:
 
 
 @pytest.fixture
-async def publisher(broker: ActivemqProcess) -> AsyncIterator[Publisher]:
+async def publisher(broker: EitherBroker) -> AsyncIterator[Publisher]:
     client = open_broker(broker.url(), clock=SystemClock())
     await client.connect()
     yield Publisher(client)

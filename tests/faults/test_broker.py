@@ -11,8 +11,9 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Channel, Subscription
-from reefmesh_components.activemq import local_activemq, pair_url, shared_store_pair
+from reefmesh_components.activemq import pair_url, shared_store_pair
 from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.either_broker import EitherBroker
 from reefmesh_components.recorded_crew import Crew
 from reefmesh_components.requirement import ComponentMissing, give_up
 
@@ -21,16 +22,6 @@ pytestmark = pytest.mark.faults  # whole processes, brokers that die: minutes
 REEFS, ROUNDS = 60, 20
 
 TOTAL = REEFS * ROUNDS
-
-
-@pytest.fixture
-def own_broker() -> Iterator[ActivemqProcess]:
-    """One that the test may end."""
-    try:
-        with local_activemq() as process:
-            yield process
-    except ComponentMissing as missing:
-        give_up(missing)
 
 
 @pytest.fixture
@@ -63,15 +54,15 @@ def assert_complete(crew: Crew) -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("how", ["restarted", "killed"])
 async def test_broker_ends_under_load_and_comes_back_nothing_is_lost_or_doubled(
-    own_broker: ActivemqProcess, make_publisher: Any, tmp_path: Path, how: str
+    own_broker: EitherBroker, make_publisher: Any, tmp_path: Path, how: str
 ) -> None:
     with Crew(tmp_path, broker_url=own_broker.url()) as crew:
         hands = await asyncio.to_thread(crew.join, 2)
         publishing = asyncio.create_task(publish_all(crew, own_broker.url(), make_publisher))
         for share in (0.2, 0.5):
             await asyncio.to_thread(crew.until_effects, int(TOTAL * share))
-            await asyncio.to_thread(own_broker.stop if how == "restarted" else own_broker.kill)
-            await asyncio.to_thread(own_broker.start)
+            await asyncio.to_thread(own_broker.process.stop if how == "restarted" else own_broker.process.kill)
+            await asyncio.to_thread(own_broker.process.start)
         await publishing
         await asyncio.to_thread(crew.until_effects, TOTAL)
         assert [await asyncio.to_thread(hand.terminate) for hand in hands] == [0, 0]
@@ -94,7 +85,7 @@ async def test_master_of_a_pair_is_killed_the_standby_goes_on_and_nothing_is_los
         assert_complete(crew)
 
 
-async def test_publish_that_the_broker_does_not_confirm_raises(own_broker: ActivemqProcess, make_publisher: Any) -> None:
+async def test_publish_that_the_broker_does_not_confirm_raises(own_broker: EitherBroker, make_publisher: Any) -> None:
     """Law 3: no confirmation, no success."""
     url = own_broker.url(parameters="confirm_timeout_ms=500&heartbeat_ms=60000")
     client = open_broker(url, clock=SystemClock())
@@ -102,10 +93,10 @@ async def test_publish_that_the_broker_does_not_confirm_raises(own_broker: Activ
     subscription = Subscription("faults", Channel("reef.faults.unconfirmed", numbered=False))
     await client.declare([subscription])
     publication = make_publisher(client).publication(subscription.channel.name, "reef", 1, b"work")
-    own_broker.pause()
+    own_broker.process.pause()
     try:
         with pytest.raises(BrokerUnavailable):
             await client.publish([publication])
     finally:
-        own_broker.resume()
+        own_broker.process.resume()
         await client.close()

@@ -1,21 +1,25 @@
-"""Laws 1, 2, 4 and 7 across processes on ActiveMQ: many reefs on some processes; joining, leaving, dying under load."""
+"""Laws 1, 2, 4 and 7 across processes on each broker: many reefs on some processes; joining, leaving, dying under load."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reefmesh_components.activemq_process import ActivemqProcess
+from reefmesh_components.either_broker import ACTIVEMQ, RABBITMQ, EitherBroker
 from reefmesh_components.recorded_crew import Crew, Hand
 
 pytestmark = pytest.mark.faults  # whole processes, brokers that die: minutes
 
 HAND_OVER_SECONDS = 5.0
 SPREAD = 0.30
+MOVED_WITHIN_SECONDS = {ACTIVEMQ: 90.0, RABBITMQ: 300.0}
+"""Where a stuck reef has a backlog of 5,000. RabbitMQ: 20 messages a second, half of what a busy machine did."""
+Figures = Callable[[str, object], None]
+"""Pytest's ``record_property``: what was measured, for ``--junit-xml=FILE``."""
 
 
 def assert_complete(crew: Crew, sent: dict[str, int]) -> None:
@@ -42,15 +46,15 @@ async def declared(crew: Crew, publisher: Any) -> None:
     await publisher.client.declare([crew.subscription])
 
 
-@pytest.mark.parametrize("reefs", [pytest.param(20_000, marks=pytest.mark.timeout(600)), 2_000])
+@pytest.mark.parametrize("reefs", [pytest.param(20_000, marks=pytest.mark.timeout(1200)), 2_000])
 async def test_reefs_on_three_processes_stay_whole_in_order_and_spread_evenly(
-    broker: ActivemqProcess, publisher: Any, tmp_path: Path, reefs: int
+    broker: EitherBroker, publisher: Any, tmp_path: Path, reefs: int, record_property: Figures
 ) -> None:
     rounds = 2
     with Crew(tmp_path, broker_url=broker.url()) as crew:
         await declared(crew, publisher)
         hands = await in_thread(crew.join, 3)
-        await in_thread(crew.until, lambda: all(shed(hand) for hand in hands[:2]), "the first two handed over")
+        await in_thread(crew.until, lambda: have_met(broker, hands), "the three know one another")
         counts = {f"reef-{index}": 1 for index in range(reefs)}
         for turn in range(1, rounds + 1):
             await publisher.publish(crew.subscription, counts)
@@ -61,10 +65,22 @@ async def test_reefs_on_three_processes_stay_whole_in_order_and_spread_evenly(
         assert crew.taken_again()[:3] == []
         assert_complete(crew, publisher.sent)
         assert_spread(crew, hands)
+        record_property("reefs by process", sorted(crew.reefs_by_process().values()))
 
 
-def shed(hand: Hand) -> bool:
-    return any(step.kind == "broker-groups_released" for step in hand.steps())
+def have_met(broker: EitherBroker, hands: list[Hand]) -> bool:
+    """Whether the reefs will be spread among the three.
+
+    ActiveMQ: the first two have given up what they were asked for. RabbitMQ says who has a shard only by a message of it, and
+    no message has come: each has heard of the two others, and gives their shards up as soon as it has got one.
+    """
+    if broker.kind == RABBITMQ:
+        return all(times(hand, "broker-consumers_changed") >= len(hands) - 1 for hand in hands)
+    return all(times(hand, "broker-groups_released") > 0 for hand in hands[:2])
+
+
+def times(hand: Hand, kind: str) -> int:
+    return sum(step.kind == kind for step in hand.steps())
 
 
 @asynccontextmanager
@@ -97,12 +113,12 @@ def first_work_seconds(hand: Hand) -> float:
 
 
 def has_worked(crew: Crew, hands: list[Hand], messages: int) -> bool:
-    return all(sum(step.kind == "settled" for step in hand.steps()) >= messages for hand in hands)
+    return all(times(hand, "settled") >= messages for hand in hands)
 
 
 @pytest.mark.timeout(300)
 async def test_processes_join_and_leave_under_load_nothing_is_lost_doubled_or_inverted(
-    broker: ActivemqProcess, publisher: Any, tmp_path: Path
+    broker: EitherBroker, publisher: Any, tmp_path: Path, record_property: Figures
 ) -> None:
     """1 -> 4 -> 2: three join, one leaves by SIGTERM, one is killed."""
     with Crew(tmp_path, broker_url=broker.url()) as crew:
@@ -124,8 +140,11 @@ async def test_processes_join_and_leave_under_load_nothing_is_lost_doubled_or_in
         for hand in (first, joined[2]):
             assert await in_thread(hand.terminate) == 0
         hand_overs = [first_work_seconds(hand) for hand in joined]
+        after_kill_seconds = first_after(crew, joined[1], killed_ns)
+        record_property("first work after joining, s", [round(each, 2) for each in hand_overs])
+        record_property("last reef of the killed one goes on after, s", round(after_kill_seconds, 2))
         assert max(hand_overs) <= HAND_OVER_SECONDS
-        assert first_after(crew, joined[1], killed_ns) <= HAND_OVER_SECONDS
+        assert after_kill_seconds <= HAND_OVER_SECONDS
         assert crew.torn() == []
         assert_complete(crew, publisher.sent)
 
@@ -146,7 +165,7 @@ def first_after(crew: Crew, dead: Hand, killed_ns: int) -> float:
 
 @pytest.mark.timeout(300)
 async def test_two_consumers_killed_in_turn_the_third_finishes_all_in_order(
-    broker: ActivemqProcess, publisher: Any, tmp_path: Path
+    broker: EitherBroker, publisher: Any, tmp_path: Path
 ) -> None:
     """BROKERS: prefetch above 1 would invert the order here."""
     with Crew(tmp_path, broker_url=broker.url()) as crew:
@@ -162,27 +181,30 @@ async def test_two_consumers_killed_in_turn_the_third_finishes_all_in_order(
         assert_complete(crew, publisher.sent)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("backlog", [5_000, 1_000])
 async def test_stuck_reef_with_a_backlog_delays_only_itself(
-    broker: ActivemqProcess, publisher: Any, tmp_path: Path, backlog: int
+    broker: EitherBroker, publisher: Any, tmp_path: Path, backlog: int, record_property: Figures
 ) -> None:
+    """RabbitMQ: the reefs of the stuck one's shard wait until its backlog is moved out of their way, message by message."""
     with Crew(tmp_path, broker_url=broker.url()) as crew:
         await declared(crew, publisher)
         await publisher.publish(crew.subscription, {"stuck": backlog}, bodies={("stuck", 1): b"stuck"})
         hands = await in_thread(crew.join, 2)
         others = {f"reef-{index}": 5 for index in range(100)}
         await publisher.publish(crew.subscription, others)
-        await in_thread(crew.until_effects, 500)
+        since_seconds = time.monotonic()
+        await in_thread(crew.until_effects, 500, within_seconds=MOVED_WITHIN_SECONDS[broker.kind])
+        record_property("all other reefs are done after, s", round(time.monotonic() - since_seconds, 1))
         assert "stuck" not in crew.effects()
         crew.gate.touch()
-        await in_thread(crew.until_effects, 500 + backlog, within_seconds=200)
+        await in_thread(crew.until_effects, 500 + backlog, within_seconds=300)
         assert [await in_thread(hand.terminate) for hand in hands] == [0, 0]
         assert_complete(crew, publisher.sent)
 
 
 @pytest.mark.timeout(300)
-async def test_stuck_reef_among_known_reefs_delays_only_itself(broker: ActivemqProcess, publisher: Any, tmp_path: Path) -> None:
+async def test_stuck_reef_among_known_reefs_delays_only_itself(broker: EitherBroker, publisher: Any, tmp_path: Path) -> None:
     """Every reef belongs to a subscription already; those that share the stuck one's go on."""
     with Crew(tmp_path, broker_url=broker.url()) as crew:
         await declared(crew, publisher)
@@ -202,7 +224,7 @@ async def test_stuck_reef_among_known_reefs_delays_only_itself(broker: ActivemqP
 
 @pytest.mark.timeout(300)
 async def test_poison_and_a_message_that_kills_its_process_concern_their_reefs_alone(
-    broker: ActivemqProcess, publisher: Any, tmp_path: Path
+    broker: EitherBroker, publisher: Any, tmp_path: Path
 ) -> None:
     crash_limit = 2
     with Crew(tmp_path, broker_url=broker.url(), crash_limit=crash_limit) as crew:

@@ -171,8 +171,9 @@ class Crew:
 
     def reefs_by_process(self) -> Counter[str]:
         """Return how many reefs each process had the last effect of."""
-        rows = self._query("SELECT process, count(DISTINCT reef_id) FROM effect GROUP BY process")
-        return Counter(dict(rows))
+        # of columns without an aggregate, SQLite gives those of the row with the greatest one
+        rows = self._query("SELECT reef_id, process, max(rowid) FROM effect GROUP BY reef_id")
+        return Counter(process for _, process, _ in rows)
 
     def _query(self, sql: str) -> list[Any]:
         if not self.database.exists():

@@ -86,6 +86,11 @@ class Recording:
         os.write(self._file, f"{kind} {reef_id} {number} {time.monotonic_ns()} {int(redelivered)}\n".encode())
 
 
+def number_of(message: Envelope) -> int:
+    """Return which message of its reef it is, by the end of its id: a worker drops the ``seq`` where a channel has none."""
+    return int(message.event_id.rpartition("/")[2])
+
+
 class RecordedLane:
     def __init__(self, lane: Lane, recording: Recording) -> None:
         self._lane = lane
@@ -117,7 +122,7 @@ class RecordedLane:
 
     def _note(self, kind: str, delivery: Delivery) -> None:
         message = delivery.message
-        self._recording.note(kind, message.reef_id, message.seq or 0, redelivered=delivery.redelivered)
+        self._recording.note(kind, message.reef_id, number_of(message), redelivered=delivery.redelivered)
 
 
 class RecordedConsumer:
@@ -170,7 +175,7 @@ class Handler:
         return json.dumps(state[-1:]).encode()
 
     async def handle(self, message: Envelope, state: list[int]) -> Change[list[int]]:
-        number = message.seq or 0
+        number = number_of(message)
         if state and number <= state[-1]:
             self.recording.note("disorder", message.reef_id, number)
         match message.body:

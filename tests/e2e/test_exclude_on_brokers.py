@@ -15,7 +15,7 @@ from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.exclusion import ExclusionRequest
 from reefmesh.contracts.schema import EXCLUSION_1, TELEMETRY_1
-from reefmesh_components.activemq import local_activemq
+from reefmesh_components.either_broker import ACTIVEMQ, RABBITMQ, either_broker
 from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.reefmesh_command import ReefmeshCommand
 from reefmesh_components.requirement import ComponentMissing, give_up
@@ -49,13 +49,14 @@ async def send_as_publisher(url: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_operator_excludes_before_ingest_runs_and_nobody_else_does(reefmesh: ReefmeshCommand) -> None:
+@pytest.mark.parametrize("kind", [ACTIVEMQ, pytest.param(RABBITMQ, marks=pytest.mark.rabbitmq)])
+def test_operator_excludes_before_ingest_runs_and_nobody_else_does(reefmesh: ReefmeshCommand, kind: str) -> None:
     """Without ingest the command says so and its request waits at the broker; a publisher's is forged, and its telemetry is
     taken."""
     reefmesh.register({"amed": ["wall-1"]})
     period = ("wall-1", "--from", "2024-01-02", "--to", "2024-01-02", "--reason", "cleaned")
     try:
-        with local_activemq() as broker:
+        with either_broker(kind) as broker:
             environment = {**reefmesh.environment, "REEFMESH_BROKER_URL": broker.url()}
             joined = ReefmeshCommand(home=reefmesh.home, environment=environment)
             waited = joined("exclude", *period, "--timeout", "1")
