@@ -40,6 +40,18 @@ def test_repeat_after_settlement_or_gap_is_a_breach(second: int) -> None:
     assert len(ledger.breaches) == 1
 
 
+def test_repeat_of_what_a_lost_consumer_was_moving_is_lawful_in_a_plain_channel_that_may_have_it() -> None:
+    ledger = Ledger(repeats=True)
+    settle(ledger, 0)
+    settle(ledger, 1)
+    assert [ledger.turn("reef-a", number) for number in (0, 1, 2, 3)] == ["repeat", "repeat", "next", "next"]
+    ledger.repeated("reef-a", 0, redelivered=True)
+    ledger.confirmed("reef-a", 0, TWO)
+    ledger.assert_complete({"reef-a": 2})
+    settle(ledger, 3)
+    assert len(ledger.breaches) == 1
+
+
 def test_interrupted_same_one_must_come_again() -> None:
     ledger = Ledger()
     for number, breaches in ((0, 0), (0, 0), (1, 1)):

@@ -8,6 +8,7 @@ import pytest
 from reefmesh.broker.port import Broker
 from reefmesh.broker.rabbitmq.connection import Connection
 from reefmesh.broker.rabbitmq.engine import RabbitMQBroker
+from reefmesh.broker.rabbitmq.slots import ShardSlots
 from reefmesh.broker.rabbitmq.topology import Topology
 from reefmesh.broker.rabbitmq.url import RabbitMQAddress
 from reefmesh.clock import SystemClock
@@ -44,6 +45,8 @@ class RabbitmqUnderTest:
             returns_in_order=True,
             authenticates=True,
             consumers_at_work=shards,
+            place_of=lambda reef_id: ShardSlots.of(reef_id, shards=shards),
+            repeats_after_loss=True,
             restarts=process is not None,
             backlog_messages=backlog_messages,
         )

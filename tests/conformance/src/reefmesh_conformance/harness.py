@@ -1,5 +1,6 @@
 """The Protocol of an engine under test: how to reach it, how to disturb it, and which disturbances it can show."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,11 @@ class Capabilities:
     consumers_at_work: int = 4
     """Among how many consumers the reefs of one subscription can be spread. With 1 the only consumer at work, if its lanes are
     stuck, holds up everybody."""
+    place_of: Callable[[str], Hashable] = str
+    """Reefs for which it returns the same are always at the same consumer, by their names."""
+    repeats_after_loss: bool = False
+    """Also in a plain channel, of a consumer that was lost or closed at work: what it was moving to another place of its own may
+    come again behind its successors, when it is settled already. The inbox knows it."""
     restarts: bool = False
     """``restart`` stops the broker and starts it again on the same data; connected clients are lost or come back."""
     backlog_messages: int = 300

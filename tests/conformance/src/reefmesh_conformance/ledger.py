@@ -42,15 +42,16 @@ class Ledger:
     In a numbered channel the ledger stands for a consumer's database too: it knows the number that was applied last.
     There an engine may deliver again what was settled (its acknowledgement may be sent later, with that of an earlier message)
     and may deliver a message before its turn (after a loss). A lane asks for the ``turn`` and records only the next one as
-    received: that is the law that services rely on.
+    received: that is the law that services rely on. ``repeats``: a plain channel may deliver again what was settled, too.
     """
 
-    def __init__(self, *, numbered: bool = False) -> None:
+    def __init__(self, *, numbered: bool = False, repeats: bool = False) -> None:
         self.breaches: list[str] = []
         self.settled: dict[str, list[int]] = {}
         self.settled_by: Counter[str] = Counter()
         self.redelivered: set[tuple[str, int]] = set()
         self._numbered = numbered
+        self._repeats = numbered or repeats
         self._reefs: dict[str, _ReefRecord] = {}
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._looks = 0
@@ -68,13 +69,11 @@ class Ledger:
         self._reefs[reef_id] = _ReefRecord(allowed={number}, applied=number - 1)
 
     def turn(self, reef_id: str, number: int) -> Turn:
-        """Return whose turn a message is. In a plain channel it must be the next one, or the law is broken."""
-        if not self._numbered:
-            return "next"
+        """Return whose turn a message is. In a plain channel without repeats it must be the next one, or the law is broken."""
         applied = self._reefs.setdefault(reef_id, _ReefRecord()).applied
-        if number <= applied:
+        if self._repeats and number <= applied:
             return "repeat"
-        return "next" if number == applied + 1 else "early"
+        return "early" if self._numbered and number > applied + 1 else "next"
 
     def received(self, reef_id: str, number: int, worker: LaneOfClient, *, redelivered: bool) -> None:
         reef = self._reefs.setdefault(reef_id, _ReefRecord())
@@ -103,9 +102,9 @@ class Ledger:
 
     def confirmed(self, reef_id: str, number: int, worker: LaneOfClient) -> None:
         """The settlement is confirmed; of a repeat, that of an earlier delivery may have been before."""
-        if self._numbered and number in self.settled.get(reef_id, ()):
-            return
         reef = self._reefs[reef_id]
+        if self._repeats and (number in self.settled.get(reef_id, ()) or (not self._numbered and number < reef.applied)):
+            return
         self.settled.setdefault(reef_id, []).append(number)
         self.settled_by[worker.client] += 1
         if reef.allowed == {number, number + 1}:  # else the next one has been received meanwhile

@@ -1,13 +1,20 @@
 """Law 2: different reefs run in parallel; a slow, hot or stuck reef delays only itself."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from itertools import count, islice
 
 import pytest
 
 from reefmesh.broker.port import Delivery, Publication
 from reefmesh_conformance.law import Law
 from reefmesh_conformance.stage import Stage, number_of
+
+
+def apart_from(reef_id: str, reefs: int, place_of: Callable[[str], Hashable]) -> list[str]:
+    """Return the names of so many reefs that need not be where this one is."""
+    names = (f"reef-{number}" for number in count())
+    return list(islice((name for name in names if place_of(name) != place_of(reef_id)), reefs))
 
 
 class ParallelLaw(Law):
@@ -76,7 +83,7 @@ class ParallelLaw(Law):
             held = await stage.receive(consumer.lanes[0])
             assert held.message.reef_id == "stuck"
             async with stage.crew(free, subscription, ledger, lanes=2):
-                others = await stage.publish(free, {f"reef-{index}": 5 for index in range(4)})
+                others = await stage.publish(free, dict.fromkeys(apart_from("stuck", 4, stage.capabilities.place_of), 5))
                 await stage.settled(ledger, sum(others.values()))
                 ledger.assert_complete(others)
 

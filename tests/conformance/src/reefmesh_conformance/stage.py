@@ -111,8 +111,9 @@ class Stage:
     def patience_seconds(self) -> float:
         return self.capabilities.patience_seconds
 
-    def ledger(self) -> Ledger:
-        return Ledger(numbered=self.numbered)
+    def ledger(self, *, after_losses: bool = False) -> Ledger:
+        """``after_losses``: of a test in which consumers end at work."""
+        return Ledger(numbered=self.numbered, repeats=after_losses and self.capabilities.repeats_after_loss)
 
     def subscription(self, service: str = "alpha", channel: str | None = None) -> Subscription:
         return Subscription(service, Channel(channel or self.channel, numbered=self.numbered))

@@ -20,7 +20,7 @@ class StressLaw(Law):
         message that comes before its turn is given back until the missing one has come.
         """
         chance = random.Random(seed)
-        subscription, ledger = stage.subscription(), stage.ledger()
+        subscription, ledger = stage.subscription(), stage.ledger(after_losses=True)
         publishing = await stage.client(subscription)
         counts = {f"reef-{index:02}": chance.choice([1, 5, 20, 60]) for index in range(25)}
         total = sum(counts.values())

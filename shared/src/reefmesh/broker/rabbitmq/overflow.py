@@ -220,9 +220,10 @@ class Overflow:
             self._expected.update(message.identity for message in batch)
             try:
                 await self._consumer.send(copies)
-                # together: on a plain channel each is confirmed, and those that are sent together share one answer
-                # a lane that waited too long for the copy may have settled its message
-                await asyncio.gather(*(self._tenure.acknowledge(message) for message in batch if message.is_open))
+                for message in batch:
+                    if message.is_open:  # a lane that waited too long for the copy may have settled it
+                        # unread: if it is lost, the message is there twice, as after a crash a moment earlier
+                        await self._tenure.acknowledge(message, unread=True)
             except (BrokerRefusal, BrokerUnavailable):
                 for hold in held:
                     if hold is not None:

@@ -49,8 +49,12 @@ class Tenure:
     def received(self, message: InboundMessage) -> None:
         self._window_of(message).add(message)
 
-    async def acknowledge(self, message: InboundMessage) -> None:
-        """Raises ConnectionLost: the broker has read it or not, and has taken the message back if not."""
+    async def acknowledge(self, message: InboundMessage, *, unread: bool = False) -> None:
+        """``unread``: do not wait until the broker has read it.
+
+        Raises:
+            ConnectionLost: the broker has read it or not, and has taken the message back if not.
+        """
         if self.is_over or self.channel.is_closed or self.connection.is_lost:
             raise ConnectionLost("the channel is closed")
         message.state = MessageState.SETTLED
@@ -58,7 +62,7 @@ class Tenure:
         with translated():
             await self.channel.basic_ack(message.delivery_tag, wait=False)
         self._written += 1
-        if self._confirms:
+        if self._confirms and not unread:
             await self._until_read(self._written)
 
     def end(self) -> None:
