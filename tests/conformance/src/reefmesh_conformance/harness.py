@@ -31,7 +31,7 @@ class Capabilities:
     place_of: Callable[[str], Hashable] = str
     """Reefs for which it returns the same are always at the same consumer, by their names."""
     repeats_after_loss: bool = False
-    """Also in a plain channel, of a consumer that was lost or closed at work: what it was moving to another place of its own may
+    """In a plain channel too, of a consumer that was lost or closed at work: what it moved to another place of its own may
     come again behind its successors, when it is settled already. The inbox knows it."""
     restarts: bool = False
     """``restart`` stops the broker and starts it again on the same data; connected clients are lost or come back."""
