@@ -1,4 +1,4 @@
-"""The candidates of ``make bench BROKER=all``: reefmesh on each engine, the plain pipelines; how each is measured and checked."""
+"""The candidates of ``make bench BROKER=all``: reefmesh on each engine, plain pipelines; how each is measured and checked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
