@@ -61,8 +61,10 @@ types: $(READY) ## mypy, strict, on all code and tests
 	@$(BIN)/mypy $(MYPY_PARTS)
 
 bench: BROKERS = embedded activemq rabbitmq all
+bench: MATRICES = 1 quick tiny
 bench: broker ## throughput, latency, CPU (BROKER=activemq, rabbitmq; all: one table beside plain pipelines; MATRIX=1, quick: JMS Benchmark)
 ifneq ($(MATRIX),)
+	@$(BIN)/python tools/one_of.py MATRIX '$(MATRIX)' $(MATRICES)
 	@$(BIN)/python tests/bench/matrix.py '$(MATRIX)' $(if $(BROKER),--broker $(BROKER)) $(ARGS)
 else
 	@$(BIN)/python tests/bench/$(if $(filter all,$(BROKER)),comparison,$(or $(BROKER),embedded)).py $(ARGS)

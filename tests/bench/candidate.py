@@ -110,10 +110,10 @@ class Pipeline:
 async def sustained_by(pipeline: Pipeline, extent: Extent) -> Sustained:
     """Keep so many messages under way, and take the rate where as many come out as go in."""
     warm_up = extent.load(extent.warm_up_turns)
-    turns = extent.turns((await _decided(pipeline, warm_up)).per_second(warm_up.messages))
+    turns = extent.turns((await decided(pipeline, warm_up)).per_second(warm_up.messages))
     measured_load = extent.load(turns, first_turn=extent.warm_up_turns)
     before = cpu_seconds(pipeline.pids())
-    decisions = await _decided(pipeline, measured_load)
+    decisions = await decided(pipeline, measured_load)
     spent = cpu_between(before, cpu_seconds(pipeline.pids()))
     if found := await pipeline.check(extent.warm_up_turns + turns):
         raise RuntimeError(f"{len(found)} faults: {'; '.join(found[:5])}")
@@ -121,7 +121,8 @@ async def sustained_by(pipeline: Pipeline, extent: Extent) -> Sustained:
     return Sustained(per_second=decisions.per_second(measured_load.messages), cpu_seconds=cpu)
 
 
-async def _decided(pipeline: Pipeline, load: Load) -> Decisions:
+async def decided(pipeline: Pipeline, load: Load) -> Decisions:
+    """Send a load, with so many messages under way at most; return what was decided when. Raises RuntimeError: not all was."""
     decisions = Decisions(pipeline.count)
     await decisions.look()
 
