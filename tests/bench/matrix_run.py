@@ -40,7 +40,8 @@ NUMBER: Final = "number"
 class Course:
     """What is under way, what came, and in which order. A message has its place among those of its reef in its headers."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, stuck_seconds: float = STUCK_SECONDS) -> None:
+        self._stuck_seconds = stuck_seconds
         self.meter = Meter()
         self.repeats = 0
         self._copies = scenario.copies
@@ -83,7 +84,7 @@ class Course:
         """Raises RuntimeError when nothing comes any more, and some are missing."""
         try:
             while self.missing:
-                async with asyncio.timeout(STUCK_SECONDS):
+                async with asyncio.timeout(self._stuck_seconds):
                     await self._changed()
         except TimeoutError:
             raise RuntimeError(f"{self.missing} of {self._published} messages did not come") from None
@@ -100,7 +101,8 @@ class Course:
 
 
 class Producer:
-    """Publishes to one channel, a call after the other, or at a rate whether the earlier ones are confirmed or not."""
+    """Publishes to one channel, a call after the other, or at a rate whether the earlier ones are confirmed or not. Then a
+    message waits only for the one before it of its reef, because calls that overlap have no order."""
 
     def __init__(self, index: int, client: Broker, channel: Channel, scenario: Scenario, course: Course) -> None:
         self._index, self._client, self._channel, self._scenario, self._course = index, client, channel, scenario, course
@@ -122,9 +124,12 @@ class Producer:
         began, rate = time.monotonic(), self._scenario.producer_rate
         in_flight = asyncio.Semaphore(IN_FLIGHT_LIMIT)
 
-        async def publish(publications: Sequence[Publication]) -> None:
+        turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+        async def publish(publication: Publication) -> None:
             try:
-                await self._publish(publications)
+                async with turns[publication.message.reef_id]:
+                    await self._publish([publication])
             finally:
                 in_flight.release()
 
@@ -133,7 +138,7 @@ class Producer:
                 if (wait := began + self._sent / rate - time.monotonic()) > 0 and await is_set_within(stop, wait):
                     break
                 await in_flight.acquire()
-                publishes.create_task(publish(self._made(1)))
+                publishes.create_task(publish(self._next()))
 
     async def _publish(self, publications: Sequence[Publication]) -> None:
         self._course.published(len(publications))

@@ -9,12 +9,13 @@ from typing import Any, Final, Self
 
 import psutil
 
-from candidate import Candidate, Extent
+from candidate import Candidate, Extent, Outcome
 
 BROKER: Final = "broker"
 BESIDE_SECONDS: Final = 30.0
 """What a candidate takes beside its measuring: its broker's start, the warm-up, the check, the end. Roughly."""
 LEAST_SECONDS: Final = 5.0
+TIME_UP: Final = "the time of the run was up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +99,9 @@ async def measured(all_of_them: Sequence[Candidate], *, extent: Extent, budget: 
     rows: list[Row] = []
     missing: dict[str, str] = {}
     for number, candidate in enumerate(all_of_them):
-        try:
-            async with asyncio.timeout(budget.left_seconds):
-                outcome = await candidate.measure(budget.extent(extent, still=len(all_of_them) - number))
-        except TimeoutError:
-            missing[candidate.name] = "the time of the run was up"
-        except RuntimeError as fault:
-            missing[candidate.name] = str(fault).splitlines()[0]
+        outcome = await _outcome(candidate, budget.extent(extent, still=len(all_of_them) - number), budget.left_seconds)
+        if isinstance(outcome, str):
+            missing[candidate.name] = outcome
         else:
             cpu = outcome.sustained.cpu_seconds
             row = Row(
@@ -123,3 +120,16 @@ async def measured(all_of_them: Sequence[Candidate], *, extent: Extent, budget: 
         print(f"{budget.spent_seconds:5.0f} s  {candidate.name}: {told}", file=sys.stderr, flush=True)
         kept(Rows(rows=tuple(rows), missing=dict(missing)))
     return Rows(rows=tuple(rows), missing=missing)
+
+
+async def _outcome(candidate: Candidate, extent: Extent, seconds: float) -> Outcome | str:
+    """Return what was measured, or why nothing was. Raises ComponentMissing."""
+    if seconds > 0:
+        try:
+            async with asyncio.timeout(seconds):
+                return await candidate.measure(extent)
+        except RuntimeError as fault:
+            return str(fault).splitlines()[0]
+        except TimeoutError:
+            return TIME_UP
+    return TIME_UP
