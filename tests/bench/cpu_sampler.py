@@ -37,6 +37,8 @@ PLACES: Final = (
     ("reefmesh_standalone.sending", LOAD),
     ("load", LOAD),
 )
+RUNNER: Final = "asyncio.runners"
+"""What is around it started the event loop, and does nothing now."""
 INTERVAL_SECONDS: Final = 0.004
 REST: Final = ""
 """The service of what no lane does."""
@@ -45,6 +47,8 @@ REST: Final = ""
 def stage_of(modules: Iterable[str]) -> str:
     """Return the stage of a stack, given the modules of its frames, the innermost first."""
     for module in modules:
+        if module == RUNNER:
+            break
         for prefix, stage in PLACES:
             if module == prefix or module.startswith(f"{prefix}."):
                 return stage

@@ -14,7 +14,7 @@ sys.path.insert(0, str(BENCH))  # the benchmarks are scripts beside each other, 
 
 import cpu_by_stage  # noqa: E402 - found by the line above
 from cpu_by_stage import Spent, cells_of, markdown, publish_all  # noqa: E402 - likewise
-from cpu_sampler import LOOP, REST, STAGES, THREADS, WORK, CpuSampler, service_of, stage_of  # noqa: E402 - likewise
+from cpu_sampler import LOOP, PLACES, REST, STAGES, THREADS, WORK, CpuSampler, service_of, stage_of  # noqa: E402 - likewise
 from published_section import MarkerMissing, begin_of, end_of  # noqa: E402 - likewise
 
 
@@ -27,7 +27,7 @@ from published_section import MarkerMissing, begin_of, end_of  # noqa: E402 - li
         (["asyncio.streams", "reefmesh.broker.activemq.session", "asyncio.events"], "broker client"),
         (["structlog._base", "reefmesh.service.worker"], "metrics and logs"),
         (["asyncio.tasks", "reefmesh.service.lane_loop"], "order, retries, unit of work"),
-        (["selectors", "asyncio.base_events", "__main__"], LOOP),
+        (["selectors", "asyncio.base_events", "asyncio.runners", "reefmesh.service.command"], LOOP),
         (["reefmesh_ingestion", "loader"], LOOP),
         ([], LOOP),
     ],
@@ -38,8 +38,6 @@ def test_stack_is_put_down_to_the_innermost_place_that_has_a_stage(modules: list
 
 
 def test_every_stage_of_a_place_is_in_the_picture() -> None:
-    from cpu_sampler import PLACES
-
     assert {stage for _, stage in PLACES} | {LOOP, THREADS} == set(STAGES)
 
 
