@@ -8,7 +8,7 @@ from typing import Final
 
 COLOURS: Final = ("#0b6e99", "#c8782a", "#5a8f3c", "#8a4f9e", "#b5495b", "#6b7780")
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 70, 16, 34, 44
+LEFT, RIGHT, TOP, BOTTOM = 70, 16, 46, 44
 LEGEND_ROW: Final = 16
 
 
@@ -33,7 +33,9 @@ def bars(chart: Chart, groups: Sequence[str], series: Mapping[str, Sequence[floa
         for index, (name, values) in enumerate(series.items()):
             value, x = values[place], left + index * wide
             if value is None:
-                parts.append(_text(x + wide / 2, HEIGHT - BOTTOM - 4, "-", anchor="middle", hint=f"{name}: not offered"))
+                parts.append(
+                    _text(x + wide / 2, HEIGHT - BOTTOM - 4, "-", anchor="middle", hint=f"{name}: no figure, see the table")
+                )
                 continue
             high = (HEIGHT - TOP - BOTTOM) * value / top
             y = HEIGHT - BOTTOM - high

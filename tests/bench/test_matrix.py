@@ -249,7 +249,7 @@ def test_page_of_several_brokers_has_a_table_of_each() -> None:
 def test_bar_that_is_not_there_says_so_and_is_no_zero() -> None:
     chart = bars(Chart(title="t", unit="u"), ["a", "b"], {"one": [5.0, None]})
     parsed = Page(chart)
-    assert "one: not offered" in parsed.text
+    assert "one: no figure, see the table" in parsed.text
     assert 2 == parsed.tags.count("rect")  # the one bar, and the legend's
 
 
