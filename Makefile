@@ -61,8 +61,14 @@ types: $(READY) ## mypy, strict, on all code and tests
 	@$(BIN)/mypy $(MYPY_PARTS)
 
 bench: BROKERS = embedded activemq rabbitmq all
-bench: broker ## throughput, latency, CPU and memory on this machine (BROKER=activemq, rabbitmq; all: one table beside plain pipelines)
+bench: MATRICES = 1 quick tiny
+bench: broker ## throughput, latency, CPU (BROKER=activemq, rabbitmq; all: one table beside plain pipelines; MATRIX=1, quick: JMS Benchmark)
+ifneq ($(MATRIX),)
+	@$(BIN)/python tools/one_of.py MATRIX '$(MATRIX)' $(MATRICES)
+	@$(BIN)/python tests/bench/matrix.py '$(MATRIX)' $(if $(BROKER),--broker $(BROKER)) $(ARGS)
+else
 	@$(BIN)/python tests/bench/$(if $(filter all,$(BROKER)),comparison,$(or $(BROKER),embedded)).py $(ARGS)
+endif
 
 faults: broker ## the long fault suite; FAULTS=300 SEED=7: so many random faults on a whole mesh, then the checker (BROKER=rabbitmq)
 ifdef FAULTS

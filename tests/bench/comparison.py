@@ -2,299 +2,239 @@
 
 The load is the everyday one: a reading of five quantities a message, 500 reefs, nothing that people are told. Each candidate
 has a broker and databases of its own, is warmed up, and is then given as much as it decides about; afterwards every message is
-looked for. The plain pipelines are three FastStream stages with a row of state for each reef.
+looked for. The plain pipelines are three FastStream stages with a row of state for each reef, in the shape that --tune found.
 
-usage: python tests/bench/comparison.py [--quick] [--only WORDS,WORDS] [--tune] [--seconds N] [--json FILE] [--chart FILE]
+examples:
+  make bench BROKER=all                                  the table, in a quarter of an hour at most
+  make bench BROKER=all ARGS=--publish                   and the table in README.md and docs/performance.md
+  make bench BROKER=all ARGS="--publish --from reports/bench-all.json"    that alone, of a run that is on record
+  make bench BROKER=all ARGS=--tune                      the best shape of each plain pipeline, kept for the runs after it
+  make bench BROKER=all ARGS="--quick --only embedded,RabbitMQ"           a smoke test
 """
 
 import argparse
 import asyncio
-import os
-import platform
+import json
 import sys
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts beside each other, no package
 
 import psutil
 from rich.console import Console
-from rich.table import Table
 
+from candidate import QUICK, Candidate, Extent, candidates, shape_trials
 from comparison_chart import draw
-from embedded import throughput
+from comparison_table import markdown, promises_of, table_of
 from figures import write
-from load import Load, live_since
-from mesh_under_load import Setup, mesh_under_load
-from order import Order
-from plain_faststream import PlainSetup, plain_faststream
-from processes import cpu_between, cpu_seconds
-from reefmesh.contracts import services
+from machine import machine
+from measured_row import Budget, Row, Rows, measured
+from plain_tuning import TUNING_FILE, Trial, Tuning, read_tuning, write_tuning
+from published_section import MarkerMissing, publish
 from reefmesh.observability.logs import configure_logging
 from reefmesh.service.garbage import look_rarely
-from reefmesh.service.stop_event import is_set_within
 from reefmesh_components.requirement import ComponentMissing
-from reefmesh_standalone.following import Follower
-from sending import send
-from throughput import CHANNELS, LOOK_SECONDS, REEFS, UNDER_WAY_LIMIT, Decisions, Sustained, decisions_of_alerts
 
-BROKER: Final = "broker"
-WARM_UP_TURNS: Final = 4
-TURNS_LIMIT: Final = 60
-"""More turns would begin before the readings of today."""
-DECIDING_SECONDS_LIMIT: Final = 300.0
-WIDTHS: Final = {"rabbitmq": 32, "activemq": 32}
-"""Queues, or subscriptions, of each plain pipeline; ``--tune`` compares others."""
-TUNED: Final = (8, 16, 32, 64)
-
-ORDER, CONFIRMED, ONCE = "order of each reef", "confirmed, durable", "state once"
-PLAIN_PROMISES: Final = (ORDER, CONFIRMED, ONCE)
-MESH_PROMISES: Final = (
-    *PLAIN_PROMISES,
-    "hand-over that spreads reefs",
-    "a stuck reef delays itself alone",
-    "retries, parking, replay",
-    "nothing changed by who lost its reef",
-    "who spoke is checked",
-    "drain without repeats",
-)
-NOT_OF_EMBEDDED: Final = ("hand-over that spreads reefs", "who spoke is checked")
+ROOT: Final = Path(__file__).parents[2]
+SECTION: Final = "bench-all"
+PICTURE: Final = Path("docs/pictures/bench-all.svg")
+MINUTES_LIMIT: Final = 15.0
+TUNE_SECONDS: Final = 8.0
+EXIT_UNAVAILABLE, EXIT_FAULT, EXIT_USAGE, EXIT_INTERRUPTED = 69, 1, 2, 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """``seconds``: how long each is measured, roughly; how many messages that are, its warm-up tells."""
+class Run:
+    """A run that is on record: what the page shows. ``whole``: everything was measured, and long enough to mean something."""
 
-    reefs: int = REEFS
-    warm_up_turns: int = WARM_UP_TURNS
-    seconds: float = 30.0
+    title: str
+    tuned: str
+    load_average_before: float
+    rows: Sequence[Row]
+    missing: dict[str, str]
+    whole: bool
 
-    def load(self, turns: int, *, first_turn: int = 0) -> Load:
-        """Return so many messages of each reef; readings that follow from load to load, the last ones of today."""
-        return Load(
-            reefs=self.reefs,
-            messages=turns * self.reefs,
-            batch=1,
-            channels=CHANNELS,
-            first_turn=first_turn,
-            begins_at=live_since(TURNS_LIMIT + self.warm_up_turns),
+    @classmethod
+    def of_json(cls, document: dict[str, Any]) -> "Run":
+        rows = tuple(Row.of_json(row) for row in document["rows"])
+        facts = {name: document[name] for name in ("title", "tuned", "load_average_before", "missing", "whole")}
+        return cls(rows=rows, **facts)
+
+    @property
+    def busy(self) -> str:
+        loads = [row.load_average for row in self.rows]
+        return f"load average {self.load_average_before:.1f} before, {min(loads):.1f} to {max(loads):.1f} meanwhile"
+
+    @property
+    def brokers(self) -> str:
+        return ", ".join(dict.fromkeys(row.on for row in self.rows if row.on))
+
+
+def show(run: Run) -> None:
+    if run.rows:
+        Console().print(table_of(run.rows, run.title))
+        for promise, *made in promises_of(run.rows):
+            names = [row.name for row, word in zip(run.rows, made, strict=True) if word == "yes"]
+            print(f"{promise}: {'all' if len(names) == len(run.rows) else ', '.join(names) or 'none'}")
+        print(run.busy)
+    for name, why in run.missing.items():
+        print(f"not measured: {name}: {why}")
+
+
+def publish_all(run: Run, *, root: Path = ROOT) -> None:
+    """Write the table into README.md, the table, promises and chart into docs/performance.md.
+
+    Raises:
+        MarkerMissing: a page has no place for it.
+    """
+    under = f"Measured {run.title}; {run.brokers}; {run.busy}."
+    ratios = "Ratios are to the fastest plain pipeline on the same broker (of the embedded mesh: on any); CPU is of a message."
+    publish(root / "README.md", SECTION, f"{markdown(run.rows, promises=False)}\n\n{under}\n{ratios}")
+    chart = f"![rates and CPU of the pipelines]({PICTURE.relative_to('docs')})"
+    tuned = f"The plain pipelines are {run.tuned}."
+    text = f"{under}\n{ratios}\n{tuned}\n\n{markdown(run.rows, promises=True)}\n\n{chart}"
+    draw(root / PICTURE, run.rows, caption=run.title)
+    publish(root / "docs/performance.md", SECTION, text)
+
+
+def words_of(tuning: Tuning) -> str:
+    if not tuning.found:
+        return "not tuned yet, 32 queues or subscriptions each"
+    shapes = "; ".join(f"{name}: {shape}" for name, shape in tuning.best.items())
+    return f"in the best shapes of a run of --tune ({tuning.found}): {shapes}"
+
+
+def tune(options: argparse.Namespace, title: str) -> int:
+    """Measure each shape of each plain pipeline and keep the best, if the run was a whole one."""
+    extent = QUICK if options.quick else Extent(seconds=options.seconds or TUNE_SECONDS, warm_up_turns=2)
+    pipelines = {each.pipeline for each in shape_trials()}
+    chosen = {each.candidate.name: each for each in shape_trials() if _wanted(each.candidate.name, options.only)}
+    found: list[Trial] = []
+
+    def keep(rows: Rows) -> None:
+        found[:] = [
+            Trial(pipeline=chosen[row.name].pipeline, shape=chosen[row.name].shape, per_second=row.per_second)
+            for row in rows.rows
+        ]
+        write(options.json, title, rows=[asdict(row) for row in rows.rows], missing=rows.missing)
+
+    rows = _measure([each.candidate for each in chosen.values()], extent, Budget(options.minutes * 60), keep)
+    for trial in found:
+        print(f"{trial.pipeline}, {trial.shape}: {trial.per_second:,.0f} messages/s")
+    for name, why in rows.missing.items():
+        print(f"not measured: {name}: {why}")
+    whole = not options.quick and not options.only and {trial.pipeline for trial in found} == pipelines
+    file = TUNING_FILE if whole else options.json.with_name("bench-tuning.json")
+    tuning = write_tuning(found, found=title, file=file)
+    print(f"kept in {file}" if whole else f"for the runs after it nothing is kept, it was no whole run; found: {file}")
+    for name, shape in tuning.best.items():
+        print(f"best: {name}: {shape}")
+    return EXIT_FAULT if rows.missing else 0
+
+
+def compare(options: argparse.Namespace, title: str) -> tuple[Run, int]:
+    tuning = read_tuning()
+    chosen = [each for each in candidates(tuning) if _wanted(each.name, options.only)]
+    extent = QUICK if options.quick else Extent(seconds=options.seconds or Extent().seconds)
+    busy_before = psutil.getloadavg()[0]
+    run = Run(title=title, tuned=words_of(tuning), load_average_before=busy_before, rows=(), missing={}, whole=False)
+    interrupted = False
+
+    def keep(rows: Rows) -> None:
+        nonlocal run
+        whole = not options.quick and len(rows.rows) == len(candidates(tuning))
+        run = Run(
+            title=title,
+            tuned=words_of(tuning),
+            load_average_before=busy_before,
+            rows=rows.rows,
+            missing=rows.missing,
+            whole=whole,
         )
+        write(options.json, **asdict(run), **asdict(extent))
 
-    def turns(self, messages_per_second: float) -> int:
-        return min(TURNS_LIMIT, max(1, round(self.seconds * messages_per_second / self.reefs)))
-
-
-QUICK: Final = Extent(reefs=20, warm_up_turns=1, seconds=0.0)
-Measure = Callable[[Extent], Awaitable[Sustained]]
-"""Raises RuntimeError when a message was lost or came out of order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    name: str
-    promises: Sequence[str]
-    measure: Measure
+    try:
+        _measure(chosen, extent, Budget(options.minutes * 60), keep)
+    except KeyboardInterrupt:
+        interrupted = True
+    show(run)
+    print(f"figures: {options.json}")
+    if run.rows:
+        draw(options.chart, run.rows, caption=title)
+        print(f"chart: {options.chart}")
+    return run, EXIT_INTERRUPTED if interrupted else EXIT_FAULT if run.missing else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """CPU in microseconds a message: of all services together, and of the broker where it is a process of its own."""
-
-    name: str
-    promises: Sequence[str]
-    per_second: float
-    services_microseconds: float
-    broker_microseconds: float | None
-    load_average: float
+def _measure(chosen: Sequence[Candidate], extent: Extent, budget: Budget, keep: Any) -> Rows:
+    return asyncio.run(measured(chosen, extent=extent, budget=budget, kept=keep))
 
 
-async def embedded(extent: Extent) -> Sustained:
-    """Everything in this process, which the services of the other candidates have three of."""
-    rough, _ = await throughput(extent.load(extent.warm_up_turns))
-    per_second, cpu = await throughput(extent.load(extent.turns(rough)))
-    return Sustained(per_second=per_second, cpu_seconds={"mesh": cpu})
+def _wanted(name: str, only: str | None) -> bool:
+    return only is None or any(word.lower() in name.lower() for word in only.split(","))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
-    """One that runs: where telemetry goes, its processes, how many messages have come to its end, and what it did wrong with
-    so many turns."""
-
-    url: str
-    entry: str
-    pids: Callable[[], dict[str, int]]
-    count: Callable[[], Awaitable[int]]
-    check: Callable[[int], Awaitable[Sequence[str]]]
-
-
-async def sustained_by(pipeline: Pipeline, extent: Extent) -> Sustained:
-    """Keep so many messages under way, and take the rate where as many come out as go in."""
-    warm_up = extent.load(extent.warm_up_turns)
-    turns = extent.turns((await _decided(pipeline, warm_up)).per_second(warm_up.messages))
-    measured_load = extent.load(turns, first_turn=extent.warm_up_turns)
-    before = cpu_seconds(pipeline.pids())
-    decisions = await _decided(pipeline, measured_load)
-    spent = cpu_between(before, cpu_seconds(pipeline.pids()))
-    if found := await pipeline.check(extent.warm_up_turns + turns):
-        raise RuntimeError(f"{len(found)} faults: {'; '.join(found[:5])}")
-    cpu = {name: seconds / measured_load.messages for name, seconds in spent.items()}
-    return Sustained(per_second=decisions.per_second(measured_load.messages), cpu_seconds=cpu)
-
-
-async def _decided(pipeline: Pipeline, load: Load) -> Decisions:
-    decisions = Decisions(pipeline.count)
-    await decisions.look()
-
-    async def allowed() -> int:
-        return await decisions.look() + UNDER_WAY_LIMIT
-
-    await send(Order.of(load, broker_url=pipeline.url, entry=pipeline.entry), allowed=allowed)
-    never = asyncio.Event()
-    async with asyncio.timeout(DECIDING_SECONDS_LIMIT):
-        while await decisions.look() < load.messages:
-            await is_set_within(never, LOOK_SECONDS)
-    return decisions
-
-
-def mesh_on(broker: str) -> Measure:
-    async def measure(extent: Extent) -> Sustained:
-        setup = Setup(broker=broker, store="sqlite", lanes=None)
-        async with mesh_under_load(extent.load(1), setup=setup) as running:
-
-            async def check(turns: int) -> Sequence[str]:
-                sent = [(message.event_id, message.reef_id) for message in extent.load(turns).envelopes()]
-                return () if await Follower(running.stores, sent).look() else ("a message did not pass every service",)
-
-            count = decisions_of_alerts(running.stores[services.ALERTS])
-            pipeline = Pipeline(url=running.broker.url(), entry=running.entry, pids=running.pids, count=count, check=check)
-            return await sustained_by(pipeline, extent)
-
-    return measure
-
-
-def plain_on(setup: PlainSetup) -> Measure:
-    async def measure(extent: Extent) -> Sustained:
-        with plain_faststream(setup) as running:
-
-            async def check(turns: int) -> Sequence[str]:
-                return running.faults(reefs=extent.reefs, turns=turns)
-
-            async def count() -> int:
-                return running.decided()
-
-            pipeline = Pipeline(url=running.url, entry=running.entry, pids=running.pids, count=count, check=check)
-            return await sustained_by(pipeline, extent)
-
-    return measure
-
-
-def candidates() -> list[Candidate]:
-    made = [
-        Candidate(
-            name="reefmesh embedded (one process)",
-            promises=[each for each in MESH_PROMISES if each not in NOT_OF_EMBEDDED],
-            measure=embedded,
-        ),
-        Candidate(name="reefmesh on ActiveMQ", promises=MESH_PROMISES, measure=mesh_on("activemq")),
-        Candidate(name="reefmesh on RabbitMQ", promises=MESH_PROMISES, measure=mesh_on("rabbitmq")),
-    ]
-    for title, broker in (("FastStream on RabbitMQ", "rabbitmq"), ("FastStream on ActiveMQ", "activemq")):
-        for words, shared in (("a commit a message", False), ("shared commits", True)):
-            setup = PlainSetup(broker=broker, shared_commits=shared, width=WIDTHS[broker])
-            made.append(Candidate(name=f"{title}: {words}", promises=PLAIN_PROMISES, measure=plain_on(setup)))
-    return made
-
-
-def tuning() -> list[Candidate]:
-    """The plain pipelines with shared commits, with different numbers of queues."""
-    return [
-        Candidate(
-            name=f"FastStream on {broker}: shared commits: {width}",
-            promises=PLAIN_PROMISES,
-            measure=plain_on(PlainSetup(broker=broker, shared_commits=True, width=width)),
-        )
-        for broker in WIDTHS
-        for width in TUNED
-    ]
-
-
-async def measured(all_of_them: Sequence[Candidate], *, extent: Extent, kept: Callable[[list[Row]], None]) -> list[Row]:
-    rows: list[Row] = []
-    began = time.monotonic()
-    for candidate in all_of_them:
-        sustained = await candidate.measure(extent)
-        cpu: Mapping[str, float] = sustained.cpu_seconds
-        row = Row(
-            name=candidate.name,
-            promises=candidate.promises,
-            per_second=sustained.per_second,
-            services_microseconds=sum(seconds for name, seconds in cpu.items() if name != BROKER) * 1e6,
-            broker_microseconds=cpu[BROKER] * 1e6 if BROKER in cpu else None,
-            load_average=psutil.getloadavg()[0],
-        )
-        rows.append(row)
-        since = time.monotonic() - began
-        print(f"{since:5.0f} s  {row.name}: {row.per_second:,.0f} messages/s, load {row.load_average:.1f}", file=sys.stderr)
-        kept(rows)
-    return rows
-
-
-def table_of(rows: Sequence[Row], title: str) -> Table:
-    best = max((row.per_second for row in rows if row.name.startswith("FastStream")), default=None)
-    table = Table("pipeline", "messages/s", "to the best plain one", "CPU of services", "of the broker", title=title)
-    for row in rows:
-        table.add_row(
-            row.name,
-            f"{row.per_second:,.0f}",
-            "" if best is None else f"{row.per_second / best:.2f}",
-            f"{row.services_microseconds:,.0f} us",
-            "in the services" if row.broker_microseconds is None else f"{row.broker_microseconds:,.0f} us",
-        )
-    return table
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench BROKER=all ARGS=...", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a few messages: a smoke test, no measurement")
     parser.add_argument("--only", help="candidates whose name has one of these words in it, with commas between")
-    parser.add_argument("--tune", action="store_true", help="instead: the plain pipelines with different numbers of queues")
-    parser.add_argument("--seconds", type=float, default=30.0, help="to measure each, beside its start and warm-up (30)")
-    parser.add_argument("--json", type=Path, default=Path("reports/bench-all.json"), help="where to keep the figures")
+    parser.add_argument("--tune", action="store_true", help="instead: each plain pipeline in every shape; the best is kept")
+    parser.add_argument(
+        "--seconds", type=float, help=f"to measure each, beside its start and warm-up (30; --tune: {TUNE_SECONDS:.0f})"
+    )
+    parser.add_argument("--minutes", type=float, default=MINUTES_LIMIT, help=f"for the whole run ({MINUTES_LIMIT:.0f})")
+    parser.add_argument("--publish", action="store_true", help="write the table into README.md and docs/performance.md")
+    parser.add_argument("--from", dest="recorded", type=Path, metavar="FILE", help="show or publish this run; measure nothing")
+    parser.add_argument("--json", type=Path, help="where to keep the figures (reports/bench-all.json, --tune: bench-tune.json)")
     parser.add_argument("--chart", type=Path, default=Path("reports/bench-all.svg"), help="where to draw")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    all_of_them = [each.candidate for each in shape_trials()] if options.tune else candidates(read_tuning())
+    names = [each.name for each in all_of_them]
+    if options.only and not any(_wanted(name, options.only) for name in names):
+        parser.error(f"--only {options.only}: in no name; there are: {'; '.join(names)}")
+    if options.publish and (options.quick or options.only or options.tune):
+        parser.error("--publish takes a whole run: without --quick, --only and --tune")
+    if options.recorded and not options.recorded.exists():
+        parser.error(f"--from: there is no file {options.recorded}")
+    if options.minutes <= 0 or (options.seconds is not None and options.seconds <= 0):
+        parser.error("--seconds and --minutes are above 0")
+    options.json = options.json or Path(f"reports/bench-{'tune' if options.tune else 'all'}.json")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = options_of(arguments)
     configure_logging("bench", level="error")
     look_rarely()  # as every service does when it starts
-    chosen = tuning() if options.tune else candidates()
-    if options.only:
-        chosen = [each for each in chosen if any(word in each.name for word in options.only.split(","))]
-    extent = QUICK if options.quick else Extent(seconds=options.seconds)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    title = f"{datetime.now(UTC):%Y-%m-%d}, {machine}{', quick: no measurement' if options.quick else ''}"
-
-    def keep_all(rows: list[Row]) -> None:
-        facts = {"load_average_before": busy_before, **asdict(extent)}
-        write(options.json, title, **facts, rows=[asdict(row) for row in rows])
-
-    busy_before = psutil.getloadavg()[0]
+    title = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}{', quick: no measurement' if options.quick else ''}"
     try:
-        rows = asyncio.run(measured(chosen, extent=extent, kept=keep_all))
+        if options.recorded:
+            run, code = Run.of_json(json.loads(options.recorded.read_text(encoding="utf-8"))), 0
+            show(run)
+        elif options.tune:
+            return tune(options, title)
+        else:
+            run, code = compare(options, title)
+        if not options.publish:
+            return code
+        if not run.whole:
+            print("reefmesh: not published: the run was quick, or something is missing in it", file=sys.stderr)
+            return code or EXIT_FAULT
+        publish_all(run)
     except ComponentMissing as missing:
         print(f"reefmesh: {missing}", file=sys.stderr)
-        return 69
-    Console().print(table_of(rows, title))
-    promises = {row.name: row.promises for row in rows}
-    print("promised by all: " + "; ".join(PLAIN_PROMISES))
-    lacking = [each for each in MESH_PROMISES if any(each not in made for made in promises.values())]
-    for each in lacking:
-        print(f"{each}: " + (", ".join(name for name, made in promises.items() if each in made) or "none"))
-    loads = [row.load_average for row in rows]
-    print(f"load average {busy_before:.1f} before, {min(loads):.1f} to {max(loads):.1f} meanwhile; figures: {options.json}")
-    draw(options.chart, rows, caption=title)
-    print(f"chart: {options.chart}")
+        return EXIT_UNAVAILABLE
+    except (MarkerMissing, KeyError, ValueError) as mistake:
+        print(f"reefmesh: {mistake}", file=sys.stderr)
+        return EXIT_FAULT
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    print(f"published in README.md, docs/performance.md and {PICTURE}")
     return 0
 
 

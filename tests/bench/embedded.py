@@ -8,7 +8,9 @@ import asyncio
 import sys
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parent))  # the benchmarks are scripts beside each other, no package
 
@@ -27,20 +29,23 @@ from reefmesh_standalone.home import Home
 from reefmesh_standalone.sending import send_all
 from reefmesh_standalone.session import MeshSession, mesh_session
 
+NOT_SAMPLED: Final = nullcontext()
 WATCHER = Subscription("bench", channels.SCORES)
 
 
-async def throughput(load: Load) -> tuple[float, float]:
-    """Return (readings per second from the first publish until the last alert decision, CPU seconds per reading)."""
+async def throughput(load: Load, *, sampled: AbstractContextManager[object] = NOT_SAMPLED) -> tuple[float, float]:
+    """Return (readings per second from the first publish until the last alert decision, CPU seconds per reading); ``sampled``
+    is entered meanwhile."""
     with tempfile.TemporaryDirectory() as folder:
         messages = list(load.envelopes())
         async with mesh_session(Home(path=Path(folder)), clock=SystemClock()) as session:
             await _register(session, load)
             started, cpu = time.perf_counter(), time.process_time()
             stop = asyncio.Event()
-            await send_all(session.broker, messages, report=lambda _: None, stop=stop)
-            if session.mesh is None or not await session.mesh.until_idle(stop=stop, ended=session.ended):
-                raise RuntimeError("the mesh ended by itself")
+            with sampled:
+                await send_all(session.broker, messages, report=lambda _: None, stop=stop)
+                if session.mesh is None or not await session.mesh.until_idle(stop=stop, ended=session.ended):
+                    raise RuntimeError("the mesh ended by itself")
             wall, cpu = time.perf_counter() - started, time.process_time() - cpu
             # Outside of what is measured, because following every message would be a cost of its own.
             follower = Follower(session.stores, [(message.event_id, message.reef_id) for message in messages])

@@ -2,7 +2,7 @@
 
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,13 +40,15 @@ RealBroker = ActivemqProcess | RabbitmqProcess
 class Setup:
     """``broker`` is ``activemq`` or ``rabbitmq``; ``store`` is ``sqlite`` (a file each) or ``postgresql`` (a database of this
     run's own, a schema each); ``lanes`` of each service, None: as many as the services take by themselves; ``tls``: between
-    services and broker; ``subscriptions``: in the address of ActiveMQ, None: not named there."""
+    services and broker; ``subscriptions``: in the address of ActiveMQ, None: not named there. ``command_of`` a service: what
+    Python runs instead of the service's own module, if anything."""
 
     store: str
     lanes: int | None
     broker: str = "activemq"
     tls: bool = False
     subscriptions: int | None = None
+    command_of: Callable[[str], Sequence[str]] = lambda _: ()
 
     def environment(self) -> dict[str, str]:
         return ENVIRONMENT | ({} if self.lanes is None else {"REEFMESH_LANES": str(self.lanes)})
@@ -99,6 +101,7 @@ async def mesh_under_load(load: Load, *, setup: Setup) -> AsyncIterator[MeshUnde
                 broker_url_of=partial(setup.broker_url, broker),
                 store_url=store_url,
                 environment=setup.environment(),
+                command_of=setup.command_of,
             )
         )
         services.start(scoring=1)

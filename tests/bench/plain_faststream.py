@@ -11,6 +11,7 @@ from typing import Final
 
 from mesh_under_load import HEAP, RealBroker
 from plain_faststream_stage import StageOrder
+from plain_tuning import Shape
 from plain_work import STAGES, decided, faults
 from reefmesh_components.activemq import local_activemq
 from reefmesh_components.activemq_process import password_of
@@ -26,11 +27,9 @@ LAST: Final = list(STAGES)[-1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainSetup:
-    """``width``: queues on RabbitMQ, subscriptions on ActiveMQ, for each stage."""
-
     broker: str
     shared_commits: bool
-    width: int
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,8 @@ def plain_faststream(setup: PlainSetup) -> Iterator[PlainFaststream]:
                     stage=name,
                     database=database_of(folder, name),
                     shared_commits=setup.shared_commits,
-                    width=setup.width,
+                    width=setup.shape.width,
+                    prefetch=setup.shape.prefetch,
                 )
                 command = [sys.executable, str(STAGE_SCRIPT), order.model_dump_json()]
                 stages[name] = subprocess.Popen(command, stdout=subprocess.PIPE)

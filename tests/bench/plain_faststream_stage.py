@@ -5,6 +5,7 @@ usage: python tests/bench/plain_faststream_stage.py ORDER  (JSON: see ``StageOrd
 
 import asyncio
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ ARGUMENTS: Final[Any] = {
 
 
 class StageOrder(BaseModel):
-    """``width``: queues on RabbitMQ, subscriptions on ActiveMQ; of each one message at a time."""
+    """``width``: queues on RabbitMQ, subscriptions on ActiveMQ; ``prefetch``: messages of each in hand."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,10 +42,21 @@ class StageOrder(BaseModel):
     database: Path
     shared_commits: bool
     width: int
+    prefetch: int
+
+
+class Turns:
+    """FastStream handles at once whatever it has in hand; messages of one reef take turns, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def of(self, reef: str) -> asyncio.Lock:
+        return self._locks[reef]
 
 
 def on_rabbitmq(order: StageOrder, state: State) -> RabbitBroker:
-    """Reefs spread over quorum queues by a consistent hash; a queue has one active consumer, with one message in hand."""
+    """Reefs spread over quorum queues by a consistent hash; a queue has one active consumer."""
     stage = STAGES[order.stage]
     broker = RabbitBroker(
         f"amqp://{order.host}:{order.port}/",
@@ -57,31 +69,41 @@ def on_rabbitmq(order: StageOrder, state: State) -> RabbitBroker:
 
     publisher = broker.publisher(exchange=target, persist=True)
 
+    turns = Turns()
+
     async def handle(message: Any) -> None:
-        if output := await state.apply(message):
-            await publisher.publish(output.encode(), routing_key=reef_of(message))
+        reef = reef_of(message)
+        async with turns.of(reef):
+            if output := await state.apply(message):
+                await publisher.publish(output.encode(), routing_key=reef)
 
     handle.__annotations__["message"] = stage.reads
     for index in range(order.width):
         queue = RabbitQueue(f"plain.{stage.source}.{index}", QueueType.QUORUM, arguments=ARGUMENTS, routing_key="1")
-        broker.subscriber(queue, source, channel=Channel(prefetch_count=1), ack_policy=AckPolicy.NACK_ON_ERROR)(handle)
+        broker.subscriber(queue, source, channel=Channel(prefetch_count=order.prefetch), ack_policy=AckPolicy.NACK_ON_ERROR)(
+            handle
+        )
     return broker
 
 
 def on_activemq(order: StageOrder, state: State) -> StompBroker:
-    """The reef is the message group; each subscription has one message in hand."""
+    """The reef is the message group."""
     stage = STAGES[order.stage]
     server = ConnectionParameters(order.host, order.port, order.user, order.password)
     broker = StompBroker(Client([server], max_concurrent_handlers=None), receipt_timeout=CONFIRM_SECONDS, logger=None)
 
+    turns = Turns()
+
     async def handle(message: Any) -> None:
-        if output := await state.apply(message):
-            headers = {"persistent": "true", "JMSXGroupID": reef_of(message), "content-type": "application/json"}
-            await broker.publish(output.encode(), f"/queue/plain.{stage.to}", headers=headers)
+        reef = reef_of(message)
+        async with turns.of(reef):
+            if output := await state.apply(message):
+                headers = {"persistent": "true", "JMSXGroupID": reef, "content-type": "application/json"}
+                await broker.publish(output.encode(), f"/queue/plain.{stage.to}", headers=headers)
 
     handle.__annotations__["message"] = stage.reads
     for _ in range(order.width):
-        broker.subscriber(f"/queue/plain.{stage.source}", headers={"activemq.prefetchSize": "1"})(handle)
+        broker.subscriber(f"/queue/plain.{stage.source}", headers={"activemq.prefetchSize": str(order.prefetch)})(handle)
     return broker
 
 
