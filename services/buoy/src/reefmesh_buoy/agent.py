@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from reefmesh_buoy.clock import BuoyClock
@@ -35,8 +36,8 @@ class BuoyAgent:
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, self.stop)
         intake = LineIntake(self._spool, self._clock)
-        works: list[Callable[[], None]] = [lambda each=each: each.run(intake, self._stop) for each in self._sources]  # type: ignore[misc]  # mypy cannot infer a default of a lambda
-        works.append(lambda: self._sender.run(self._stop.event))
+        works: list[Callable[[], None]] = [partial(each.run, intake, self._stop) for each in self._sources]
+        works.append(partial(self._sender.run, self._stop.event))
         threads = [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in works]
         for thread in threads:
             thread.start()

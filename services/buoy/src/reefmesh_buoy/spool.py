@@ -15,7 +15,7 @@ from reefmesh_buoy.clock import ClockReading
 from reefmesh_buoy.failures import SpoolLost
 from reefmesh_buoy.measurement import Measurement
 from reefmesh_buoy.report import BODY_BYTES_LIMIT, READINGS_LIMIT, SealedReport, body_of, event_id_of
-from reefmesh_buoy.spool_tables import open_spool_file
+from reefmesh_buoy.spool_tables import Ballast, open_with_ballast
 
 NEWEST_READINGS: Final = 100
 """Of every second report, where there is a backlog: new readings do not wait for it."""
@@ -26,7 +26,10 @@ SAMPLE_CHARACTERS: Final = 300
 TRIES_TO_MAKE_ROOM: Final = 3
 
 _ROW = tuple[int, int, int, str, int, int | None, str]
-_OF_READING: Final = "id, wall_us, since_boot_us, boot_id, is_set, observed_us, content_json"
+_AMONG: Final = (
+    "SELECT id, wall_us, since_boot_us, boot_id, is_set, observed_us, content_json FROM reading"
+    " WHERE boot_id IS NOT ? OR is_set OR observed_us IS NOT NULL"
+)
 
 
 class Spool:
@@ -37,10 +40,11 @@ class Spool:
         self._readings_limit = readings_limit
         self._lock = threading.Lock()
         try:
-            self._connection = open_spool_file(path, bytes_limit=bytes_limit)
+            self._ballast = Ballast(path)
+            self._connection = open_with_ballast(path, self._ballast, bytes_limit=bytes_limit)
             self._producer_id = str(self._connection.execute("SELECT value FROM fact WHERE name = 'producer_id'").fetchone()[0])
             self._waiting = int(self._connection.execute("SELECT count(*) FROM reading").fetchone()[0])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise SpoolLost(f"{path}: {error}") from error
 
     def close(self) -> None:
@@ -131,6 +135,7 @@ class Spool:
 
     def _make_room(self, readings: int) -> None:
         """Leave out the oldest readings and count them. Their pages are used again, so the file need not grow."""
+        self._ballast.throw_out()
         with self._transaction() as connection:
             dropped = _drop_oldest(connection, readings)
         self._waiting -= dropped
@@ -205,10 +210,9 @@ class Spool:
 
 def _choose(connection: sqlite3.Connection, seq: int, *, but_of_boot: str | None) -> list[_ROW]:
     """Return the oldest readings, and of every second report the newest, oldest first."""
-    among = f"SELECT {_OF_READING} FROM reading WHERE boot_id IS NOT ? OR is_set OR observed_us IS NOT NULL"
     if seq % 2:
-        return connection.execute(f"{among} ORDER BY id LIMIT ?", (but_of_boot, READINGS_LIMIT)).fetchall()
-    newest = connection.execute(f"{among} ORDER BY id DESC LIMIT ?", (but_of_boot, NEWEST_READINGS)).fetchall()
+        return connection.execute(f"{_AMONG} ORDER BY id LIMIT ?", (but_of_boot, READINGS_LIMIT)).fetchall()
+    newest = connection.execute(f"{_AMONG} ORDER BY id DESC LIMIT ?", (but_of_boot, NEWEST_READINGS)).fetchall()
     return newest[::-1]
 
 

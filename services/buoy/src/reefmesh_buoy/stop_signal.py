@@ -1,4 +1,4 @@
-"""The wish to stop, both as an event and as a file descriptor: whoever waits for input wakes up without looking every second."""
+"""The wish to stop, both as an event and as a file descriptor: whoever waits for input wakes up at once."""
 
 import os
 import threading

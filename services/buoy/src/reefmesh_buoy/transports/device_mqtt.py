@@ -16,7 +16,7 @@ KEEP_ALIVE_SECONDS: Final = 60
 
 
 class MqttTransport:
-    """Connects for each report, with a clean session: nothing of an earlier one is repeated by the library. Raises WrongSetting."""
+    """Connects for each report, in a clean session: the library repeats nothing of an earlier one. Raises WrongSetting."""
 
     def __init__(
         self,
