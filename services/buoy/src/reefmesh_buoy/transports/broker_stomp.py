@@ -1,5 +1,6 @@
 """STOMP with a receipt, straight to the mesh's channel: for a buoy that has a broker user of its own as a direct publisher."""
 
+import ssl
 import threading
 from typing import Any, Final
 
@@ -59,7 +60,7 @@ class StompTransport:
     def send(self, report: SealedReport) -> None:
         connection = stomp.Connection12([self._address], reconnect_attempts_max=1, timeout=self._timeout_seconds)
         if self._is_tls:
-            connection.set_ssl([self._address], ca_certs=self._ca_file)
+            connection.set_ssl([self._address], ca_certs=self._ca_file, ssl_version=ssl.PROTOCOL_TLS_CLIENT)
         receipt = _Receipt(report.event_id)
         connection.set_listener("receipt", receipt)
         headers = {
