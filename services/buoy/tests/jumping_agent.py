@@ -23,7 +23,9 @@ class JumpingClock:
         is_set = self._reads_left < 0
         wall_seconds = time.time() + (0.0 if is_set else self._offset_seconds)
         since_boot_us = time.monotonic_ns() // 1000
-        return ClockReading(wall_us=round(wall_seconds * 1e6), since_boot_us=since_boot_us, boot_id=self._boot_id, is_set=is_set)
+        return ClockReading(
+            wall_us=round(wall_seconds * 1e6), since_boot_us=since_boot_us, boot_id=self._boot_id, is_set=is_set
+        )
 
 
 def main(settings_file: str, boot_id: str, offset_seconds: str, unset_reads: str) -> None:

@@ -57,8 +57,15 @@ def test_report_is_one_request_with_token_and_key(
     ],
 )
 def test_answer_decides_what_becomes_of_the_report(
-    gateway: Any, make_spool: Callable[..., Any], measure: Any, clock: Any,
-    status: int, headers: dict[str, str], answer: bytes, refused: bool,
+    gateway: Any,
+    make_spool: Callable[..., Any],
+    measure: Any,
+    clock: Any,
+    *,
+    status: int,
+    headers: dict[str, str],
+    answer: bytes,
+    refused: bool,
 ) -> None:  # fmt: skip
     spool = make_spool()
     spool.put([measure(28.4)], clock.read())

@@ -70,7 +70,9 @@ def test_lines_of_a_command_that_ends_are_taken_and_it_is_started_again(make_spo
 
 
 def test_command_that_does_not_exist_is_waited_for(make_spool: Callable[..., Any], clock: Any, capsys: Any) -> None:
-    with running(StreamSource("sensors", command(["/no/such/program"]), again_seconds=0.01), WatchedIntake(make_spool(), clock)):
+    with running(
+        StreamSource("sensors", command(["/no/such/program"]), again_seconds=0.01), WatchedIntake(make_spool(), clock)
+    ):
         pass
     assert capsys.readouterr().err.count("is away") == 1
 

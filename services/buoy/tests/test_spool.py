@@ -1,4 +1,4 @@
-"""The spool: nothing is sent twice or lost, the oldest go first, and a clock that is set later mends what was stamped before."""
+"""The spool: nothing is sent twice or lost, the oldest go first, and a clock that is set later mends earlier stamps."""
 
 import json
 import sqlite3
@@ -66,9 +66,7 @@ def test_every_second_report_of_a_backlog_has_the_newest_and_all_go_once(
     assert sorted(value for values in sent for value in values) == list(range(1500))
 
 
-def test_full_spool_loses_the_oldest_and_counts_them(
-    make_spool: Make, measure: Measure, values_of: Values, clock: Any
-) -> None:
+def test_full_spool_loses_the_oldest_and_counts_them(make_spool: Make, measure: Measure, values_of: Values, clock: Any) -> None:
     spool = make_spool(readings_limit=10)
     for n in range(13):
         spool.put([measure(n)], clock.read())
