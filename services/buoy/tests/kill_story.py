@@ -105,7 +105,7 @@ def tell(folder: Path, *, kills: int, seed: int) -> str:
             put_readings(inbox, f"{boot:06d}-{part}", values)
             written += values
         try:
-            process.wait(luck.uniform(0.1, 0.7))
+            process.wait(luck.uniform(0.3, 1.1))
         except subprocess.TimeoutExpired:
             process.kill()
         assert process.wait() == -9, "the agent ended by itself"

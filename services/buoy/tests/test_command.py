@@ -70,7 +70,7 @@ def test_agent_tells_systemd_that_it_lives_and_ends_in_order(settings: Path, tmp
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1500000"}
         command = [sys.executable, "-m", "reefmesh_buoy"]
         agent = subprocess.Popen([*command, "run", "--settings", str(settings)], env=environment, stderr=subprocess.PIPE)
         states = [manager.recv(100) for _ in range(3)]

@@ -2,6 +2,12 @@
 
 import os
 import socket
+from typing import Final
+
+from reefmesh_buoy.journal_line import say
+
+TELL_SECONDS: Final = 2.0
+"""A manager that reads nothing must not keep the agent from its end."""
 
 
 class ServiceManager:
@@ -17,4 +23,8 @@ class ServiceManager:
         """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1``. Raises OSError if the manager is away."""
         if self._address:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as made:
-                made.sendto(state.encode(), self._address)
+                made.settimeout(TELL_SECONDS)
+                try:
+                    made.sendto(state.encode(), self._address)
+                except TimeoutError:
+                    say("4", f"the service manager does not take {state}")
