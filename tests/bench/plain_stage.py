@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any, Final
 
-import stomp  # type: ignore[import-untyped]  # it has no types
+import stomp
 
 TRACE: Final = "traceparent"
 PREFETCH: Final = "500"  # 1000 would count as "nothing said", and the broker would take its own 1

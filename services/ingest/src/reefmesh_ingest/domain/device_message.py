@@ -6,7 +6,7 @@ from typing import Final
 
 from reefmesh.contracts.channels import UNREGISTERED
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope, event_id_of
-from reefmesh.contracts.schema import NEMOPI_MQTT_1
+from reefmesh.contracts.schema import NEMOPI_MQTT_1, TELEMETRY_1
 from reefmesh_ingest.domain.arrival import SENT_BY
 
 DEVICE_CHARACTERS_LIMIT: Final = 128
@@ -17,6 +17,7 @@ EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD_LIMIT: Final = timedelta(minutes=10)
 STEP: Final = "mqtt"
 
+_TELEMETRY_1: Final = re.compile(r"buoys/[^/]+/d2c/telemetry-1")
 _FROM_DEVICE: Final = re.compile(r"buoys/([^/]+)/d2c(?:/|\Z)")
 
 
@@ -24,6 +25,11 @@ def device_of(topic: str | None) -> str | None:
     """Return the device (a Nemo-Pi: its IMEI) that sent to ``buoys/<device>/d2c/...``; None for any other topic."""
     named = _FROM_DEVICE.match(topic) if topic else None
     return named[1][:DEVICE_CHARACTERS_LIMIT] if named else None
+
+
+def schema_of(topic: str | None) -> str:
+    """Return the format that the topic states: ``buoys/<device>/d2c/telemetry-1`` is ours, any other is a Nemo-Pi's."""
+    return TELEMETRY_1 if topic is not None and _TELEMETRY_1.fullmatch(topic) else NEMOPI_MQTT_1
 
 
 def received_at(stamp: datetime | None, now: datetime) -> datetime:
@@ -66,7 +72,7 @@ def telemetry_of(
     return Envelope(
         event_id=event_id_of(message_id, STEP),
         reef_id=reef_id or UNREGISTERED,
-        schema_id=NEMOPI_MQTT_1,
+        schema_id=schema_of(topic),
         produced_at=at,
         body=body,
         headers=headers,

@@ -1,0 +1,1 @@
+"""Ways to send a report; each returns once the other side has confirmed it."""

@@ -1,0 +1,59 @@
+"""MQTT with QoS 1, as a device: ``buoys/<device>/d2c/telemetry-1``, whose last level says which format it is.
+
+MQTT carries no headers: a repeat is recognised by the instants of its readings.
+"""
+
+from typing import Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from reefmesh_buoy.failures import NotSent
+from reefmesh_buoy.report import SealedReport
+from reefmesh_buoy.transports.gateway_http import tls_context
+
+KEEP_ALIVE_SECONDS: Final = 60
+
+
+class MqttTransport:
+    """Connects for each report, in a clean session: the library repeats nothing of an earlier one. Raises WrongSetting."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        device: str,
+        user: str | None,
+        password: str | None,
+        is_tls: bool,
+        ca_file: str | None,
+        timeout_seconds: float,
+    ) -> None:
+        self._host, self._port, self._device = host, port, device
+        self._user, self._password = user, password
+        self._tls = tls_context(ca_file) if is_tls else None
+        self._timeout_seconds = timeout_seconds
+
+    def send(self, report: SealedReport) -> None:
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=self._device, clean_session=True)
+        client.connect_timeout = self._timeout_seconds
+        if self._user is not None:
+            client.username_pw_set(self._user, self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        try:
+            client.connect(self._host, self._port, KEEP_ALIVE_SECONDS)
+            client.loop_start()
+            sent = client.publish(f"buoys/{self._device}/d2c/telemetry-1", report.body, qos=1)
+            sent.wait_for_publish(self._timeout_seconds)
+            if not sent.is_published():
+                raise NotSent(f"no confirmation from {self._host}:{self._port} within {self._timeout_seconds:g} s")
+        except (OSError, ValueError, RuntimeError) as error:
+            raise NotSent(f"{type(error).__name__}: {error}") from error
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+    def close(self) -> None:
+        """There is nothing to give back: each report has a connection of its own."""
