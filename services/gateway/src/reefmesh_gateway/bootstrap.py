@@ -1,6 +1,7 @@
 """Puts the gateway together: the only module of it that names adapters."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -42,38 +43,50 @@ def blueprint(settings: GatewaySettings) -> Blueprint:
         if address is None:
             log.info("the HTTP door is closed: REEFMESH_GATEWAY_DOOR_PORT is not set")
             return ()
-        identities, last_use = KnownIdentities(parts.store), LastUse(parts.store)
-        answers = Answers(parts.store, parts.clock)
-        limits = DoorLimits(address_requests=settings.address_requests_limit, device_bytes_a_day=settings.device_bytes_limit)
-        intake = Intake(
-            identities=identities,
-            last_use=last_use,
-            limits=limits,
-            answers=answers,
-            publisher=ReportPublisher(parts.broker, timeout_seconds=settings.publish_timeout_seconds),
-            clock=parts.clock,
-            metrics=parts.metrics,
-        )
-
-        def closed(why: Closing) -> None:
-            parts.metrics.count(table.GATEWAY_CONNECTIONS_CLOSED, why)
-
-        app = application(intake, limits, parts.metrics, trusted_proxies=networks_of(settings.trusted_proxies))
-        connections = ConnectionLimits(
-            in_all=settings.door_connections_limit, for_each_peer=settings.door_connections_each_limit
-        )
-        door = Door(app, address, limits=connections, closed=closed)
+        door, beside = door_of(settings, address, parts)
         if parts.health is not None:
             parts.health.add("http door", door.check)
-
-        async def sample() -> None:
-            parts.metrics.set(table.GATEWAY_DEVICES, identities.devices)
-            parts.metrics.set(table.GATEWAY_IDENTITIES_AGE_SECONDS, identities.age_seconds or 0.0)
-
-        parts.metrics.add_sampler(sample)
-        return (door.run, last_use.run, answers.run)
+        return (door.run, *beside)
 
     return Blueprint(name="gateway", handlers={}, migrations=MIGRATIONS, background=background)
+
+
+def door_of(
+    settings: GatewaySettings, address: DoorAddress, parts: Parts, *, monotonic: Callable[[], float] = time.monotonic
+) -> tuple[Door, Sequence[Background]]:
+    """Return the HTTP door, and what has to run beside it. ``monotonic``: the clock of limits, in seconds."""
+    metrics = parts.metrics
+    identities, last_use = KnownIdentities(parts.store, now=monotonic), LastUse(parts.store)
+    answers = Answers(parts.store, parts.clock)
+    limits = DoorLimits(
+        address_requests=settings.address_requests_limit, device_bytes_a_day=settings.device_bytes_limit, now=monotonic
+    )
+    intake = Intake(
+        identities=identities,
+        last_use=last_use,
+        limits=limits,
+        answers=answers,
+        publisher=ReportPublisher(parts.broker, timeout_seconds=settings.publish_timeout_seconds),
+        clock=parts.clock,
+        metrics=metrics,
+    )
+
+    def closed(why: Closing) -> None:
+        metrics.count(table.GATEWAY_CONNECTIONS_CLOSED, why)
+
+    async def sample() -> None:
+        metrics.set(table.GATEWAY_DEVICES, identities.devices)
+        metrics.set(table.GATEWAY_IDENTITIES_AGE_SECONDS, identities.age_seconds or 0.0)
+
+    metrics.add_sampler(sample)
+    app = application(intake, limits, metrics, trusted_proxies=networks_of(settings.trusted_proxies))
+    connections = ConnectionLimits(
+        in_all=settings.door_connections_limit,
+        for_each_peer=settings.door_connections_each_limit,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        answer_timeout_seconds=settings.answer_timeout_seconds,
+    )
+    return Door(app, address, limits=connections, closed=closed), (last_use.run, answers.run)
 
 
 PROGRAM: Final = Program(entry=services.GATEWAY, settings=GatewaySettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -50,3 +50,9 @@ class GatewaySettings(ServiceSettings):
     publish_timeout_seconds: Annotated[float, Field(gt=0, le=25)] = Field(
         default=10.0, description="seconds, above 0 and at most 25: how long a report waits for the broker's confirmation"
     )
+    request_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        default=5.0, description="seconds, above 0 and at most 60: from a connection to the whole header of its request"
+    )
+    answer_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
+        default=30.0, description="seconds, above 0 and at most 300: from there to the last byte of the answer, body included"
+    )
