@@ -1,6 +1,7 @@
 """A gateway with an open door, on an embedded broker and a real database, and devices that send to it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -136,7 +137,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
+async def opened(folder: Path, tls: ssl.SSLContext | None = None, **settings: Any) -> AsyncIterator[Stage]:
     clock, metrics, monotonic = ManualClock(START), Metrics("gateway"), Monotonic()
     inner = open_store(f"sqlite:///{folder / 'gateway.db'}", migrations=MIGRATIONS, clock=clock)
     await inner.open()
@@ -145,9 +146,9 @@ async def opened(folder: Path, **settings: Any) -> AsyncIterator[Stage]:
     await embedded.declare((channels.INGEST,))
     store, broker = Breakable(inner), Watched(embedded)
     given = GatewaySettings(broker_url="embedded://", store_url="sqlite://", **settings)
-    parts: Any = Parts(store=store, broker=broker, clock=clock, metrics=metrics)  # type: ignore[arg-type]  # as far as it goes
-    door, beside = door_of(given, DoorAddress(host="127.0.0.1", port=0), parts, monotonic=monotonic)
-    enrolment = Enrolment(store)  # type: ignore[arg-type]  # as above
+    parts: Any = Parts(store=store, broker=broker, clock=clock, metrics=metrics)
+    door, beside = door_of(given, DoorAddress(host="127.0.0.1", port=0, tls=tls), parts, monotonic=monotonic)
+    enrolment = Enrolment(store)
     token = await enrolment.enroll(DEVICE, now=START)
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(timeout=60) as client:

@@ -83,7 +83,9 @@ class Intake:
         try:
             body = unpack(sent, request.headers.get("content-encoding", ""))
             self._weigh(identity.device, body)
-            return await self._accept(identity.device, split_batch(body) if kind == "batch" else [body] if body else [], body, key)
+            return await self._accept(
+                identity.device, split_batch(body) if kind == "batch" else [body] if body else [], body, key
+            )
         except StoreUnavailable as error:
             raise _away(f"the gateway's database is away: {error}") from error
         finally:

@@ -21,7 +21,6 @@ from reefmesh.observability.page_connections import Closing, ConnectionLimits, P
 GRACE_SECONDS: Final = 30
 """For requests that are in hand when the gateway stops; longer than any of them may take."""
 BACKLOG: Final = 256
-HANDSHAKE_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -58,9 +57,10 @@ class DoorAddress:
 class _Server(uvicorn.Server):
     """Uvicorn inside our loop, on one socket: it leaves signals alone, and bounds the time of a handshake."""
 
-    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, config: PagesConfig, tls: ssl.SSLContext | None) -> None:
         super().__init__(config)
         self._tls = tls
+        self._handshake_seconds = config.connections.limits.request_timeout_seconds
         self.listening = asyncio.Event()
 
     @contextlib.contextmanager
@@ -78,7 +78,7 @@ class _Server(uvicorn.Server):
             )
             return made
 
-        handshake = None if self._tls is None else HANDSHAKE_SECONDS
+        handshake = None if self._tls is None else self._handshake_seconds
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             connection, sock=listener, ssl=self._tls, backlog=config.backlog, ssl_handshake_timeout=handshake
