@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -36,7 +35,7 @@ DEVICE = EnrolledDevice(device="agent-1", reef_id="menjangan", names=frozenset({
 PATIENCE_SECONDS = 60.0
 
 
-@pytest.fixture(scope="module", params=["activemq", "rabbitmq"])
+@pytest.fixture(scope="module", params=["activemq", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
 def broker(request: pytest.FixtureRequest) -> Iterator[BrokerProcess]:
     """Tests may kill and start it; they leave it running."""
     try:

@@ -260,7 +260,7 @@ async def test_device_that_sends_too_often_is_told_when_to_come_again_and_no_oth
 
 
 async def test_device_has_its_bytes_of_a_day_counted_unpacked(open_stage: Callable[..., Any]) -> None:
-    async with open_stage(device_bytes_limit=4096) as stage:
+    async with open_stage(bytes_a_day_limit=4096) as stage:
         packed = gzip.compress(json.dumps(stage.report()).encode() + b" " * 3000)
         statuses = [(await stage.post(packed, content_encoding="gzip")).status_code for _ in range(2)]
         assert ([202, 429], 1) == (statuses, stage.metrics.value(table.GATEWAY_LIMITED, "device_bytes"))

@@ -11,7 +11,7 @@ from reefmesh_components.command_in_process import CommandInProcess
 from reefmesh_components.reefmesh_command import Ended
 from reefmesh_gateway.bootstrap import MIGRATIONS
 from reefmesh_gateway.domain.token import Token
-from reefmesh_gateway.identities.known import Identity, KnownIdentities
+from reefmesh_gateway.identities.known import KnownIdentities, KnownSender
 
 REEFS = ("--name", "Amed", "--latitude", "-8.33", "--longitude", "115.64")
 
@@ -30,10 +30,10 @@ def good(ended: Ended) -> Ended:
     return ended
 
 
-def identity_of(reefmesh: CommandInProcess, token: str) -> Identity | None:
+def identity_of(reefmesh: CommandInProcess, token: str) -> KnownSender | None:
     """Return what a gateway finds behind a token."""
 
-    async def find() -> Identity | None:
+    async def find() -> KnownSender | None:
         store = open_store(f"sqlite:///{reefmesh.home / 'gateway.db'}", migrations=MIGRATIONS)
         await store.open()
         try:

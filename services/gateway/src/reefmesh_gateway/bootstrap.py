@@ -58,9 +58,7 @@ def door_of(
     metrics = parts.metrics
     identities, last_use = KnownIdentities(parts.store, now=monotonic), LastUse(parts.store)
     answers = Answers(parts.store, parts.clock)
-    limits = DoorLimits(
-        address_requests=settings.address_requests_limit, device_bytes_a_day=settings.device_bytes_limit, now=monotonic
-    )
+    limits = DoorLimits(address_requests=settings.address_requests_limit, bytes_a_day=settings.bytes_a_day_limit, now=monotonic)
     intake = Intake(
         identities=identities,
         last_use=last_use,

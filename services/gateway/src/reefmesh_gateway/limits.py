@@ -26,9 +26,9 @@ def requests_limit(report_interval_seconds: int) -> int:
 class DoorLimits:
     """Each process counts for itself. ``now`` is a monotonic clock in seconds."""
 
-    def __init__(self, *, address_requests: int, device_bytes_a_day: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, address_requests: int, bytes_a_day: int, now: Callable[[], float] = time.monotonic) -> None:
         self._address_requests = address_requests
-        self._device_bytes_a_day = device_bytes_a_day
+        self._device_bytes_a_day = bytes_a_day
         self._now = now
         self._addresses = SlidingCounts(window_seconds=WINDOW_SECONDS)
         self._requests = SlidingCounts(window_seconds=WINDOW_SECONDS)

@@ -10,7 +10,7 @@ from reefmesh.broker.port import Broker, BrokerUnavailable, Publication
 from reefmesh.broker.producer import Producer
 from reefmesh.contracts.channels import TELEMETRY
 from reefmesh.contracts.envelope import Envelope, event_id_of
-from reefmesh_gateway.domain.report import Report
+from reefmesh_gateway.domain.report import SentReport
 from reefmesh_gateway.identities.device import EnrolledDevice
 
 DEVICE: Final = "device"
@@ -28,7 +28,7 @@ class ReportPublisher:
         self._producer = Producer()
 
     async def publish(
-        self, device: EnrolledDevice, reports: Sequence[Report], *, received_at: datetime, cause: str | None
+        self, device: EnrolledDevice, reports: Sequence[SentReport], *, received_at: datetime, cause: str | None
     ) -> Sequence[str]:
         """Publish a device's reports in their order; return their event ids once the broker has confirmed all.
 

@@ -38,7 +38,7 @@ class GatewaySettings(ServiceSettings):
     address_requests_limit: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=2_000, description="a whole number from 1 to 1000000: refused requests of one address in 5 minutes"
     )
-    device_bytes_limit: Annotated[int, Field(ge=1024, le=1 << 40)] = Field(
+    bytes_a_day_limit: Annotated[int, Field(ge=1024, le=1 << 40)] = Field(
         default=32 * 1024 * 1024, description="bytes, from 1024: what one device may send in a day, unpacked"
     )
     door_connections_limit: Annotated[int, Field(ge=1, le=100_000)] = Field(

@@ -24,7 +24,7 @@ Reason = Literal["not-json", "unknown-format", "too-large"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class SentReport:
     """One report, byte by byte as it was sent. ``names``: the device that it says it is of; None: it says none."""
 
     body: bytes
@@ -40,7 +40,7 @@ class Unusable:
     detail: str
 
 
-def read_report(body: bytes) -> Report | Unusable:
+def read_report(body: bytes) -> SentReport | Unusable:
     """Tell the format of one report."""
     if len(body) > REPORT_BYTES_LIMIT:
         return Unusable(reason="too-large", detail=f"a report has {REPORT_BYTES_LIMIT} bytes at most, this one has {len(body)}")
@@ -52,11 +52,11 @@ def read_report(body: bytes) -> Report | Unusable:
         return Unusable(reason="unknown-format", detail="a report is a JSON object")
     match document:
         case {"schema": "telemetry/1"}:
-            return Report(body=body, schema_id=TELEMETRY_1, names=_name(document, "buoy_id"))
+            return SentReport(body=body, schema_id=TELEMETRY_1, names=_name(document, "buoy_id"))
         case {"msg_type": str()}:
-            return Report(body=body, schema_id=NEMOPI_MQTT_1, names=_name(document, "imei"))
+            return SentReport(body=body, schema_id=NEMOPI_MQTT_1, names=_name(document, "imei"))
         case {"serial_number": _, "measurements": _}:
-            return Report(body=body, schema_id=NEMOPI_2021_1, names=_name(document, "serial_number"))
+            return SentReport(body=body, schema_id=NEMOPI_2021_1, names=_name(document, "serial_number"))
     detail = 'a report has "schema": "telemetry/1", or "msg_type", or "serial_number" and "measurements"'
     return Unusable(reason="unknown-format", detail=detail)
 

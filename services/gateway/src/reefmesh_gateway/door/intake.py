@@ -16,13 +16,13 @@ from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
 from reefmesh.store.port import StoreUnavailable
 from reefmesh_gateway.answers import Answers, KeyOfAnotherBody, body_hash
-from reefmesh_gateway.domain.report import REPORTS_LIMIT, Report, Unusable, read_report, split_batch
+from reefmesh_gateway.domain.report import REPORTS_LIMIT, SentReport, Unusable, read_report, split_batch
 from reefmesh_gateway.domain.token import TEXT_CHARACTERS, Token
 from reefmesh_gateway.door.body import read_body, unpack
 from reefmesh_gateway.door.media import kind_of
 from reefmesh_gateway.door.problem import Problem, later
 from reefmesh_gateway.identities.device import EnrolledDevice
-from reefmesh_gateway.identities.known import Identity, KnownIdentities
+from reefmesh_gateway.identities.known import KnownIdentities, KnownSender
 from reefmesh_gateway.identities.last_use import LastUse
 from reefmesh_gateway.limits import DoorLimits
 from reefmesh_gateway.publishing import ReportPublisher
@@ -35,7 +35,7 @@ _STATUS_OF: Final = {"not-json": 400, "unknown-format": 422, "too-large": 413}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Acceptance:
     """An answer of 202: what became of each report, as JSON. ``is_repeat``: it is the answer to an earlier request."""
 
     document_json: str
@@ -65,7 +65,7 @@ class Intake:
         self._metrics = metrics
         self._in_hand = 0
 
-    async def take(self, request: Request) -> Taken:
+    async def take(self, request: Request) -> Acceptance:
         """Return what became of the reports; on return the broker has confirmed all that were accepted.
 
         Raises:
@@ -91,7 +91,7 @@ class Intake:
         finally:
             self._in_hand -= 1
 
-    async def _identify(self, request: Request) -> Identity:
+    async def _identify(self, request: Request) -> KnownSender:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         token = Token.parse(text.strip()) if scheme.lower() == "bearer" and len(text) <= 2 * TEXT_CHARACTERS else None
         now = self._clock.now()
@@ -119,16 +119,16 @@ class Intake:
             self._metrics.count(table.GATEWAY_LIMITED, "device_bytes")
             raise later(429, "too-many-bytes", f"{device.device} has sent too much in a day", after_seconds=wait)
 
-    async def _accept(self, device: EnrolledDevice, reports: Sequence[bytes], body: bytes, key: str | None) -> Taken:
+    async def _accept(self, device: EnrolledDevice, reports: Sequence[bytes], body: bytes, key: str | None) -> Acceptance:
         if not reports:
             raise Problem(status=400, reason="empty", detail="there is no report in the body")
         if len(reports) > REPORTS_LIMIT:
             raise Problem(status=413, reason="too-many-reports", detail=f"a batch has {REPORTS_LIMIT} reports at most")
         sha256 = body_hash(body)
         if key is not None and (known := await self._known_answer(device, key, sha256)) is not None:
-            return Taken(document_json=known, is_repeat=True)
+            return Acceptance(document_json=known, is_repeat=True)
         read = [read_report(each) for each in reports]
-        usable = [each for each in read if isinstance(each, Report)]
+        usable = [each for each in read if isinstance(each, SentReport)]
         cause = None if key is None else event_id_of(f"{device.device}\n{key}\n{sha256}", "gateway")
         event_ids = await self._publish(device, usable, cause) if usable else []
         outcomes = self._outcomes(device, read, event_ids)
@@ -138,7 +138,7 @@ class Intake:
         document_json = json.dumps(document, ensure_ascii=False)
         if key is not None:
             await self._answers.keep(device.device, key, sha256, document_json)
-        return Taken(document_json=document_json)
+        return Acceptance(document_json=document_json)
 
     async def _known_answer(self, device: EnrolledDevice, key: str, sha256: str) -> str | None:
         try:
@@ -147,7 +147,7 @@ class Intake:
             detail = "this idempotency key was used for another body; give each request a key of its own"
             raise Problem(status=409, reason="key-of-another-body", detail=detail) from None
 
-    async def _publish(self, device: EnrolledDevice, reports: Sequence[Report], cause: str | None) -> Sequence[str]:
+    async def _publish(self, device: EnrolledDevice, reports: Sequence[SentReport], cause: str | None) -> Sequence[str]:
         begun = asyncio.get_running_loop().time()
         try:
             event_ids = await self._publisher.publish(device, reports, received_at=self._clock.now(), cause=cause)
@@ -157,7 +157,7 @@ class Intake:
         return event_ids
 
     def _outcomes(
-        self, device: EnrolledDevice, read: Sequence[Report | Unusable], event_ids: Sequence[str]
+        self, device: EnrolledDevice, read: Sequence[SentReport | Unusable], event_ids: Sequence[str]
     ) -> list[dict[str, Any]]:
         outcomes: list[dict[str, Any]] = []
         ids = iter(event_ids)
@@ -165,20 +165,20 @@ class Intake:
             match each:
                 case Unusable():
                     outcomes.append({"index": place, "outcome": "refused", "reason": each.reason, "detail": each.detail})
-                case Report() if not device.may_send_as(each.names):
+                case SentReport() if not device.may_send_as(each.names):
                     outcome = {"index": place, "outcome": "spoofed", "reason": "spoofed", "event_id": next(ids)}
                     outcomes.append(outcome | {"detail": f"{device.device} may not send for the device that it names"})
-                case Report():
+                case SentReport():
                     outcomes.append({"index": place, "outcome": "accepted", "event_id": next(ids), "format": each.schema_id})
             self._metrics.count(table.GATEWAY_REPORTS, outcomes[-1]["outcome"])
         return outcomes
 
 
-def _refusal_of_all(read: Sequence[Report | Unusable], device: EnrolledDevice, document: dict[str, Any]) -> Problem | None:
+def _refusal_of_all(read: Sequence[SentReport | Unusable], device: EnrolledDevice, document: dict[str, Any]) -> Problem | None:
     """Return the refusal of a request of which no report was accepted; None: some was."""
-    if any(isinstance(each, Report) and device.may_send_as(each.names) for each in read):
+    if any(isinstance(each, SentReport) and device.may_send_as(each.names) for each in read):
         return None
-    if any(isinstance(each, Report) for each in read):
+    if any(isinstance(each, SentReport) for each in read):
         detail = f"{device.device} may not send for another device; what it sent is kept in quarantine as spoofed, and not used"
         return Problem(status=403, reason="spoofed", detail=detail, more=document)
     unusable = [each for each in read if isinstance(each, Unusable)]

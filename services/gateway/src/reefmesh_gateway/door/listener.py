@@ -54,7 +54,7 @@ class DoorAddress:
         return cls(host=host, port=port, tls=tls)
 
 
-class _Server(uvicorn.Server):
+class _DoorServer(uvicorn.Server):
     """Uvicorn inside our loop, on one socket: it leaves signals alone, and bounds the time of a handshake."""
 
     def __init__(self, config: PagesConfig, tls: ssl.SSLContext | None) -> None:
@@ -118,7 +118,7 @@ class Door:
             ConfigurationError: it cannot listen there.
         """
         listener = _bind(self._address.host, self._address.port)
-        server = _Server(self._config, self._address.tls)
+        server = _DoorServer(self._config, self._address.tls)
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="gateway/door")
         stopping = asyncio.create_task(stop.wait(), name="gateway/door stop")
         listening = asyncio.create_task(server.listening.wait(), name="gateway/door listening")

@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
         "paths": {"/v1/telemetry": {"post": _post()}},
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "The token of one device."}},
-            "schemas": {"Taken": _taken(), "Outcome": _outcome(), "Problem": _problem()},
+            "schemas": {"Acceptance": _taken(), "Outcome": _outcome(), "Problem": _problem()},
         },
     }
 
@@ -83,7 +83,7 @@ def _post() -> dict[str, Any]:
         "responses": {
             "202": {
                 "description": "At least one report was accepted; the rest has its reason beside it.",
-                "content": {ONE: {"schema": {"$ref": "#/components/schemas/Taken"}}},
+                "content": {ONE: {"schema": {"$ref": "#/components/schemas/Acceptance"}}},
             },
             **{
                 str(status): {

@@ -30,7 +30,7 @@ _CREDENTIALS: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class KnownSender:
     """An authenticated sender: its device, and by which token it was known."""
 
     device: EnrolledDevice
@@ -66,7 +66,7 @@ class KnownIdentities:
         """Since the database was read; None: it never was."""
         return None if self._read_at is None else self._now() - self._read_at
 
-    async def identify(self, token: Token, *, at: datetime) -> Identity | None:
+    async def identify(self, token: Token, *, at: datetime) -> KnownSender | None:
         """Return whose token this is; None: nobody's, or it has ended.
 
         Raises:
@@ -81,7 +81,7 @@ class KnownIdentities:
         if known.expires_us is not None and us_of(at) >= known.expires_us:
             return None
         device = self._devices.get(known.device)
-        return None if device is None else Identity(device=device, credential_id=token.credential_id)
+        return None if device is None else KnownSender(device=device, credential_id=token.credential_id)
 
     async def _refresh(self, after_seconds: float) -> None:
         if self._is_newer_than(after_seconds):
