@@ -23,7 +23,7 @@ def settings(**variables: str) -> ServiceSettings:
 @pytest.mark.parametrize(
     ("channel", "speakers"),
     [
-        (channels.TELEMETRY, {"publisher", "ingest", "operator"}),
+        (channels.TELEMETRY, {"publisher", "ingest", "operator", "gateway"}),
         (channels.READINGS, {"ingest"}),
         (channels.QUARANTINE, {"ingest"}),
         (channels.SCORES, {"scoring"}),

@@ -50,7 +50,7 @@ WORDS = {  # of PromQL, and labels that stand without braces
         "time",
     ),
     *("vector", "max_over_time", "last_over_time", "histogram_quantile"),
-    *("service", "subscription", "outcome", "le", "reason", "channel", "instance", "job", "reef", "queue"),
+    *("service", "subscription", "outcome", "le", "reason", "channel", "instance", "job", "reef", "queue", "limit"),
 }
 
 

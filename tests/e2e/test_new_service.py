@@ -165,7 +165,7 @@ async def test_new_service_runs_in_the_mesh_with_its_settings_its_pages_and_its_
     assert 'reefmesh_messages_received_total{service="tide",subscription="tide@reef.scores"} 5.0' in metrics.text
     async with open_stores(home, services=WITH_TIDE) as stores:
         lines = await service_lines(stores)
-    assert [ServiceLine(service=each.name, reefs=1, outputs_waiting=0) for each in WITH_TIDE] == lines
+    assert [ServiceLine(service=each.name, reefs=int(bool(each.consumes)), outputs_waiting=0) for each in WITH_TIDE] == lines
 
 
 def test_section_of_a_new_service_is_accepted_in_the_one_file_and_a_misspelt_one_is_not(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from reefmesh.observability import table
 from reefmesh.settings import ServiceSettings
 from reefmesh.variables import CONFIG_VARIABLE, PREFIX
 from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_gateway.settings import GatewaySettings
 from reefmesh_ingest.settings import IngestSettings
 from reefmesh_scoring.settings import ScoringSettings
 from reefmesh_standalone.__main__ import app
@@ -111,7 +112,7 @@ def test_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
 
 def settings_variables() -> set[str]:
     variables = {CONFIG_VARIABLE, f"{PREFIX}HOME"}
-    for settings in (ServiceSettings, IngestSettings, ScoringSettings, AlertsSettings):
+    for settings in (ServiceSettings, IngestSettings, ScoringSettings, AlertsSettings, GatewaySettings):
         variables |= settings.variables()
     return variables
 

@@ -16,7 +16,7 @@ from reefmesh_ingest.domain.quality import MISSING
 from reefmesh_ingest.domain.reading import Content, StoredReading
 from reefmesh_ingest.domain.revision import revised
 from reefmesh_ingest.domain.timing import time_report
-from reefmesh_ingest.identity import Identity, identify
+from reefmesh_ingest.identity import Identity, device_name, identify
 from reefmesh_ingest.register.entries import EARLIEST, BuoyEntry, ReefEntry
 from reefmesh_ingest.register.known import KnownBuoy, KnownReef
 
@@ -117,6 +117,17 @@ async def test_identify_refuses_what_a_devices_user_sends_for_another_device(
     received = reception_of(message(device=device, sent_by=user), now=NOW)
     found = identify(ingest.register, received, Report(device=None, observations=()))
     assert reason == (found.reason if isinstance(found, Refusal) else None)
+
+
+async def test_report_that_names_another_device_than_its_credentials_is_spoofed_and_kept_under_its_sender(ingest: Any) -> None:
+    """Law 12, for what the gateway publishes: it states the authenticated device twice, and the body says another."""
+    await ingest.register.upsert(buoys=[BuoyEntry(id=name, reef="menjangan") for name in ("b1", "b2")])
+    received = reception_of(message(device="b1", sent_by="b1"), now=NOW)
+    for named in ("b2", "nobody"):
+        report = Report(device=named, observations=())
+        found = identify(ingest.register, received, report)
+        assert isinstance(found, Refusal)
+        assert (Reason.SPOOFED, "b1") == (found.reason, device_name(received, report))
 
 
 @pytest.mark.parametrize(

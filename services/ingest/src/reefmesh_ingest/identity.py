@@ -37,7 +37,9 @@ def identify(register: Register, reception: Reception, report: Report) -> Identi
         named = register.buoy(body)
         if named is not buoy or buoy is None:
             detail = f"the transport knew {device}, the message says {clean_text(body, 128)}"
-            return Refusal(reason=Reason.DEVICE_MISMATCH, detail=detail)
+            is_spoofed = reception.sent_by is not None and buoy is not None  # it came with credentials of its own
+            reason = Reason.SPOOFED if is_spoofed else Reason.DEVICE_MISMATCH
+            return Refusal(reason=reason, detail=detail)
     if buoy is None:
         return Refusal(reason=Reason.UNKNOWN_DEVICE, detail=f"{device} is not registered")
     reef = register.reef(buoy.entry.reef)

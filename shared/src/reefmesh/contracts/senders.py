@@ -17,7 +17,7 @@ from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.schema import EXCLUSION_1
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import INGEST, SERVICES, ServiceEntry
 
 UNAUTHENTICATED: Final = "(unauthenticated)"
 """In place of a user on an engine without logins, the embedded one: whoever may write to the journal's file speaks there
@@ -108,7 +108,8 @@ def senders_to(
     speakers = frozenset[str]().union(*(users.of(each.name) for each in services if subscription.channel in each.publishes))
     reserved: dict[str, frozenset[str]] = {}
     if subscription.channel == channels.TELEMETRY:
-        reserved[EXCLUSION_1] = speakers | users.of(OPERATOR)
+        # Of the services ingest alone, whatever else speaks there: no gateway excludes readings.
+        reserved[EXCLUSION_1] = users.of(INGEST.name) | users.of(OPERATOR)
         speakers |= users.telemetry | users.of(OPERATOR)
     return Senders(
         speakers=speakers,

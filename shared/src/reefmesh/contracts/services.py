@@ -61,8 +61,15 @@ ALERTS: Final = ServiceEntry(
     publishes=(channels.ALERTS,),
 )
 
-SERVICES: Final = (INGEST, SCORING, ALERTS)
-"""Upstream first."""
+GATEWAY: Final = ServiceEntry(
+    name="gateway",
+    package="reefmesh_gateway",
+    description="Let devices in: know them, limit them, hand their reports to the mesh.",
+    publishes=(channels.TELEMETRY,),
+)
+
+SERVICES: Final = (INGEST, SCORING, ALERTS, GATEWAY)
+"""Upstream first; the gateway, which needs none of the others to start, last."""
 
 
 def subscriptions_of(services: Sequence[ServiceEntry]) -> tuple[Subscription, ...]:

@@ -25,6 +25,7 @@ from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, table_of
 from reefmesh_standalone.commands.register import changed, open_register, show_entry
 from reefmesh_standalone.commands.replaying import send_again_registered
+from reefmesh_standalone.gateway_devices import tell_gateway
 
 app: Final = typer.Typer(help="Show and change the register's buoys.", no_args_is_help=True)
 
@@ -136,6 +137,8 @@ def set_buoy(
             entry = changed(BuoyEntry, current, fields or ())
             await register.upsert(buoys=[entry])
         results().print(f"{entry.id} is registered at {entry.reef}")
+        if (untold := await tell_gateway(place, [entry])) is not None:
+            people.print(untold)
         await send_again_registered(place, config, [entry.id, *entry.aliases], stop)
 
     run(main)

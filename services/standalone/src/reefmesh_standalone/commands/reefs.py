@@ -26,6 +26,7 @@ from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import ROOMY_COLUMNS, table_of
 from reefmesh_standalone.commands.register import changed, entry_of, open_register, show_entry
 from reefmesh_standalone.commands.replaying import counted, send_again_registered
+from reefmesh_standalone.gateway_devices import tell_gateway
 from reefmesh_standalone.mmm_file import SeaPixel, nearest_sea_pixel
 
 app: Final = typer.Typer(help="Show and change the register's reefs.", no_args_is_help=True)
@@ -183,6 +184,8 @@ def load(
         async with open_register(place, create=True) as register:
             await register.upsert(reefs=content.reef, buoys=content.buoy)
         results().print(f"{counted(len(content.reef), 'reef')} and {counted(len(content.buoy), 'buoy')} registered")
+        if (untold := await tell_gateway(place, content.buoy)) is not None:
+            people.print(untold)
         await send_again_registered(place, config, [name for buoy in content.buoy for name in (buoy.id, *buoy.aliases)], stop)
 
     run(main)

@@ -1,0 +1,1 @@
+"""Who may send: the devices that an operator enrolled, and their tokens."""
