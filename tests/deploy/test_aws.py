@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stacks
 import yaml
 
+import stacks
 from reefmesh.broker.activemq.destinations import parking_queue, subscription_queue
 from reefmesh.contracts.services import SERVICES
 
