@@ -1,6 +1,7 @@
 """Brings the stacks of the mesh up and takes them down, with the AWS command line and one parameter file.
 
 deploy/aws/up mesh.toml                  create or change what has to be
+deploy/aws/up mesh.toml --data-only      network and data alone, before the database has its roles
 deploy/aws/up mesh.toml --change-sets    only write the change sets, for somebody to read and execute
 deploy/aws/down mesh.toml                take down the services and the cluster; data and network stay (README)
 """
@@ -121,12 +122,14 @@ class Mesh:
         finally:
             rendered.unlink(missing_ok=True)
 
-    def up(self, *, change_sets: bool = False) -> None:
+    def up(self, *, change_sets: bool = False, data_only: bool = False) -> None:
         """Deploy every stack in the order of what it needs. May be run again; what is unchanged stays."""
         mesh = {"Mesh": self.given["mesh"]}
         self.deploy("network", "network", self.given.get("network", {}), change_sets=change_sets)
         network = self.outputs("network")
         self.deploy("data", "data", {**mesh, **network, **self.given.get("data", {})}, change_sets=change_sets)
+        if data_only:
+            return
         self.deploy("cluster", "cluster", mesh, change_sets=change_sets)
         data, cluster = self.outputs("data"), self.outputs("cluster")
         for service in SERVICES:
@@ -162,11 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("act", choices=["up", "down"])
     parser.add_argument("parameters", type=Path, help="the parameter file (mesh.example.toml)")
     parser.add_argument("--change-sets", action="store_true", help="up: write change sets and execute none")
+    parser.add_argument("--data-only", action="store_true", help="up: network and data, no services")
     options = parser.parse_args(arguments)
     try:
         mesh = Mesh(given=read_parameters(options.parameters))
         if options.act == "up":
-            mesh.up(change_sets=options.change_sets)
+            mesh.up(change_sets=options.change_sets, data_only=options.data_only)
         else:
             mesh.down()
     except Refused as refused:

@@ -34,7 +34,7 @@ def _short(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, A
     return {suffix: loader.construct_mapping(node, deep=True)}
 
 
-Loader.add_multi_constructor("!", _short)  # type: ignore[no-untyped-call]  # PyYAML's stubs leave it untyped
+Loader.add_multi_constructor("!", _short)
 
 
 def load() -> Templates:
@@ -303,6 +303,12 @@ def test_up_gives_each_stack_parameters_that_its_template_has_and_all_that_have_
         overrides = command[command.index("--parameter-overrides") + 1 : command.index("--region")]
         given = {each.partition("=")[0] for each in overrides}
         assert {key for key, each in known.items() if "Default" not in each} <= given <= known.keys()
+
+
+def test_up_of_data_alone_starts_no_service_that_would_miss_its_role(templates: Templates) -> None:
+    recorded = RecordedAws(templates)
+    stacks.Mesh(given=stacks.read_parameters(AWS / "mesh.example.toml"), run=recorded).up(data_only=True)
+    assert ["reefmesh-network", "reefmesh-data"] == recorded.acts("deploy")
 
 
 def test_down_deletes_services_before_their_cluster_and_neither_data_nor_network(templates: Templates) -> None:
