@@ -13,7 +13,7 @@ endif
 READY := .venv/.ready
 BIN := .venv/bin
 PYPROJECTS := pyproject.toml $(wildcard shared/pyproject.toml services/*/pyproject.toml tests/*/pyproject.toml)
-MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py) deploy/grafana deploy/docker/install.py
+MYPY_PARTS = shared $(wildcard services/*) tests $(wildcard tools/*.py) deploy/grafana deploy/aws/stacks.py deploy/docker/install.py
 
 help: ## list the tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
