@@ -19,13 +19,15 @@ COPY services/standalone/pyproject.toml services/standalone/
 COPY services/ingest/pyproject.toml services/ingest/
 COPY services/scoring/pyproject.toml services/scoring/
 COPY services/alerts/pyproject.toml services/alerts/
-RUN ["python", "install.py", "dependencies", "standalone", "ingest", "scoring", "alerts"]
+COPY services/dashboard/pyproject.toml services/dashboard/
+RUN ["python", "install.py", "dependencies", "standalone", "ingest", "scoring", "alerts", "dashboard"]
 COPY shared/src shared/src
 COPY services/standalone/src services/standalone/src
 COPY services/ingest/src services/ingest/src
 COPY services/scoring/src services/scoring/src
 COPY services/alerts/src services/alerts/src
-RUN ["python", "install.py", "packages", "standalone", "ingest", "scoring", "alerts"]
+COPY services/dashboard/src services/dashboard/src
+RUN ["python", "install.py", "packages", "standalone", "ingest", "scoring", "alerts", "dashboard"]
 
 FROM ${PYTHON_IMAGE}
 # Nothing in here installs or builds: the base image's pip goes, and what would bring it back.

@@ -1,8 +1,8 @@
 -- A role for each service, with rights on its own schema alone, and `reader` for people. May be run again and again: it makes
 -- what is missing, sets the passwords, and hands over schemas and tables that a superuser made for the services before.
 --
---   STORE_PASSWORD_INGEST=... STORE_PASSWORD_SCORING=... STORE_PASSWORD_ALERTS=... STORE_PASSWORD_READER=... \
---       psql --no-psqlrc --file deploy/postgresql/roles.sql postgresql://admin@host/reefmesh
+--   STORE_PASSWORD_INGEST=... STORE_PASSWORD_SCORING=... STORE_PASSWORD_ALERTS=... STORE_PASSWORD_DASHBOARD=... \
+--       STORE_PASSWORD_READER=... psql --no-psqlrc --file deploy/postgresql/roles.sql postgresql://admin@host/reefmesh
 --
 -- psql 14 or newer, as a superuser, or as the owner of the database with CREATEROLE (a managed database's main user). The
 -- passwords come from the environment, so that they are in no list of processes. All or nothing: it is one transaction.
@@ -45,6 +45,12 @@ ALTER ROLE reader SET idle_in_transaction_session_timeout = '60s';
 \set role alerts
 \unset password
 \getenv password STORE_PASSWORD_ALERTS
+\ir role.sql
+\ir schema.sql
+
+\set role dashboard
+\unset password
+\getenv password STORE_PASSWORD_DASHBOARD
 \ir role.sql
 \ir schema.sql
 COMMIT;

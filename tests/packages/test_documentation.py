@@ -16,6 +16,7 @@ from reefmesh.observability import table
 from reefmesh.settings import ServiceSettings
 from reefmesh.variables import CONFIG_VARIABLE, PREFIX
 from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_dashboard.settings import DashboardSettings
 from reefmesh_ingest.settings import IngestSettings
 from reefmesh_scoring.settings import ScoringSettings
 from reefmesh_standalone.__main__ import app
@@ -25,7 +26,7 @@ LINKED = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PAGES = [page for page in LINKED if page.name != "CHANGELOG.md" and page.parent.name != "adr"]
 """The pages about the present. The changelog and the decisions also name things that are gone; only their links count."""
 
-SERVICES = ("ingest", "scoring", "alerts")
+SERVICES = ("ingest", "scoring", "alerts", "dashboard")
 FOLDERS = ("deploy", "docs", "services", "shared", "tests", "tools")
 SERIES = ("_bucket", "_sum", "_count", "_created")
 
@@ -111,7 +112,7 @@ def test_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
 
 def settings_variables() -> set[str]:
     variables = {CONFIG_VARIABLE, f"{PREFIX}HOME"}
-    for settings in (ServiceSettings, IngestSettings, ScoringSettings, AlertsSettings):
+    for settings in (ServiceSettings, IngestSettings, ScoringSettings, AlertsSettings, DashboardSettings):
         variables |= settings.variables()
     return variables
 

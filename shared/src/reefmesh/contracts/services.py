@@ -60,16 +60,26 @@ ALERTS: Final = ServiceEntry(
     consumes=(channels.SCORES,),
     publishes=(channels.ALERTS,),
 )
+DASHBOARD: Final = ServiceEntry(
+    name="dashboard",
+    package="reefmesh_dashboard",
+    description="Keep what people see of the mesh, and show it: pages and an API.",
+    consumes=(channels.READINGS, channels.SCORES, channels.ALERTS),
+)
 
 SERVICES: Final = (INGEST, SCORING, ALERTS)
-"""Upstream first."""
+"""What no mesh can do without, upstream first. Their subscriptions may be made before they start, by whoever sends first."""
+
+EVERY_SERVICE: Final = (*SERVICES, DASHBOARD)
+"""And those that a mesh may do without. Each makes its subscriptions itself, when it first starts, so that nothing waits for a
+service that never runs."""
 
 
 def subscriptions_of(services: Sequence[ServiceEntry]) -> tuple[Subscription, ...]:
     return tuple(subscription for each in services for subscription in each.subscriptions)
 
 
-def service_named(name: str, services: Sequence[ServiceEntry] = SERVICES) -> ServiceEntry:
+def service_named(name: str, services: Sequence[ServiceEntry] = EVERY_SERVICE) -> ServiceEntry:
     """Return the service with this name.
 
     Raises:

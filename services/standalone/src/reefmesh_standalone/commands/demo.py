@@ -1,6 +1,7 @@
 """``reefmesh demo``: sends a simulated fleet's telemetry through the whole mesh and shows the results."""
 
 import asyncio
+import shlex
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -105,7 +106,13 @@ async def _demonstrate(
     if not as_json:
         results().print(fleet_table(fleet))
     no_own_ticks = {services.ALERTS: {"tick_grace_seconds": NO_LOOK_SECONDS}}
-    running = mesh_session(place, clock=clock, run_services=not join, config=config, overrides=no_own_ticks)
+    running = mesh_session(
+        place,
+        clock=clock,
+        run_services=not join,
+        config=config,
+        overrides=no_own_ticks,
+    )
     async with running as session:
         ticker = _ticker_beside(place, session, clock, config)
         await register_sites(Register(session.stores[services.INGEST]), fleet.sites)
@@ -130,8 +137,18 @@ async def _demonstrate(
         print_json(document(fleet, outcomes))
     else:
         show(results(), fleet, outcomes)
+        if not join:
+            results().print(_where_to_look(place), soft_wrap=True)
     if outcomes.unexplained or outcomes.books.discrepancies:
         raise Outcome(1)
+
+
+def _where_to_look(place: Home) -> str:
+    """Return how to see the sites in a browser: the mesh of a demonstration has ended by now."""
+    page = "http://127.0.0.1:8080/"
+    if place.temporary:
+        return f"To see the sites at {page}: reefmesh demo --home FOLDER && reefmesh up --home FOLDER"
+    return f"To see the sites at {page}: reefmesh up --home {shlex.quote(str(place.path))}"
 
 
 def _in_steps(arrivals: Sequence[Arrival], fleet: Fleet) -> Iterator[tuple[slice, datetime]]:
