@@ -159,7 +159,7 @@ async def test_nobody_sends_in_the_name_of_another(rabbitmq_process: RabbitmqPro
     forged = Basic.Properties(user_id="ingest" if user != "ingest" else "scoring")
     async with channel_of(rabbitmq_process, user) as channel:
         with pytest.raises(ChannelPreconditionFailed, match="user_id"):
-            await channel.basic_publish(b"{}", exchange=min(PUBLISHES.get(user, {"reef.telemetry"})), properties=forged)
+            await channel.basic_publish(b"{}", exchange=min(PUBLISHES.get(user, {"reef.telemetry"}), default="reef.doctor"), properties=forged)
 
 
 @pytest.mark.parametrize(("user", "password"), [("guest", "guest"), ("operator", ""), ("ingest", "wrong"), ("", "")])
