@@ -10,6 +10,8 @@ import pytest
 
 from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import PH_TOTAL_SCALE, SALINITY, SEA_WATER_TEMPERATURE
+from reefmesh.contracts.register import BuoyFacts
+from reefmesh.contracts.scores import BuoyHealth
 from reefmesh.store.port import Row, Store, StoreUnavailable, Value
 from reefmesh_dashboard.bootstrap import blueprint
 from reefmesh_dashboard.settings import DashboardSettings
@@ -108,7 +110,7 @@ async def test_reefs_are_geojson_with_what_is_known_now(any_bench: Bench, sample
     assert ["no-facts", "no-score", "north-wall"] == [each["id"] for each in features]
     assert [None, [116.0, -8.5], [116.0, -8.5]] == [(each["geometry"] or {}).get("coordinates") for each in features]
     assert ["current", "unknown", "current"] == [each["properties"]["dive"]["standing"] for each in features]
-    assert ("good", "No Stress", 3600.0) == (one["dive"]["verdict"], one["heat"]["level_name"], one["age_seconds"])
+    assert ("good", "No Stress", "2026-11-29T12:00:00Z") == (one["dive"]["verdict"], one["heat"]["level_name"], one["as_of"])
     assert ("current", 29.5) == (
         one["latest"][SEA_WATER_TEMPERATURE]["standing"],
         one["latest"][SEA_WATER_TEMPERATURE]["value"],
@@ -186,6 +188,8 @@ async def test_wrong_parameter_is_a_problem_that_names_it_and_what_is_allowed(
         ("/api/v1/reefs/nowhere/alerts", 404),
         ("/api/v1/reefs/No%20Where", 400),
         ("/api/v1/reefs/%00", 400),
+        ("/api/v1/reefs/a%0Ab", 400),
+        ("/api/v1/%0A", 404),
         ("/api/v1/nothing", 404),
         ("/api/v1/reefs/north-wall/days?from=2026-11-31", 400),
         ("/api/v1/reefs/north-wall/heat?from=2026-11-02&to=2026-11-01", 400),
@@ -199,6 +203,7 @@ async def test_whatever_is_not_there_is_a_problem(path: str, status: int, bench:
     assert (status, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
     assert status == answer.json()["status"]
     assert answer.json()["detail"]
+    assert "nosniff" == answer.headers["x-content-type-options"]
 
 
 async def test_wrong_method_is_a_problem(bench: Bench) -> None:
@@ -280,11 +285,53 @@ async def test_every_answer_has_the_security_headers(bench: Bench) -> None:
         assert "*" == (await client.get("/api/v1/reefs")).headers["access-control-allow-origin"]
 
 
+async def test_buoys_say_when_they_reported_and_when_the_next_report_is_due(bench: Bench, samples: type[Samples]) -> None:
+    """The hours in which a buoy sleeps are no silence."""
+    sleeper = BuoyFacts(buoy_id="b2", report_interval_seconds=7200, waking_hours_utc=(22, 4))
+    score = samples.score()
+    asleep = BuoyHealth(facts=sleeper, last_seen_at=samples.START - timedelta(hours=9), battery_volts=3.9, sensors={})
+    await bench.score(score.model_copy(update={"buoys": [asleep, *score.buoys]}))
+
+    async def lateness(hours: float) -> list[bool]:
+        bench.clock.set(samples.START + timedelta(hours=hours))
+        return [each["is_late"] for each in (await client.get("/api/v1/reefs/north-wall/buoys")).json()["buoys"]]
+
+    async with bench.visitor() as client:
+        (first, second) = (await client.get("/api/v1/reefs/north-wall/buoys")).json()["buoys"]
+        assert ([False, False], [True, False], [True, True]) == (await lateness(6), await lateness(7), await lateness(16))
+    assert ("b1", "2026-11-29T12:30:00Z", [SEA_WATER_TEMPERATURE]) == tuple(
+        first[each] for each in ("buoy_id", "report_expected_by", "quantities")
+    )
+    assert ("b2", "2026-11-29T22:00:00Z", []) == tuple(second[each] for each in ("buoy_id", "report_expected_by", "quantities"))
+    assert not {"battery_volts", "drift_metres", "position_flag"} & set(first), "how it is, is its operator's"
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+async def test_who_has_an_answer_gets_no_second_copy_until_it_changes(
+    compressed: bool, bench: Bench, samples: type[Samples]
+) -> None:
+    headers = {"accept-encoding": "gzip" if compressed else "identity"}
+    await bench.score(samples.score())
+    async with bench.visitor() as client:
+        whole = await client.get("/api/v1/reefs/north-wall", headers=headers)
+        known = {**headers, "if-none-match": f'"another", {whole.headers["etag"]}'}
+        bench.clock.set(bench.clock.now() + timedelta(minutes=1))
+        again = await client.get("/api/v1/reefs/north-wall", headers=known)
+        await bench.score(samples.score(dive=samples.dive("fair")))
+        changed = await client.get("/api/v1/reefs/north-wall", headers=known)
+        wrong = await client.get("/api/v1/reefs/nowhere", headers={**headers, "if-none-match": "*"})
+    assert ("gzip" if compressed else None) == whole.headers.get("content-encoding")
+    assert (304, b"", whole.headers["etag"]) == (again.status_code, again.content, again.headers["etag"])
+    assert ("*", "no-cache") == tuple(again.headers[each] for each in ("access-control-allow-origin", "cache-control"))
+    assert (200, 404) == (changed.status_code, wrong.status_code)
+    assert "etag" not in wrong.headers
+
+
 async def test_openapi_names_the_problems_and_no_answer_that_is_never_given(bench: Bench) -> None:
     async with bench.visitor() as client:
         document = (await client.get("/api/v1/openapi.json")).json()
     operations = [each for methods in document["paths"].values() for each in methods.values()]
-    assert 9 == len(operations)
+    assert 10 == len(operations)
     for operation in operations:
         assert {"200", "400", "404", "429", "503"} == set(operation["responses"])
         assert {"application/problem+json"} == set(operation["responses"]["400"]["content"])

@@ -35,18 +35,20 @@ async def mesh_session(
     run_services: bool = True,
     config: Path | None = None,
     overrides: Mapping[ServiceEntry, Mapping[str, Any]] | None = None,
+    pages: bool = False,
 ) -> AsyncIterator[MeshSession]:
     """Run the mesh here, or join the one that is up in this home; with ``run_services=False`` only join.
 
-    On the embedded broker all services run, so that the dashboard misses nothing. At a broker elsewhere the dashboard does not:
-    what waits for it there would wait until one is run again.
+    On the embedded broker all services run, so that the dashboard misses nothing; in a temporary home only if somebody looks at
+    its ``pages`` before that is deleted. At a broker elsewhere the dashboard does not run: what waits for it there would wait
+    until one is run again.
 
     Services that run at a broker elsewhere do not believe services that run here under another user: join them.
 
     At the end of the session the mesh that runs here drains. A fault of that mesh sets ``ended``, and is raised at the end.
     """
     if run_services:
-        services = EVERY_SERVICE if home.embedded else SERVICES
+        services = EVERY_SERVICE if home.embedded and (pages or not home.temporary) else SERVICES
         try:
             async with (
                 open_mesh(home, clock=clock, config=config, services=services, overrides=overrides) as mesh,

@@ -11,9 +11,10 @@ from reefmesh.contracts.flags import Flag
 from reefmesh.contracts.quantities import UNITS
 from reefmesh.contracts.readings import ChannelReading
 from reefmesh.contracts.score_parts import CarbonateBand, DiveFactor, DiveVerdict, Level
-from reefmesh.contracts.scores import CarbonateDay, DayScore
+from reefmesh.contracts.scores import BuoyHealth, CarbonateDay, DayScore, ReefScore
 from reefmesh_dashboard.domain.aggregate import Aggregate, ByQuantity
 from reefmesh_dashboard.domain.now import Standing, carbonate_now, dive_now, heat_now, value_now
+from reefmesh_dashboard.domain.schedule import is_late, report_expected_by
 from reefmesh_dashboard.domain.spans import DAY_US, instant_of
 from reefmesh_dashboard.queries.reefs import ListedReef
 from reefmesh_dashboard.queries.series import ShownReading, Summed
@@ -64,7 +65,6 @@ class LatestAnswer(BaseModel):
     unit: str
     flag: Flag | None
     observed_at: Instant | None
-    age_seconds: float | None
     buoy_id: BuoyId | None
 
 
@@ -75,7 +75,6 @@ class ReefSummary(BaseModel):
     name: str
     time_zone: str | None
     as_of: Instant | None
-    age_seconds: float | None
     dive: Dive
     heat: Heat
 
@@ -197,6 +196,25 @@ class CarbonateList(BaseModel):
     next: str | None = Field(description=NEXT)
 
 
+class BuoyAnswer(BaseModel):
+    """``report_expected_by`` is when its next report is due, after the hours in which it sleeps; ``is_late``: it has missed
+    three, and six hours at least. ``quantities`` are those of which the reef's newest value is this buoy's."""
+
+    buoy_id: BuoyId
+    last_seen_at: Instant
+    report_interval_seconds: int
+    report_expected_by: Instant
+    is_late: bool
+    quantities: list[str]
+
+
+class BuoyList(BaseModel):
+    """By id: a reef has dozens at most, so all are in one answer."""
+
+    reef_id: ReefId
+    buoys: list[BuoyAnswer]
+
+
 class AlertList(BaseModel):
     """Newest first."""
 
@@ -225,6 +243,23 @@ def feature(reef: ListedReef, now: dt.datetime) -> ReefFeature:
         latest={quantity: _latest(reef, quantity, now) for quantity in UNITS},
     )
     return ReefFeature(id=reef.reef_id, geometry=_point(reef), properties=detail)
+
+
+def buoys_of(reef: ListedReef, now: dt.datetime) -> BuoyList:
+    buoys = [] if reef.score is None else [_buoy(buoy, reef.score, now) for buoy in reef.score.buoys]
+    return BuoyList(reef_id=reef.reef_id, buoys=sorted(buoys, key=lambda each: each.buoy_id))
+
+
+def _buoy(buoy: BuoyHealth, score: ReefScore, now: dt.datetime) -> BuoyAnswer:
+    facts = buoy.facts
+    return BuoyAnswer(
+        buoy_id=facts.buoy_id,
+        last_seen_at=buoy.last_seen_at,
+        report_interval_seconds=facts.report_interval_seconds,
+        report_expected_by=report_expected_by(buoy),
+        is_late=is_late(buoy, now),
+        quantities=sorted(quantity for quantity, latest in score.latest.items() if latest.buoy_id == facts.buoy_id),
+    )
 
 
 def reading_answer(reading: ShownReading, quantity: str | None) -> ReadingAnswer:
@@ -263,7 +298,6 @@ def _summary(reef: ListedReef, now: dt.datetime) -> dict[str, Any]:
         "name": reef.name,
         "time_zone": None if reef.score is None else reef.score.time_zone,
         "as_of": as_of,
-        "age_seconds": _age_seconds(as_of, now),
         "dive": Dive(
             standing=dive.standing,
             verdict=dive.verdict,
@@ -292,13 +326,8 @@ def _latest(reef: ListedReef, quantity: str, now: dt.datetime) -> LatestAnswer:
         unit=known.unit or UNITS[quantity],
         flag=known.flag,
         observed_at=known.observed_at,
-        age_seconds=_age_seconds(known.observed_at, now),
         buoy_id=known.buoy_id,
     )
-
-
-def _age_seconds(at: dt.datetime | None, now: dt.datetime) -> float | None:
-    return None if at is None else max(0.0, (now - at).total_seconds())
 
 
 def _point(reef: ListedReef) -> Point | None:

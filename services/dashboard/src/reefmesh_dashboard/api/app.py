@@ -38,6 +38,7 @@ from reefmesh_dashboard.domain.spans import microseconds_of
 from reefmesh_dashboard.queries import alerts, reefs, series
 from reefmesh_dashboard.queries.alerts import AFTER_ALL, AlertPlace
 from reefmesh_dashboard.queries.reading import Reader
+from reefmesh_dashboard.queries.reefs import ListedReef
 from reefmesh_dashboard.queries.series import BEFORE_ALL, Asked, SeriesPlace
 from reefmesh_dashboard.web.problems import MEDIA_TYPE, Problem, problem, unavailable
 
@@ -88,10 +89,14 @@ def make_api(reader: Reader, *, clock: Clock) -> FastAPI:
 def _routes(reader: Reader, clock: Clock) -> APIRouter:
     router = APIRouter(dependencies=[Depends(refuse_unknown)])
 
-    async def known(reef_id: ReefIdPath) -> str:
-        if await reefs.reef_of(reader, reef_id) is None:
+    async def found_reef(reef_id: str) -> ListedReef:
+        reef = await reefs.reef_of(reader, reef_id)
+        if reef is None:
             raise UnknownReef(reef_id)
-        return reef_id
+        return reef
+
+    async def known(reef_id: ReefIdPath) -> str:
+        return (await found_reef(reef_id)).reef_id
 
     Known = Annotated[str, Depends(known)]  # noqa: N806 - a type
 
@@ -105,10 +110,7 @@ def _routes(reader: Reader, clock: Clock) -> APIRouter:
 
     @router.get("/reefs/{reef_id}", response_model=answers.ReefFeature, summary="One reef, as it is now", tags=["reefs"])
     async def one_reef(reef_id: ReefIdPath) -> Response:
-        reef = await reefs.reef_of(reader, reef_id)
-        if reef is None:
-            raise UnknownReef(reef_id)
-        return _json(answers.feature(reef, clock.now()))
+        return _json(answers.feature(await found_reef(reef_id), clock.now()))
 
     @router.get(
         "/reefs/{reef_id}/readings",
@@ -207,6 +209,12 @@ def _routes(reader: Reader, clock: Clock) -> APIRouter:
         found = await series.carbonate_of(reader, reef_id, first=begin, end=stop, limit=limit + 1)
         shown, following = _page(found, limit, lambda day: day.date)
         return _json(answers.CarbonateList(reef_id=reef_id, days=list(shown), next=following))
+
+    @router.get(
+        "/reefs/{reef_id}/buoys", response_model=answers.BuoyList, summary="When each buoy reported, by id", tags=["reefs"]
+    )
+    async def buoys(reef_id: ReefIdPath) -> Response:
+        return _json(answers.buoys_of(await found_reef(reef_id), clock.now()))
 
     async def alert_list(
         reef_id: str | None, within: tuple[datetime, datetime], kind: str | None, limit: int, cursor: str | None

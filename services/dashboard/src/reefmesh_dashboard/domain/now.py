@@ -11,16 +11,12 @@ from typing import Final
 
 from reefmesh.contracts.flags import SCORED, Flag
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SEA_WATER_SPEED, SEA_WATER_TEMPERATURE, VISIBILITY
-from reefmesh.contracts.register import BuoyFacts
 from reefmesh.contracts.score_parts import CarbonateBand, DiveFactor, DiveVerdict, Level
 from reefmesh.contracts.scores import ReefScore, is_still_known
+from reefmesh_dashboard.domain.schedule import VALUE_STALE_AFTER, silence_allowed
 
 CARBONATE_KNOWN_DAYS: Final = 2
 """A daily mean speaks of today for so long: the day itself, which is complete when it is over, and the day after."""
-
-VALUE_STALE_AFTER: Final = timedelta(hours=6)
-REPORTS_MISSED: Final = 3
-"""A value is stale when so many reports in a row brought no newer one, and not before ``VALUE_STALE_AFTER``."""
 
 
 class Standing(StrEnum):
@@ -197,15 +193,4 @@ def _is_measured(score: ReefScore, quantities: Collection[str]) -> bool:
 
 def _stale_after(score: ReefScore, buoy_id: str) -> timedelta:
     facts = next((buoy.facts for buoy in score.buoys if buoy.facts.buoy_id == buoy_id), None)
-    if facts is None:
-        return VALUE_STALE_AFTER
-    interval = timedelta(seconds=facts.report_interval_seconds)
-    return max(VALUE_STALE_AFTER, REPORTS_MISSED * interval) + timedelta(hours=_asleep_hours(facts))
-
-
-def _asleep_hours(facts: BuoyFacts) -> int:
-    if facts.waking_hours_utc is None:
-        return 0
-    first, last = facts.waking_hours_utc
-    awake = (last - first) % 24
-    return 24 - awake if awake else 0
+    return VALUE_STALE_AFTER if facts is None else silence_allowed(facts)

@@ -12,10 +12,12 @@ from reefmesh.observability.http import PageRoute
 from reefmesh_dashboard.api.app import MOUNT
 from reefmesh_dashboard.web.headers import SecurityHeaders
 from reefmesh_dashboard.web.rate_rule import Limited, RateRule
+from reefmesh_dashboard.web.validators import EntityTags
 
 API_HEADERS: Final = {
     # Anybody's page may read the API: it has no secrets, and knows no sessions.
     "access-control-allow-origin": "*",
+    "access-control-expose-headers": "etag, retry-after",
     "cross-origin-resource-policy": "cross-origin",
     "cache-control": "no-cache",
 }
@@ -26,7 +28,10 @@ PAGE_HEADERS: Final = {"cross-origin-resource-policy": "same-origin", "cache-con
 def routes_of(pages: Sequence[Route], api: ASGIApp, *, rule: RateRule) -> Sequence[PageRoute]:
     """Return the routes for the service's server: the pages by their paths, the API below ``MOUNT``."""
     site = _behind(Starlette(routes=list(pages)), rule, PAGE_HEADERS)
-    return [*(Route(page.path, site, methods=["GET"]) for page in pages), Mount(MOUNT, _behind(api, rule, API_HEADERS))]
+    return [
+        *(Route(page.path, site, methods=["GET"]) for page in pages),
+        Mount(MOUNT, _behind(EntityTags(api), rule, API_HEADERS)),
+    ]
 
 
 def _behind(app: ASGIApp, rule: RateRule, headers: dict[str, str]) -> ASGIApp:
