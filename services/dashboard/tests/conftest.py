@@ -41,7 +41,6 @@ from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
-from reefmesh_dashboard.company import Company
 from reefmesh_dashboard.domain.reef import ShownReef
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
@@ -210,11 +209,10 @@ class Bench:
 
     def restart(self) -> None:
         self.states: dict[str, ShownReef] = {}
-        company = Company(wait_seconds=0)
         self.handlers: dict[str, Any] = {
-            READINGS.name: ReadingsHandler(self.store, company=company, months=Months(), clock=self.clock),
-            SCORES.name: ScoresHandler(self.store, company=company),
-            ALERTS.name: PublishedAlertsHandler(self.store, company=company),
+            READINGS.name: ReadingsHandler(self.store, months=Months(), clock=self.clock),
+            SCORES.name: ScoresHandler(self.store),
+            ALERTS.name: PublishedAlertsHandler(self.store),
         }
 
     async def readings(self, *readings: Reading, reef: ReefFacts | None = None, seq: int | None = None) -> None:

@@ -12,7 +12,6 @@ from reefmesh.service.handler import Handler
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh_dashboard.api.app import make_api
-from reefmesh_dashboard.company import Company
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
@@ -28,16 +27,14 @@ MIGRATIONS: Final = (read_migrations("dashboard", "reefmesh_dashboard"),)
 def blueprint(settings: DashboardSettings) -> Blueprint:
     """Return what is particular to the dashboard."""
 
-    company = Company()
-
     def readings(parts: Parts) -> ReadingsHandler:
-        return ReadingsHandler(parts.store, company=company, months=Months(), clock=parts.clock)
+        return ReadingsHandler(parts.store, months=Months(), clock=parts.clock)
 
     def scores(parts: Parts) -> ScoresHandler:
-        return ScoresHandler(parts.store, company=company)
+        return ScoresHandler(parts.store)
 
     def alerts(parts: Parts) -> PublishedAlertsHandler:
-        return PublishedAlertsHandler(parts.store, company=company)
+        return PublishedAlertsHandler(parts.store)
 
     subscribed: dict[Channel, Callable[[Parts], Handler[Any]]] = {READINGS: readings, SCORES: scores, ALERTS: alerts}
     handlers = {Subscription(services.DASHBOARD.name, channel): subscribed[channel] for channel in services.DASHBOARD.consumes}

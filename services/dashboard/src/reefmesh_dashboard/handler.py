@@ -17,7 +17,6 @@ from reefmesh.contracts.schema import read_body
 from reefmesh.errors import PoisonMessage
 from reefmesh.service.handler import Change
 from reefmesh.store.port import Store, Write
-from reefmesh_dashboard.company import Company
 from reefmesh_dashboard.domain.reef import ShownFacts, ShownReef
 from reefmesh_dashboard.domain.spans import microseconds_of
 from reefmesh_dashboard.months import Months
@@ -42,9 +41,8 @@ SCORE: Final = TypeAdapter(scores.ReefScore)
 class OfReefs:
     """The half of the ``Handler`` port that is about a reef's state. All three handlers share it."""
 
-    def __init__(self, store: Store, *, company: Company) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._company = company
 
     async def load(self, reef_id: str, state: bytes | None) -> ShownReef:  # noqa: ARG002 - the port's signature
         reef = ShownReef()
@@ -64,8 +62,8 @@ class ReadingsHandler(OfReefs):
 
     schemas: Collection[str] = frozenset(readings.READERS)
 
-    def __init__(self, store: Store, *, company: Company, months: Months, clock: Clock) -> None:
-        super().__init__(store, company=company)
+    def __init__(self, store: Store, *, months: Months, clock: Clock) -> None:
+        super().__init__(store)
         self._months = months
         self._clock = clock
 
@@ -75,7 +73,6 @@ class ReadingsHandler(OfReefs):
         _refuse_other_reef(message, body.reef.reef_id)
         now_us = microseconds_of(self._clock.now())
         taken = await take_readings(self._store, body, state, seq=message.seq or 0, now_us=now_us)
-        await self._company.gather(message.reef_id)
         return Change(
             state=state,
             writes=[*self._months.to_note(taken.months), *taken.writes],
@@ -92,9 +89,7 @@ class ScoresHandler(OfReefs):
         """Raises PoisonMessage: no score of this reef."""
         score = scores.current_score(read_body(message, scores.READERS))
         _refuse_other_reef(message, score.reef_id)
-        writes = take_score(score, message.body, message.schema_id, state, seq=message.seq or 0)
-        await self._company.gather(message.reef_id)
-        return Change(state=state, writes=writes)
+        return Change(state=state, writes=take_score(score, message.body, message.schema_id, state, seq=message.seq or 0))
 
 
 class PublishedAlertsHandler(OfReefs):

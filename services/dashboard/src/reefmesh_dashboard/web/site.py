@@ -1,5 +1,6 @@
 """What the dashboard serves: the pages, the API, and what stands before both."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -28,10 +29,16 @@ PAGE_HEADERS: Final = {"cross-origin-resource-policy": "same-origin", "cache-con
 def routes_of(pages: Sequence[Route], api: ASGIApp, *, rule: RateRule) -> Sequence[PageRoute]:
     """Return the routes for the service's server: the pages by their paths, the API below ``MOUNT``."""
     site = _behind(Starlette(routes=list(pages)), rule, PAGE_HEADERS)
-    return [
-        *(Route(page.path, site, methods=["GET"]) for page in pages),
-        Mount(MOUNT, _behind(EntityTags(api), rule, API_HEADERS)),
-    ]
+    routes = [Route(page.path, site, methods=["GET"]) for page in pages]
+    return [*routes, mounted(_behind(EntityTags(api), rule, API_HEADERS))]
+
+
+def mounted(api: ASGIApp) -> Mount:
+    """Return the route of all paths below ``MOUNT``. Starlette's own leaves out those with a line end, which would pass by the
+    headers and the rule."""
+    mount = Mount(MOUNT, api)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount
 
 
 def _behind(app: ASGIApp, rule: RateRule, headers: dict[str, str]) -> ASGIApp:
