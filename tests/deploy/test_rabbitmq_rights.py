@@ -157,9 +157,10 @@ async def test_no_queue_of_a_service_dead_letters_into_another_service(rabbitmq_
 async def test_nobody_sends_in_the_name_of_another(rabbitmq_process: RabbitmqProcess, user: str) -> None:
     """Not even the operator has the tag ``impersonator``."""
     forged = Basic.Properties(user_id="ingest" if user != "ingest" else "scoring")
+    may = min(PUBLISHES.get(user, {"reef.telemetry"}), default="reef.doctor")
     async with channel_of(rabbitmq_process, user) as channel:
         with pytest.raises(ChannelPreconditionFailed, match="user_id"):
-            await channel.basic_publish(b"{}", exchange=min(PUBLISHES.get(user, {"reef.telemetry"}), default="reef.doctor"), properties=forged)
+            await channel.basic_publish(b"{}", exchange=may, properties=forged)
 
 
 @pytest.mark.parametrize(("user", "password"), [("guest", "guest"), ("operator", ""), ("ingest", "wrong"), ("", "")])
