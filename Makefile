@@ -31,7 +31,7 @@ broker: $(READY)
 # BROKER=activemq, BROKER=rabbitmq: the same on a local broker, every service as a process of its own (SCORING=n of scoring).
 LOCAL_MESH = $(BIN)/python -m reefmesh_components.local_mesh --broker $(BROKER)
 
-demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq, rabbitmq)
+demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting, on a terminal the sites (about a minute; BROKER=activemq, rabbitmq)
 ifneq ($(filter activemq rabbitmq,$(BROKER)),)
 	@$(LOCAL_MESH) demo --scoring $(or $(SCORING),2) $(ARGS)
 else
