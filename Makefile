@@ -31,7 +31,7 @@ broker: $(READY)
 # BROKER=activemq, BROKER=rabbitmq: the same on a local broker, every service as a process of its own (SCORING=n of scoring).
 LOCAL_MESH = $(BIN)/python -m reefmesh_components.local_mesh --broker $(BROKER)
 
-demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting (under a minute; BROKER=activemq, rabbitmq)
+demo: broker ## a simulated fleet through the whole mesh: reefs, alerts, accounting, on a terminal the sites (about a minute; BROKER=activemq, rabbitmq)
 ifneq ($(filter activemq rabbitmq,$(BROKER)),)
 	@$(LOCAL_MESH) demo --scoring $(or $(SCORING),2) $(ARGS)
 else
@@ -97,8 +97,9 @@ fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for
 containers: $(READY) ## the compose file for real, with figures; needs a Docker engine (ARGS="--no-build --with observability")
 	@$(BIN)/python tests/deploy/compose_walk.py $(ARGS)
 
-docs: $(READY) ## write anew what is made from code: docs/{asyncapi.yaml,gateway-openapi.json,metrics.md,modules.md}, the dashboards
+docs: $(READY) ## write anew what is made from code: docs/{asyncapi.yaml,openapi.json,gateway-openapi.json,metrics.md,modules.md}, the dashboards
 	@$(BIN)/python tools/asyncapi.py
+	@$(BIN)/python tools/openapi.py
 	@$(BIN)/python -m reefmesh_gateway.door.openapi > docs/gateway-openapi.json
 	@$(BIN)/python -m reefmesh.observability.metrics_page > docs/metrics.md
 	@$(BIN)/python deploy/grafana/generate.py

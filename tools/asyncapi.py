@@ -22,7 +22,7 @@ from reefmesh.broker.rabbitmq.topology import parking_queue as rabbitmq_parking_
 from reefmesh.contracts import alerts, channels, exclusion, quarantine, readings, schema, scores
 from reefmesh.contracts.channels import Channel, Subscription
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 from reefmesh_ingest.domain.decode import telemetry
 
 ROOT: Final = Path(__file__).parents[1]
@@ -266,7 +266,7 @@ def _operations() -> dict[str, Any]:
             "bindings": {"mqtt": {"qos": 1, "retain": False, "bindingVersion": "0.2.0"}},
         },
     }
-    for service in SERVICES:
+    for service in EVERY_SERVICE:
         for subscription in service.subscriptions:
             described[f"{service}-receive-{_key(subscription.channel.name)}"] = _receiving(subscription)
             described[f"{service}-receive-{_key(subscription.channel.name)}{AMQP}"] = _receiving_amqp(subscription)

@@ -20,14 +20,16 @@ COPY services/ingest/pyproject.toml services/ingest/
 COPY services/scoring/pyproject.toml services/scoring/
 COPY services/alerts/pyproject.toml services/alerts/
 COPY services/gateway/pyproject.toml services/gateway/
-RUN ["python", "install.py", "dependencies", "standalone", "ingest", "scoring", "alerts", "gateway"]
+COPY services/dashboard/pyproject.toml services/dashboard/
+RUN ["python", "install.py", "dependencies", "standalone", "ingest", "scoring", "alerts", "gateway", "dashboard"]
 COPY shared/src shared/src
 COPY services/standalone/src services/standalone/src
 COPY services/ingest/src services/ingest/src
 COPY services/scoring/src services/scoring/src
 COPY services/alerts/src services/alerts/src
 COPY services/gateway/src services/gateway/src
-RUN ["python", "install.py", "packages", "standalone", "ingest", "scoring", "alerts", "gateway"]
+COPY services/dashboard/src services/dashboard/src
+RUN ["python", "install.py", "packages", "standalone", "ingest", "scoring", "alerts", "gateway", "dashboard"]
 
 FROM ${PYTHON_IMAGE}
 # Nothing in here installs or builds: the base image's pip goes, and what would bring it back.

@@ -79,6 +79,27 @@ async def publish_on_and_on(broker: Broker, body_bytes: int, confirmed: list[int
         confirmed.append(number)
 
 
+async def test_lane_that_settled_goes_on_before_another_is_given_the_next_message_of_the_reef(tmp_path: Path) -> None:
+    """It notes that its outputs are out; the next message of the reef would look for them in the outbox."""
+    goes_on: list[str] = []
+
+    async def settle(lane: Lane, delivery: Delivery) -> None:
+        await lane.settle(delivery, [])
+        goes_on.append("settled")
+
+    async def receive(lane: Lane) -> None:
+        assert await lane.receive() is not None  # not ``next_of``: its own task would come later in any case
+        goes_on.append("given the next")
+
+    async with opened(f"embedded://{tmp_path}/journal.db") as broker, lane_of(broker) as one, lane_of(broker) as other:
+        await broker.publish([publication("reef-a", number) for number in range(2)])
+        delivery = await next_of(one)
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
+            tasks.create_task(receive(other))
+            tasks.create_task(settle(one, delivery))
+    assert ["settled", "given the next"] == goes_on
+
+
 async def test_journal_at_its_limit_publishes_refused_settlements_go_on_and_make_room(tmp_path: Path) -> None:
     """Law 11: the limit holds, the reserve lets the backlog drain, and afterwards publishing works again."""
     async with opened(f"embedded://{tmp_path}/journal.db?limit_bytes=1000000") as broker:

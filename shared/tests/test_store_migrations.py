@@ -1,7 +1,10 @@
 """Versioned schema changes, on every database."""
 
 import asyncio
+import hashlib
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +137,52 @@ def test_the_stores_own_migrations_are_package_data() -> None:
     own = read_migrations("store", "reefmesh.store")
     assert [migration.name for migration in own.migrations] == ["mesh", "outbox_of_a_reef"]
     assert next_migration([own], {}, database="it") == (own, own.migrations[0])
+
+
+def package_with(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> str:
+    """Make an importable package with these migrations; return its name."""
+    package = folder / "wreck"
+    (package / "migrations").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    for name, script in files.items():
+        (package / "migrations" / f"{name.replace('__', '.')}.sql").write_text(script, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "wreck", raising=False)
+    return "wreck"
+
+
+async def test_change_with_a_file_for_each_database_is_applied_there_as_it_says(
+    shared_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = package_with(
+        tmp_path / "code",
+        monkeypatch,
+        **{
+            "0001_first": FIRST,
+            "0002_own__sqlite": "CREATE TABLE own (it TEXT);\nINSERT INTO own VALUES ('sqlite');",
+            "0002_own__postgresql": "CREATE TABLE own (it TEXT);\nINSERT INTO own VALUES ('postgresql');",
+        },
+    )
+    store = open_store(shared_database_url, migrations=[read_migrations("service", package)])
+    await store.open()
+    try:
+        assert await store.fetch("SELECT it FROM own") == [(shared_database_url.partition(":")[0],)]
+    finally:
+        await store.close()
+    assert await reopen(shared_database_url, read_migrations("service", package)) == [("service", 1), ("service", 2), *OWN]
+
+
+@pytest.mark.parametrize("names", [("0001_a__sqlite",), ("0001_a__postgresql",), ("0001_a", "0001_a__sqlite")])
+def test_change_without_a_file_for_one_of_the_databases_is_a_mistake(
+    names: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = package_with(tmp_path, monkeypatch, **dict.fromkeys(names, "SELECT 1;"))
+    with pytest.raises(ValueError, match="0001_a needs one file for both databases, or one for each"):
+        read_migrations("service", package)
+
+
+def test_checksum_covers_the_scripts_of_both_databases() -> None:
+    made = Migration(version=1, name="x", script="SELECT 1;", postgresql="SELECT 2;")
+    other = Migration(version=1, name="x", script="SELECT 1;", postgresql="SELECT 3;")
+    assert made.checksum != other.checksum
+    assert Migration(version=1, name="x", script=FIRST).checksum == hashlib.sha256(FIRST.encode()).hexdigest()

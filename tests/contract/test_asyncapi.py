@@ -18,7 +18,7 @@ from reefmesh.broker.rabbitmq.slots import routing_key_of
 from reefmesh.broker.rabbitmq.topology import channel_exchange, parking_queue, shard_queue
 from reefmesh.contracts import channels
 from reefmesh.contracts.envelope import FOLLOWS, PRODUCER_ID
-from reefmesh.contracts.services import SERVICES, subscriptions_of
+from reefmesh.contracts.services import EVERY_SERVICE, subscriptions_of
 from reefmesh_ingest.domain.decode import DECODERS, Report
 from reefmesh_ingest.domain.device_message import device_of
 
@@ -135,7 +135,7 @@ def test_channels_are_those_of_the_mesh_and_of_its_devices(document: dict[str, A
     assert mqtt_topic("/topic/buoys.1.c2d.cmd") in {address.format(imei="1") for address in of_devices - heard}
 
 
-@pytest.mark.parametrize("subscription", subscriptions_of(SERVICES), ids=str)
+@pytest.mark.parametrize("subscription", subscriptions_of(EVERY_SERVICE), ids=str)
 def test_each_service_receives_what_it_subscribes_to(document: dict[str, Any], subscription: channels.Subscription) -> None:
     operation = document["operations"][f"{subscription.service}-receive-{subscription.channel.name.replace('.', '-')}"]
     assert operation["action"] == "receive"
@@ -178,11 +178,11 @@ def test_each_operation_of_services_is_there_for_both_brokers(document: dict[str
             if protocol in found(document, operation["channel"]["$ref"]).get("bindings", {})
         }
 
-    assert len(subscriptions_of(SERVICES)) < len(of("stomp"))
+    assert len(subscriptions_of(EVERY_SERVICE)) < len(of("stomp"))
     assert of("stomp") == of("amqp")
 
 
-@pytest.mark.parametrize("subscription", subscriptions_of(SERVICES), ids=str)
+@pytest.mark.parametrize("subscription", subscriptions_of(EVERY_SERVICE), ids=str)
 def test_queues_on_rabbitmq_are_those_of_the_engine(document: dict[str, Any], subscription: channels.Subscription) -> None:
     operation = document["operations"][f"{subscription.service}-receive-{subscription.channel.name.replace('.', '-')}-amqp"]
     assert operation["x-queues"].startswith(shard_queue(subscription, 0))

@@ -4,14 +4,14 @@ from random import Random
 
 import pytest
 
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.service.program import load_program
 from reefmesh.settings import Settings
 from reefmesh.variables import PREFIX
 from reefmesh_standalone.settings import StandaloneSettings
 
-BY_NAME: dict[str, type[Settings]] = {entry.name: load_program(entry).settings for entry in SERVICES}
+BY_NAME: dict[str, type[Settings]] = {entry.name: load_program(entry).settings for entry in EVERY_SERVICE}
 READ_BY_ANYBODY = StandaloneSettings.variables().union(*(settings.variables() for settings in BY_NAME.values()))
 
 
@@ -31,13 +31,13 @@ def typos(name: str) -> set[str]:
     return {f"{PREFIX}{each}" for each in changed} - READ_BY_ANYBODY
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("service", EVERY_SERVICE, ids=lambda entry: entry.name)
 def test_service_accepts_what_its_siblings_and_the_command_read(service: ServiceEntry) -> None:
     for name in sorted(READ_BY_ANYBODY):
         BY_NAME[service.name].refuse_misspelt_variables({name: "x"})
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("service", EVERY_SERVICE, ids=lambda entry: entry.name)
 def test_service_refuses_a_typo_of_whatever_it_reads_and_names_what_was_meant(service: ServiceEntry) -> None:
     settings = BY_NAME[service.name]
     others = tuple(f"{PREFIX}{name.upper()}_" for name in (*BY_NAME, StandaloneSettings.SECTION) if name != service.name)

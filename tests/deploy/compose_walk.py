@@ -35,14 +35,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import stomp  # type: ignore[import-untyped]  # it has no annotations
+import stomp  # it has no annotations
 
 from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Lane
 from reefmesh.clock import SystemClock
 from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.services import INGEST, SCORING, SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, INGEST, SCORING, ServiceEntry
 from reefmesh.store.mesh_rows import cursor_from_json
 from reefmesh.store.port import Store
 from reefmesh_ingest.accounting import accounting
@@ -51,7 +51,7 @@ from reefmesh_standalone.mesh import Stores, open_stores
 
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "reefmesh-walk"
-MESH: Final = ("activemq", "postgresql", *map(str, SERVICES), "mail")
+MESH: Final = ("activemq", "postgresql", *map(str, EVERY_SERVICE), "mail")
 OBSERVABILITY: Final = ("prometheus", "alertmanager")  # Grafana shows, it measures nothing
 TAP: Final = Subscription("walk", channels.SCORES)
 UP_SECONDS: Final = 240.0
@@ -447,7 +447,7 @@ def main() -> int:
         wanted = [*MESH, *(OBSERVABILITY if options.also else ())]
         say(f"{' '.join(compose)} {project.run('version', '--short').strip()}")
         if not options.no_build:
-            project.run("build", *map(str, SERVICES), "simulator")
+            project.run("build", *map(str, EVERY_SERVICE), "simulator")
         if not options.keep:
             stack.callback(project.run, "down", "--volumes", "--remove-orphans", check=False)
         try:
@@ -456,7 +456,7 @@ def main() -> int:
             containers = {service: project.containers(service) for service in wanted}
             until(lambda: all(is_healthy(each) for some in containers.values() for each in some), "all healthy", UP_SECONDS)
             say(f"up: everything healthy after {time.monotonic() - begun:.1f} s")
-            for service in map(str, SERVICES):
+            for service in map(str, EVERY_SERVICE):
                 took = ", ".join(f"{start_seconds(each):.1f} s" for each in containers[service])
                 image = docker("inspect", "--format", "{{.Image}}", containers[service][0])
                 size = int(docker("image", "inspect", "--format", "{{.Size}}", image)) / 1e6

@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 from reefmesh.service.program import load_program
 from reefmesh.store.connect import open_store
 from reefmesh_components.postgresql import PostgresqlProcess, local_postgresql, psql_program
 from reefmesh_components.requirement import ComponentMissing, give_up
 
 SCRIPT: Final = Path(__file__).parents[2] / "deploy" / "postgresql" / "roles.sql"
-WITH_DATABASE: Final = [each for each in SERVICES if each.has_database]
+WITH_DATABASE: Final = [each for each in EVERY_SERVICE if each.has_database]
 PASSWORDS: Final = {f"STORE_PASSWORD_{name.upper()}": f"s3cr3t '{name}" for name in (*map(str, WITH_DATABASE), "reader")}
 OTHERS: Final = [(own, other) for own in WITH_DATABASE for other in WITH_DATABASE if own is not other]
 

@@ -17,7 +17,7 @@ import yaml
 from reefmesh.broker.activemq.destinations import channel_topic, parking_queue, probe_queue, subscription_queue
 from reefmesh.broker.rabbitmq import topology as rabbitmq
 from reefmesh.contracts import channels
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -236,7 +236,7 @@ PLACES: dict[str, Callable[[ServiceEntry], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("entry", SERVICES, ids=str)
+@pytest.mark.parametrize("entry", EVERY_SERVICE, ids=str)
 @pytest.mark.parametrize("place", PLACES)
 def test_service_of_the_list_is_in_every_place(place: str, entry: ServiceEntry) -> None:
     assert [] == PLACES[place](entry)
@@ -251,10 +251,10 @@ def test_service_that_nobody_deployed_is_found_lacking_in_every_place(place: str
 def test_inner_channel_is_written_by_the_service_that_owns_it_and_by_operators_alone() -> None:
     """Nobody speaks for another: a numbered channel has one publisher, and the broker holds everybody else off it."""
     for channel in (each for each in channels.ALL if each.numbered):
-        (owner,) = [entry for entry in SERVICES if channel in entry.publishes]
+        (owner,) = [entry for entry in EVERY_SERVICE if channel in entry.publishes]
         for file in ("deploy/activemq/broker.xml", "deploy/activemq/amazon-mq.xml"):
             assert {owner.name} == rights(file)[channel_topic(channel.name).removeprefix("/topic/")]["write"]
 
 
 def test_no_two_services_share_a_name_or_a_package() -> None:
-    assert len({each.name for each in SERVICES}) == len({each.package for each in SERVICES}) == len(SERVICES)
+    assert len({each.name for each in EVERY_SERVICE}) == len({each.package for each in EVERY_SERVICE}) == len(EVERY_SERVICE)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 ON_RABBITMQ = ROOT / "docker-compose.rabbitmq.yml"
 COMPOSES = (COMPOSE, ON_RABBITMQ)
 BROKER_OF = {COMPOSE: ("activemq", "stomp://activemq:61613"), ON_RABBITMQ: ("rabbitmq", "amqp://rabbitmq:5672?shards=16")}
-NAMES = [each.name for each in SERVICES]
+NAMES = [each.name for each in EVERY_SERVICE]
 IMAGES = {name: [name] for name in NAMES} | {"reefmesh": ["standalone", *NAMES]}
 DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
 NOT_IN_IMAGES = {"otel", "faststream"}

@@ -16,6 +16,7 @@ from reefmesh.observability import table
 from reefmesh.settings import ServiceSettings
 from reefmesh.variables import CONFIG_VARIABLE, PREFIX
 from reefmesh_alerts.settings import AlertsSettings
+from reefmesh_dashboard.settings import DashboardSettings
 from reefmesh_gateway.settings import GatewaySettings
 from reefmesh_ingest.settings import IngestSettings
 from reefmesh_scoring.settings import ScoringSettings
@@ -26,7 +27,7 @@ LINKED = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 PAGES = [page for page in LINKED if page.name != "CHANGELOG.md" and page.parent.name != "adr"]
 """The pages about the present. The changelog and the decisions also name things that are gone; only their links count."""
 
-SERVICES = ("ingest", "scoring", "alerts")
+SERVICES = ("ingest", "scoring", "alerts", "gateway", "dashboard")
 FOLDERS = ("deploy", "docs", "services", "shared", "tests", "tools")
 SERIES = ("_bucket", "_sum", "_count", "_created")
 
@@ -112,7 +113,14 @@ def test_command_that_a_page_names_exists_with_its_options(page: Path) -> None:
 
 def settings_variables() -> set[str]:
     variables = {CONFIG_VARIABLE, f"{PREFIX}HOME"}
-    for settings in (ServiceSettings, IngestSettings, ScoringSettings, AlertsSettings, GatewaySettings):
+    for settings in (
+        ServiceSettings,
+        IngestSettings,
+        ScoringSettings,
+        AlertsSettings,
+        GatewaySettings,
+        DashboardSettings,
+    ):
         variables |= settings.variables()
     return variables
 

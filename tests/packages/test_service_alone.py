@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 
 ROOT = Path(__file__).parents[2]
-NAMES = [each.name for each in SERVICES]
+NAMES = [each.name for each in EVERY_SERVICE]
 UV = Path(sys.executable).with_name("uv")
 DEADLINE_SECONDS = 60.0
 NETWORK_DOWN = re.compile(r"error sending request|dns error|Failed to fetch|timed out|connectivity is disabled", re.IGNORECASE)

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from reefmesh.broker.connect import ENGINES
 from reefmesh.contracts.senders import PUBLISHERS, BrokerUsers
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.mistake_sentence import sentence_of
 from reefmesh.observability.logs import LogFormat, LogLevel, hide_url_secrets
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         environment: Mapping[str, str] | None = None,
         config: Path | None = None,
         overrides: Mapping[str, Any] | None = None,
-        services: Sequence[ServiceEntry] = SERVICES,
+        services: Sequence[ServiceEntry] = EVERY_SERVICE,
     ) -> Self:
         """Read the file (``config``, else ``REEFMESH_CONFIG``), the environment and ``overrides`` (they win).
 
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def refuse_misspelt_variables(
-        cls, environment: Mapping[str, str] | None = None, *, services: Sequence[ServiceEntry] = SERVICES
+        cls, environment: Mapping[str, str] | None = None, *, services: Sequence[ServiceEntry] = EVERY_SERVICE
     ) -> None:
         """Refuse variables that look like settings of this service and are none; those of the other ``services`` and of the
         command are let be.

@@ -11,7 +11,7 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.broker.port import Broker
 from reefmesh.clock import Clock
-from reefmesh.contracts.services import SERVICES, ServiceEntry, subscriptions_of
+from reefmesh.contracts.services import EVERY_SERVICE, SERVICES, ServiceEntry, subscriptions_of
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import Mesh, Stores, open_mesh, open_stores
 
@@ -35,16 +35,25 @@ async def mesh_session(
     run_services: bool = True,
     config: Path | None = None,
     overrides: Mapping[ServiceEntry, Mapping[str, Any]] | None = None,
+    pages: bool = False,
 ) -> AsyncIterator[MeshSession]:
     """Run the mesh here, or join the one that is up in this home; with ``run_services=False`` only join.
+
+    On the embedded broker all services run, so that the dashboard misses nothing; in a temporary home only if somebody looks at
+    its ``pages`` before that is deleted. At a broker elsewhere the dashboard does not run: what waits for it there would wait
+    until one is run again.
 
     Services that run at a broker elsewhere do not believe services that run here under another user: join them.
 
     At the end of the session the mesh that runs here drains. A fault of that mesh sets ``ended``, and is raised at the end.
     """
     if run_services:
+        services = EVERY_SERVICE if home.embedded and (pages or not home.temporary) else SERVICES
         try:
-            async with open_mesh(home, clock=clock, config=config, overrides=overrides) as mesh, _running(mesh) as session:
+            async with (
+                open_mesh(home, clock=clock, config=config, services=services, overrides=overrides) as mesh,
+                _running(mesh) as session,
+            ):
                 yield session
                 return
         except JournalOwned:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh.secret_files import SUFFIX
 from reefmesh.service.program import load_program
 from reefmesh.variables import refuse_unread, unread
@@ -22,7 +22,7 @@ def refuse_unread_variables(config: Path | None = None, environment: Mapping[str
     environment = os.environ if environment is None else environment
     known = StandaloneSettings.variables()
     if unread(environment, known):  # only then is it worth importing every service
-        known |= frozenset().union(*(load_program(entry).settings.variables() for entry in SERVICES))
+        known |= frozenset().union(*(load_program(entry).settings.variables() for entry in EVERY_SERVICE))
     strange = unread(environment, known)
     if strange:
         known |= _named_by_subscriptions(strange, config, environment)

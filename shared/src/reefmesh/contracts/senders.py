@@ -17,7 +17,7 @@ from reefmesh.contracts import channels
 from reefmesh.contracts.channels import Subscription
 from reefmesh.contracts.envelope import Envelope
 from reefmesh.contracts.schema import EXCLUSION_1
-from reefmesh.contracts.services import INGEST, SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, INGEST, ServiceEntry
 
 UNAUTHENTICATED: Final = "(unauthenticated)"
 """In place of a user on an engine without logins, the embedded one: whoever may write to the journal's file speaks there
@@ -100,7 +100,7 @@ def senders_to(
     subscription: Subscription,
     users: BrokerUsers,
     *,
-    services: Sequence[ServiceEntry] = SERVICES,
+    services: Sequence[ServiceEntry] = EVERY_SERVICE,
     unstamped_until: datetime | None = None,
 ) -> Senders:
     """Return who may speak to this subscription on an engine with logins. A channel that no service of the list publishes to

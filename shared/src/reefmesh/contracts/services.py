@@ -60,6 +60,12 @@ ALERTS: Final = ServiceEntry(
     consumes=(channels.SCORES,),
     publishes=(channels.ALERTS,),
 )
+DASHBOARD: Final = ServiceEntry(
+    name="dashboard",
+    package="reefmesh_dashboard",
+    description="Keep what people see of the mesh, and show it: pages and an API.",
+    consumes=(channels.READINGS, channels.SCORES, channels.ALERTS),
+)
 
 GATEWAY: Final = ServiceEntry(
     name="gateway",
@@ -68,15 +74,19 @@ GATEWAY: Final = ServiceEntry(
     publishes=(channels.TELEMETRY,),
 )
 
-SERVICES: Final = (INGEST, SCORING, ALERTS, GATEWAY)
-"""Upstream first; the gateway, which needs none of the others to start, last."""
+SERVICES: Final = (INGEST, SCORING, ALERTS)
+"""What no mesh can do without, upstream first. Their subscriptions may be made before they start, by whoever sends first."""
+
+EVERY_SERVICE: Final = (*SERVICES, GATEWAY, DASHBOARD)
+"""And those that a mesh may do without. Each makes its subscriptions itself, when it first starts, so that nothing waits for a
+service that never runs."""
 
 
 def subscriptions_of(services: Sequence[ServiceEntry]) -> tuple[Subscription, ...]:
     return tuple(subscription for each in services for subscription in each.subscriptions)
 
 
-def service_named(name: str, services: Sequence[ServiceEntry] = SERVICES) -> ServiceEntry:
+def service_named(name: str, services: Sequence[ServiceEntry] = EVERY_SERVICE) -> ServiceEntry:
     """Return the service with this name.
 
     Raises:

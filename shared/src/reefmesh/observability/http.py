@@ -172,6 +172,7 @@ async def serve(
         lifespan="off",
         ws="none",
         server_header=False,
+        proxy_headers=False,  # uvicorn would believe whoever connects from this machine
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

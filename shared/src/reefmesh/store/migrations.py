@@ -1,5 +1,7 @@
 """Versioned schema changes, read from a package's data: ``NNNN_name.sql``, numbered from 1 without a gap.
 
+A change that the two databases cannot share (partitions, triggers) is two files, ``NNNN_name.sqlite.sql`` and
+``NNNN_name.postgresql.sql``; statements of the service stay the same for both (ADR 0039).
 Each is applied in a transaction of its own and recorded with its checksum. A released file is never edited: a further one is
 added.
 """
@@ -27,7 +29,7 @@ CREATE TABLE IF NOT EXISTS mesh_migration (
 SELECT_RECORDS: Final = "SELECT set_name, version, checksum FROM mesh_migration"
 INSERT_RECORD: Final = "INSERT INTO mesh_migration (set_name, version, name, checksum, applied_us) VALUES (?, ?, ?, ?, ?)"
 
-_FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)\.sql")
+_FILE_NAME: Final = re.compile(r"(?P<version>\d{4})_(?P<name>[a-z0-9_]+)(?:\.(?P<database>sqlite|postgresql))?\.sql")
 
 Records = Mapping[tuple[str, int], str]
 """The migrations that were applied to a database: (set, version) -> checksum."""
@@ -35,17 +37,25 @@ Records = Mapping[tuple[str, int], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
+    """One change. ``postgresql``: the script for PostgreSQL, if ``script`` is for SQLite alone."""
+
     version: int
     name: str
     script: str
+    postgresql: str | None = None
+
+    @property
+    def postgresql_script(self) -> str:
+        return self.script if self.postgresql is None else self.postgresql
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the script, the same for all line ends."""
-        return hashlib.sha256("\n".join(self.script.splitlines()).encode()).hexdigest()
+        """SHA-256 of what both databases are given, the same for all line ends."""
+        lines = [*self.script.splitlines(), *(self.postgresql or "").splitlines()]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def statements(self) -> Iterator[str]:
-        """Yield the script's statements one by one; the last may lack its semicolon."""
+        """Yield SQLite's statements one by one; the last may lack its semicolon."""
         statement = ""
         for line in self.script.splitlines(keepends=True):
             statement += line
@@ -73,17 +83,25 @@ def read_migrations(name: str, package: str, folder: str = "migrations") -> Migr
     """Return the set in ``folder`` of an importable package.
 
     Raises:
-        ValueError: a file has a wrong name, or the numbers have a gap (mistakes of a developer, found by any start).
+        ValueError: a file has a wrong name, a change has a file for one database alone, or the numbers have a gap (mistakes of
+            a developer, found by any start).
     """
-    migrations = []
+    scripts: dict[tuple[int, str], dict[str | None, str]] = {}
     for entry in resources.files(package).joinpath(folder).iterdir():
         if not entry.name.endswith(".sql"):
             continue
         if (match := _FILE_NAME.fullmatch(entry.name)) is None:
             raise ValueError(f"{package}/{folder}/{entry.name} is not named NNNN_name.sql")
-        script = entry.read_text(encoding="utf-8")
-        migrations.append(Migration(version=int(match["version"]), name=match["name"], script=script))
-    return MigrationSet(name=name, migrations=tuple(sorted(migrations, key=lambda migration: migration.version)))
+        known = scripts.setdefault((int(match["version"]), match["name"]), {})
+        known[match["database"]] = entry.read_text(encoding="utf-8")
+    migrations = []
+    for (version, change), by_database in sorted(scripts.items()):
+        if set(by_database) not in ({None}, {"sqlite", "postgresql"}):
+            raise ValueError(f"{package}/{folder}/{version:04}_{change} needs one file for both databases, or one for each")
+        shared = by_database.get(None)
+        script = by_database["sqlite"] if shared is None else shared
+        migrations.append(Migration(version=version, name=change, script=script, postgresql=by_database.get("postgresql")))
+    return MigrationSet(name=name, migrations=tuple(migrations))
 
 
 def next_migration(sets: Sequence[MigrationSet], applied: Records, *, database: str) -> tuple[MigrationSet, Migration] | None:

@@ -131,7 +131,7 @@ class PostgresqlDatabase:
             if step is None:
                 return False
             each, migration = step
-            await session.execute(migration.script, timeout=MIGRATION_TIMEOUT_SECONDS)
+            await session.execute(migration.postgresql_script, timeout=MIGRATION_TIMEOUT_SECONDS)
             now_us = int(self._clock.now().timestamp() * 1_000_000)
             record = (each.name, migration.version, migration.name, migration.checksum, now_us)
             await session.execute(numbered(INSERT_RECORD), *record)

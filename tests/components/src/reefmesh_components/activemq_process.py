@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh_components.activemq_distribution import Distribution
 from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import ServerCertificate
@@ -32,7 +32,8 @@ CRASH_LINES: Final = 15
 """Of the report that a Java runtime leaves when it crashes."""
 COLUMNS_BEFORE_NAME: Final = 3
 """Of a line of a class histogram: rank, objects, bytes."""
-USERS: Final = ("operator", *(each.name for each in SERVICES), "buoy", "publisher")
+USERS: Final = ("operator", *(each.name for each in EVERY_SERVICE), "buoy", "publisher")
+DASHBOARD_QUEUE: Final = re.compile(r'<queue physicalName="\w+\.dashboard\.')
 LOGGING: Final = """\
 rootLogger.level = WARN
 logger.broker.name = org.apache.activemq.broker.BrokerService
@@ -74,6 +75,7 @@ class ActivemqProcess(BrokerProcess):
         store_limit: str = STORE_LIMIT,
         ports: Ports | None = None,
         password_of: Callable[[str], str] = password_of,
+        dashboard: bool = False,
     ) -> None:
         super().__init__(folder, stop_timeout_seconds=STOP_TIMEOUT_SECONDS)
         self.ports = ports or Ports.free()
@@ -81,6 +83,7 @@ class ActivemqProcess(BrokerProcess):
         self.certificate = certificate
         self._distribution, self._heap = distribution, heap
         self._store_limit = store_limit
+        self._dashboard = dashboard
         self._data = data or folder / "data"
         self._configure()
 
@@ -163,6 +166,7 @@ class ActivemqProcess(BrokerProcess):
             keystore_password=self.certificate.password,
             password_of=self._password_of,
             store_limit=self._store_limit,
+            dashboard=self._dashboard,
         )
 
     def _last_words(self) -> str:
@@ -175,6 +179,11 @@ def _lines(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
 
 
+def without_dashboard(broker_xml: str) -> str:
+    """Return the file as docs/dashboard.md has an operator edit it who runs no dashboard."""
+    return "".join(line for line in broker_xml.splitlines(keepends=True) if not DASHBOARD_QUEUE.search(line))
+
+
 def write_configuration(
     conf: Path,
     *,
@@ -185,9 +194,14 @@ def write_configuration(
     keystore_password: str,
     password_of: Callable[[str], str] = password_of,
     store_limit: str = STORE_LIMIT,
+    dashboard: bool = False,
 ) -> None:
-    """Write what a broker needs into ``conf``: the broker.xml that reefmesh ships and what differs from place to place."""
-    shutil.copy(BROKER_XML, conf / BROKER_XML.name)
+    """Write what a broker needs into ``conf``: the broker.xml that reefmesh ships and what differs from place to place.
+
+    Without a ``dashboard`` there are no queues of it, which would fill.
+    """
+    shipped = BROKER_XML.read_text(encoding="utf-8")
+    (conf / BROKER_XML.name).write_text(shipped if dashboard else without_dashboard(shipped), encoding="utf-8")
     (conf / "log4j2.properties").write_text(LOGGING, encoding="utf-8")
     properties = {
         "bind": bind,

@@ -58,6 +58,7 @@ def _activemq(folder: Path, *, usual_ports: bool) -> LocalBroker:
         certificate=make_server_certificate(folder),
         ports=ACTIVEMQ_PORTS if usual_ports and all(map(is_free, astuple(ACTIVEMQ_PORTS))) else None,
         password_of=_passwords(folder / "passwords", ACTIVEMQ_USERS).__getitem__,
+        dashboard=True,
     )
     ports = process.ports
     return LocalBroker(
@@ -93,8 +94,10 @@ def _rabbitmq(folder: Path, *, usual_ports: bool) -> LocalBroker:
 
 
 def _passwords(file: Path, users: tuple[str, ...]) -> Mapping[str, str]:
-    """Return each broker user's password, made at the first start."""
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text("".join(f"{user} {secrets.token_urlsafe(18)}\n" for user in users))
-    return dict(line.split() for line in file.read_text().splitlines())
+    """Return each broker user's password, made when the user first has to be there."""
+    file.touch(mode=0o600)
+    known = dict(line.split() for line in file.read_text().splitlines())
+    new = {user: secrets.token_urlsafe(18) for user in users if user not in known}
+    with file.open("a") as opened:
+        opened.writelines(f"{user} {password}\n" for user, password in new.items())
+    return known | new

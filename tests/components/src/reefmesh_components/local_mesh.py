@@ -19,10 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from reefmesh.contracts.services import DASHBOARD, EVERY_SERVICE
 from reefmesh_components.activemq_distribution import DistributionMissing
 from reefmesh_components.local_broker import LocalBroker, is_free, local_broker
 from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.rabbitmq_distribution import RabbitmqMissing
+from reefmesh_components.service_process import ServiceProcess
 
 BROKERS: Final = ("activemq", "rabbitmq")
 DEFAULT_HOMES: Final = Path("~/.local/share/reefmesh")
@@ -149,8 +151,10 @@ def _local_mesh(
         )
         try:
             broker.process.start()
-            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + 2)
-            services.start(scoring=scoring, first_port=ports[0] if usual_ports and all(map(is_free, ports)) else None)
+            ports = range(FIRST_HTTP_PORT, FIRST_HTTP_PORT + scoring + len(EVERY_SERVICE) - 1)
+            first_port = ports[0] if usual_ports and all(map(is_free, ports)) else None
+            services.start(scoring=scoring, first_port=first_port)
+            services.add(DASHBOARD.name, port=None if first_port is None else ports[-1])
         except RuntimeError as error:
             raise CannotStart(str(error)) from None
         yield LocalMesh(home=home, broker=broker, services=services)
@@ -194,11 +198,13 @@ def _tell_what_runs(mesh: LocalMesh) -> None:
     )
 
 
+def _pages(process: ServiceProcess) -> str:
+    sites = [f"{process.url}/ (the sites)"] if process.service == DASHBOARD.name else []
+    return ", ".join([*sites, f"{process.url}/health", f"{process.url}/metrics"])
+
+
 def _names(mesh: LocalMesh) -> list[str]:
-    return [
-        f"  {process.name:<10} {process.url}/health, {process.url}/metrics (process {process.pid})"
-        for process in mesh.services.processes
-    ]
+    return [f"  {process.name:<10} {_pages(process)} (process {process.pid})" for process in mesh.services.processes]
 
 
 @contextlib.contextmanager

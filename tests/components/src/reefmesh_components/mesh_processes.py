@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from reefmesh.contracts.services import SCORING, SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE, SCORING, SERVICES
 from reefmesh_components.service_process import DRAIN_TIMEOUT_SECONDS, ServiceProcess
 
 
@@ -80,7 +80,7 @@ class MeshProcesses:
         """End all (SIGTERM), upstream first: services downstream take what one still publishes while it drains. Return each
         process's exit code."""
         codes: dict[str, int] = {}
-        for service in SERVICES:
+        for service in EVERY_SERVICE:
             ending = self.of(service.name)
             for process in ending:
                 process.ask_to_end()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from reefmesh.contracts.services import SERVICES
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh_components.activemq_process import password_of
 from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.certificates import ServerCertificate
@@ -31,7 +31,7 @@ STOP_TIMEOUT_SECONDS: Final = 30.0
 CONTROL_TIMEOUT_SECONDS: Final = 180.0
 """Each call of ``rabbitmqctl`` starts an Erlang, which takes seconds on a busy machine."""
 METRICS_TIMEOUT_SECONDS: Final = 60.0
-USERS: Final = ("operator", *(each.name for each in SERVICES), "publisher")
+USERS: Final = ("operator", *(each.name for each in EVERY_SERVICE), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
 LAST_LINES: Final = 30

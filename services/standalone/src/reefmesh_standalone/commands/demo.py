@@ -1,8 +1,10 @@
 """``reefmesh demo``: sends a simulated fleet's telemetry through the whole mesh and shows the results."""
 
 import asyncio
+import shlex
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -34,6 +36,7 @@ from reefmesh_standalone.commands.context import (
     results,
     run,
 )
+from reefmesh_standalone.commands.demo_pages import served_sites, show_until_stopped
 from reefmesh_standalone.commands.demo_report import Outcomes, document, fleet_table, show
 from reefmesh_standalone.commands.progress import bars
 from reefmesh_standalone.following import Follower
@@ -66,6 +69,14 @@ def demo(
     clock_file: Annotated[
         Path | None, typer.Option(help="With --join: where those services read the demonstration's time.", hidden=True)
     ] = None,
+    pages: Annotated[
+        bool | None,
+        typer.Option("--pages/--no-pages", help="Serve the sites, and stay until Ctrl-C. Without either: on a terminal."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="With --pages: port of the pages; 0: any free one.", show_default="8080, or any"),
+    ] = None,
     home: HomeOption = None,
     broker: BrokerOption = None,
     store: StoreOption = None,
@@ -78,11 +89,13 @@ def demo(
     sends its backlog, duplicates, reordering, a clock at 1970, dead probes, a wrong unit, a buoy that falls silent, and one
     that nobody registered.
 
-    Without --home (or REEFMESH_HOME) the mesh lives in a folder that is removed afterwards.
+    Without --home (or REEFMESH_HOME) the mesh lives in a folder that is removed afterwards. On a terminal the sites are served
+    meanwhile, and until Ctrl-C.
     Exit code 0 means that every message is accounted for.
 
     Examples:
       reefmesh demo
+      reefmesh demo --pages --port 9000
       reefmesh demo --json | jq .accounting
       reefmesh demo --seed monday --until 2026-11-01
       reefmesh demo --home ~/reefs && reefmesh status --home ~/reefs
@@ -96,17 +109,50 @@ def demo(
     with home_or_scratch(home, broker, store, config, purpose="demo") as place:
         clock = LateClock(SystemClock(), told=clock_file)
         fleet = demonstration(ends_at, seed=seed, days=days)
-        run(lambda stop: _demonstrate(place, clock, config, fleet, stop, join=join, as_json=as_json), alerts_in_log=False)
+        served = _is_served(pages, place, join=join, as_json=as_json)
+        run(
+            lambda stop: demonstrate(place, clock, config, fleet, stop, join=join, pages=served, port=port, as_json=as_json),
+            alerts_in_log=False,
+        )
 
 
-async def _demonstrate(
-    place: Home, clock: LateClock, config: Path | None, fleet: Fleet, stop: asyncio.Event, *, join: bool, as_json: bool
+def _is_served(asked: bool | None, place: Home, *, join: bool, as_json: bool) -> bool:
+    """Return whether the sites are served: if nobody said, where a person sits in front of the mesh that runs here."""
+    has_dashboard = place.embedded and not join
+    if asked and not has_dashboard:
+        raise typer.BadParameter(
+            "the mesh at that broker has pages of its own: 'reefmesh up' and 'make up' say where", param_hint="--pages"
+        )
+    return has_dashboard and not as_json and results().is_terminal if asked is None else asked
+
+
+async def demonstrate(
+    place: Home,
+    clock: LateClock,
+    config: Path | None,
+    fleet: Fleet,
+    stop: asyncio.Event,
+    *,
+    join: bool = False,
+    pages: bool = False,
+    port: int | None = None,
+    as_json: bool = False,
 ) -> None:
+    """Send the fleet's telemetry through the mesh and show what came of it; with ``pages`` stay until ``stop``.
+
+    Raises:
+        Outcome: not all of it went through, or not all of it is accounted for.
+        ConfigurationError: a setting, the home or the port is wrong.
+    """
     if not as_json:
         results().print(fleet_table(fleet))
     no_own_ticks = {services.ALERTS: {"tick_grace_seconds": NO_LOOK_SECONDS}}
-    running = mesh_session(place, clock=clock, run_services=not join, config=config, overrides=no_own_ticks)
-    async with running as session:
+    running = mesh_session(place, clock=clock, run_services=not join, config=config, overrides=no_own_ticks, pages=pages)
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(running)
+        sites = None
+        if pages and session.mesh is not None:
+            sites = await stack.enter_async_context(served_sites(session.mesh, port=port))
         ticker = _ticker_beside(place, session, clock, config)
         await register_sites(Register(session.stores[services.INGEST]), fleet.sites)
         before = await accounting(session.stores[services.INGEST])
@@ -126,12 +172,25 @@ async def _demonstrate(
             received_before=before.messages.received,
             at=clock.now(),
         )
-    if as_json:
-        print_json(document(fleet, outcomes))
-    else:
-        show(results(), fleet, outcomes)
+        if as_json:
+            print_json(document(fleet, outcomes))
+        else:
+            show(results(), fleet, outcomes)
+        if sites is not None and session.mesh is not None:
+            await show_until_stopped(session.mesh, sites, stop=stop, ended=session.ended)
+        elif not as_json and not join:
+            results().print(_where_to_look(place, is_up=session.mesh is None), soft_wrap=True)
     if outcomes.unexplained or outcomes.books.discrepancies:
         raise Outcome(1)
+
+
+def _where_to_look(place: Home, *, is_up: bool) -> str:
+    """Return how to see the sites in a browser: this demonstration ends now. ``is_up``: it was sent to a mesh that goes on."""
+    if is_up:
+        return f"The sites are where 'reefmesh up' of {place.path} said."
+    if place.temporary or not place.embedded:
+        return "To see the sites in a browser: reefmesh demo --pages (make demo ARGS=--pages)"
+    return f"To see the sites in a browser: reefmesh up --home {shlex.quote(str(place.path))}"
 
 
 def _in_steps(arrivals: Sequence[Arrival], fleet: Fleet) -> Iterator[tuple[slice, datetime]]:

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from reefmesh.clock import SystemClock
-from reefmesh.contracts.services import ALERTS, SERVICES, ServiceEntry, service_named
+from reefmesh.contracts.services import ALERTS, EVERY_SERVICE, SERVICES, ServiceEntry, service_named
 from reefmesh.service.program import load_program
 from reefmesh_standalone.commands.context import (
     BrokerOption,
@@ -32,7 +32,7 @@ def _service(name: str) -> ServiceEntry:
     try:
         return service_named(name)
     except KeyError:
-        raise typer.BadParameter(f"'{name}' is not one of {', '.join(map(str, SERVICES))}.") from None
+        raise typer.BadParameter(f"'{name}' is not one of {', '.join(map(str, EVERY_SERVICE))}.") from None
 
 
 def doctor(
@@ -40,8 +40,8 @@ def doctor(
         list[ServiceEntry] | None,
         typer.Option(
             parser=_service,
-            metavar=f"[{'|'.join(map(str, SERVICES))}]",
-            help="Whose rights and database to check; repeatable. Without it: all services'.",
+            metavar=f"[{'|'.join(map(str, EVERY_SERVICE))}]",
+            help="Whose rights and database to check; repeatable. Without it: those that every mesh has.",
         ),
     ] = None,
     home: HomeOption = None,

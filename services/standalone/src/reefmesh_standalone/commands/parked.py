@@ -13,7 +13,7 @@ from reefmesh.broker.connect import open_broker
 from reefmesh.broker.port import Broker, ParkedMessage
 from reefmesh.clock import SystemClock
 from reefmesh.contracts.channels import Subscription
-from reefmesh.contracts.services import SERVICES, subscriptions_of
+from reefmesh.contracts.services import EVERY_SERVICE, SERVICES, subscriptions_of
 from reefmesh.errors import ConfigurationError
 from reefmesh_standalone.commands.context import (
     BrokerOption,
@@ -37,7 +37,7 @@ from reefmesh_standalone.session import mesh_session
 app: Final = typer.Typer(help="Messages that a service could not handle and set aside.", no_args_is_help=True)
 
 LIST_LIMIT: Final = 10_000
-CONSUMERS: Final = tuple(each for each in SERVICES if each.subscriptions)
+CONSUMERS: Final = tuple(each for each in EVERY_SERVICE if each.subscriptions)
 ServiceOption = Annotated[str | None, typer.Option(help=f"Only of this service: {', '.join(map(str, CONSUMERS))}.")]
 ReefOption = Annotated[str | None, typer.Option(help="Only of this reef.")]
 
@@ -217,7 +217,8 @@ def _by_subscription(chosen: Sequence[ParkedMessage]) -> list[tuple[Subscription
 
 
 def _subscriptions(service: str | None) -> list[Subscription]:
-    chosen = [each for each in subscriptions_of(CONSUMERS) if service in (None, each.service)]
+    """Without a service those that every mesh has: a broker need not know the parking of the others."""
+    chosen = [each for each in subscriptions_of(SERVICES if service is None else CONSUMERS) if service in (None, each.service)]
     if not chosen:
         names = ", ".join(map(str, CONSUMERS))
         raise ConfigurationError(f"there is no service '{service}'; there are {names}")

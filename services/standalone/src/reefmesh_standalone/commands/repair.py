@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import typer
 
-from reefmesh.contracts.services import SERVICES, ServiceEntry
+from reefmesh.contracts.services import EVERY_SERVICE, ServiceEntry
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Committed, ReefRow, Store, Unit
@@ -71,7 +71,7 @@ def mended(cursor: Cursor, inbox: str, mend: Mend) -> Cursor:
 
 def repair(
     reef: Annotated[str, typer.Argument(help="Reef id.", show_default=False)],
-    service: Annotated[str | None, typer.Option(help=f"The service to mend: {', '.join(map(str, SERVICES))}.")] = None,
+    service: Annotated[str | None, typer.Option(help=f"The service to mend: {', '.join(map(str, EVERY_SERVICE))}.")] = None,
     applied: Annotated[
         int | None, typer.Option(min=0, max=NUMBER_LIMIT, help="Number after which the service goes on.", show_default=False)
     ] = None,
@@ -145,8 +145,8 @@ def _entry_of(service: str | None, mend: Mend, *, writes: bool) -> ServiceEntry 
                 "--apply has nothing to write; say --applied, --published, --forget-missing or --forget-parked"
             )
         return None
-    entry = next((each for each in SERVICES if each.name == service), None)
-    names = ", ".join(map(str, SERVICES))
+    entry = next((each for each in EVERY_SERVICE if each.name == service), None)
+    names = ", ".join(map(str, EVERY_SERVICE))
     if entry is None:
         raise ConfigurationError(f"name the service to mend with --service, one of {names}")
     if mend.applied is not None and not any(channel.numbered for channel in entry.consumes):

@@ -11,6 +11,7 @@ import typer
 
 from reefmesh.broker.embedded.errors import JournalOwned
 from reefmesh.clock import SystemClock
+from reefmesh.contracts.services import EVERY_SERVICE
 from reefmesh.errors import ConfigurationError
 from reefmesh.observability.http import pages, serve
 from reefmesh.observability.logs import LogLevel
@@ -43,7 +44,8 @@ def up(
 ) -> None:
     """Run the whole mesh in one process until stopped.
 
-    Ctrl-C or SIGTERM drain it: what is in hand is finished, nothing is lost. The pages are /health and /metrics.
+    Ctrl-C or SIGTERM drain it: what is in hand is finished, nothing is lost. The pages are / (the sites), /api/v1, /health and
+    /metrics.
 
     Examples:
       reefmesh up
@@ -62,7 +64,8 @@ def up(
                 address = await stack.enter_async_context(served)
             if start.stopped:
                 return
-            said = f"reefmesh is up in {place.path}: {address.url}/health, {address.url}/metrics (Ctrl-C drains)"
+            said = f"reefmesh is up in {place.path}: {address.url}/ (the sites), {address.url}/health, {address.url}/metrics"
+            said += " (Ctrl-C drains)"
             people.print(said, soft_wrap=True)  # on one line, for scripts that wait for it
             log.info("mesh up", home=str(place.path), url=address.url)
             await mesh.run(stop)
@@ -73,7 +76,7 @@ def up(
 @asynccontextmanager
 async def _sole_mesh(place: Home, config: Path | None) -> AsyncIterator[Mesh]:
     try:
-        async with open_mesh(place, clock=SystemClock(), config=config) as mesh:
+        async with open_mesh(place, clock=SystemClock(), config=config, services=EVERY_SERVICE) as mesh:
             yield mesh
     except JournalOwned as owned:
         raise ConfigurationError(

@@ -200,9 +200,11 @@ class Writer:
             journal.count(number, -1)
         if journal.last_position != before + len(offers):
             self._keeper.noticed(before)  # an action gave positions too: read all of them back in order
-        self._keeper.committed(done, offers)
+        # Whoever settled goes on before a lane that is given the reef's next message: it notes that its outputs are out, and
+        # the next message need not look for them in the outbox.
         for job, result in results:
             job.succeed(result)
+        self._keeper.committed(done, offers)
         return None
 
     def _apply(

@@ -6,11 +6,24 @@ subsystem. Every row carries the label ``service`` besides its own.
 
 from typing import Final
 
-from reefmesh.observability.table import alerts, bridge, broker, gateway, ingest, process, reefs, scoring, store, worker
+from reefmesh.observability.table import (
+    alerts,
+    bridge,
+    broker,
+    dashboard,
+    gateway,
+    ingest,
+    process,
+    reefs,
+    scoring,
+    store,
+    worker,
+)
 from reefmesh.observability.table.alerts import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.bounds import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.bridge import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.broker import *  # noqa: F403 - its rows are this table's
+from reefmesh.observability.table.dashboard import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.gateway import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.ingest import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.labels import *  # noqa: F403 - its rows are this table's
@@ -22,7 +35,7 @@ from reefmesh.observability.table.scoring import *  # noqa: F403 - its rows are 
 from reefmesh.observability.table.store import *  # noqa: F403 - its rows are this table's
 from reefmesh.observability.table.worker import *  # noqa: F403 - its rows are this table's
 
-SUBSYSTEMS: Final = (worker, broker, store, ingest, scoring, bridge, gateway, reefs, alerts, process)
+SUBSYSTEMS: Final = (worker, broker, store, ingest, scoring, bridge, gateway, reefs, alerts, dashboard, process)
 """In the order of the page."""
 
 ROWS: Final[tuple[Row, ...]] = tuple(
