@@ -2,7 +2,7 @@
 -- what is missing, sets the passwords, and hands over schemas and tables that a superuser made for the services before.
 --
 --   STORE_PASSWORD_INGEST=... STORE_PASSWORD_SCORING=... STORE_PASSWORD_ALERTS=... \
---   STORE_PASSWORD_GATEWAY=... STORE_PASSWORD_DASHBOARD=... STORE_PASSWORD_READER=... \
+--       STORE_PASSWORD_GATEWAY=... STORE_PASSWORD_DASHBOARD=... STORE_PASSWORD_READER=... \
 --       psql --no-psqlrc --file deploy/postgresql/roles.sql postgresql://admin@host/reefmesh
 --
 -- psql 14 or newer, as a superuser, or as the owner of the database with CREATEROLE (a managed database's main user). The
@@ -52,6 +52,9 @@ ALTER ROLE reader SET idle_in_transaction_session_timeout = '60s';
 \set role gateway
 \unset password
 \getenv password STORE_PASSWORD_GATEWAY
+\ir role.sql
+\ir schema.sql
+
 \set role dashboard
 \unset password
 \getenv password STORE_PASSWORD_DASHBOARD
