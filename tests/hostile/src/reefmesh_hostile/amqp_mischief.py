@@ -27,11 +27,11 @@ LOGINS: Final = (1, 12)
 FACTS: Final = ("event-id", "reef-id", "schema", "produced-at", "received-at", "seq", "device", "follows", "producer-id")
 
 
-def _frame(chance: Random, mark: str, _: datetime) -> AmqpWire:
+def _frame(chance: Random, mark: str, now: datetime) -> AmqpWire:
     """A publication with some bytes changed, or a frame out of place."""
     if chance.random() < 0.3:
         return AmqpWire(frames=(chance.choice(FRAMES),))
-    data = bytearray(encoded(report(mark), user=PUBLISHER))
+    data = bytearray(encoded(report(mark, at=now), user=PUBLISHER))
     for _place in range(chance.randint(1, 4)):
         at = chance.randrange(len(data))
         match chance.randrange(3):
@@ -44,14 +44,14 @@ def _frame(chance: Random, mark: str, _: datetime) -> AmqpWire:
     return AmqpWire(frames=(bytes(data),))
 
 
-def _bytes(chance: Random, mark: str, _: datetime) -> AmqpWire:
+def _bytes(chance: Random, mark: str, now: datetime) -> AmqpWire:
     data = chance.choice((*BYTES, PROTOCOL + chance.randbytes(200), chance.randbytes(50)))
     return AmqpWire(thrown=data or b"\0")
 
 
-def _types(chance: Random, mark: str, _: datetime) -> AmqpWire:
+def _types(chance: Random, mark: str, now: datetime) -> AmqpWire:
     """Headers and facts of the envelope whose values have other types, or are no UTF-8."""
-    made = report(mark)
+    made = report(mark, at=now)
     odd = [
         (chance.choice((*FACTS, *RESERVED, "CC", "BCC", "x-death", "x-delay", "timestamp_in_ms")), _value(chance))
         for _place in range(chance.choice((1, 1, 2, 5, 40)))
@@ -77,18 +77,18 @@ def _value(chance: Random) -> bytes:
             return long_string(chance.choice(NUMBERS))
 
 
-def _keys(chance: Random, mark: str, _: datetime) -> AmqpWire:
-    return AmqpWire(messages=(report(mark, key=chance.choice(KEYS)),), accountable=(mark,))
+def _keys(chance: Random, mark: str, now: datetime) -> AmqpWire:
+    return AmqpWire(messages=(report(mark, at=now, key=chance.choice(KEYS)),), accountable=(mark,))
 
 
-def _properties(chance: Random, mark: str, _: datetime) -> AmqpWire:
+def _properties(chance: Random, mark: str, now: datetime) -> AmqpWire:
     chosen: dict[str, str | int] = {}
     for each in chance.sample(PROPERTIES, chance.randint(1, 3)):
         chosen |= each
-    return AmqpWire(messages=(report(mark, properties=chosen),), accountable=(mark,))
+    return AmqpWire(messages=(report(mark, at=now, properties=chosen),), accountable=(mark,))
 
 
-def _rights(chance: Random, mark: str, _: datetime) -> AmqpWire:
+def _rights(chance: Random, mark: str, now: datetime) -> AmqpWire:
     if chance.random() < 0.5:
         command = chance.choice(commands_against(PUBLISHER))
         return AmqpWire(frames=(marshal(command, CHANNEL),), is_forbidden=True)
@@ -96,7 +96,7 @@ def _rights(chance: Random, mark: str, _: datetime) -> AmqpWire:
     return AmqpWire(messages=(AmqpMessage(exchange=exchange, routing_key=key, body=mark.encode()),), is_forbidden=True)
 
 
-def _login(chance: Random, mark: str, _: datetime) -> AmqpWire:
+def _login(chance: Random, mark: str, now: datetime) -> AmqpWire:
     return AmqpWire(logins=chance.randint(*LOGINS))
 
 

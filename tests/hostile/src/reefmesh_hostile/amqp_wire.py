@@ -24,6 +24,7 @@ PROTOCOL: Final = b"AMQP\x00\x00\x09\x01"
 FRAME_METHOD, FRAME_HEADER, FRAME_BODY, FRAME_END = 1, 2, 3, b"\xce"
 FRAME_BYTES: Final = 131_072
 CHANNEL: Final = 1
+CHANNELS_LIMIT: Final = 16
 BASIC_CLASS: Final = 60
 PUBLISH: Final = b"\x00\x3c\x00\x28\x00\x00"
 """Class and method of ``basic.publish``, and a field of no use."""
@@ -109,7 +110,7 @@ class AmqpConnection:
                 channel=0,
             )
             self._expect(Connection.Tune)
-            self._method(Connection.TuneOk(channel_max=0, frame_max=FRAME_BYTES, heartbeat=0), channel=0)
+            self._method(Connection.TuneOk(channel_max=CHANNELS_LIMIT, frame_max=FRAME_BYTES, heartbeat=0), channel=0)
             self._method(Connection.Open("/"), channel=0)
             self._expect(Connection.OpenOk)
             self._open_channel()

@@ -70,13 +70,14 @@ class AttackedActivemq:
     def command(self, imei: str, body: bytes) -> None:
         self._operator().send(f"/topic/buoys.{imei}.c2d.cmd", [("persistent", "false")], body)
 
-    def purge(self) -> None:
+    def purge(self) -> bool:
         with self._operator().stomp() as connection:
             # By name: a consumer of Consumer.> would leave a queue of that name, which no service may read.
             for queue in (DEVICE_QUEUE, *QUEUES.values(), *PARKINGS.values(), *DEAD):
                 connection.subscribe(f"/queue/{queue}", (("ack", "auto"), ("activemq.prefetchSize", "100")))
             while connection.next_frame(QUIET_SECONDS) is not None:
                 continue
+        return not self.waiting().messages
 
     def forget(self) -> None:
         self.process.kill()

@@ -26,10 +26,6 @@ class Waiting:
     messages: Sequence[Held] = ()
     unseen: int = 0
 
-    @property
-    def is_something(self) -> bool:
-        return bool(self.messages) or self.unseen > 0
-
 
 class AttackedBroker(Protocol):
     """``store_growth_bytes_limit``: by how much one act may let its store grow."""
@@ -57,8 +53,9 @@ class AttackedBroker(Protocol):
         """Send a command to a device, as an operator."""
         ...
 
-    def purge(self) -> None:
-        """Take every message out of every queue; nobody consumes. Raises OSError or WireCut when the broker answers no more."""
+    def purge(self) -> bool:
+        """Take every message out of every queue; nobody consumes. Return whether none is left. Raises OSError or WireCut when
+        the broker answers no more."""
         ...
 
     def forget(self) -> None:

@@ -89,12 +89,15 @@ class AttackedRabbitmq:
         with self.attacker("operator").amqp() as connection:
             connection.publish_all([message])
 
-    def purge(self) -> None:
+    def purge(self) -> bool:
+        """Queues of services go as they are: each makes its own anew."""
         with self.attacker("operator").amqp() as connection:
-            connection.call(Queue.Purge(queue=DEVICE_QUEUE))
-            for name in (*(queue for each in SUBSCRIPTIONS for queue in queues_of(each)),):
+            for name in (queue for each in SUBSCRIPTIONS for queue in queues_of(each)):
                 with contextlib.suppress(AmqpRefused):  # no service has made it yet
                     connection.call(Queue.Delete(queue=name))
+            connection.call(Queue.Purge(queue=DEVICE_QUEUE))
+            declared = connection.call(Queue.Declare(queue=DEVICE_QUEUE, passive=True))
+        return isinstance(declared, Queue.DeclareOk) and declared.message_count == 0
 
     def forget(self) -> None:
         self.process.kill()

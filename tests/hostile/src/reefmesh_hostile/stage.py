@@ -126,8 +126,7 @@ class Stage:
         is_overwhelmed = self.broker.pid is None or self.is_nearly_full()
         if not is_overwhelmed:
             try:
-                self.attacked.purge()
-                is_overwhelmed = self.waiting().is_something
+                is_overwhelmed = not self.attacked.purge()
             except (OSError, WireCut):
                 is_overwhelmed = True
         if is_overwhelmed:

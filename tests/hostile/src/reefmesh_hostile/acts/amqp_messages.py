@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -26,9 +27,10 @@ def report(
     key: str | None = None,
     headers: Sequence[tuple[str, str | bytes]] = (),
     properties: Mapping[str, str | int] | None = None,
+    at: datetime | None = None,
 ) -> AmqpMessage:
     """Return a report of the attacker's own device, with further headers and properties; ``key`` instead of its reef's."""
-    made = AmqpMessage.of(telemetry(mark, reef_id=SHARED.id, buoy_id=ATTACKER_DEVICE, celsius=27.0))
+    made = AmqpMessage.of(telemetry(mark, reef_id=SHARED.id, buoy_id=ATTACKER_DEVICE, celsius=27.0, at=at))
     return AmqpMessage(
         exchange=made.exchange,
         routing_key=made.routing_key if key is None else key,
