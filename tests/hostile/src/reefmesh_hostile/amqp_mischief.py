@@ -51,16 +51,14 @@ def _bytes(chance: Random, mark: str, now: datetime) -> AmqpWire:
 
 def _types(chance: Random, mark: str, now: datetime) -> AmqpWire:
     """Headers and facts of the envelope whose values have other types, or are no UTF-8."""
-    made = report(mark, at=now)
+    made = report(mark, at=now, is_marked=True)
     odd = [
         (chance.choice((*FACTS, *RESERVED, "CC", "BCC", "x-death", "x-delay", "timestamp_in_ms")), _value(chance))
         for _place in range(chance.choice((1, 1, 2, 5, 40)))
     ]
     names = {name for name, _value_of in odd}
     kept = [pair for pair in made.headers if pair[0] not in names]
-    message = AmqpMessage(
-        exchange=made.exchange, routing_key=made.routing_key, headers=[*odd, *kept], body=mark.encode() + b"." + made.body
-    )
+    message = AmqpMessage(exchange=made.exchange, routing_key=made.routing_key, headers=[*odd, *kept], body=made.body)
     return AmqpWire(messages=(message,), accountable=(mark,))
 
 
@@ -85,7 +83,7 @@ def _properties(chance: Random, mark: str, now: datetime) -> AmqpWire:
     chosen: dict[str, str | int] = {}
     for each in chance.sample(PROPERTIES, chance.randint(1, 3)):
         chosen |= each
-    return AmqpWire(messages=(report(mark, at=now, properties=chosen),), accountable=(mark,))
+    return AmqpWire(messages=(report(mark, at=now, properties=chosen, is_marked=True),), accountable=(mark,))
 
 
 def _rights(chance: Random, mark: str, now: datetime) -> AmqpWire:

@@ -28,14 +28,19 @@ def report(
     headers: Sequence[tuple[str, str | bytes]] = (),
     properties: Mapping[str, str | int] | None = None,
     at: datetime | None = None,
+    is_marked: bool = False,
 ) -> AmqpMessage:
-    """Return a report of the attacker's own device, with further headers and properties; ``key`` instead of its reef's."""
+    """Return a report of the attacker's own device, with further headers and properties; ``key`` instead of its reef's.
+
+    ``is_marked``: its body begins with the mark, and means nothing: of what has headers that nobody can read the body alone is
+    found again.
+    """
     made = AmqpMessage.of(telemetry(mark, reef_id=SHARED.id, buoy_id=ATTACKER_DEVICE, celsius=27.0, at=at))
     return AmqpMessage(
         exchange=made.exchange,
         routing_key=made.routing_key if key is None else key,
         headers=[*made.headers, *headers],
-        body=made.body,
+        body=mark.encode() + b"." + made.body if is_marked else made.body,
         properties=properties or {},
     )
 
@@ -78,20 +83,28 @@ def _every_slot(scene: Scene) -> Deed:
 
 def _properties(scene: Scene) -> Deed:
     marks = _marks(scene, len(PROPERTIES))
-    return each_alone(scene, {mark: report(mark, properties=each) for mark, each in zip(marks, PROPERTIES, strict=True)})
+    return each_alone(
+        scene, {mark: report(mark, properties=each, is_marked=True) for mark, each in zip(marks, PROPERTIES, strict=True)}
+    )
 
 
 def _values(scene: Scene) -> Deed:
     marks = _marks(scene, len(VALUES))
     return each_alone(
-        scene, {mark: report(mark, headers=[("h-odd", value)]) for mark, value in zip(marks, VALUES.values(), strict=True)}
+        scene,
+        {
+            mark: report(mark, headers=[("h-odd", value)], is_marked=True)
+            for mark, value in zip(marks, VALUES.values(), strict=True)
+        },
     )
 
 
 def _deep(scene: Scene) -> Deed:
     marks = _marks(scene, 2)
     values = (nested_lists(DEPTH), nested_tables(DEPTH // 2))
-    return each_alone(scene, {mark: report(mark, headers=[("x", value)]) for mark, value in zip(marks, values, strict=True)})
+    return each_alone(
+        scene, {mark: report(mark, headers=[("x", value)], is_marked=True) for mark, value in zip(marks, values, strict=True)}
+    )
 
 
 def _facts_of_other_types(scene: Scene) -> Deed:
@@ -100,11 +113,9 @@ def _facts_of_other_types(scene: Scene) -> Deed:
     odd = [(name, value) for name in ("event-id", "reef-id", "schema", "seq") for value in VALUES.values()]
     for place, (name, value) in enumerate(odd):
         mark = f"{scene.mark}-{place}."
-        made = report(mark)
+        made = report(mark, is_marked=True)
         headers = [(name, value), *(pair for pair in made.headers if pair[0] != name)]
-        messages[mark] = AmqpMessage(
-            exchange=made.exchange, routing_key=made.routing_key, headers=headers, body=mark.encode() + made.body
-        )
+        messages[mark] = AmqpMessage(exchange=made.exchange, routing_key=made.routing_key, headers=headers, body=made.body)
     return each_alone(scene, messages)
 
 
@@ -116,7 +127,9 @@ def _long_headers(scene: Scene) -> Deed:
         [*many],
         [("h-long", "x" * 200_000)],
     )
-    return each_alone(scene, {mark: report(mark, headers=each) for mark, each in zip(marks, headers, strict=True)})
+    return each_alone(
+        scene, {mark: report(mark, headers=each, is_marked=True) for mark, each in zip(marks, headers, strict=True)}
+    )
 
 
 def _carbon_copies(scene: Scene) -> Deed:
