@@ -16,7 +16,7 @@ SHORT: Final = frozenset(
         "key-that-is-no-text",
         "headers-of-every-type",
         "scoring-writes-readings-into-its-own-shards",
-        "publisher-commands-what-is-not-its-own",
+        "publisher-publishes-where-it-has-no-right",
         "frames-out-of-place",
     }
 )
