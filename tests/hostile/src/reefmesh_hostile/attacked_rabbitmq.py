@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pamqp.commands import Queue
+from pamqp.commands import Exchange, Queue
 
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.broker.rabbitmq.engine import RabbitMQBroker
@@ -90,11 +90,13 @@ class AttackedRabbitmq:
             connection.publish_all([message])
 
     def purge(self) -> bool:
-        """Queues of services go as they are: each makes its own anew."""
+        """Queues and exchanges of services go as they are: each makes its own anew, and refuses to mend half of them."""
         with self.attacker("operator").amqp() as connection:
             for name in (queue for each in SUBSCRIPTIONS for queue in queues_of(each)):
                 with contextlib.suppress(AmqpRefused):  # no service has made it yet
                     connection.call(Queue.Delete(queue=name))
+            for name in (exchange for each in SUBSCRIPTIONS for exchange in exchanges_of(each)):
+                connection.call(Exchange.Delete(exchange=name))  # done, too, where there is none
             connection.call(Queue.Purge(queue=DEVICE_QUEUE))
             declared = connection.call(Queue.Declare(queue=DEVICE_QUEUE, passive=True))
         return isinstance(declared, Queue.DeclareOk) and declared.message_count == 0
@@ -147,6 +149,11 @@ class AttackedRabbitmq:
 
     def close(self) -> None:
         self.process.close()
+
+
+def exchanges_of(subscription: Subscription) -> Sequence[str]:
+    """Return those that belong to the subscription, and not to its channel."""
+    return [exchange.name for exchange in Topology.of(subscription, shards=SHARDS).exchanges[1:]]
 
 
 def queues_of(subscription: Subscription) -> Sequence[str]:

@@ -50,7 +50,7 @@ ALL: Final[tuple[Act, ...]] = tuple(
 OF_BOTH: Final = frozenset(
     {
         *(act.name for act in (*times.ACTS, *waiting.ACTS, *replays.ACTS, *pages.ACTS, *payloads.ACTS)),
-        *("number-of-a-billion-by-ingest-itself", "number-of-a-billion-that-can-be-read", "publisher-restored-from-a-backup"),
+        *("number-of-a-billion-by-ingest-itself", "number-of-a-billion-that-can-be-read"),
         *(
             "unknown-schemas-on-telemetry",
             "unknown-schemas-of-many-reefs-on-telemetry",
