@@ -77,11 +77,12 @@ else
 	@$(BIN)/python -m pytest -m faults $(ARGS)
 endif
 
-hostile: $(READY) ## every act of an attacker on a real mesh; ACTS=5000 SEED=7: so many random ones, then the checker
+hostile: BROKERS = activemq rabbitmq
+hostile: broker ## every act of an attacker on a real mesh; ACTS=5000 SEED=7: so many random ones, then the checker (BROKER=rabbitmq)
 ifdef ACTS
-	@$(BIN)/python -m reefmesh_hostile --acts $(ACTS) --seed $(or $(SEED),1) --json reports/hostile-$(or $(SEED),1).json $(ARGS)
+	@$(BIN)/python -m reefmesh_hostile $(if $(BROKER),--engine $(BROKER)) --acts $(ACTS) --seed $(or $(SEED),1) --json reports/hostile$(addprefix -,$(BROKER))-$(or $(SEED),1).json $(ARGS)
 else
-	@$(BIN)/python -m pytest -m 'hostile or not hostile' tests/hostile $(ARGS)
+	@$(BIN)/python -m pytest -m 'hostile or rabbitmq or not hostile' $(if $(filter rabbitmq,$(BROKER)),tests/hostile/test_acts_rabbitmq.py,tests/hostile --ignore tests/hostile/test_acts_rabbitmq.py) $(ARGS)
 endif
 
 incidents: $(READY) ## every bad day of an operator, for real: failover, PgBouncer, a purge (ARGS=--write-incidents: and the page)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from reefmesh.broker.rabbitmq.transport import FAULT, readable
+from reefmesh.broker.rabbitmq.transport import FAULT, announced, readable
 
 FRAME_END = b"\xce"
 
@@ -54,6 +54,39 @@ def test_tables_in_tables_without_end_are_replaced_with_the_reason() -> None:
     header = read(start, readable(start, rest))
     assert header.body_size == 5
     assert "cannot be read" in str((header.properties.headers or {})[FAULT])
+
+
+def announcement(kind: type[Basic.Deliver | Basic.Return], key: bytes) -> tuple[bytes, bytes]:
+    """Return the start and the rest of a frame that announces a message with this key."""
+    place = b"k" * len(key)
+    method = (
+        Basic.Deliver("consumer-1", 7, True, "reef.telemetry", place.decode())
+        if kind is Basic.Deliver
+        else Basic.Return(312, "NO_ROUTE", "reef.telemetry", place.decode())
+    )
+    frame = pamqp.frame.marshal(method, 1)
+    return frame[:7], frame[7 : -1 - len(key)] + key + FRAME_END
+
+
+@pytest.mark.parametrize("kind", [Basic.Deliver, Basic.Return])
+@given(key=st.binary(max_size=255))
+def test_any_routing_key_can_be_read_afterwards_and_a_text_stays(kind: type[Basic.Deliver | Basic.Return], key: bytes) -> None:
+    start, rest = announcement(kind, key)
+    _, _, frame = pamqp.frame.unmarshal(start + announced(rest))
+    assert isinstance(frame, Basic.Deliver | Basic.Return)
+    assert (frame.exchange, len(frame.routing_key or "") > 0) == ("reef.telemetry", bool(key))
+    if not key.decode(errors="replace").count("\ufffd"):
+        assert key.decode() == frame.routing_key
+
+
+@pytest.mark.parametrize("kind", [Basic.Deliver, Basic.Return])
+def test_routing_key_that_is_no_text_costs_nobody_the_connection(kind: type[Basic.Deliver | Basic.Return]) -> None:
+    start, rest = announcement(kind, b"25.\xff\xc3\xa9\xed\xa0\x80")
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the decoder raises
+        pamqp.frame.unmarshal(start + rest)
+    _, _, frame = pamqp.frame.unmarshal(start + announced(rest))
+    assert isinstance(frame, Basic.Deliver | Basic.Return)
+    assert "25.?\u00e9???" == frame.routing_key
 
 
 @given(table=st.binary(max_size=200))

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reefmesh_hostile.mischief import DRAWERS, Wire, drawn
+from reefmesh_hostile.amqp_mischief import AMQP_DRAWERS
+from reefmesh_hostile.mischief import DRAWERS, AmqpWire, Wire, drawn
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -34,3 +35,15 @@ def test_marks_of_a_run_differ(seed: int) -> None:
     assert len(set(marks)) == len(marks) > 0
     text = "\n".join(sorted(marks))
     assert [mark for mark in marks if text.count(mark) > 1] == []
+
+
+def test_every_kind_of_rabbitmq_is_drawn_by_the_seed() -> None:
+    acts = list(drawn(1, 600, now=NOW, drawers=AMQP_DRAWERS))
+    assert set(AMQP_DRAWERS) == {act.kind for act in acts}
+    assert acts == list(drawn(1, 600, now=NOW, drawers=AMQP_DRAWERS))
+
+
+def test_marks_of_a_run_on_rabbitmq_differ() -> None:
+    wires = [act.does for act in drawn(3, 400, now=NOW, drawers=AMQP_DRAWERS)]
+    marks = [mark for each in wires if isinstance(each, Wire | AmqpWire) for mark in each.accountable]
+    assert len(set(marks)) == len(marks) > 0

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from reefmesh_components.requirement import ComponentMissing
-from reefmesh_hostile.acts import ALL, act_named
+from reefmesh_hostile.acts import act_named, acts_on
+from reefmesh_hostile.amqp_mischief import AMQP_DRAWERS, drawers_on
+from reefmesh_hostile.attacked_broker import Engine
 from reefmesh_hostile.campaign import Campaign, Limits, Tally
 from reefmesh_hostile.mischief import DRAWERS
 from reefmesh_hostile.performance import Theatre
@@ -30,10 +32,11 @@ EXAMPLES: Final = """\
 examples:
   python -m reefmesh_hostile --acts 5000 --seed 7
   python -m reefmesh_hostile --acts 500 --store postgresql --json reports/hostile.json
+  python -m reefmesh_hostile --engine rabbitmq --acts 1000
   python -m reefmesh_hostile --only received-at-9999,unreadable-flood
 
 exit codes: 0 nothing found, 1 the checker found something or time was up before all acts were played,
-69 no ActiveMQ or PostgreSQL here, 130 interrupted"""
+69 no such broker or no PostgreSQL here, 130 interrupted"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended then too
     try:
         if options.only:
-            return _play_named(options.only.split(","), Console(highlight=False), store=options.store)
+            return _play_named(options.only.split(","), Console(highlight=False), engine=options.engine, store=options.store)
         tally = _campaign(options, people)
     except ComponentMissing as missing:
         people.print(f"reefmesh: {missing}", markup=False, soft_wrap=True)
@@ -70,7 +73,7 @@ def _campaign(options: argparse.Namespace, people: Console) -> Tally:
     limits = Limits(acts=options.acts, kinds=kinds, minutes=options.minutes, breaches=options.breaches)
     with (
         Progress(*columns, console=people, transient=people.is_terminal) as bars,
-        stage(store=options.store, store_limit=LONG_RUN_STORE_LIMIT, environment=LONG_RUN) as place,
+        stage(options.engine, store=options.store, store_limit=LONG_RUN_STORE_LIMIT, environment=LONG_RUN) as place,
     ):
         bar = bars.add_task("random mischief", total=options.acts)
 
@@ -78,16 +81,16 @@ def _campaign(options: argparse.Namespace, people: Console) -> Tally:
             found = f", {len(tally.breaches)} breaches" if tally.breaches else ""
             bars.update(bar, completed=tally.played, description=f"random mischief{found}")
 
-        return Campaign(place, seed=options.seed, limits=limits, on_act=on_act).run()
+        return Campaign(place, seed=options.seed, limits=limits, drawers=drawers_on(options.engine), on_act=on_act).run()
 
 
-def _play_named(names: Sequence[str], console: Console, *, store: str) -> int:
+def _play_named(names: Sequence[str], console: Console, *, engine: Engine, store: str) -> int:
     """Play named acts, each to its bitter end, and tell what followed."""
     found = False
-    with stage(store="postgresql" if store == "postgresql" else "sqlite") as place:
+    with stage(engine, store="postgresql" if store == "postgresql" else "sqlite") as place:
         theatre = Theatre(place, is_hasty=False)
         for name in names:
-            played = theatre.play(act_named(name))
+            played = theatre.play(act_named(name, engine))
             found = found or bool(played.findings)
             console.print(f"{name} (row {played.act.row}, {played.lasted_seconds:.1f} s) {played.deed.note}", markup=False)
             for finding in played.findings:
@@ -103,20 +106,27 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--acts", type=int, default=500, metavar="N", help="how many random acts (default: 500)")
+    parser.add_argument("--engine", choices=("activemq", "rabbitmq"), default="activemq", help="the broker (default: activemq)")
     parser.add_argument("--seed", type=int, default=1, help="of the acts (default: 1)")
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite", help="the databases (default: sqlite)")
     parser.add_argument("--minutes", type=float, default=13.5, metavar="M", help="stop after so long (default: 13.5)")
     parser.add_argument("--breaches", type=int, default=15, metavar="N", help="stop after so many (default: 15)")
-    parser.add_argument("--kinds", default="", metavar="KINDS", help=f"only these kinds of random acts, of {','.join(DRAWERS)}")
+    parser.add_argument(
+        "--kinds",
+        default="",
+        metavar="KINDS",
+        help=f"only these kinds of random acts, of {','.join(DRAWERS)}; with --engine rabbitmq {','.join(AMQP_DRAWERS)}",
+    )
     parser.add_argument("--only", default="", metavar="NAMES", help="no random acts, but these named ones")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
     if options.acts < 1 or options.minutes <= 0 or options.breaches < 1:
         parser.error("--acts, --minutes and --breaches must be above 0")
-    if unknown := sorted(set(filter(None, options.kinds.split(","))) - set(DRAWERS)):
+    known, drawers = acts_on(options.engine), drawers_on(options.engine)
+    if unknown := sorted(set(filter(None, options.kinds.split(","))) - set(drawers)):
         parser.error(f"--kinds: there is no kind {', '.join(unknown)}")
-    if unknown := sorted(set(filter(None, options.only.split(","))) - {act.name for act in ALL}):
-        parser.error(f"--only: there is no act {', '.join(unknown)}; there are {', '.join(act.name for act in ALL)}")
+    if unknown := sorted(set(filter(None, options.only.split(","))) - {act.name for act in known}):
+        parser.error(f"--only: there is no act {', '.join(unknown)}; there are {', '.join(act.name for act in known)}")
     return options
 
 

@@ -8,13 +8,15 @@ from typing import Final
 
 from reefmesh_components.activemq_process import Ports, password_of
 from reefmesh_components.ports import HOST
+from reefmesh_components.rabbitmq_process import RabbitmqPorts
+from reefmesh_hostile.amqp_wire import AmqpConnection
 from reefmesh_hostile.mqtt_wire import MqttConnection, MqttMessage
 from reefmesh_hostile.stomp_wire import Headers, Outcome, Send, StompConnection
 
 DEVICE: Final = "buoy"
-"""The user that all devices share: it speaks MQTT."""
+"""The user that all devices share on ActiveMQ: it speaks MQTT. On RabbitMQ each device has a user of its own."""
 PUBLISHER: Final = "publisher"
-"""The user that direct publishers of telemetry share: it speaks STOMP."""
+"""The user that direct publishers of telemetry share: it speaks STOMP, or AMQP."""
 CLIENT_ID: Final = "867740039999999"
 """The IMEI of the attacker's own device."""
 
@@ -25,12 +27,28 @@ HALF_A_REQUEST: Final = b"GET /health HTTP/1.1\r\nHost: reefmesh\r\nX-Slow: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attacker:
-    """``user`` is the broker's: that of devices or of publishers, one device's own, or a service's."""
+    """``user`` is the broker's: that of devices or of publishers, one device's own, or a service's. ``ports`` say which broker
+    it is."""
 
-    ports: Ports
+    ports: Ports | RabbitmqPorts
     user: str
 
+    def publishing(self, version: str = "1.2") -> StompConnection | AmqpConnection:
+        """Return a connection of the protocol in which publishers and services speak there; ``version`` of STOMP."""
+        return self.amqp() if isinstance(self.ports, RabbitmqPorts) else self.stomp(version)
+
+    @property
+    def ports_of_rabbitmq(self) -> RabbitmqPorts:
+        if not isinstance(self.ports, RabbitmqPorts):
+            raise TypeError("this act is of RabbitMQ, and attacks ActiveMQ")
+        return self.ports
+
+    def amqp(self) -> AmqpConnection:
+        return AmqpConnection(self.ports_of_rabbitmq.amqp, user=self.user, password=password_of(self.user))
+
     def stomp(self, version: str = "1.2") -> StompConnection:
+        if not isinstance(self.ports, Ports):
+            raise TypeError("this act is of ActiveMQ, and attacks RabbitMQ")
         return StompConnection(self.ports.stomp, user=self.user, password=password_of(self.user), version=version)
 
     def mqtt(self, client_id: str = CLIENT_ID, *, clean_session: bool = True) -> MqttConnection:
@@ -41,11 +59,11 @@ class Attacker:
 
     def send(self, destination: str, headers: Headers, body: bytes, *, version: str = "1.2") -> Outcome:
         """Send one message through a connection of its own."""
-        with self.stomp(version) as connection:
+        with self.publishing(version) as connection:
             return connection.send(destination, headers, body)
 
     def send_all(self, sends: Iterable[Send], *, version: str = "1.2") -> list[Outcome]:
-        with self.stomp(version) as connection:
+        with self.publishing(version) as connection:
             return connection.send_all(sends)
 
     def publish_all(self, messages: Sequence[MqttMessage]) -> int:

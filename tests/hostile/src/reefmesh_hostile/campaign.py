@@ -9,13 +9,15 @@ from statistics import quantiles
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
-from reefmesh_hostile.attacker import DEVICE, PUBLISHER, half_open_requests
+from reefmesh_hostile.amqp_play import AmqpPlay
+from reefmesh_hostile.attacker import PUBLISHER, half_open_requests
 from reefmesh_hostile.checker import Checker, Snapshot, Whereabouts
-from reefmesh_hostile.mischief import HalfOpen, Mischief, Wire, drawn
-from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut, MqttMessage
+from reefmesh_hostile.mischief import DRAWERS, AmqpWire, Drawer, HalfOpen, Mischief, Wire, drawn
+from reefmesh_hostile.mqtt_wire import MqttConnection, MqttMessage
 from reefmesh_hostile.reefs import HONEST, SHARED
 from reefmesh_hostile.stage import Stage
-from reefmesh_hostile.stomp_wire import StompConnection, StompCut
+from reefmesh_hostile.stomp_wire import StompConnection
+from reefmesh_hostile.wire_cut import WireCut
 
 ACTS_AT_ONCE: Final = 100
 """Between two checks of everything."""
@@ -89,13 +91,24 @@ def wait_seconds(waits_seconds: Sequence[float], share: float) -> float:
 class Campaign:
     """``run`` plays the acts of a seed. ``on_act`` is called after each."""
 
-    def __init__(self, stage: Stage, *, seed: int, limits: Limits, on_act: Callable[[Tally], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        seed: int,
+        limits: Limits,
+        drawers: Mapping[str, Drawer] = DRAWERS,
+        on_act: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
         self._stage = stage
         self._seed = seed
         self._limits = limits
         self._on_act = on_act
         self._checker = Checker(stage, judged=[reef for reef in HONEST if reef is not SHARED])  # a flood delays its own reef
-        self._attacker, self._device = stage.attacker(PUBLISHER), stage.attacker(DEVICE)
+        self._drawers = drawers
+        self._attacker, self._device = stage.attacker(PUBLISHER), stage.device
+        self._amqp = AmqpPlay(self._attacker)
+        self._forbidden: list[Finding] = []
         self._tally = Tally(wanted=limits.acts)
         self._connections: dict[str, StompConnection] = {}
         self._recent: list[Mischief] = []
@@ -105,7 +118,7 @@ class Campaign:
         began = time.monotonic()
         before = self._renewed()
         try:
-            for mischief in drawn(self._seed, self._limits.acts, kinds=self._limits.kinds):
+            for mischief in drawn(self._seed, self._limits.acts, kinds=self._limits.kinds, drawers=self._drawers):
                 acted = time.monotonic()
                 self._play(mischief)
                 self._tally.seconds[mischief.kind] += time.monotonic() - acted
@@ -146,6 +159,7 @@ class Campaign:
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
+        self._amqp.leave()
 
     def _play(self, mischief: Mischief) -> None:
         self._recent = [*self._recent[-20:], mischief]
@@ -156,13 +170,31 @@ class Campaign:
                     pass
             case Wire() as wire:
                 try:
-                    confirmed, wanted = self._mqtt(wire) if wire.mqtt else self._stomp(wire)
-                except (StompCut, MqttCut, OSError):
+                    confirmed, wanted = self._over(wire)
+                except (WireCut, OSError):
                     confirmed, wanted = 0, max(1, len(wire.frames) + len(wire.mqtt))
-                self._tally.confirmed[mischief.kind] += confirmed
-                self._tally.refused[mischief.kind] += wanted - confirmed
-                if confirmed == wanted:
-                    self._marks += wire.accountable
+                self._note(mischief.kind, confirmed, wanted, wire.accountable)
+            case AmqpWire() as wire:
+                try:
+                    confirmed, wanted = self._amqp.play(wire)
+                except (WireCut, OSError):
+                    confirmed, wanted = 0, 1
+                if wire.is_forbidden and confirmed:
+                    self._forbidden.append(Finding(kind="not-held", text=f"the broker took what is forbidden: {wire}"))
+                self._note(mischief.kind, confirmed, wanted, wire.accountable)
+
+    def _note(self, kind: str, confirmed: int, wanted: int, accountable: Sequence[str]) -> None:
+        self._tally.confirmed[kind] += confirmed
+        self._tally.refused[kind] += wanted - confirmed
+        if confirmed == wanted:
+            self._marks += accountable
+
+    def _over(self, wire: Wire) -> tuple[int, int]:
+        if wire.mqtt:
+            return self._mqtt(wire)
+        if wire.sends and self._stage.attacked.engine == "rabbitmq":
+            return self._amqp.send_all(wire.sends)
+        return self._stomp(wire)
 
     @contextmanager
     def _half_open(self, service: str, count: int) -> Iterator[None]:
@@ -202,6 +234,9 @@ class Campaign:
         return confirmed, len(wire.frames)
 
     def _found(self, before: Snapshot, number: int) -> list[Finding]:
+        if self._forbidden:
+            found, self._forbidden = self._forbidden, []
+            return found
         is_last = number == self._limits.acts
         if number % ACTS_AT_ONCE and not is_last:
             return self._checker.at_once(before, Deed(), deep=number % DEEP_EVERY == 0)
@@ -224,7 +259,7 @@ class Campaign:
         try:
             while (missing := self._checker.whereabouts(before, marks)).both and time.monotonic() < deadline:
                 time.sleep(LOOK_SECONDS)
-        except StompCut as cut:
+        except WireCut as cut:
             return [Finding(kind="process-ended", text=f"the broker answers an operator no more: {cut}")]
         self._tally.accounted += len(marks) - len(missing.both)
         if missing.nowhere or (is_last and missing.waiting):

@@ -12,10 +12,11 @@ import psutil
 
 from reefmesh_components.service_process import ServiceProcess
 from reefmesh_hostile.act import Act, Deed, Finding, Kind, Scene
+from reefmesh_hostile.attacked_broker import SERVICES, Held
 from reefmesh_hostile.honest import EPOCH
 from reefmesh_hostile.reefs import HONEST, REGISTERED, Reef
-from reefmesh_hostile.stage import SERVICES, Stage
-from reefmesh_hostile.stomp_wire import StompCut, StompFrame
+from reefmesh_hostile.stage import Stage
+from reefmesh_hostile.wire_cut import WireCut
 
 HONEST_WITHIN_SECONDS: Final = 10.0
 ACCOUNTED_WITHIN_SECONDS: Final = 30.0
@@ -30,8 +31,6 @@ SERVICE_BYTES_LIMIT: Final = 300 * 1024 * 1024
 SERVICE_GROWTH_BYTES_LIMIT: Final = 128 * 1024 * 1024
 """Three bodies of 16 MB, the longest that the broker takes, may be in memory twice: as they came and as they are hashed."""
 DATABASE_GROWTH_BYTES_LIMIT: Final = 24 * 1024 * 1024
-BROKER_STORE_GROWTH_BYTES_LIMIT: Final = 72 * 1024 * 1024
-"""One journal file of 32 MB may be begun, and the last ones not yet be given back."""
 STORE_GIVEN_BACK_WITHIN_SECONDS: Final = 30.0
 """The broker looks every 2 s for files that it can give back, and moves what keeps them after two looks in vain."""
 LOG_LINES_LIMIT: Final = 2_000
@@ -114,7 +113,7 @@ class Checker:
         while not (grave := self.at_once(before, deed)):
             try:
                 missing = self.whereabouts(before, deed.marks)
-            except StompCut as cut:
+            except WireCut as cut:
                 return [_finding("process-ended", f"the broker answers an operator no more: {cut}")]
             if not missing.both or time.monotonic() > deadline:
                 break
@@ -268,18 +267,21 @@ class Checker:
 
     def whereabouts(self, before: Snapshot, marks: Sequence[str]) -> Whereabouts:
         """Return the marks of messages that still wait, and of those that do not and are no receipt, in no quarantine and in no
-        parking either. As many may be nowhere as the parkings have only counted since. Raises StompCut."""
+        parking either. As many may be nowhere as the parkings have only counted since. Raises WireCut."""
         if not marks:
             return Whereabouts(nowhere=(), waiting=())
-        queued = "\n".join(_searched(frame) for frame in self._stage.waiting())
+        waits = self._stage.waiting()
+        queued = "\n".join(_searched(held) for held in waits.messages)
         places = [f"{row[0]} {row[1]}" for row in self._receipts()]
         for service in SERVICES:
-            places += [_searched(frame) for frame in self._stage.parked(service)]
+            places += [_searched(held) for held in self._stage.parked(service)]
         text = "\n".join(places)
         waiting = [mark for mark in marks if mark in queued]
         nowhere = [mark for mark in marks if mark not in text and mark not in queued]
         counted = sum(self._risen(before, service, "reefmesh_parked_folded_total") for service in SERVICES)
-        return Whereabouts(nowhere=nowhere[max(0, int(counted)) :], waiting=waiting)
+        nowhere = nowhere[max(0, int(counted)) :]
+        seen = max(0, len(nowhere) - waits.unseen)  # the last ones may be those that the broker counts and does not show
+        return Whereabouts(nowhere=nowhere[:seen], waiting=[*waiting, *nowhere[seen:]])
 
     def _receipts(self) -> Iterable[Sequence[object]]:
         query = (
@@ -318,7 +320,7 @@ class Checker:
             if grown > DATABASE_GROWTH_BYTES_LIMIT:
                 yield _finding("above-bound", f"the database of {service} grew by {_mb(grown)}")
         deadline = time.monotonic() + STORE_GIVEN_BACK_WITHIN_SECONDS
-        while (grown := self._store_bytes() - before.store_bytes) > BROKER_STORE_GROWTH_BYTES_LIMIT:
+        while (grown := self._store_bytes() - before.store_bytes) > self._stage.attacked.store_growth_bytes_limit:
             if time.monotonic() > deadline:
                 yield _finding("above-bound", f"the broker's store grew by {_mb(grown)}")
                 break
@@ -332,7 +334,7 @@ class Checker:
         return {each.name: _rss(each.pid) for each in self._stage.processes if each.pid is not None}
 
     def _store_bytes(self) -> int:
-        return self._stage.store_bytes()
+        return self._stage.attacked.store_bytes()
 
     def _new_lines(self, process: ServiceProcess, before: Snapshot) -> list[str]:
         with process.log.open("rb") as log:
@@ -368,8 +370,8 @@ def sum_of(series: Mapping[str, float], name: str, **labels: str) -> float:
     )
 
 
-def _searched(frame: StompFrame) -> str:
-    return f"{frame.headers.get('event-id', '')} {frame.body[:400].decode(errors='replace')}"
+def _searched(held: Held) -> str:
+    return f"{held.event_id} {held.body[:400].decode(errors='replace')}"
 
 
 def _finding(kind: Kind, text: str) -> Finding:

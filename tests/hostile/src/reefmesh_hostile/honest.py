@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from reefmesh_components.activemq_process import Ports
-from reefmesh_hostile.attacker import DEVICE, PUBLISHER, Attacker
+from reefmesh_hostile.amqp_wire import AmqpConnection
+from reefmesh_hostile.attacker import Attacker
 from reefmesh_hostile.databases import Databases
 from reefmesh_hostile.messages import nemo_pi_data, telemetry
-from reefmesh_hostile.mqtt_wire import MqttConnection, MqttCut
+from reefmesh_hostile.mqtt_wire import MqttConnection
 from reefmesh_hostile.reefs import HONEST, Reef
-from reefmesh_hostile.stomp_wire import StompConnection, StompCut
+from reefmesh_hostile.stomp_wire import StompConnection
+from reefmesh_hostile.wire_cut import WireCut
 
 WATCH_SECONDS: Final = 0.15
 RETRY_SECONDS: Final = 0.3
@@ -53,11 +54,11 @@ class _Seen:
 
 
 class HonestTraffic:
-    """Two threads, from ``start`` to ``stop``: one sends, one watches. ``round_seconds``: between two reports of a reef."""
+    """Two threads, from ``start`` to ``stop``: one sends, one watches. ``round_seconds``: between two reports of a reef.
+    ``publishers`` and ``devices``: the same doors as the attacker's, with honest intentions."""
 
-    def __init__(self, ports: Ports, databases: Databases, *, round_seconds: float = 0.5) -> None:
-        self._publishers = Attacker(ports=ports, user=PUBLISHER)  # the same doors as the attacker's, with honest intentions
-        self._devices = Attacker(ports=ports, user=DEVICE)
+    def __init__(self, databases: Databases, *, publishers: Attacker, devices: Attacker, round_seconds: float = 0.5) -> None:
+        self._publishers, self._devices = publishers, devices
         self._databases = databases
         self._round_seconds = round_seconds
         self._stop = threading.Event()
@@ -66,7 +67,7 @@ class HonestTraffic:
         self._pending: list[Report] = []
         self._threads: list[threading.Thread] = []
         self._failures: list[str] = []
-        self._stomp: StompConnection | None = None
+        self._publishing: StompConnection | AmqpConnection | None = None
         self._mqtt: MqttConnection | None = None
 
     def start(self) -> None:
@@ -150,7 +151,7 @@ class HonestTraffic:
                 self._mqtt = self._mqtt or self._devices.mqtt(reef.honest)
                 body = nemo_pi_data(20.0 + report.number % 10_000 / 1000)
                 return self._mqtt.publish(f"buoys/{reef.honest}/d2c/telemetry", body)
-            self._stomp = self._stomp or self._publishers.stomp()
+            self._publishing = self._publishing or self._publishers.publishing()
             send = telemetry(
                 report.event_id,
                 reef_id=reef.id,
@@ -159,8 +160,8 @@ class HonestTraffic:
                 celsius=None if is_broken else 26.0,
                 fault=PROBE_GONE if is_broken else "",
             )
-            return self._stomp.send(send.destination, send.headers, send.body).is_confirmed
-        except (OSError, StompCut, MqttCut):
+            return self._publishing.send(send.destination, send.headers, send.body).is_confirmed
+        except (OSError, WireCut):
             return False
 
     def _leave(self, reef: Reef) -> None:
@@ -168,9 +169,9 @@ class HonestTraffic:
         if reef.imei and self._mqtt is not None:
             self._mqtt.close()
             self._mqtt = None
-        elif not reef.imei and self._stomp is not None:
-            self._stomp.close()
-            self._stomp = None
+        elif not reef.imei and self._publishing is not None:
+            self._publishing.close()
+            self._publishing = None
 
     def _report(self, reef: Reef, number: int) -> Report:
         observed_us = (datetime.now(UTC) - EPOCH) // timedelta(microseconds=1)

@@ -58,10 +58,12 @@ def telemetry(
     observed_at: datetime | None = None,
     celsius: float | None = 26.0,
     fault: str = "",
+    at: datetime | None = None,
     **more: str,
 ) -> Send:
-    """Return a report as an agent on a buoy sends it; ``more`` are further headers, with underscores for dashes."""
-    now = datetime.now(UTC)
+    """Return a report as an agent on a buoy sends it at this instant (now); ``more`` are further headers, with underscores for
+    dashes."""
+    now = at or datetime.now(UTC)
     further = {name.replace("_", "-"): value for name, value in more.items()}
     further = {"device": buoy_id, "received-at": now.isoformat(), **further}
     return Send(

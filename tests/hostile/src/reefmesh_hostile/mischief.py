@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
+from reefmesh_hostile.amqp_wire import AmqpMessage
+from reefmesh_hostile.attacked_activemq import QUEUES
 from reefmesh_hostile.messages import TELEMETRY
 from reefmesh_hostile.odd_words import (
     ADVISORIES,
@@ -27,21 +29,40 @@ from reefmesh_hostile.odd_words import (
     VERSIONS,
 )
 from reefmesh_hostile.reefs import ATTACKER_DEVICE, HONEST, REGISTERED, SHARED
-from reefmesh_hostile.stage import QUEUES
-from reefmesh_hostile.stomp_wire import encoded
+from reefmesh_hostile.stomp_wire import Send, encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """What goes over one connection: STOMP frames, or MQTT messages as (topic, body). ``accountable``: the marks of messages
-    that, once the broker has confirmed them all, must be found again."""
+    """What goes over one connection: STOMP frames, or MQTT messages as (topic, body). ``sends``: the messages in these frames,
+    for a broker with another protocol. ``accountable``: the marks of messages that, once the broker has confirmed them all,
+    must be found again."""
 
     stomp_version: str = ""
     frames: Sequence[bytes] = ()
+    sends: Sequence[Send] = ()
     mqtt: Sequence[tuple[str, bytes]] = ()
     client_id: str = ATTACKER_DEVICE
     subscriptions: Sequence[str] = ()
     accountable: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmqpWire:
+    """What goes to the port for AMQP: bytes before any login (``thrown``), so many ``logins`` that leave, or over one login
+    ``messages``, or ``frames`` as they are. ``accountable``: as of Wire. ``is_forbidden``: the broker must take none of it."""
+
+    thrown: bytes = b""
+    logins: int = 0
+    messages: tuple[AmqpMessage, ...] = ()
+    frames: tuple[bytes, ...] = ()
+    accountable: tuple[str, ...] = ()
+    is_forbidden: bool = False
+
+    def __str__(self) -> str:
+        first = self.frames[0][:120] if self.frames else self.thrown[:120]
+        shown = [(each.exchange, each.routing_key[:60], str(each.headers)[:120], each.properties) for each in self.messages[:1]]
+        return f"{self.logins} logins, {len(self.messages)} messages {shown}, {len(self.frames)} frames, the first {first!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +79,14 @@ class Mischief:
 
     number: int
     kind: str
-    does: Wire | HalfOpen
+    does: Wire | AmqpWire | HalfOpen
 
     def __str__(self) -> str:
         match self.does:
             case HalfOpen(service=service, count=count):
                 return f"{self.number} {self.kind}: {count} half open to {service}"
+            case AmqpWire() as wire:
+                return f"{self.number} {self.kind}: {wire}"
             case Wire(frames=frames, mqtt=mqtt):
                 first = frames[0][:120] if frames else mqtt[0][0][:60] if mqtt else b""
                 return f"{self.number} {self.kind}: {len(frames)} frames, {len(mqtt)} MQTT messages, the first {first!r}"
@@ -72,17 +95,27 @@ class Mischief:
 ODD_HEADERS: Final = (1, 1, 1, 2, 2, 3, 6, 30)
 """How many in one message: the broker refuses most messages of many."""
 
-Drawer = Callable[[Random, str, datetime], Wire | HalfOpen]
+Drawer = Callable[[Random, str, datetime], Wire | AmqpWire | HalfOpen]
 
 
-def drawn(seed: int, count: int, *, now: datetime | None = None, kinds: Sequence[str] = ()) -> Iterator[Mischief]:
-    """Yield ``count`` acts, of all ``kinds`` or of these. Without ``now`` times are distances from the instant at which an act
-    is drawn."""
-    names = [name for name, weight in WEIGHTS.items() if not kinds or name in kinds for _ in range(weight)]
+def drawn(
+    seed: int,
+    count: int,
+    *,
+    now: datetime | None = None,
+    kinds: Sequence[str] = (),
+    drawers: Mapping[str, Drawer] | None = None,
+) -> Iterator[Mischief]:
+    """Yield ``count`` acts, of all kinds of ``drawers`` (those of ActiveMQ) or of these ``kinds``.
+
+    Without ``now`` times are distances from the instant at which an act is drawn.
+    """
+    drawers = DRAWERS if drawers is None else drawers
+    names = [name for name in drawers if not kinds or name in kinds for _ in range(1 if name in HEAVY else 3)]
     for number in range(1, count + 1):
         chance = Random(f"{seed}/{number}")
         kind = chance.choice(names)
-        does = DRAWERS[kind](chance, f"m{seed}n{number}x", now or datetime.now(UTC))
+        does = drawers[kind](chance, f"m{seed}n{number}x", now or datetime.now(UTC))
         yield Mischief(number=number, kind=kind, does=does)
 
 
@@ -122,11 +155,13 @@ def _send(
 ) -> Wire:
     version = version or chance.choice(VERSIONS)
     escapes = version != "1.0"
-    pairs = [("destination", destination), ("receipt", mark), *headers.items()]
+    sent = [(_sendable(name), _sendable(value)) for name, value in headers.items()]
+    pairs = [("destination", destination), ("receipt", mark), *sent]
     if not escapes:  # a line break would be the next header: that is for the kind "frame"
         pairs = [(name.replace("\n", " "), value.replace("\n", " ").replace("\r", " ")) for name, value in pairs]
-    frame = encoded("SEND", [(_sendable(name), _sendable(value)) for name, value in pairs], body, escapes=escapes)
-    return Wire(stomp_version=version, frames=[frame], accountable=[mark] if destination == TELEMETRY else ())
+    frame = encoded("SEND", pairs, body, escapes=escapes)
+    send = Send(destination=destination, headers=sent, body=body)
+    return Wire(stomp_version=version, frames=[frame], sends=[send], accountable=[mark] if destination == TELEMETRY else ())
 
 
 def _sendable(text: str) -> str:
@@ -247,6 +282,7 @@ def _flood(chance: Random, mark: str, now: datetime) -> Wire:
     return Wire(
         stomp_version=version,
         frames=[frame for wire in made for frame in wire.frames],
+        sends=[send for wire in made for send in wire.sends],
         accountable=[each for wire in made for each in wire.accountable],
     )
 
@@ -305,4 +341,5 @@ DRAWERS: Final[Mapping[str, Drawer]] = {
     "join": _join,
     "half-open": _half_open,
 }
-WEIGHTS: Final[Mapping[str, int]] = {name: 1 if name in ("flood", "half-open", "topics") else 3 for name in DRAWERS}
+HEAVY: Final = frozenset({"flood", "half-open", "topics"})
+"""Drawn a third as often as the others."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh_components.ports import HOST
+from reefmesh_hostile.wire_cut import WireCut
 
 ANSWER_SECONDS: Final = 10.0
 KEEP_ALIVE_SECONDS: Final = 60
@@ -24,7 +25,7 @@ class MqttMessage:
     body: bytes
 
 
-class MqttCut(Exception):
+class MqttCut(WireCut):
     """The broker closed the connection, refused the login, or answers no more."""
 
 

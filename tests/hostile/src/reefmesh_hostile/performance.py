@@ -7,9 +7,8 @@ from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
 from reefmesh_hostile.checker import Checker
-from reefmesh_hostile.mqtt_wire import MqttCut
 from reefmesh_hostile.stage import Stage
-from reefmesh_hostile.stomp_wire import StompCut
+from reefmesh_hostile.wire_cut import WireCut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class Theatre:
         began = time.monotonic()
         try:
             deed = act.does(scene)
-        except (StompCut, MqttCut, TimeoutError) as cut:
+        except (WireCut, TimeoutError) as cut:
             deed = Deed(note=f"the broker cut the attacker off: {cut}")
         findings = checker.findings(before, act, scene, deed)
         self._is_well = self._is_left_well(findings)

@@ -4,30 +4,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from reefmesh_components.activemq_distribution import DistributionMissing, distribution
-from reefmesh_components.activemq_process import BROKER_XML, ActivemqProcess, password_of
-from reefmesh_components.certificates import make_server_certificate
+from reefmesh_components.broker_process import BrokerProcess
 from reefmesh_components.mesh_processes import MeshProcesses
 from reefmesh_components.postgresql import PostgresqlProcess, local_postgresql
-from reefmesh_components.requirement import ComponentMissing
 from reefmesh_components.service_process import ServiceProcess
-from reefmesh_hostile.attacker import Attacker
+from reefmesh_hostile.attacked_activemq import HEAP, STORE_LIMIT, AttackedActivemq
+from reefmesh_hostile.attacked_broker import AttackedBroker, Engine, Held, Waiting
+from reefmesh_hostile.attacked_rabbitmq import AttackedRabbitmq
+from reefmesh_hostile.attacker import PUBLISHER, Attacker
 from reefmesh_hostile.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from reefmesh_hostile.honest import HonestTraffic
 from reefmesh_hostile.reefs import ATTACKER_DEVICE, VICTIM_DEVICE, register_file
-from reefmesh_hostile.stomp_wire import StompCut, StompFrame
+from reefmesh_hostile.wire_cut import WireCut
 
 Store = Literal["sqlite", "postgresql"]
 
-HEAP: Final = "256m"
-STORE_LIMIT: Final = "256 mb"
-"""More than any act sends at once: what waits is in the store too, whatever becomes of it."""
-BROKER_PARAMETERS: Final = "heartbeat_ms=3000&connect_timeout_ms=6000&confirm_timeout_ms=9000"
 ENVIRONMENT: Final = {
     "REEFMESH_LOG_LEVEL": "info",
     "REEFMESH_LANES": "16",  # so that few messages are many
@@ -37,29 +33,16 @@ ENVIRONMENT: Final = {
     "REEFMESH_PARKING_BYTES_LIMIT": str(16 * 1024 * 1024),  # a sixteenth of the broker's store
     "REEFMESH_INGEST_QUARANTINE_DEVICE_ENTRIES_LIMIT": "100000",  # so that the checker finds each body of a long run
 }
-DEVICE_USERS: Final = (ATTACKER_DEVICE, VICTIM_DEVICE)
 SETTLED_SECONDS: Final = 15.0
-QUIET_SECONDS: Final = 0.4
-STORE_BYTES_LEFT_LIMIT: Final = 70 * 1024 * 1024
-"""Two journal files; above that a store is emptied faster by throwing it away."""
-SERVICES: Final = ("ingest", "scoring", "alerts")
-QUEUES: Final = {
-    "ingest": "Consumer.ingest.VirtualTopic.reef.telemetry",
-    "scoring": "Consumer.scoring.VirtualTopic.reef.readings",
-    "alerts": "Consumer.alerts.VirtualTopic.reef.scores",
-}
-PARKINGS: Final = {service: f"Parking.{queue.removeprefix('Consumer.')}" for service, queue in QUEUES.items()}
-DEVICE_QUEUE: Final = "reef.telemetry.mqtt"
-DEAD: Final = tuple(f"DLQ.{queue}" for queue in (DEVICE_QUEUE, *QUEUES.values()))
 
 
 class Stage:
     """Made by ``stage``. ``renew`` makes the mesh new after an act has wrecked it; the broker goes on."""
 
     def __init__(
-        self, broker: ActivemqProcess, folder: Path, postgresql: PostgresqlProcess | None, environment: Mapping[str, str]
+        self, attacked: AttackedBroker, folder: Path, postgresql: PostgresqlProcess | None, environment: Mapping[str, str]
     ) -> None:
-        self.broker = broker
+        self.attacked = attacked
         self._environment = environment
         self.folder = folder
         self._postgresql = postgresql
@@ -77,12 +60,21 @@ class Stage:
         return [] if self.mesh is None else self.mesh.processes
 
     @property
+    def broker(self) -> BrokerProcess:
+        return self.attacked.process
+
+    @property
     def operator(self) -> Attacker:
         """Whoever may do everything at the broker: for looking, and for cleaning up."""
         return self.attacker("operator")
 
     def attacker(self, user: str) -> Attacker:
-        return Attacker(ports=self.broker.ports, user=user)
+        return self.attacked.attacker(user)
+
+    @property
+    def device(self) -> Attacker:
+        """Whoever has the password of the attacker's device."""
+        return self.attacked.device(ATTACKER_DEVICE)
 
     def process(self, service: str) -> ServiceProcess:
         assert self.mesh is not None
@@ -109,13 +101,15 @@ class Stage:
         self.databases = SqliteDatabases(home) if store_url is None else PostgresqlDatabases(store_url)
         self.mesh = MeshProcesses(
             home,
-            broker_url_of=lambda user: self.broker.url(user, parameters=BROKER_PARAMETERS),
+            broker_url_of=self.attacked.url,
             store_url=store_url,
             environment={**ENVIRONMENT, **self._environment},
         )
         self._register(home, store_url)
         self.mesh.start(scoring=1)
-        self.honest = HonestTraffic(self.broker.ports, self.databases)
+        self.honest = HonestTraffic(
+            self.databases, publishers=self.attacker(PUBLISHER), devices=self.attacked.device(VICTIM_DEVICE)
+        )
         self.honest.start()
         self.honest.until_a_round_is_handled(SETTLED_SECONDS)
 
@@ -132,50 +126,23 @@ class Stage:
         is_overwhelmed = self.broker.pid is None or self.is_nearly_full()
         if not is_overwhelmed:
             try:
-                self._purge()
-            except (OSError, StompCut):
+                is_overwhelmed = not self.attacked.purge()
+            except (OSError, WireCut):
                 is_overwhelmed = True
-        if is_overwhelmed or any(self.waiting()):
-            self.broker.kill()
-            shutil.rmtree(self.broker.folder / "data", ignore_errors=True)
-            self.broker.start()
+        if is_overwhelmed:
+            self.attacked.forget()
 
     def is_nearly_full(self) -> bool:
         """Whether the broker still keeps so much of earlier acts that the next one would fill its small store."""
-        return self.store_bytes() > STORE_BYTES_LEFT_LIMIT
+        return self.attacked.is_nearly_full()
 
-    def store_bytes(self) -> int:
-        """Return how much the broker keeps on disk."""
-        return sum(file.stat().st_size for file in (self.broker.folder / "data").rglob("*.log"))
+    def parked(self, service: str) -> Sequence[Held]:
+        """Raises WireCut."""
+        return self.attacked.parked(service)
 
-    def _purge(self) -> None:
-        with self.operator.stomp() as connection:
-            # By name: a consumer of Consumer.> would leave a queue of that name, which no service may read.
-            for queue in (DEVICE_QUEUE, *QUEUES.values(), *PARKINGS.values(), *DEAD):
-                connection.subscribe(f"/queue/{queue}", (("ack", "auto"), ("activemq.prefetchSize", "100")))
-            while connection.next_frame(QUIET_SECONDS) is not None:
-                continue
-
-    def queued(self, queue: str) -> list[StompFrame]:
-        """Return what waits in a queue or is in somebody's hands, as the broker shows it to an operator; nothing is taken."""
-        frames = []
-        with self.operator.stomp() as connection:
-            headers = (("ack", "auto"), ("browser", "true"), ("activemq.prefetchSize", "1000"))
-            connection.subscribe(f"/queue/{queue}", headers)
-            while (frame := connection.next_frame()) is not None and frame.headers.get("browser") != "end":
-                frames.append(frame)
-        return frames
-
-    def parked(self, service: str) -> list[StompFrame]:
-        return self.queued(PARKINGS[service])
-
-    def dead(self) -> list[StompFrame]:
-        """Return what the broker itself has set aside, of all queues of the mesh."""
-        return [frame for queue in DEAD for frame in self.queued(queue)]
-
-    def waiting(self) -> list[StompFrame]:
-        """Return what waits for the services, or is in their hands."""
-        return [frame for queue in (DEVICE_QUEUE, *QUEUES.values()) for frame in self.queued(queue)]
+    def waiting(self) -> Waiting:
+        """Return what waits for the services, or is in their hands. Raises WireCut."""
+        return self.attacked.waiting()
 
     def _register(self, home: Path, store_url: str | None) -> None:
         """Load the register; of a SQLite file once, since the next mesh can have a copy of it."""
@@ -197,30 +164,30 @@ class Stage:
 
 @contextmanager
 def stage(
+    engine: Engine = "activemq",
     *,
     store: Store = "sqlite",
     heap: str = HEAP,
     store_limit: str = STORE_LIMIT,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stage]:
-    """Start a broker (and a PostgreSQL); ``renew`` starts the mesh. ``environment``: further settings of its services.
-    Everything is ended at the end.
+    """Start a broker (and a PostgreSQL); ``renew`` starts the mesh. ``environment``: further settings of its services;
+    ``heap`` and ``store_limit``: of ActiveMQ. Everything is ended at the end.
 
     Raises:
-        ComponentMissing: there is no ActiveMQ or PostgreSQL here.
+        ComponentMissing: there is no such broker or no PostgreSQL here.
     """
     folder = Path(tempfile.mkdtemp(prefix="reefmesh-hostile-"))
     try:
-        broker = _broker(folder, heap=heap, store_limit=store_limit)
-        broker.start()
+        attacked = _attacked(engine, folder, heap=heap, store_limit=store_limit)
         try:
             if store == "postgresql":
                 with local_postgresql() as server:
-                    yield from _played(Stage(broker, folder, server, environment or {}))
+                    yield from _played(Stage(attacked, folder, server, environment or {}))
             else:
-                yield from _played(Stage(broker, folder, None, environment or {}))
+                yield from _played(Stage(attacked, folder, None, environment or {}))
         finally:
-            broker.kill()
+            attacked.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -232,26 +199,7 @@ def _played(made: Stage) -> Iterator[Stage]:
         made.end()
 
 
-def _broker(folder: Path, *, heap: str, store_limit: str) -> ActivemqProcess:
-    try:
-        found = distribution()
-    except DistributionMissing as missing:
-        raise ComponentMissing("activemq", why=str(missing), command="install Java 17 and Maven") from missing
-    place = folder / "broker"
-    place.mkdir()
-    certificate = make_server_certificate(place)
-    broker = ActivemqProcess(distribution=found, folder=place, certificate=certificate, heap=heap, store_limit=store_limit)
-    _add_device_users(place / "conf" / BROKER_XML.name)
-    return broker
-
-
-def _add_device_users(file: Path) -> None:
-    """Give some devices users of their own, with the rights of ``buoy``, which all others share."""
-    shared = '<authenticationUser username="buoy"'
-    lines = "\n          ".join(
-        f'<authenticationUser username="{user}" password="{password_of(user)}" groups="buoys"/>' for user in DEVICE_USERS
-    )
-    text = file.read_text(encoding="utf-8")
-    if shared not in text:
-        raise RuntimeError(f"{BROKER_XML.name} has no user buoy any more, beside whom devices of their own could stand")
-    file.write_text(text.replace(shared, f"{lines}\n          {shared}", 1), encoding="utf-8")
+def _attacked(engine: Engine, folder: Path, *, heap: str, store_limit: str) -> AttackedBroker:
+    if engine == "rabbitmq":
+        return AttackedRabbitmq(folder)
+    return AttackedActivemq(folder, heap=heap, store_limit=store_limit)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reefmesh_components.ports import HOST
+from reefmesh_hostile.wire_cut import WireCut
 
 Headers = Sequence[tuple[str, str]]
 
@@ -46,7 +47,7 @@ class Outcome:
         return not (self.refusal or self.is_cut)
 
 
-class StompCut(Exception):
+class StompCut(WireCut):
     """The broker closed the connection, or answers no more."""
 
 

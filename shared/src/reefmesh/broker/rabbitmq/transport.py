@@ -1,9 +1,9 @@
 """The socket under a connection: how it is opened, when it was last heard, and frames that must not end it.
 
 aiormq reads frames from what its transport factory returns. Whoever may publish can send a message whose headers its decoder
-cannot read (an unknown type, tables in tables without end); the decoder's error would end the connection, the message would
-come again, and so on without end. So the properties of each message are read here first, and replaced when they cannot be
-read.
+cannot read (an unknown type, tables in tables without end), or a routing key that is no text; the decoder's error would end
+the connection, the message would come again, and so on without end. So the properties of each message are read here first,
+and replaced when they cannot be read; of a routing key the bytes are replaced that are no UTF-8.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ FRAME_HEADER_BYTES: Final = 7
 FRAME_TYPE_METHOD, FRAME_TYPE_HEADER = 1, 2
 CONNECTION_CLOSE: Final = b"\x00\x0a\x00\x32"
 """Class and method of ``connection.close``."""
+BASIC_DELIVER, BASIC_RETURN = b"\x00\x3c\x00\x3c", b"\x00\x3c\x00\x32"
+"""Of the methods that announce a message, with its routing key as their last field."""
+METHOD_BYTES, REPLY_CODE_BYTES, TAG_AND_FLAG_BYTES = 4, 2, 9
 BUFFER_BYTES: Final = 256 * 1024
 
 
@@ -60,7 +63,11 @@ class GuardedReader:
         frame, self._frame = self._frame, b""
         if frame[0] == FRAME_TYPE_HEADER:
             return readable(frame, read)
-        if frame[0] == FRAME_TYPE_METHOD and read.startswith(CONNECTION_CLOSE):
+        if frame[0] != FRAME_TYPE_METHOD:
+            return read
+        if read.startswith((BASIC_DELIVER, BASIC_RETURN)):
+            return announced(read)
+        if read.startswith(CONNECTION_CLOSE):
             _, _, self.farewell = pamqp.frame.unmarshal(frame + read)
         return read
 
@@ -77,6 +84,25 @@ def readable(start: bytes, rest: bytes) -> bytes:
         payload = replaced.marshal()
         return _of_length(payload, len(rest) - 1, body_bytes) + rest[-1:]
     return rest
+
+
+def announced(rest: bytes) -> bytes:
+    """Return the rest of a frame that announces a message, as long as it was; in the key ``?`` for what is no UTF-8."""
+    if rest.startswith(BASIC_DELIVER):
+        at = _behind_text(rest, METHOD_BYTES) + TAG_AND_FLAG_BYTES  # the consumer's tag, then the message's
+    else:
+        at = _behind_text(rest, METHOD_BYTES + REPLY_CODE_BYTES)
+    begin = _behind_text(rest, at) + 1  # the exchange
+    key = rest[begin:-1]
+    if key.isascii():
+        return rest
+    text = key.decode(errors="surrogateescape")
+    return rest[:begin] + "".join("?" if "\udc80" <= each <= "\udcff" else each for each in text).encode() + rest[-1:]
+
+
+def _behind_text(data: bytes, at: int) -> int:
+    """Return where a short text ends that begins there with its length."""
+    return at + 1 + data[at]
 
 
 def _of_length(payload: bytes, length: int, body_bytes: int) -> bytes:

@@ -6,9 +6,10 @@ from typing import Final
 
 from reefmesh_components.service_process import ServiceProcess
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.attacked_activemq import QUEUES
+from reefmesh_hostile.attacked_broker import SERVICES
 from reefmesh_hostile.attacker import DEVICE
 from reefmesh_hostile.checker import metrics_of, sum_of
-from reefmesh_hostile.stage import QUEUES, SERVICES
 from reefmesh_hostile.stomp_wire import Send
 
 JOINS: Final = 400

@@ -34,7 +34,7 @@ def _hears_commands(scene: Scene) -> Deed:
         if not connection.subscribe(COMMANDS):
             return Deed(refused=1)
         body = json.dumps({"msg_type": "cmd", "cmd": "ping", "operation_id": scene.mark}).encode()
-        scene.stage.operator.send(f"/topic/buoys.{VICTIM_DEVICE}.c2d.cmd", [("persistent", "false")], body)
+        scene.stage.attacked.command(VICTIM_DEVICE, body)
         message = connection.next_message(3.0)
     if message is None:
         return Deed()

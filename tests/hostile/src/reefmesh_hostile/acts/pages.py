@@ -5,8 +5,8 @@ import urllib.request
 from typing import Final
 
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
+from reefmesh_hostile.attacked_broker import SERVICES
 from reefmesh_hostile.attacker import half_open_requests
-from reefmesh_hostile.stage import SERVICES
 
 HALF_OPEN: Final = 70
 PATIENCE_SECONDS: Final = 5.0

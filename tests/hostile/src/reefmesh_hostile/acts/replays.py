@@ -28,7 +28,7 @@ def _closes_quarantine(scene: Scene) -> Deed:
     """An honest stranger's report waits in quarantine for its registration; a device says that it was replayed."""
     stage = scene.stage
     origin = f"honest/stranger/{scene.mark}"
-    with stage.attacker(PUBLISHER).stomp() as connection:
+    with stage.attacker(PUBLISHER).publishing() as connection:
         report = telemetry(origin, reef_id=VICTIM.id, buoy_id=STRANGER)
         connection.send(report.destination, report.headers, report.body)
     stage.traffic().until_a_round_is_handled(10.0)

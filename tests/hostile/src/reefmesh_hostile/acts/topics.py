@@ -4,8 +4,9 @@ import json
 import time
 from typing import Final
 
+from reefmesh_components.activemq_process import ActivemqProcess
 from reefmesh_hostile.act import Act, Deed, Finding, Scene
-from reefmesh_hostile.attacker import DEVICE, Attacker
+from reefmesh_hostile.attacker import DEVICE
 from reefmesh_hostile.mqtt_wire import MqttMessage
 from reefmesh_hostile.reefs import VICTIM
 
@@ -22,6 +23,7 @@ LATE_SECONDS: Final = 10.0
 
 def _idle_topics(scene: Scene) -> Deed:
     broker = scene.stage.broker
+    assert isinstance(broker, ActivemqProcess)
     before = broker.live_objects(TOPIC_CLASS)
     taken = scene.attacker.publish_all(
         [MqttMessage(topic=f"buoys/{scene.mark}{number}/d2c/x", body=b"{}") for number in range(IDLE_TOPICS)]
@@ -62,7 +64,7 @@ def _session_that_silences(scene: Scene) -> Deed:
         with scene.attacker.mqtt(clean_session=False) as connection:
             refused += not connection.subscribe(pattern)
     topic = f"buoys/{VICTIM.honest}/d2c/{scene.mark}"
-    with Attacker(ports=scene.stage.broker.ports, user=DEVICE).mqtt(VICTIM.honest) as connection:
+    with scene.stage.attacker(DEVICE).mqtt(VICTIM.honest) as connection:
         assert connection.publish(topic, json.dumps({"msg_type": "data", "of": scene.mark}).encode())
     return Deed(marks=[scene.mark], refused=refused)
 
