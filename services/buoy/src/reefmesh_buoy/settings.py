@@ -26,7 +26,7 @@ _OF_SOURCE: Final = {
 }
 _OF_SEND: Final = {
     "http": {"url", "token_file"},
-    "mqtt": {"host", "port", "tls", "user", "password_file"},
+    "mqtt": {"host", "port", "tls", "user", "password_file", "certificate_file", "key_file"},
     "stomp": {"host", "port", "tls", "user", "password_file", "reef"},
 }
 
@@ -45,7 +45,8 @@ class SourceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendEntry:
-    """``url``, ``token_file`` of HTTP; the rest but ``reef`` of MQTT and STOMP; ``reef`` of STOMP."""
+    """``url``, ``token_file`` of HTTP; the rest of MQTT and STOMP; ``reef`` of STOMP alone, ``certificate_file`` and ``key_file``,
+    which come together, of MQTT alone."""
 
     transport: str
     timeout_seconds: float
@@ -57,6 +58,8 @@ class SendEntry:
     is_tls: bool = True
     user: str | None = None
     password_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     reef: str = ""
 
 
@@ -154,6 +157,9 @@ def _send(table: "_Table") -> SendEntry:
         raise WrongSetting("send.tls must be true or false")
     if transport == "stomp" and is_tls and ca_file is None:
         raise WrongSetting("send.ca_file: STOMP with TLS needs the file of the authority that the broker's certificate is of")
+    shows_certificate = not table.values.keys().isdisjoint({"certificate_file", "key_file"})
+    if shows_certificate and not is_tls:
+        raise WrongSetting("send.certificate_file: a certificate needs tls = true")
     needs_user = transport == "stomp" or "user" in table.values
     return SendEntry(
         transport=transport,
@@ -164,6 +170,8 @@ def _send(table: "_Table") -> SendEntry:
         is_tls=is_tls,
         user=table.text("user") if needs_user else None,
         password_file=Path(table.text("password_file")) if needs_user else None,
+        certificate_file=Path(table.text("certificate_file")) if shows_certificate else None,
+        key_file=Path(table.text("key_file")) if shows_certificate else None,
         reef=table.matching("reef", _REEF) if transport == "stomp" else "",
     )
 

@@ -3,12 +3,14 @@
 MQTT carries no headers: a repeat is recognised by the instants of its readings.
 """
 
+import ssl
+from pathlib import Path
 from typing import Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from reefmesh_buoy.failures import NotSent
+from reefmesh_buoy.failures import NotSent, WrongSetting
 from reefmesh_buoy.report import SealedReport
 from reefmesh_buoy.transports.gateway_http import tls_context
 
@@ -16,7 +18,10 @@ KEEP_ALIVE_SECONDS: Final = 60
 
 
 class MqttTransport:
-    """Connects for each report, in a clean session: the library repeats nothing of an earlier one. Raises WrongSetting."""
+    """Connects for each report, in a clean session: the library repeats nothing of an earlier one. Raises WrongSetting.
+
+    ``certificate_file`` and ``key_file`` (PEM, the key without a password): the broker takes the device by them, with TLS.
+    """
 
     def __init__(
         self,
@@ -29,10 +34,14 @@ class MqttTransport:
         is_tls: bool,
         ca_file: str | None,
         timeout_seconds: float,
+        certificate_file: Path | None = None,
+        key_file: Path | None = None,
     ) -> None:
         self._host, self._port, self._device = host, port, device
         self._user, self._password = user, password
         self._tls = tls_context(ca_file) if is_tls else None
+        if self._tls is not None and certificate_file is not None and key_file is not None:
+            _show(self._tls, certificate_file, key_file)
         self._timeout_seconds = timeout_seconds
 
     def send(self, report: SealedReport) -> None:
@@ -57,3 +66,11 @@ class MqttTransport:
 
     def close(self) -> None:
         """There is nothing to give back: each report has a connection of its own."""
+
+
+def _show(tls: ssl.SSLContext, certificate_file: Path, key_file: Path) -> None:
+    """Raises WrongSetting. A key behind a password is one too: nobody is there to be asked for it."""
+    try:
+        tls.load_cert_chain(certificate_file, key_file, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise WrongSetting(f"send.certificate_file {certificate_file}, send.key_file {key_file}: {error}") from None
