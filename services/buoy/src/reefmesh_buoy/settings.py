@@ -45,8 +45,8 @@ class SourceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendEntry:
-    """``url``, ``token_file`` of HTTP; the rest of MQTT and STOMP; ``reef`` of STOMP alone, ``certificate_file`` and ``key_file``,
-    which come together, of MQTT alone."""
+    """``url``, ``token_file`` of HTTP; the rest of MQTT and STOMP; ``reef`` of STOMP alone; ``certificate_file`` with
+    ``key_file`` of MQTT alone."""
 
     transport: str
     timeout_seconds: float

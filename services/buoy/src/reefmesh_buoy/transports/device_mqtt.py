@@ -4,8 +4,9 @@ MQTT carries no headers: a repeat is recognised by the instants of its readings.
 """
 
 import ssl
+import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -15,6 +16,31 @@ from reefmesh_buoy.report import SealedReport
 from reefmesh_buoy.transports.gateway_http import tls_context
 
 KEEP_ALIVE_SECONDS: Final = 60
+
+
+class _Confirmation:
+    """Waits for the PUBACK of the one message of a connection, or for the end of that connection."""
+
+    def __init__(self, client: mqtt.Client) -> None:
+        self.is_ended = threading.Event()
+        self.is_confirmed = False
+        self.trouble = ""
+        client.on_publish = self._published
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+
+    def _published(self, *_: Any) -> None:
+        self.is_confirmed = True
+        self.is_ended.set()
+
+    def _connected(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self.trouble = f"the broker refused the login: {reason}"
+            self.is_ended.set()
+
+    def _disconnected(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.trouble = self.trouble or f"the broker closed the connection: {reason}"
+        self.is_ended.set()
 
 
 class MqttTransport:
@@ -52,12 +78,14 @@ class MqttTransport:
         if self._tls is not None:
             client.tls_set_context(self._tls)
         try:
+            confirmation = _Confirmation(client)
             client.connect(self._host, self._port, KEEP_ALIVE_SECONDS)
             client.loop_start()
-            sent = client.publish(f"buoys/{self._device}/d2c/telemetry-1", report.body, qos=1)
-            sent.wait_for_publish(self._timeout_seconds)
-            if not sent.is_published():
-                raise NotSent(f"no confirmation from {self._host}:{self._port} within {self._timeout_seconds:g} s")
+            client.publish(f"buoys/{self._device}/d2c/telemetry-1", report.body, qos=1)
+            confirmation.is_ended.wait(self._timeout_seconds)
+            if not confirmation.is_confirmed:
+                late = f"no confirmation from {self._host}:{self._port} within {self._timeout_seconds:g} s"
+                raise NotSent(confirmation.trouble or late)
         except (OSError, ValueError, RuntimeError) as error:
             raise NotSent(f"{type(error).__name__}: {error}") from error
         finally:
