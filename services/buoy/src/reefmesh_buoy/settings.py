@@ -99,7 +99,7 @@ def read_secret(file: Path | None, field: str) -> str:
 
 def settings_of(document: Mapping[str, Any]) -> AgentSettings:
     """Raises WrongSetting."""
-    table = _Table("", document)
+    table = _Fields("", document)
     table.allow({"device", "spool", "spool_readings", "spool_bytes", "interval_seconds", "clock", "send", "source"})
     sources = document.get("source")
     if not isinstance(sources, list) or not sources:
@@ -114,12 +114,12 @@ def settings_of(document: Mapping[str, Any]) -> AgentSettings:
         spool_bytes=int(table.number("spool_bytes", 0, least=1_000_000)) if "spool_bytes" in document else None,
         interval_seconds=table.number("interval_seconds", 60, least=0.05),
         is_clock_trusted=clock == "trusted",
-        send=_send(_Table("send.", document.get("send"))),
-        sources=tuple(_source(_Table(f"source[{place}].", each)) for place, each in enumerate(sources)),
+        send=_send(_Fields("send.", document.get("send"))),
+        sources=tuple(_source(_Fields(f"source[{place}].", each)) for place, each in enumerate(sources)),
     )
 
 
-def _source(table: "_Table") -> SourceEntry:
+def _source(table: "_Fields") -> SourceEntry:
     kind = table.one_of("kind", _OF_SOURCE)
     table.allow({"kind", "again_seconds", *_OF_SOURCE[kind]})
     arguments = table.values.get("command", [])
@@ -141,7 +141,7 @@ def _source(table: "_Table") -> SourceEntry:
     )
 
 
-def _send(table: "_Table") -> SendEntry:
+def _send(table: "_Fields") -> SendEntry:
     transport = table.one_of("transport", _OF_SEND)
     table.allow({"transport", "timeout_seconds", "ca_file", *_OF_SEND[transport]})
     timeout_seconds = table.number("timeout_seconds", 30, least=1)
@@ -176,7 +176,7 @@ def _send(table: "_Table") -> SendEntry:
     )
 
 
-class _Table:
+class _Fields:
     """A table of the file; ``place`` stands before its fields in what is wrong with them."""
 
     def __init__(self, place: str, values: object) -> None:

@@ -18,7 +18,7 @@ from reefmesh_buoy.transports.gateway_http import tls_context
 KEEP_ALIVE_SECONDS: Final = 60
 
 
-class _Confirmation:
+class _Puback:
     """Waits for the PUBACK of the one message of a connection, or for the end of that connection."""
 
     def __init__(self, client: mqtt.Client) -> None:
@@ -78,7 +78,7 @@ class MqttTransport:
         if self._tls is not None:
             client.tls_set_context(self._tls)
         try:
-            confirmation = _Confirmation(client)
+            confirmation = _Puback(client)
             client.connect(self._host, self._port, KEEP_ALIVE_SECONDS)
             client.loop_start()
             client.publish(f"buoys/{self._device}/d2c/telemetry-1", report.body, qos=1)
