@@ -73,7 +73,7 @@ async def test_reports_become_readings_each_once(stage: Any, tmp_path: Path, kin
 @pytest.mark.parametrize("kind", ["mqtt", "stomp", "stomp+ssl"])
 async def test_login_that_is_refused_confirms_nothing(stage: Any, tmp_path: Path, kind: str) -> None:
     spool = spool_with(tmp_path, [28.1])
-    with pytest.raises(NotSent):
+    with pytest.raises(NotSent, match="the broker"):  # at once, no time-out
         await asyncio.to_thread(transport_of(kind, stage.broker, password="wrong").send, in_hand(spool))
     spool.close()
 

@@ -13,16 +13,17 @@ from reefmesh_buoy.settings import read_settings
 
 
 class JumpingClock:
-    """``offset_seconds`` away from the real time, and unset, until so many reads; then right."""
+    """``offset_seconds`` away from the real time, and unset, until so many reads; then right. The boot begins now."""
 
     def __init__(self, boot_id: str, offset_seconds: float, unset_reads: int) -> None:
         self._boot_id, self._offset_seconds, self._reads_left = boot_id, offset_seconds, unset_reads
+        self._began_ns = time.monotonic_ns()
 
     def read(self) -> ClockReading:
         self._reads_left -= 1
         is_set = self._reads_left < 0
         wall_seconds = time.time() + (0.0 if is_set else self._offset_seconds)
-        since_boot_us = time.monotonic_ns() // 1000
+        since_boot_us = (time.monotonic_ns() - self._began_ns) // 1000
         return ClockReading(
             wall_us=round(wall_seconds * 1e6), since_boot_us=since_boot_us, boot_id=self._boot_id, is_set=is_set
         )

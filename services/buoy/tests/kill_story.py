@@ -1,129 +1,138 @@
-"""Kill the agent at seeded random instants, with a clock that jumps and a gateway that comes and goes; then count its readings.
+"""Kill the agent at seeded instants, with a clock that jumps and a gateway that comes and goes; then count its readings.
 
 ``python services/buoy/tests/kill_story.py --kills 200 --seed 7`` exits 0 if every reading had its effect exactly once.
-The gateway here takes a report without an answer, or answers without taking it, as often as it does what it should.
+In most lives of the agent the gateway itself kills it: right after it stored a report and before it answers, or right after
+its answer, before the agent can have noted the confirmation. The other lives end at random instants.
 """
 
 import argparse
+import asyncio
 import json
 import random
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from reefmesh_ingest.domain.decode import Report, decode
+from deadly_gateway import DeadlyGateway, Mood
+from ingest_of_reports import CHANNEL, effects_of
 
 AGENT = Path(__file__).with_name("jumping_agent.py")
-DRAIN_SECONDS = 120.0
+DEVICE = "agent-1"
+PATIENCE_SECONDS = 120.0
+MOODS: dict[Mood, int] = {
+    "kills before the answer": 8,
+    "kills after the answer": 4,
+    "kind": 3,
+    "takes in silence": 3,
+    "away": 2,
+}
+"""How often of 20 lives; in those of the last three the kill comes at a random instant."""
 
 
-class FickleGateway:
-    """Keeps what it took; ``is_kind``: it takes all, and answers."""
+class Story:
+    """The agent's lives in ``folder``, and what its sensor measured: each value once."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self._luck = random.Random(seed)
-        self.is_kind = False
-        self.taken: list[tuple[str, bytes]] = []
-        self.changed = threading.Condition()
-        gateway = self
+        self._folder = folder
+        self.gateway = DeadlyGateway()
+        self._taken_before = 0
+        self.measured: list[float] = []
+        self._inbox = folder / "inbox"
+        self._inbox.mkdir()
+        (folder / "token").write_text("rmt_test\n")
+        self._settings = folder / "agent.toml"
+        self._settings.write_text(
+            f'device = "{DEVICE}"\nspool = "{folder}/spool.db"\ninterval_seconds = 0.05\n'
+            f'[send]\ntransport = "http"\nurl = "{self.gateway.url}"\ntoken_file = "{folder}/token"\ntimeout_seconds = 2\n'
+            f'[[source]]\nkind = "folder"\npath = "{self._inbox}"\nagain_seconds = 0.05\n'
+        )
 
-        class Page(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                mood = "kind" if gateway.is_kind else gateway._luck.choice(["kind", "kind", "takes in silence", "away"])
-                if mood != "away" and len(body) == int(self.headers["content-length"]):
-                    with gateway.changed:
-                        gateway.taken.append((self.headers["idempotency-key"], body))
-                        gateway.changed.notify_all()
-                if mood != "takes in silence":
-                    self.send_response(202 if mood == "kind" else 503)
-                    self.end_headers()
-                    self.wfile.write(b'{"reports": [{"outcome": "accepted"}]}')
+    def live(self, boot: int) -> None:
+        """One life of the agent, which ends by a kill."""
+        (mood,) = self._luck.choices(list(MOODS), list(MOODS.values()))
+        is_killed_by_gateway = mood.startswith("kills")
+        spared = self._luck.choice([0, 1])
+        self._measure(boot, parts=self._luck.randint(1, 3))
+        unset_reads = self._luck.choice([0, 3] if is_killed_by_gateway else [0, 3, 10, 1000])
+        process = self._start(boot, mood, spared=spared, unset_reads=unset_reads)
+        if is_killed_by_gateway and spared:
+            self._wait_for_a_report()
+            self._measure(boot, parts=1, first=3)
+        try:
+            process.wait(PATIENCE_SECONDS if is_killed_by_gateway else self._luck.uniform(0.1, 0.6))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        assert process.wait() == -9, "the agent ended by itself"
 
-            def log_message(self, format: str, *args: object) -> None:
-                """The story is told by ``main``."""
+    def drain(self, boot: int) -> None:
+        """The last life: everything arrives, and the agent ends because it is asked to."""
+        process = self._start(boot, "kind")
+        with self.gateway.changed:
+            self.gateway.changed.wait_for(lambda: self._arrived() >= set(self.measured), PATIENCE_SECONDS)
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 0
 
-            def handle(self) -> None:
-                try:
-                    super().handle()
-                except ConnectionError:
-                    self.close_connection = True  # the agent was killed in the middle of its request
+    def _start(self, boot: int, mood: Mood, *, spared: int = 0, unset_reads: int = 0) -> subprocess.Popen[bytes]:
+        offset_seconds = self._luck.uniform(-5e7, 5e7)
+        command = [sys.executable, str(AGENT), str(self._settings), f"boot-{boot}", str(offset_seconds), str(unset_reads)]
+        with self.gateway.changed:
+            self._taken_before = len(self.gateway.taken)
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            self.gateway.watch(process, mood, spared=spared)
+        return process
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _measure(self, boot: int, *, parts: int, first: int = 0) -> None:
+        for part in range(first, first + parts):
+            values = [float(len(self.measured) + n) for n in range(self._luck.randint(1, 30))]
+            _put(self._inbox, f"{boot:06d}-{part}", values)
+            self.measured += values
 
-    def readings(self) -> dict[int, float]:
-        """Instant -> value, by ingest's own decoder. Ingest takes a report of one event id once, and one instant once."""
-        effects: dict[int, float] = {}
-        for body in dict(self.taken).values():
-            report = decode("telemetry/1", body)
-            assert isinstance(report, Report), report
-            assert not report.refused, report.refused
-            for each in report.observations:
-                assert each.observed_us is not None
-                value = each.values["sea_water_temperature"]
-                assert value is not None
-                assert effects.setdefault(each.observed_us, value) == value, "two readings of one instant"
-        return effects
+    def _wait_for_a_report(self) -> None:
+        with self.gateway.changed:
+            assert self.gateway.changed.wait_for(lambda: len(self.gateway.taken) > self._taken_before, PATIENCE_SECONDS)
+
+    def _arrived(self) -> set[float]:
+        return {each["channels"][CHANNEL] for report in self.gateway.taken for each in json.loads(report.body)["readings"]}
 
 
-def put_readings(inbox: Path, name: str, values: Sequence[float]) -> None:
+def _put(inbox: Path, name: str, values: Sequence[float]) -> None:
     hidden = inbox / f".{name}"
-    hidden.write_text("".join(json.dumps({"channels": {"sea_water_temperature": each}}) + "\n" for each in values))
+    hidden.write_text("".join(json.dumps({"channels": {CHANNEL: each}}) + "\n" for each in values))
     hidden.rename(inbox / f"{name}.jsonl")
 
 
 def tell(folder: Path, *, kills: int, seed: int) -> str:
     """Return what happened, in a line. Raises AssertionError if a reading was lost, or had two effects."""
-    luck = random.Random(seed)
-    gateway = FickleGateway(seed)
-    inbox = folder / "inbox"
-    inbox.mkdir()
-    (folder / "token").write_text("rmt_test\n")
-    settings = folder / "agent.toml"
-    settings.write_text(
-        f'device = "agent-1"\nspool = "{folder}/spool.db"\ninterval_seconds = 0.05\n'
-        f'[send]\ntransport = "http"\nurl = "http://127.0.0.1:{gateway.server.server_port}"\ntoken_file = "{folder}/token"\n'
-        f'timeout_seconds = 2\n[[source]]\nkind = "folder"\npath = "{inbox}"\nagain_seconds = 0.05\n'
+    began = time.monotonic()
+    story = Story(folder, seed)
+    try:
+        for boot in range(kills):
+            story.live(boot)
+        story.drain(kills)
+    finally:
+        story.gateway.close()
+    taken = story.gateway.taken
+    effects = asyncio.run(effects_of(taken, device=DEVICE))
+    lost, doubled = set(story.measured) - set(effects), [each for each, times in effects.items() if times > 1]
+    assert not lost, f"lost: {len(lost)}, {sorted(lost)[:10]}"
+    assert not doubled, f"more than once: {len(doubled)}, {sorted(doubled)[:10]}"
+    assert effects == Counter(story.measured), "readings that nobody measured"
+    reports = {(each.event_id, each.body) for each in taken}
+    assert len(reports) == len({each.event_id for each in taken}), "a repeat had other bytes"
+    before, after = (story.gateway.kills[each] for each in ("kills before the answer", "kills after the answer"))
+    repeats = story.gateway.repeats()
+    assert len(taken) - len(reports) >= before, "a report whose confirmation the agent never saw was not sent again"
+    assert repeats > 0, "no report came twice: the kills did not meet the sending"
+    return (
+        f"{kills} kills, seed {seed}: {before} before the answer, {after} right after it, {kills - before - after} at random;"
+        f" {len(story.measured)} readings in {len(reports)} reports, {repeats} of them more than once ({len(taken)} taken);"
+        f" each reading once in effect; {time.monotonic() - began:.1f} s"
     )
-    written: list[float] = []
-
-    def start(boot: int, *, unset_reads: int) -> subprocess.Popen[bytes]:
-        offset = luck.uniform(-5e7, 5e7)
-        command = [sys.executable, str(AGENT), str(settings), f"boot-{boot}", str(offset), str(unset_reads)]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    for boot in range(kills):
-        process = start(boot, unset_reads=luck.choice([0, 3, 10, 1000]))
-        for part in range(luck.randint(1, 4)):
-            values = [float(len(written) + n) for n in range(luck.randint(1, 30))]
-            put_readings(inbox, f"{boot:06d}-{part}", values)
-            written += values
-        try:
-            process.wait(luck.uniform(0.3, 1.1))
-        except subprocess.TimeoutExpired:
-            process.kill()
-        assert process.wait() == -9, "the agent ended by itself"
-    gateway.is_kind = True
-    process = start(kills, unset_reads=0)
-    with gateway.changed:
-        done = gateway.changed.wait_for(lambda: set(gateway.readings().values()) >= set(written), DRAIN_SECONDS)
-    process.terminate()
-    assert process.wait(60) == 0
-    gateway.server.shutdown()
-    effects = Counter(gateway.readings().values())
-    assert done, f"lost: {sorted(set(written) - set(effects))[:10]}"
-    assert effects == Counter(written), f"more than once: {[each for each, n in effects.items() if n > 1][:10]}"
-    bodies: dict[str, set[bytes]] = {}
-    for event_id, body in gateway.taken:
-        bodies.setdefault(event_id, set()).add(body)
-    assert all(len(each) == 1 for each in bodies.values()), "a repeat had other bytes"
-    return f"{kills} kills, seed {seed}: {len(written)} readings in {len(bodies)} reports, {len(gateway.taken)} times taken"
 
 
 def main() -> None:

@@ -66,11 +66,32 @@ def test_wrong_setting_is_one_line(settings: Path, capsys: pytest.CaptureFixture
     assert told.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [
+        ('certificate_file = "{folder}/device.pem"', "send.key_file must be set"),
+        ('key_file = "{folder}/device.key"', "send.certificate_file must be set"),
+        ('certificate_file = "{folder}/device.pem"\nkey_file = "{folder}/device.key"\ntls = false', "needs tls = true"),
+        ('certificate_file = "{folder}/device.pem"\nkey_file = "{folder}/device.key"', "device.pem"),
+    ],
+)
+def test_certificate_that_cannot_be_shown_is_one_line(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], certificate: str, words: str
+) -> None:
+    text = settings.read_text()
+    send = f'[send]\ntransport = "mqtt"\nhost = "broker"\n{certificate.format(folder=tmp_path)}\n'
+    settings.write_text(text[: text.index("[send]")] + send + text[text.index("[[source]]") :])
+    assert main(["check", "--settings", str(settings)]) == EXIT_SETTINGS
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+
+
 def test_agent_tells_systemd_that_it_lives_and_ends_in_order(settings: Path, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1500000"}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
         command = [sys.executable, "-m", "reefmesh_buoy"]
         agent = subprocess.Popen([*command, "run", "--settings", str(settings)], env=environment, stderr=subprocess.PIPE)
         states = [manager.recv(100) for _ in range(3)]

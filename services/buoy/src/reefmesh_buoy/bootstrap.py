@@ -58,6 +58,8 @@ def _mqtt(device: str, send: SendEntry) -> ReportTransport:
         password=None if send.user is None else read_secret(send.password_file, "send.password_file"),
         is_tls=send.is_tls,
         ca_file=send.ca_file,
+        certificate_file=send.certificate_file,
+        key_file=send.key_file,
         timeout_seconds=send.timeout_seconds,
     )
 

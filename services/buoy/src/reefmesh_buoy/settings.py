@@ -26,7 +26,7 @@ _OF_SOURCE: Final = {
 }
 _OF_SEND: Final = {
     "http": {"url", "token_file"},
-    "mqtt": {"host", "port", "tls", "user", "password_file"},
+    "mqtt": {"host", "port", "tls", "user", "password_file", "certificate_file", "key_file"},
     "stomp": {"host", "port", "tls", "user", "password_file", "reef"},
 }
 
@@ -45,7 +45,8 @@ class SourceEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendEntry:
-    """``url``, ``token_file`` of HTTP; the rest but ``reef`` of MQTT and STOMP; ``reef`` of STOMP."""
+    """``url``, ``token_file`` of HTTP; the rest of MQTT and STOMP; ``reef`` of STOMP alone; ``certificate_file`` with
+    ``key_file`` of MQTT alone."""
 
     transport: str
     timeout_seconds: float
@@ -57,6 +58,8 @@ class SendEntry:
     is_tls: bool = True
     user: str | None = None
     password_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     reef: str = ""
 
 
@@ -96,7 +99,7 @@ def read_secret(file: Path | None, field: str) -> str:
 
 def settings_of(document: Mapping[str, Any]) -> AgentSettings:
     """Raises WrongSetting."""
-    table = _Table("", document)
+    table = _Fields("", document)
     table.allow({"device", "spool", "spool_readings", "spool_bytes", "interval_seconds", "clock", "send", "source"})
     sources = document.get("source")
     if not isinstance(sources, list) or not sources:
@@ -111,12 +114,12 @@ def settings_of(document: Mapping[str, Any]) -> AgentSettings:
         spool_bytes=int(table.number("spool_bytes", 0, least=1_000_000)) if "spool_bytes" in document else None,
         interval_seconds=table.number("interval_seconds", 60, least=0.05),
         is_clock_trusted=clock == "trusted",
-        send=_send(_Table("send.", document.get("send"))),
-        sources=tuple(_source(_Table(f"source[{place}].", each)) for place, each in enumerate(sources)),
+        send=_send(_Fields("send.", document.get("send"))),
+        sources=tuple(_source(_Fields(f"source[{place}].", each)) for place, each in enumerate(sources)),
     )
 
 
-def _source(table: "_Table") -> SourceEntry:
+def _source(table: "_Fields") -> SourceEntry:
     kind = table.one_of("kind", _OF_SOURCE)
     table.allow({"kind", "again_seconds", *_OF_SOURCE[kind]})
     arguments = table.values.get("command", [])
@@ -138,7 +141,7 @@ def _source(table: "_Table") -> SourceEntry:
     )
 
 
-def _send(table: "_Table") -> SendEntry:
+def _send(table: "_Fields") -> SendEntry:
     transport = table.one_of("transport", _OF_SEND)
     table.allow({"transport", "timeout_seconds", "ca_file", *_OF_SEND[transport]})
     timeout_seconds = table.number("timeout_seconds", 30, least=1)
@@ -154,6 +157,9 @@ def _send(table: "_Table") -> SendEntry:
         raise WrongSetting("send.tls must be true or false")
     if transport == "stomp" and is_tls and ca_file is None:
         raise WrongSetting("send.ca_file: STOMP with TLS needs the file of the authority that the broker's certificate is of")
+    shows_certificate = not table.values.keys().isdisjoint({"certificate_file", "key_file"})
+    if shows_certificate and not is_tls:
+        raise WrongSetting("send.certificate_file: a certificate needs tls = true")
     needs_user = transport == "stomp" or "user" in table.values
     return SendEntry(
         transport=transport,
@@ -164,11 +170,13 @@ def _send(table: "_Table") -> SendEntry:
         is_tls=is_tls,
         user=table.text("user") if needs_user else None,
         password_file=Path(table.text("password_file")) if needs_user else None,
+        certificate_file=Path(table.text("certificate_file")) if shows_certificate else None,
+        key_file=Path(table.text("key_file")) if shows_certificate else None,
         reef=table.matching("reef", _REEF) if transport == "stomp" else "",
     )
 
 
-class _Table:
+class _Fields:
     """A table of the file; ``place`` stands before its fields in what is wrong with them."""
 
     def __init__(self, place: str, values: object) -> None:

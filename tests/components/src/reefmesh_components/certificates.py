@@ -90,6 +90,14 @@ def make_server_certificate(
 
 def client_context(server: ServerCertificate, name: str, folder: Path) -> ssl.SSLContext:
     """Return TLS with a certificate of this common name, signed by the server's authority; its files are in ``folder``."""
+    certificate_file, key_file = make_client_certificate(server, name, folder)
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    context.load_cert_chain(certificate_file, key_file)
+    return context
+
+
+def make_client_certificate(server: ServerCertificate, name: str, folder: Path) -> tuple[Path, Path]:
+    """Write a certificate of this common name, signed by the server's authority, and its key; return the two files (PEM)."""
     now = datetime.datetime.now(datetime.UTC)
     authority = x509.load_pem_x509_certificate(server.ca_file.read_bytes())
     authority_key = load_pem_private_key(server.authority_key_file.read_bytes(), None)
@@ -106,9 +114,7 @@ def client_context(server: ServerCertificate, name: str, folder: Path) -> ssl.SS
     certificate_file.write_bytes(certificate.public_bytes(Encoding.PEM))
     key_file.touch(mode=0o600)
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.create_default_context(cafile=str(server.ca_file))
-    context.load_cert_chain(certificate_file, key_file)
-    return context
+    return certificate_file, key_file
 
 
 def _name(text: str) -> x509.Name:

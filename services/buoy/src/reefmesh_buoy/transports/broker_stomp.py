@@ -80,7 +80,7 @@ class StompTransport:
             connection.send(DESTINATION, report.body, content_type="application/json", headers=headers, receipt=report.event_id)
             receipt.is_answered.wait(self._timeout_seconds)
         except (OSError, StompException) as error:
-            raise NotSent(f"{type(error).__name__}: {error or receipt.trouble}") from error
+            raise NotSent(f"{type(error).__name__}: {str(error) or receipt.trouble}") from error
         finally:
             if connection.is_connected():
                 connection.transport.disconnect_socket()

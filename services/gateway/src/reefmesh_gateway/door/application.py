@@ -15,7 +15,7 @@ from reefmesh.observability.metrics import Metrics
 from reefmesh_gateway.domain.sender_address import Network, sender_address
 from reefmesh_gateway.door.intake import Intake
 from reefmesh_gateway.door.openapi import document
-from reefmesh_gateway.door.problem import Problem, later
+from reefmesh_gateway.door.problem import DoorRefusal, later
 from reefmesh_gateway.limits import DoorLimits
 
 NOT_COUNTED: Final = (202, 500, 503)
@@ -36,7 +36,7 @@ def application(intake: Intake, limits: DoorLimits, metrics: Metrics, *, trusted
     async def openapi(_: Request) -> Response:
         return JSONResponse(document())
 
-    def answered(request: Request, problem: Problem) -> Response:
+    def answered(request: Request, problem: DoorRefusal) -> Response:
         """Count a refusal, and refuse in few words whoever has made too many requests of this kind."""
         if problem.status not in NOT_COUNTED:
             peer = request.client.host if request.client else None
@@ -48,7 +48,7 @@ def application(intake: Intake, limits: DoorLimits, metrics: Metrics, *, trusted
         return problem.response()
 
     async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)  # noqa: S101 - Starlette calls it for this class alone
+        assert isinstance(error, DoorRefusal)  # noqa: S101 - Starlette calls it for this class alone
         return answered(request, error)
 
     async def not_found(request: Request, error: Exception) -> Response:
@@ -56,22 +56,22 @@ def application(intake: Intake, limits: DoorLimits, metrics: Metrics, *, trusted
         reason = {404: "not-found", 405: "method"}.get(error.status_code, "http")
         detail = "reports go to POST /v1/telemetry; /v1/openapi.json describes it"
         headers = error.headers or {}
-        return answered(request, Problem(status=error.status_code, reason=reason, detail=detail, headers=headers))
+        return answered(request, DoorRefusal(status=error.status_code, reason=reason, detail=detail, headers=headers))
 
     async def gone(request: Request, _: Exception) -> Response:
-        return answered(request, Problem(status=400, reason="cut-off", detail="the request ended before its body did"))
+        return answered(request, DoorRefusal(status=400, reason="cut-off", detail="the request ended before its body did"))
 
     async def failed(_: Request, error: Exception) -> Response:
         log.error("the door failed", error=repr(error))
         metrics.count(table.GATEWAY_REQUESTS, "500")
-        return Problem(status=500, reason="bug", detail="the gateway made a mistake; it is in its log").response()
+        return DoorRefusal(status=500, reason="bug", detail="the gateway made a mistake; it is in its log").response()
 
     return Starlette(
         routes=[
             Route("/v1/telemetry", _counted(telemetry, metrics), methods=["POST"]),
             Route("/v1/openapi.json", _counted(openapi, metrics), methods=["GET"]),
         ],
-        exception_handlers={Problem: refused, HTTPException: not_found, ClientDisconnect: gone, Exception: failed},
+        exception_handlers={DoorRefusal: refused, HTTPException: not_found, ClientDisconnect: gone, Exception: failed},
     )
 
 

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from reefmesh_gateway.door.problem import Problem
+from reefmesh_gateway.door.problem import DoorRefusal
 
 SENT_BYTES_LIMIT: Final = 512 * 1024
 UNPACKED_BYTES_LIMIT: Final = 2 * 1024 * 1024
@@ -17,7 +17,7 @@ async def read_body(chunks: AsyncIterator[bytes], *, stated_length: str | None) 
     """Read a body to its end.
 
     Raises:
-        Problem: 413 as soon as it is certain that it is too large, before it is read where its length was stated.
+        DoorRefusal: 413 as soon as it is certain that it is too large, before it is read where its length was stated.
     """
     if stated_length is not None and (not stated_length.isdecimal() or int(stated_length[:20]) > SENT_BYTES_LIMIT):
         raise _too_large(f"a request has {SENT_BYTES_LIMIT} bytes at most, as it is sent")
@@ -34,7 +34,7 @@ def unpack(body: bytes, encoding: str) -> bytes:
     """Undo the content encoding.
 
     Raises:
-        Problem: 415 for another encoding than gzip, 400 for what is none, 413 for what unpacks to too much.
+        DoorRefusal: 415 for another encoding than gzip, 400 for what is none, 413 for what unpacks to too much.
     """
     match encoding.strip().lower():
         case "" | "identity":
@@ -42,7 +42,7 @@ def unpack(body: bytes, encoding: str) -> bytes:
         case "gzip" | "x-gzip":
             return _gunzip(body)
         case _:
-            raise Problem(
+            raise DoorRefusal(
                 status=415,
                 reason="content-encoding",
                 detail="the content encoding is gzip or none",
@@ -57,18 +57,18 @@ def _gunzip(body: bytes) -> bytes:
         try:
             part = unpacker.decompress(rest, room + 1)
         except zlib.error as error:
-            raise Problem(status=400, reason="not-gzip", detail=f"the body is no gzip: {error}") from None
+            raise DoorRefusal(status=400, reason="not-gzip", detail=f"the body is no gzip: {error}") from None
         room -= len(part)
         if room < 0:
             raise _too_large(f"a request unpacks to {UNPACKED_BYTES_LIMIT} bytes at most")
         if not unpacker.eof:
-            raise Problem(status=400, reason="not-gzip", detail="the body ends before its gzip does")
+            raise DoorRefusal(status=400, reason="not-gzip", detail="the body ends before its gzip does")
         parts.append(part)
         rest = unpacker.unused_data
         if not rest:
             return b"".join(parts)
-    raise Problem(status=400, reason="not-gzip", detail=f"the body has more than {MEMBERS_LIMIT} gzip members")
+    raise DoorRefusal(status=400, reason="not-gzip", detail=f"the body has more than {MEMBERS_LIMIT} gzip members")
 
 
-def _too_large(detail: str) -> Problem:
-    return Problem(status=413, reason="too-large", detail=detail)
+def _too_large(detail: str) -> DoorRefusal:
+    return DoorRefusal(status=413, reason="too-large", detail=detail)

@@ -20,7 +20,7 @@ from reefmesh_gateway.domain.report import REPORTS_LIMIT, SentReport, Unusable, 
 from reefmesh_gateway.domain.token import TEXT_CHARACTERS, Token
 from reefmesh_gateway.door.body import read_body, unpack
 from reefmesh_gateway.door.media import kind_of
-from reefmesh_gateway.door.problem import Problem, later
+from reefmesh_gateway.door.problem import DoorRefusal, later
 from reefmesh_gateway.identities.device import EnrolledDevice
 from reefmesh_gateway.identities.known import KnownIdentities, KnownSender
 from reefmesh_gateway.identities.last_use import LastUse
@@ -69,7 +69,7 @@ class Intake:
         """Return what became of the reports; on return the broker has confirmed all that were accepted.
 
         Raises:
-            Problem: the request is refused, and nothing of it was accepted; with 503 some of it may have been.
+            DoorRefusal: the request is refused, and nothing of it was accepted; with 503 some of it may have been.
         """
         identity = await self._identify(request)
         self._admit(identity.device)
@@ -100,7 +100,7 @@ class Intake:
         except StoreUnavailable as error:
             raise _away(str(error)) from error
         if identity is None:
-            raise Problem(
+            raise DoorRefusal(
                 status=401,
                 reason="unauthenticated",
                 detail="send the device's token: Authorization: Bearer rmt_...; this request had none that is valid",
@@ -121,9 +121,9 @@ class Intake:
 
     async def _accept(self, device: EnrolledDevice, reports: Sequence[bytes], body: bytes, key: str | None) -> Acceptance:
         if not reports:
-            raise Problem(status=400, reason="empty", detail="there is no report in the body")
+            raise DoorRefusal(status=400, reason="empty", detail="there is no report in the body")
         if len(reports) > REPORTS_LIMIT:
-            raise Problem(status=413, reason="too-many-reports", detail=f"a batch has {REPORTS_LIMIT} reports at most")
+            raise DoorRefusal(status=413, reason="too-many-reports", detail=f"a batch has {REPORTS_LIMIT} reports at most")
         sha256 = body_hash(body)
         if key is not None and (known := await self._known_answer(device, key, sha256)) is not None:
             return Acceptance(document_json=known, is_repeat=True)
@@ -145,7 +145,7 @@ class Intake:
             return await self._answers.find(device.device, key, sha256)
         except KeyOfAnotherBody:
             detail = "this idempotency key was used for another body; give each request a key of its own"
-            raise Problem(status=409, reason="key-of-another-body", detail=detail) from None
+            raise DoorRefusal(status=409, reason="key-of-another-body", detail=detail) from None
 
     async def _publish(self, device: EnrolledDevice, reports: Sequence[SentReport], cause: str | None) -> Sequence[str]:
         begun = asyncio.get_running_loop().time()
@@ -174,27 +174,29 @@ class Intake:
         return outcomes
 
 
-def _refusal_of_all(read: Sequence[SentReport | Unusable], device: EnrolledDevice, document: dict[str, Any]) -> Problem | None:
+def _refusal_of_all(
+    read: Sequence[SentReport | Unusable], device: EnrolledDevice, document: dict[str, Any]
+) -> DoorRefusal | None:
     """Return the refusal of a request of which no report was accepted; None: some was."""
     if any(isinstance(each, SentReport) and device.may_send_as(each.names) for each in read):
         return None
     if any(isinstance(each, SentReport) for each in read):
         detail = f"{device.device} may not send for another device; what it sent is kept in quarantine as spoofed, and not used"
-        return Problem(status=403, reason="spoofed", detail=detail, more=document)
+        return DoorRefusal(status=403, reason="spoofed", detail=detail, more=document)
     unusable = [each for each in read if isinstance(each, Unusable)]
     first = unusable[0]
     status = _STATUS_OF[first.reason] if len({each.reason for each in unusable}) == 1 else 422
     place = "" if len(unusable) == 1 else "report 0: "
-    return Problem(status=status, reason=first.reason, detail=f"{place}{first.detail}", more=document)
+    return DoorRefusal(status=status, reason=first.reason, detail=f"{place}{first.detail}", more=document)
 
 
 def _key_of(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
         detail = "Idempotency-Key has 1 to 128 printable ASCII characters, without blanks"
-        raise Problem(status=400, reason="idempotency-key", detail=detail)
+        raise DoorRefusal(status=400, reason="idempotency-key", detail=detail)
     return key
 
 
-def _away(detail: str) -> Problem:
+def _away(detail: str) -> DoorRefusal:
     return later(503, "unavailable", f"{detail}; send it again, with the same Idempotency-Key", after_seconds=AGAIN_SECONDS)

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from reefmesh_gateway.door.problem import Problem
+from reefmesh_gateway.door.problem import DoorRefusal
 
 ONE: Final = "application/json"
 BATCH: Final = "application/x-ndjson"
@@ -13,7 +13,7 @@ Kind = Literal["one", "batch"]
 
 
 def kind_of(content_type: str) -> Kind:
-    """Raises Problem (415) for a type that is none of these. A charset is not needed: a mark says what UTF-16 is."""
+    """Raises DoorRefusal (415) for a type that is none of these. A charset is not needed: a mark says what UTF-16 is."""
     media, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charset = next(
         (value.strip('" ') for name, _, value in (each.partition("=") for each in parameters) if name == "charset"), ""
@@ -23,7 +23,7 @@ def kind_of(content_type: str) -> Kind:
             return "one"
         if media in _BATCHES and charset != "utf-16":
             return "batch"
-    raise Problem(
+    raise DoorRefusal(
         status=415,
         reason="content-type",
         detail=f"send one report as {ONE}, or a batch as {BATCH} with a report on each line",

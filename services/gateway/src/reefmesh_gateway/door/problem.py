@@ -12,7 +12,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 
 @dataclass(kw_only=True, eq=False)  # not frozen: Python writes the traceback into what is raised
-class Problem(Exception):
+class DoorRefusal(Exception):
     """``reason`` is a slug that stays the same; ``headers`` and ``more`` go into the answer besides."""
 
     status: int
@@ -34,6 +34,6 @@ class Problem(Exception):
         return Response(json.dumps(document, ensure_ascii=False), self.status, headers, MEDIA_TYPE)
 
 
-def later(status: int, reason: str, detail: str, *, after_seconds: int) -> Problem:
+def later(status: int, reason: str, detail: str, *, after_seconds: int) -> DoorRefusal:
     """Return a refusal that may end by itself: ``Retry-After`` says when it is worth another try."""
-    return Problem(status=status, reason=reason, detail=detail, headers={"retry-after": str(after_seconds)})
+    return DoorRefusal(status=status, reason=reason, detail=detail, headers={"retry-after": str(after_seconds)})
