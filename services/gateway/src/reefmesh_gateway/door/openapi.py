@@ -37,7 +37,7 @@ def document() -> dict[str, Any]:
         "paths": {"/v1/telemetry": {"post": _post()}},
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "The token of one device."}},
-            "schemas": {"Acceptance": _taken(), "Outcome": _outcome(), "DoorRefusal": _problem()},
+            "schemas": {"Acceptance": _taken(), "Outcome": _outcome(), "Problem": _problem()},
         },
     }
 
@@ -88,7 +88,7 @@ def _post() -> dict[str, Any]:
             **{
                 str(status): {
                     "description": text,
-                    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/DoorRefusal"}}},
+                    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
                 }
                 | ({"headers": {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}} if status in (429, 503) else {})
                 for status, text in _REFUSALS.items()
