@@ -40,8 +40,9 @@ def doctor(
         list[ServiceEntry] | None,
         typer.Option(
             parser=_service,
-            metavar=f"[{'|'.join(map(str, EVERY_SERVICE))}]",
-            help="Whose rights and database to check; repeatable. Without it: those that every mesh has.",
+            metavar="SERVICE",
+            help=f"Whose rights and database to check, of {', '.join(map(str, EVERY_SERVICE))}; repeatable. "
+            "Without it: those that every mesh has.",
         ),
     ] = None,
     home: HomeOption = None,
