@@ -80,8 +80,8 @@ async def through_the_mesh(home: Home, messages: Sequence[Envelope]) -> None:
 
 
 async def compare(session: MeshSession) -> None:
-    shown = (services.INGEST, services.SCORING, services.ALERTS, services.DASHBOARD)
-    ingest, scoring, alerts, dashboard = (session.stores[each] for each in shown)
+    owners = (services.INGEST, services.SCORING, services.ALERTS, services.DASHBOARD)
+    ingest, scoring, alerts, dashboard = (session.stores[each] for each in owners)
     reader = Reader(dashboard, timeout_seconds=60)
     assert await readings_of_ingest(ingest) == await readings_of_dashboard(dashboard)
     heat = [day async for day in day_scores(scoring, REEF)]
