@@ -60,6 +60,8 @@ class Sender:
 
     async def _send(self, message: OutboundMessage) -> None:
         publishing = await self._channel(message)
+        while not publishing.is_usable:  # refused or closed while this message waited for its turn: the next channel has it
+            publishing = await self._channel(message)
         try:
             with self.connection.answering(), publishing.publishing() as channel, translated():
                 await self._publish(channel, message)
