@@ -16,6 +16,7 @@ from reefmesh_buoy.spool import Spool
 
 NOON_US = 1_780_000_000_000_000
 """2026-05-28, in microseconds since 1970."""
+ACCEPTED = b'{"reports": [{"outcome": "accepted"}]}'
 
 
 class SetClock:
@@ -41,7 +42,7 @@ class ScriptedGateway:
     """Answers with the next of ``answers`` (status, headers, body), the last one again and again."""
 
     url: str = ""
-    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=lambda: [(202, {}, b'{"reports": []}')])
+    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=lambda: [(202, {}, ACCEPTED)])
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 

@@ -43,6 +43,8 @@ def test_report_is_one_request_with_token_and_key(
     [
         (200, {}, b"<html>welcome to the harbour's network</html>", False),
         (202, {}, b"<html>", False),
+        (202, {}, b"{}", False),
+        (202, {}, b'{"reports": []}', False),
         (202, {}, b'{"reports": [{"outcome": "spoofed"}]}', False),
         (302, {"location": "http://127.0.0.1/"}, b"", False),
         (400, {"content-type": "text/html"}, b"bad gateway of a proxy", False),

@@ -77,13 +77,15 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _is_accepted(answer: bytes) -> bool:
-    """Whether the answer names no other outcome of the report than that it was accepted."""
+    """Whether the answer says of the report that it was accepted: a page of somebody between may answer 202 too."""
     try:
         document = json.loads(answer)
     except ValueError:
         return False
-    reports = document.get("reports", []) if isinstance(document, dict) else [None]
-    return all(isinstance(each, dict) and each.get("outcome", "accepted") == "accepted" for each in reports)
+    reports = document.get("reports") if isinstance(document, dict) else None
+    if not isinstance(reports, list) or len(reports) != 1:  # a request holds one report
+        return False
+    return isinstance(reports[0], dict) and reports[0].get("outcome") == "accepted"
 
 
 def _retry_after(text: str | None) -> float:
