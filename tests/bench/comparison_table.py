@@ -7,7 +7,7 @@ from rich.table import Table
 from candidate import MESH_PROMISES
 from measured_row import Row, ratios
 
-COLUMNS = ("pipeline", "messages/s", "rate, ratio", "CPU of services", "CPU of the broker", "CPU, ratio")
+COLUMNS = ("pipeline", "messages/s", "in each round", "rate, ratio", "CPU of services", "CPU of the broker", "CPU, ratio")
 
 
 def cells_of(rows: Sequence[Row]) -> list[tuple[str, ...]]:
@@ -17,6 +17,7 @@ def cells_of(rows: Sequence[Row]) -> list[tuple[str, ...]]:
         (
             row.name,
             f"{row.per_second:,.0f}",
+            ", ".join(f"{rate:,.0f}" for rate in row.rounds),
             f"{compared[row.name].rate:.2f}" if row.name in compared else "",
             f"{row.services_microseconds:,.0f} us",
             "in the services" if row.broker_microseconds is None else f"{row.broker_microseconds:,.0f} us",

@@ -20,7 +20,8 @@ TIME_UP: Final = "the time of the run was up"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """CPU in microseconds a message: of all services together, and of the broker where it is a process of its own."""
+    """Of the best of its rounds. CPU in microseconds a message: of all services together, and of the broker where it is a
+    process of its own. ``rounds``: the messages a second of each."""
 
     name: str
     engine: str
@@ -31,6 +32,7 @@ class Row:
     services_microseconds: float
     broker_microseconds: float | None
     load_average: float
+    rounds: Sequence[float]
 
     @property
     def microseconds(self) -> float:
@@ -38,7 +40,12 @@ class Row:
 
     @classmethod
     def of_json(cls, document: dict[str, Any]) -> Self:
-        return cls(**{**document, "promises": tuple(document["promises"])})
+        return cls(**{**document, "promises": tuple(document["promises"]), "rounds": tuple(document["rounds"])})
+
+    def or_better(self, later: Self) -> Self:
+        """Return whichever was faster, with the rounds of both."""
+        best = max(self, later, key=lambda row: row.per_second)
+        return replace(best, rounds=(*self.rounds, *later.rounds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,36 +97,48 @@ class Rows:
     missing: dict[str, str]
 
 
-async def measured(all_of_them: Sequence[Candidate], *, extent: Extent, budget: Budget, kept: Callable[[Rows], None]) -> Rows:
-    """Measure one after the other; ``kept`` is given what is there, after each, so that an end by hand loses nothing.
+async def measured(
+    all_of_them: Sequence[Candidate], *, extent: Extent, budget: Budget, kept: Callable[[Rows], None], rounds: int = 1
+) -> Rows:
+    """Measure one after the other, in every second round from the last to the first, since the machine's mood changes; the
+    best round of each counts. ``kept`` is given what is there, after each, so that an end by hand loses nothing.
 
     Raises:
         ComponentMissing: there is no such broker here.
     """
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     missing: dict[str, str] = {}
-    for number, candidate in enumerate(all_of_them):
-        outcome = await _outcome(candidate, budget.extent(extent, still=len(all_of_them) - number), budget.left_seconds)
+    turns = [each for number in range(rounds) for each in (reversed(all_of_them) if number % 2 else all_of_them)]
+    for number, candidate in enumerate(turns):
+        outcome = await _outcome(candidate, budget.extent(extent, still=len(turns) - number), budget.left_seconds)
+        name = candidate.name
         if isinstance(outcome, str):
-            missing[candidate.name] = outcome
+            told = outcome
+            if outcome != TIME_UP or name not in rows:
+                missing[name] = outcome
         else:
-            cpu = outcome.sustained.cpu_seconds
-            row = Row(
-                name=candidate.name,
-                engine=candidate.engine,
-                plain=candidate.plain,
-                on=outcome.on,
-                promises=candidate.promises,
-                per_second=outcome.sustained.per_second,
-                services_microseconds=sum(seconds for name, seconds in cpu.items() if name != BROKER) * 1e6,
-                broker_microseconds=cpu[BROKER] * 1e6 if BROKER in cpu else None,
-                load_average=psutil.getloadavg()[0],
-            )
-            rows.append(row)
-        told = missing.get(candidate.name) or f"{rows[-1].per_second:,.0f} messages/s, load {rows[-1].load_average:.1f}"
-        print(f"{budget.spent_seconds:5.0f} s  {candidate.name}: {told}", file=sys.stderr, flush=True)
-        kept(Rows(rows=tuple(rows), missing=dict(missing)))
-    return Rows(rows=tuple(rows), missing=missing)
+            row = _row(candidate, outcome)
+            rows[name] = rows[name].or_better(row) if name in rows else row
+            told = f"{row.per_second:,.0f} messages/s, load {row.load_average:.1f}"
+        print(f"{budget.spent_seconds:5.0f} s  {name}: {told}", file=sys.stderr, flush=True)
+        kept(Rows(rows=tuple(rows.values()), missing=dict(missing)))
+    return Rows(rows=tuple(rows.values()), missing=missing)
+
+
+def _row(candidate: Candidate, outcome: Outcome) -> Row:
+    cpu = outcome.sustained.cpu_seconds
+    return Row(
+        name=candidate.name,
+        engine=candidate.engine,
+        plain=candidate.plain,
+        on=outcome.on,
+        promises=candidate.promises,
+        per_second=outcome.sustained.per_second,
+        services_microseconds=sum(seconds for name, seconds in cpu.items() if name != BROKER) * 1e6,
+        broker_microseconds=cpu[BROKER] * 1e6 if BROKER in cpu else None,
+        load_average=psutil.getloadavg()[0],
+        rounds=(outcome.sustained.per_second,),
+    )
 
 
 async def _outcome(candidate: Candidate, extent: Extent, seconds: float) -> Outcome | str:
