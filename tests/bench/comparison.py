@@ -2,7 +2,8 @@
 
 The load is the everyday one: a reading of five quantities a message, 500 reefs, nothing that people are told. Each candidate
 has a broker and databases of its own, is warmed up, and is then given as much as it decides about; afterwards every message is
-looked for. Each is measured in two rounds, and the better one counts. The plain pipelines are three FastStream stages with a row of state for each reef, in the shape that --tune found.
+looked for. Each is measured in two rounds, and the better one counts. The plain pipelines are three FastStream stages with a row
+of state for each reef, in the shape that --tune found.
 
 examples:
   make bench BROKER=all                                  the table, in a quarter of an hour at most
@@ -94,8 +95,8 @@ def publish_all(run: Run, *, root: Path = ROOT) -> None:
     """
     under = f"Measured {run.title}; {run.brokers}; {run.busy}."
     ratios = (
-        f"Of {ROUNDS} rounds the better one counts. Ratios are to the fastest plain pipeline on the same broker (of the embedded"
-        " mesh: on any); CPU is of a message."
+        f"Of {ROUNDS} rounds the better one counts. Ratios are to the fastest plain pipeline on the same broker (of the"
+        " embedded mesh: on any); CPU is of a message."
     )
     publish(root / "README.md", SECTION, f"{markdown(run.rows, promises=False)}\n\n{under}\n{ratios}")
     chart = f"![rates and CPU of the pipelines]({PICTURE.relative_to('docs')})"
