@@ -2,8 +2,8 @@
 
 The load is the everyday one: a reading of five quantities a message, 500 reefs, nothing that people are told. Each candidate
 has a broker and databases of its own, is warmed up, and is then given as much as it decides about; afterwards every message is
-looked for. Each is measured in two rounds, and the better one counts. The plain pipelines are three FastStream stages with a row
-of state for each reef, in the shape that --tune found.
+looked for. Each is measured in two rounds, and the better one counts.
+The plain pipelines are three FastStream stages with a row of state for each reef, in the shape that --tune found.
 
 examples:
   make bench BROKER=all                                  the table, in a quarter of an hour at most
