@@ -200,7 +200,8 @@ async def close_channel(channel: Channel) -> None:
     """
     if channel.is_closed:
         return
-    asking = asyncio.ensure_future(channel.rpc(commands.Channel.Close(reply_code=constants.REPLY_SUCCESS, class_id=0, method_id=0)))
+    farewell = commands.Channel.Close(reply_code=constants.REPLY_SUCCESS, class_id=0, method_id=0)
+    asking = asyncio.ensure_future(channel.rpc(farewell))
     asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # the answer is that the channel is closed
     await asyncio.wait([asking], timeout=FAREWELL_SECONDS)
 

@@ -50,7 +50,7 @@ class DeliveringTenure(Protocol):
 class InboundMessage:
     """``identity``: the same for an original and its copy in the overflow queue. ``user_id``: who sent the original, by the
     broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did.
-    ``misplacement``: why it may be in another shard than the rest of its reef. ``follows``: the event that it says it follows."""
+    ``misplacement``: why it may be in another shard than the rest of its reef. ``follows``: which event it says it follows."""
 
     tenure: "DeliveringTenure"
     delivery_tag: int

@@ -1,9 +1,9 @@
 """The messages of one reef that have arrived and that no lane has in hand.
 
-They are in the order of arrival, which is their order, unless one provably precedes another (a copy that a crash has left comes
-late, for instance). After a lost connection the broker sends all that an overflow queue holds, ten thousand messages of one reef
-perhaps. So a message that precedes none is added without a look at the others: a consumer that took seconds to take its messages
-in would miss heart-beats, lose the connection for that, and begin anew.
+They are in the order of arrival, which is their order, unless one provably precedes another (a copy that a crash has left
+comes late, for instance). After a lost connection the broker sends all that an overflow queue holds, ten thousand messages of
+one reef perhaps. So a message that precedes none is added without a look at the others: a consumer that took seconds to take
+its messages in would miss heart-beats, lose the connection for that, and begin anew.
 """
 
 from collections import deque
