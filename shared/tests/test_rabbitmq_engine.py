@@ -24,7 +24,7 @@ from reefmesh.broker.port import (
     LaneLost,
     Publication,
 )
-from reefmesh.broker.rabbitmq.connection import Connection
+from reefmesh.broker.rabbitmq.connection import Connection, close_channel
 from reefmesh.broker.rabbitmq.consumer import RabbitMQConsumer
 from reefmesh.broker.rabbitmq.engine import BLOCKED, RabbitMQBroker
 from reefmesh.broker.rabbitmq.errors import PRECONDITION_FAILED, BrokerRefusal
@@ -367,6 +367,32 @@ async def test_silent_broker_is_noticed_within_two_heartbeats(own_rabbitmq: Rabb
                 except BrokerUnavailable:
                     await asyncio.sleep(0)
         assert [0] == await settle_all(consumer, 1)
+
+
+async def test_broker_that_takes_longer_than_a_heartbeat_to_close_a_channel_keeps_the_connection(
+    own_rabbitmq: RabbitmqProcess,
+) -> None:
+    """So it is where thousands of messages are taken back. Who asks a second time asks for a channel that is not there."""
+    async with place_at(own_rabbitmq, parameters="&heartbeat_ms=4000") as place:
+        address = RabbitMQAddress.parse(place.url)
+        connection = await Connection.open(address, address.endpoints[0], None)
+        try:
+            channel = await connection.channel()
+            own_rabbitmq.pause()
+            try:
+                closing = asyncio.ensure_future(close_channel(channel))
+                await asyncio.wait([closing], timeout=4.5)  # a heart-beat, and less than what counts as silence
+                assert not closing.done()
+            finally:
+                own_rabbitmq.resume()
+            await asyncio.wait_for(closing, PATIENCE_SECONDS)
+            assert channel.is_closed
+            for _ in range(3):
+                async with connection.passing_channel() as another:
+                    await another.basic_qos(prefetch_count=1)
+            assert not connection.is_lost
+        finally:
+            await connection.close()
 
 
 @pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "plain"])

@@ -74,6 +74,8 @@ def inbound(tenure: Tenure, tag: int, headers: dict[str, Any], *, is_overflow: b
         misplacement=None,
         reef_id="stuck",
         seq=None,
+        event_id=None,
+        follows=None,
     )
     tenure.received(message)
     return message

@@ -4,6 +4,8 @@ import asyncio
 from typing import cast
 
 import pytest
+from pamqp import commands
+from pamqp.base import Frame
 
 from reefmesh.broker.rabbitmq.connection import Channel
 from reefmesh.broker.rabbitmq.errors import NOT_CONFIRMED, UNROUTABLE, BrokerRefusal
@@ -13,7 +15,8 @@ from reefmesh.broker.rabbitmq.publishing_channel import PublishingChannel
 class SpyingChannel:
     is_closed = False
 
-    async def close(self, *, timeout: float) -> None:
+    async def rpc(self, frame: Frame) -> None:
+        assert isinstance(frame, commands.Channel.Close)
         self.is_closed = True
 
 

@@ -34,6 +34,8 @@ METRICS_TIMEOUT_SECONDS: Final = 60.0
 USERS: Final = ("operator", *(each.name for each in EVERY_SERVICE), "publisher")
 STARTED: Final = "Server startup complete"
 DISK_FREE_LIMIT: Final = "50MB"
+NO_BUSY_WAIT: Final = "+sbwt none +sbwtdcpu none +sbwtdio none"
+"""Erlang's schedulers wait for work by turning, and take the processor from whoever works beside them."""
 LAST_LINES: Final = 30
 
 
@@ -187,7 +189,7 @@ class RabbitmqProcess(BrokerProcess):
             "RABBITMQ_LOG_BASE": str(self.folder),
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_PID_FILE": str(self.folder / "pid"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} +S 2:2 {NO_BUSY_WAIT}",
         }
 
     def _configure(self, settings: str, devices: str, more_plugins: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from aiormq.channel import Channel
 from aiormq.connection import Connection as Protocol
 from aiormq.exceptions import AMQPError, ConnectionClosed, ProbableAuthenticationError
+from pamqp import commands, constants
 from yarl import URL
 
 from reefmesh.broker.connection_loss import BrokerSilent, ConnectionLost
@@ -191,9 +192,18 @@ class Connection:
 
 
 async def close_channel(channel: Channel) -> None:
-    """Close it, after all that was written on it; nothing happens where it is closed already."""
-    with contextlib.suppress(AMQPError, OSError, RuntimeError, TimeoutError):
-        await channel.close(timeout=FAREWELL_SECONDS)
+    """Close it, after all that was written on it; nothing happens where it is closed already. Return when the broker has
+    answered or has taken very long: then it still closes it, and its number is not used before.
+
+    aiormq's own ``close`` asks anew when no answer comes within a heart-beat, as when the broker takes thousands of messages
+    back; by then the number may belong to no channel any more, and for that the broker ends the connection.
+    """
+    if channel.is_closed:
+        return
+    farewell = commands.Channel.Close(reply_code=constants.REPLY_SUCCESS, class_id=0, method_id=0)
+    asking = asyncio.ensure_future(channel.rpc(farewell))
+    asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # the answer is that the channel is closed
+    await asyncio.wait([asking], timeout=FAREWELL_SECONDS)
 
 
 def _url_of(address: RabbitMQAddress) -> URL:

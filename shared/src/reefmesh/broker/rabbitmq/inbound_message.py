@@ -50,7 +50,7 @@ class DeliveringTenure(Protocol):
 class InboundMessage:
     """``identity``: the same for an original and its copy in the overflow queue. ``user_id``: who sent the original, by the
     broker's word; of a copy that this service made, by its own, which took that down. ``is_own_copy``: it did.
-    ``misplacement``: why it may be in another shard than the rest of its reef."""
+    ``misplacement``: why it may be in another shard than the rest of its reef. ``follows``: which event it says it follows."""
 
     tenure: "DeliveringTenure"
     delivery_tag: int
@@ -64,6 +64,8 @@ class InboundMessage:
     misplacement: str | None
     reef_id: str
     seq: int | None
+    event_id: str | None
+    follows: str | None
     state: MessageState = field(default=MessageState.NEW)
 
     @classmethod
@@ -99,6 +101,8 @@ class InboundMessage:
             misplacement=None if shard is None else shard.misplacement_of(reef_id, frame.routing_key or ""),
             reef_id=reef_id,
             seq=sequence_number(text_of(headers, "seq")),
+            event_id=text_of(headers, "event-id"),
+            follows=text_of(headers, FOLLOWS),
         )
 
     @property
@@ -151,5 +155,4 @@ class InboundMessage:
         names it as the message that it follows."""
         if by_number and self.seq is not None and other.seq is not None:
             return self.seq < other.seq
-        follows = text_of(other.headers, FOLLOWS)
-        return follows is not None and follows == text_of(self.headers, "event-id")
+        return other.follows is not None and other.follows == self.event_id
