@@ -4,6 +4,10 @@ The broker gives a shard to one consumer and never takes it away. So each consum
 exchange of the subscription, when it starts, when it hears of a new one, and at every beat; and says good-bye. Who has a shard
 that belongs to another gives it up: it stands at the end of the shard's queue then, and the broker gives the shard to the next
 one. Where that is not the one to which it belongs, it does the same: after a round it is there.
+
+To give a shard up takes seconds, and its next owner gets all anew that is not acknowledged. So who gives something up goes on
+saying meanwhile that it is there, or the others would count it as gone and move more; and a shard with much in its overflow
+queue stays where it is until so much was done there that the move is worth it.
 """
 
 import asyncio
@@ -35,6 +39,8 @@ tries again, after ``KEEP_SECONDS``."""
 KEEP_SECONDS: Final = 3.0
 """A shard that came back although it was given up is kept for so long: the one to whom it belongs may not be able to take
 it."""
+KEEP_SECONDS_PER_MESSAGE: Final = 0.01
+"""How long a shard is kept, at least, for each message that would be sent anew: some ten times what that costs."""
 AT_ONCE: Final = 8
 """So many shards are given up at the same time."""
 FAREWELL_SECONDS: Final = 2.0
@@ -67,7 +73,8 @@ class HandOver:
         self._given_up_at_seconds: dict[int, float] = {}
         self._awake = asyncio.Event()
         self._must_say = True
-        self._beating: asyncio.Task[None] | None = None
+        self._has_changed = asyncio.Event()
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def subscribe(self, connection: Connection) -> None:
         """Hear the others, over a queue that ends with this connection. Raises BrokerRefusal or ConnectionLost."""
@@ -78,15 +85,18 @@ class HandOver:
             await channel.queue_bind(queue, members_exchange(self._subscription))
             await channel.basic_consume(queue, self._on_message, no_ack=True)
         self._say_soon()
-        if self._beating is None:
-            self._beating = asyncio.create_task(self._beat(), name=f"hand-over {self._subscription}")
+        if not self._tasks:
+            self._tasks = (
+                asyncio.create_task(self._beat(), name=f"member {self._subscription}"),
+                asyncio.create_task(self._share(), name=f"hand-over {self._subscription}"),
+            )
 
     def lost(self) -> None:
         self._channel = None
 
     def notice(self) -> None:
         """The broker has given us a shard: it may belong to another."""
-        self._awake.set()
+        self._has_changed.set()
 
     def say(self, *, takes: bool) -> None:
         """Tell the others whether we have a lane to spare."""
@@ -95,10 +105,10 @@ class HandOver:
 
     async def stop(self) -> None:
         """Give nothing up any more. Idempotent."""
-        beating, self._beating = self._beating, None
-        if beating is not None:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+        tasks, self._tasks = self._tasks, ()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def leave(self) -> None:
         """Say good-bye, if that is possible at once."""
@@ -121,10 +131,10 @@ class HandOver:
             takes = text_of(properties.headers or {}, TAKES) != "false"
             has_changed = self._membership.heard(name, takes=takes, now_seconds=self._loop.time())
             if has_changed:
-                self._must_say = True
+                self._say_soon()
         if has_changed:
             self._tell()
-        self._awake.set()
+        self._has_changed.set()
 
     async def _beat(self) -> None:
         said_at_seconds = self._loop.time() - BEAT_SECONDS
@@ -136,11 +146,19 @@ class HandOver:
                     await self._publisher.send([self._message(**{TAKES: "true" if self._membership.takes else "false"})])
             if self._membership.forget_silent(now):
                 self._tell()
-            await self._give_up_others()
+                self._has_changed.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(said_at_seconds + BEAT_SECONDS):
                     await self._awake.wait()
             self._awake.clear()
+
+    async def _share(self) -> None:
+        while True:
+            await self._give_up_others()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._has_changed.wait()
+            self._has_changed.clear()
             await asyncio.sleep(JITTER_SECONDS * self._random.random())
 
     async def _give_up_others(self) -> None:
@@ -150,11 +168,7 @@ class HandOver:
         ours = self._membership.ours(len(self._shards)) if owned and self._membership.others else None
         if ours is None:
             return
-        others = [
-            shard
-            for shard in owned
-            if shard.index not in ours and now - self._given_up_at_seconds.get(shard.index, -KEEP_SECONDS) >= KEEP_SECONDS
-        ]
+        others = [shard for shard in owned if shard.index not in ours and not self._is_kept(shard, now)]
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def give_up(shard: Shard) -> bool:
@@ -166,6 +180,11 @@ class HandOver:
         given_up = sum(await asyncio.gather(*(give_up(shard) for shard in others)))
         if given_up:
             self._emit("groups_released", shards=given_up)
+
+    def _is_kept(self, shard: Shard, now: float) -> bool:
+        if now - self._given_up_at_seconds.get(shard.index, -KEEP_SECONDS) < KEEP_SECONDS:
+            return True
+        return now - shard.owned_since_seconds < KEEP_SECONDS_PER_MESSAGE * len(shard.overflowing)
 
     def _say_soon(self) -> None:
         self._must_say = True

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from reefmesh.broker.hold import Hold
@@ -22,6 +23,9 @@ from reefmesh.broker.rabbitmq.ready_queue import ReadyQueue
 from reefmesh.broker.rabbitmq.shard import Shard
 
 CHECKS_PER_PATIENCE: Final = 4
+HANDS_AGAIN_PATIENCES: Final = 5
+"""For so long no check may have found every lane stuck until this consumer says that it takes more: shards that went to and fro
+with each slow second would cost more than they bring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ class IsolationWatch:
         self._on_isolated = on_isolated
         self._say_takes = say_takes
         self._clogged: dict[int, str] = {}
+        self._was_stuck_at_seconds = -inf
         self._loop = asyncio.get_running_loop()
         self._awake = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
@@ -85,7 +90,11 @@ class IsolationWatch:
                 self._awake.clear()
                 await self._awake.wait()
             await asyncio.sleep(self._limits.patience_seconds / CHECKS_PER_PATIENCE)
-            self._say_takes(not self._is_stuck())
+            if self._is_stuck():
+                self._was_stuck_at_seconds = self._loop.time()
+            self._say_takes(
+                self._loop.time() - self._was_stuck_at_seconds >= HANDS_AGAIN_PATIENCES * self._limits.patience_seconds
+            )
             before, self._clogged = self._clogged, self._find_clogged() if self._has_idle_lane() else {}
             for index, reef_id in self._clogged.items():
                 if index in before:

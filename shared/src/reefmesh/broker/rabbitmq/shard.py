@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -65,6 +65,8 @@ class Shard:
         self._changing = asyncio.Lock()
         self._recovering: asyncio.Task[None] | None = None
         self._losses = 0
+        self.owned_since_seconds = 0.0
+        """By the loop's clock: when the broker gave us the first message in this tenure."""
 
     @property
     def tenure(self) -> Tenure | None:
@@ -82,6 +84,11 @@ class Shard:
     def is_owned(self) -> bool:
         """Whether the broker has given us messages of the shard's own queue in this tenure."""
         return self._overflow is not None and self._overflow.owns_shard
+
+    @property
+    def overflowing(self) -> Collection[InboundMessage]:
+        """What its next owner will get anew of the overflow queue."""
+        return self._tenure.overflow_window if self._tenure is not None else ()
 
     async def subscribe(self, connection: Connection) -> None:
         """Raises BrokerRefusal or ConnectionLost."""
@@ -181,6 +188,7 @@ class Shard:
             overflow.from_shard(message)
             if is_first:
                 self._losses = 0
+                self.owned_since_seconds = asyncio.get_running_loop().time()
                 self._owner.note_owned(self)
 
         return receive
