@@ -57,11 +57,12 @@ def renew(path: Path, wanted: dict[str, list[str]]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args().check
+    parser.add_argument("--catalogues", type=Path, default=CATALOGUES, help="the folder of the catalogues")
+    given = parser.parse_args()
     wanted = sentences()
     found = []
-    for path in sorted(CATALOGUES.glob("*.po")):
-        if not check:
+    for path in sorted(given.catalogues.glob("*.po")):
+        if not given.check:
             renew(path, wanted)
         found += [f"{path.name}: {mistake}\n" for mistake in mistakes(path, wanted)]
     sys.stderr.writelines(found)

@@ -296,14 +296,19 @@ class Bench:
         return routes_of(pages, make_api(reader, clock=self.clock), stream, rule=rule)
 
     @asynccontextmanager
-    async def served(self, *, connections: ConnectionLimits | None = None, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async def served(
+        self, *, connections: ConnectionLimits | None = None, port: int = 0, **settings: Any
+    ) -> AsyncIterator[httpx.AsyncClient]:
         """A client of all routes over a real connection, which streams need."""
         app = Starlette(routes=list(self.routes(**settings)))
         async with (
-            serve(app, metrics=self.metrics, limits=connections) as address,
+            serve(app, port=port, metrics=self.metrics, limits=connections) as address,
             httpx.AsyncClient(base_url=address.url, timeout=10.0) as client,
         ):
-            yield client
+            try:
+                yield client
+            finally:
+                self.listeners.end()  # as the service does when it stops
 
     def visitor(self, *, address: str = "192.0.2.1", **settings: Any) -> httpx.AsyncClient:
         """A client of all routes, who comes from an address."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -173,3 +174,59 @@ async def test_first_view_of_a_hundred_sites_is_small(bench: Bench, samples: typ
         answers = [await client.get(path, headers={"accept-encoding": "gzip"}) for path in ("/", "/page.css")]
     assert ["gzip", "gzip"] == [each.headers["content-encoding"] for each in answers]
     assert sum(int(each.headers["content-length"]) for each in answers) < 150_000
+
+
+async def test_page_has_what_it_will_say_when_nothing_newer_comes(bench: Bench, samples: type[Samples]) -> None:
+    """It may stay open without a connection: what ceases to hold gives way to what a page made then would say."""
+    await bench.readings(samples.reading(0, t=29.5))
+    await bench.score(samples.score(carbonate=samples.carbonate((samples.START.date(), 3.2))))
+    for path in ("/", "/reefs/north-wall"):
+        page = await seen(bench, path)
+        ends = {str(attributes["data-until"]) for _, attributes in page.elements if "data-until" in attributes}
+        behind = [attributes for _, attributes in page.elements if "data-afterwards" in attributes]
+        assert all("hidden" in each for each in behind)
+        expected = {"2026-11-29T14:00:00+00:00", "2026-11-29T18:00:00+00:00", "2026-12-06T00:00:00+00:00"}
+        assert expected | ({"2026-12-01T00:00:00+00:00"} if "reefs" in path else set()) == ends
+        for end in sorted(ends):
+            async with bench.visitor() as client:
+                now = (await client.get(path)).text
+                bench.clock.set(datetime.fromisoformat(end) + timedelta(seconds=1))
+                then = (await client.get(path)).text
+                bench.clock.set(samples.START + timedelta(hours=1))
+            promised = [_without_ages(each) for each in re.findall(ENDS.replace("END", re.escape(end)), now, re.DOTALL)]
+            assert promised
+            assert [True] * len(promised) == [each in _without_ages(then) for each in promised], end
+
+
+ENDS = r'data-until="END".*?data-afterwards hidden>(.*?)</(?:p|tr|div)>'
+
+
+def _without_ages(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"(<span data-age[^>]*>)[^<]*", r"\1", html))
+
+
+async def test_files_of_the_page_are_there_with_their_types_and_small(bench: Bench) -> None:
+    async with bench.visitor() as client:
+        page = (await client.get("/")).text
+        files = {
+            path: await client.get(path)
+            for path in (
+                "/page.css",
+                "/page.js",
+                "/ages.js",
+                "/stream.js",
+                "/service-worker.js",
+                "/manifest.webmanifest",
+                "/icon.svg",
+            )
+        }
+        worker = files["/service-worker.js"].text
+    assert {200} == {each.status_code for each in files.values()}
+    assert "text/javascript; charset=utf-8" == files["/page.js"].headers["content-type"]
+    assert "application/manifest+json" == files["/manifest.webmanifest"].headers["content-type"]
+    assert ("/", "standalone") == tuple(files["/manifest.webmanifest"].json()[each] for each in ("start_url", "display"))
+    assert sum(len(each.content) for each in files.values()) < 25_000
+    needed = set(re.findall(r'"(/[a-z-]+\.[a-z]+)"', worker.split("NEEDED = [")[1].split("]")[0]))
+    assert set(files) - {"/service-worker.js"} == needed, "what a kept page needs is kept, too"
+    linked = set(re.findall(r'(?:href|src)="(/[a-z.-]+\.[a-z]+)"', page))
+    assert linked <= set(files)

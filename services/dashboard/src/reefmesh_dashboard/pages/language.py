@@ -48,12 +48,13 @@ def read_languages() -> Languages:
     folder = resources.files("reefmesh_dashboard").joinpath(FOLDER)
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if file.name.endswith(".po"):
-            language = _language(file.name.removesuffix(".po"), file.read_text(encoding="utf-8"))
+            language = read_catalogue(file.name.removesuffix(".po"), file.read_text(encoding="utf-8"))
             found[language.code] = language
     return found
 
 
-def _language(code: str, text: str) -> Language:
+def read_catalogue(code: str, text: str) -> Language:
+    """Return the language of a gettext catalogue. Raises OSError: it is none."""
     catalogue = polib.pofile(text)
     sentences = {entry.msgid: entry.msgstr for entry in catalogue if entry.msgstr and not entry.obsolete and not entry.fuzzy}
     name = catalogue.metadata["Language-Name"]

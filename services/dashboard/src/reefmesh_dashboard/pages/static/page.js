@@ -109,14 +109,25 @@ const stream = new Stream({
   },
 });
 
+/** Keep this page, if the service worker came after it and has not seen it pass. */
+async function remember() {
+  await navigator.serviceWorker.register("/service-worker.js");
+  await navigator.serviceWorker.ready;
+  const cache = await caches.open(PAGES);
+  if (await cache.match(location.href, { ignoreVary: true })) return;
+  const answer = await fetch(location.href, { cache: "force-cache" });
+  if (answer.ok) await cache.put(location.href, answer);
+}
+
 /** Keep what is seen now, in the place of what was loaded; its headers stay, the policy among them. */
 async function keep() {
   if (!("caches" in globalThis)) return;
   const cache = await caches.open(PAGES);
-  const loaded = await cache.match(location.href);
+  const loaded = await cache.match(location.href, { ignoreVary: true });
   if (!loaded) return;
   const copy = /** @type {HTMLElement} */ (document.documentElement.cloneNode(true));
   copy.querySelector("#connection")?.setAttribute("hidden", "");
+  await cache.delete(location.href, { ignoreVary: true });
   await cache.put(location.href, new Response(`<!doctype html>${copy.outerHTML}`, { headers: loaded.headers }));
 }
 
@@ -161,4 +172,4 @@ function begin() {
 reveal(document);
 begin();
 setInterval(show, TICK_MILLISECONDS);
-if ("serviceWorker" in navigator) void navigator.serviceWorker.register("/service-worker.js");
+if ("serviceWorker" in navigator) void remember();

@@ -40,10 +40,13 @@ worker.addEventListener("fetch", (event) => {
  */
 async function newestOf(event, name) {
   const cache = await caches.open(name);
-  const kept = await cache.match(event.request);
+  // Answers vary by language and cookie; a choice empties the cache, so what is in it was chosen.
+  const kept = await cache.match(event.request, { ignoreVary: true });
   const fresh = fetch(event.request).then(async (answer) => {
     if (answer.ok && !answer.redirected) {
-      await cache.put(event.request, answer.clone());
+      const copy = answer.clone();
+      await cache.delete(event.request, { ignoreVary: true });
+      await cache.put(event.request, copy);
       await forgetOldest(cache);
     }
     return answer;
