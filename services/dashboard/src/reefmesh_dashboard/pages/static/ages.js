@@ -20,7 +20,7 @@ const LENGTHS = /** @type {const} */ ([
 export function age(at, now, words) {
   const passed = Math.max(0, now - at);
   const [unit, length] = LENGTHS.find(([, each]) => passed >= 2 * each) ?? ["s", 1000];
-  return words[unit].replace("{count}", String(Math.round(passed / length)));
+  return (words[unit] ?? "").replace("{count}", String(Math.round(passed / length)));
 }
 
 /**

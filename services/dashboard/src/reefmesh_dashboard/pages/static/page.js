@@ -28,7 +28,7 @@ const now = () => Date.now() + aheadMilliseconds;
 function show() {
   tick(document, now(), words);
   line.hidden = trouble === null;
-  const text = trouble === null ? "" : words[trouble].replace("{age}", age(knownAt, now(), words));
+  const text = trouble === null ? "" : (words[trouble] ?? "").replace("{age}", age(knownAt, now(), words));
   if (line.textContent !== text) line.textContent = text;
 }
 
