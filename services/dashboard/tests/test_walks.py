@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from reefmesh_components.chromium import chromium_path
 from reefmesh_components.requirement import ComponentMissing, give_up
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATIENCE_MILLISECONDS = 60_000
 """For what comes by itself, on a busy machine."""
 IS_KEPT = "async () => Boolean(await (await caches.open('pages')).match(location.href, {ignoreVary: true}))"
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -74,6 +74,7 @@ async def test_change_comes_in_without_a_reload_and_a_lost_connection_is_said_un
         row = page.locator("li[data-reef=north-wall]")
         async with bench.served() as client:
             port = client.base_url.port
+            assert port is not None
             await page.goto(str(client.base_url))
             await follow(bench)
             await expect(row).to_contain_text("Good")
