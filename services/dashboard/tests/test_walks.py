@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATIENCE_MILLISECONDS = 60_000
 """For what comes by itself, on a busy machine."""
-IS_KEPT = "async () => Boolean(await (await caches.open('pages')).match(location.href, {ignoreVary: true}))"
+IS_KEPT = "async () => Boolean(await (await caches.open('pages')).match(location.href))"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 

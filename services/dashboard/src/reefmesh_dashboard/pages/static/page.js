@@ -95,7 +95,7 @@ const stream = new Stream({
   async onLost(failures) {
     if (trouble === null) trouble = "lost";
     show();
-    void keep();
+    keep().catch(unkept);
     // A stream may be refused where a page is not: then what is shown is at least read anew.
     if (failures >= REFRESHED_FROM_FAILURES) {
       try {
@@ -114,22 +114,35 @@ async function remember() {
   await navigator.serviceWorker.register("/service-worker.js");
   await navigator.serviceWorker.ready;
   const cache = await caches.open(PAGES);
-  if (await cache.match(location.href, { ignoreVary: true })) return;
+  if (await cache.match(location.href)) return;
   const answer = await fetch(location.href, { cache: "force-cache" });
-  if (answer.ok) await cache.put(location.href, answer);
+  if (answer.ok) await store(cache, await answer.text(), answer.headers);
 }
 
 /** Keep what is seen now, in the place of what was loaded; its headers stay, the policy among them. */
 async function keep() {
   if (!("caches" in globalThis)) return;
   const cache = await caches.open(PAGES);
-  const loaded = await cache.match(location.href, { ignoreVary: true });
+  const loaded = await cache.match(location.href);
   if (!loaded) return;
   const copy = /** @type {HTMLElement} */ (document.documentElement.cloneNode(true));
   copy.querySelector("#connection")?.setAttribute("hidden", "");
-  await cache.delete(location.href, { ignoreVary: true });
-  await cache.put(location.href, new Response(`<!doctype html>${copy.outerHTML}`, { headers: loaded.headers }));
+  await store(cache, `<!doctype html>${copy.outerHTML}`, loaded.headers);
 }
+
+/**
+ * @param {Cache} cache
+ * @param {string} html of this page
+ * @param {Headers} given those of its answer; without `vary`, so that it takes the place of what was kept before
+ */
+async function store(cache, html, given) {
+  const headers = new Headers(given);
+  headers.delete("vary");
+  await cache.put(location.href, new Response(html, { headers }));
+}
+
+/** A browser may refuse to keep anything, as in a private window: then nothing opens without a connection, and all else works. */
+const unkept = () => undefined;
 
 /**
  * Make each instant a button that shows its UTC.
@@ -159,7 +172,7 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     stream.close();
-    void keep();
+    keep().catch(unkept);
   } else begin();
 });
 
@@ -172,4 +185,4 @@ function begin() {
 reveal(document);
 begin();
 setInterval(show, TICK_MILLISECONDS);
-if ("serviceWorker" in navigator) void remember();
+if ("serviceWorker" in navigator) remember().catch(unkept);

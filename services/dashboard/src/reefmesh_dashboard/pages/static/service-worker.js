@@ -40,13 +40,12 @@ worker.addEventListener("fetch", (event) => {
  */
 async function newestOf(event, name) {
   const cache = await caches.open(name);
-  // Answers vary by language and cookie; a choice empties the cache, so what is in it was chosen.
-  const kept = await cache.match(event.request, { ignoreVary: true });
+  const kept = await cache.match(event.request);
   const fresh = fetch(event.request).then(async (answer) => {
     if (answer.ok && !answer.redirected) {
-      const copy = answer.clone();
-      await cache.delete(event.request, { ignoreVary: true });
-      await cache.put(event.request, copy);
+      const headers = new Headers(answer.headers);
+      headers.delete("vary");
+      await cache.put(event.request, new Response(await answer.clone().blob(), { headers }));
       await forgetOldest(cache);
     }
     return answer;
@@ -57,7 +56,10 @@ async function newestOf(event, name) {
   return Promise.race([fresh.catch(() => kept), late]);
 }
 
-/** @param {Cache} cache */
+/**
+ * Answers vary by language and cookie, but a choice empties the cache: what is kept has no `vary`, so each address has one entry.
+ * @param {Cache} cache
+ */
 async function forgetOldest(cache) {
   const keys = await cache.keys();
   for (const key of keys.slice(0, Math.max(0, keys.length - PAGES_LIMIT))) await cache.delete(key);
