@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from reefmesh.observability import own_listener, table
@@ -25,7 +25,7 @@ from reefmesh.observability.health_check import check_health
 from reefmesh.observability.http import PagesAddress, pages, serve
 from reefmesh.observability.metrics import Metrics
 from reefmesh.observability.own_listener import SUPPORTED, connect_beside, listen_beside
-from reefmesh.observability.page_connections import OWN_LISTENER, ConnectionLimits, PageConnections, peer_of
+from reefmesh.observability.page_connections import OWN_LISTENER, UNENDING, ConnectionLimits, PageConnections, peer_of
 from reefmesh.observability.progress import Progress
 
 PATIENT = ConnectionLimits(request_timeout_seconds=60.0)
@@ -51,8 +51,20 @@ async def served(limits: ConnectionLimits) -> AsyncIterator[tuple[PagesAddress, 
     async def big(_: Request) -> Response:
         return PlainTextResponse(b"x" * BIG_BYTES)
 
+    async def endless(request: Request) -> Response:
+        """Parts of the size that is asked for, until the peer goes."""
+        request.scope[UNENDING] = True
+        size = int(request.query_params["bytes"])
+
+        async def parts() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * size
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(parts())
+
     metrics = NoticedMetrics()
-    app = pages([Health("scoring", Progress())], [metrics], routes=[Route("/big", big)])
+    app = pages([Health("scoring", Progress())], [metrics], routes=[Route("/big", big), Route("/endless", endless)])
     async with serve(app, metrics=metrics, limits=limits) as address:
         yield address, metrics
 
@@ -142,6 +154,26 @@ async def test_peer_that_does_not_read_its_answer_is_closed(connection: bytes) -
     async with served(ConnectionLimits(request_timeout_seconds=0.05, answer_timeout_seconds=0.1)) as (address, metrics):
         with closing(socket.create_connection((address.host, address.port))) as peer:
             peer.sendall(b"GET /big HTTP/1.1\r\nhost: reef\r\nconnection: " + connection + b"\r\n\r\n")
+            async with asyncio.timeout(60):
+                await metrics.counted.wait()
+        assert closed_for(metrics, "answer_timeout") == 1
+
+
+async def test_answer_without_an_end_goes_on_while_its_peer_reads_it() -> None:
+    async with (
+        served(ConnectionLimits(answer_timeout_seconds=0.02)) as (address, metrics),
+        httpx.AsyncClient(base_url=address.url) as client,
+        client.stream("GET", "/endless?bytes=1") as answer,
+    ):
+        parts = answer.aiter_bytes(1)
+        assert [b"x"] * 50 == [await anext(parts) for _ in range(50)], "half a second, with a time-out every 0.02 s"
+        assert closed_for(metrics, "answer_timeout") == 0
+
+
+async def test_peer_that_does_not_read_an_answer_without_an_end_is_closed() -> None:
+    async with served(ConnectionLimits(answer_timeout_seconds=0.1)) as (address, metrics):
+        with closing(socket.create_connection((address.host, address.port))) as peer:
+            peer.sendall(b"GET /endless?bytes=1000000 HTTP/1.1\r\nhost: reef\r\n\r\n")
             async with asyncio.timeout(60):
                 await metrics.counted.wait()
         assert closed_for(metrics, "answer_timeout") == 1

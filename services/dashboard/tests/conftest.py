@@ -34,8 +34,9 @@ from reefmesh.contracts.scores import (
     ReefScore,
 )
 from reefmesh.observability import table
-from reefmesh.observability.http import PageRoute
+from reefmesh.observability.http import PageRoute, serve
 from reefmesh.observability.metrics import Metrics
+from reefmesh.observability.page_connections import ConnectionLimits
 from reefmesh.store.connect import open_store
 from reefmesh.store.cursor import Cursor
 from reefmesh.store.port import Committed, Store, Unit
@@ -43,8 +44,13 @@ from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
 from reefmesh_dashboard.domain.reef import ShownReef
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
+from reefmesh_dashboard.live.changes import Changes
+from reefmesh_dashboard.live.listeners import ListenerLimits, Listeners
+from reefmesh_dashboard.live.stream import Stream
 from reefmesh_dashboard.months import Months
-from reefmesh_dashboard.pages.routes import page_routes
+from reefmesh_dashboard.pages.language import read_languages
+from reefmesh_dashboard.pages.renderer import Renderer
+from reefmesh_dashboard.pages.routes import page_routes, rows_of
 from reefmesh_dashboard.queries.reading import Reader
 from reefmesh_dashboard.web.clients import networks
 from reefmesh_dashboard.web.rate_rule import RateRule
@@ -52,6 +58,7 @@ from reefmesh_dashboard.web.site import routes_of
 
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
 REEF = "north-wall"
+LANGUAGES = read_languages()
 
 
 class Samples:
@@ -257,8 +264,16 @@ class Bench:
         if change.committed is not None:
             change.committed()
 
-    def routes(self, *, requests_limit: int = 2000, trusted: str = "", timeout_seconds: float = 30.0) -> Sequence[PageRoute]:
-        """The routes as the service has them."""
+    def routes(
+        self,
+        *,
+        requests_limit: int = 2000,
+        trusted: str = "",
+        timeout_seconds: float = 30.0,
+        listeners: ListenerLimits | None = None,
+        beat_seconds: float = 30.0,
+    ) -> Sequence[PageRoute]:
+        """The routes as the service has them. ``changes`` looks when it is told to."""
         self.metrics = Metrics("dashboard")
         reader = Reader(self.store, timeout_seconds=timeout_seconds)
         rule = RateRule(
@@ -266,7 +281,34 @@ class Bench:
             trusted=networks(trusted),
             refused=lambda: self.metrics.count(table.REQUESTS_REFUSED),
         )
-        return routes_of(page_routes(reader, clock=self.clock), make_api(reader, clock=self.clock), rule=rule)
+        self.listeners = Listeners(listeners or ListenerLimits())
+        self.changes = Changes(reader, self.listeners, look_seconds=0.01)
+        renderer = Renderer(LANGUAGES)
+        stream = Stream(
+            self.listeners,
+            clock=self.clock,
+            metrics=self.metrics,
+            rows=rows_of(renderer, clock=self.clock),
+            trusted=networks(trusted),
+            beat_seconds=beat_seconds,
+        )
+        pages = page_routes(reader, renderer, clock=self.clock)
+        return routes_of(pages, make_api(reader, clock=self.clock), stream, rule=rule)
+
+    @asynccontextmanager
+    async def served(
+        self, *, connections: ConnectionLimits | None = None, port: int = 0, **settings: Any
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of all routes over a real connection, which streams need."""
+        app = Starlette(routes=list(self.routes(**settings)))
+        async with (
+            serve(app, port=port, metrics=self.metrics, limits=connections) as address,
+            httpx.AsyncClient(base_url=address.url, timeout=10.0) as client,
+        ):
+            try:
+                yield client
+            finally:
+                self.listeners.end()  # as the service does when it stops
 
     def visitor(self, *, address: str = "192.0.2.1", **settings: Any) -> httpx.AsyncClient:
         """A client of all routes, who comes from an address."""

@@ -280,7 +280,8 @@ async def test_every_answer_has_the_security_headers(bench: Bench) -> None:
         for path in ("/", "/page.css", "/reefs/nowhere", "/api/v1/reefs", "/api/v1/nothing", "/api/v1/openapi.json"):
             headers = (await client.get(path)).headers
             assert "default-src 'none'" in headers["content-security-policy"], path
-            assert "script-src" not in headers["content-security-policy"]
+            assert "script-src 'self';" in headers["content-security-policy"], "no script inside a page"
+            assert "unsafe" not in headers["content-security-policy"]
             assert ("nosniff", "DENY") == (headers["x-content-type-options"], headers["x-frame-options"])
         assert "*" == (await client.get("/api/v1/reefs")).headers["access-control-allow-origin"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -16,21 +17,42 @@ if TYPE_CHECKING:
     from services.dashboard.tests.conftest import Bench, Samples
 
 
+VOID = {"br", "input", "line", "link", "meta", "path"}
+INLINE = {"a", "b", "small", "span", "time"}
+
+
 class Seen(HTMLParser):
-    """What a browser would take from the page: its elements with their attributes, and its text."""
+    """What a browser would take from the page: its elements with their attributes, and the text that is not hidden."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self._hidden = 0
         self.feed(page)
         self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        if tag not in VOID and (self._hidden or "hidden" in dict(attrs)):
+            self._hidden += 1
+        self._part(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID and self._hidden:
+            self._hidden -= 1
+        self._part(tag)
 
     def handle_data(self, data: str) -> None:
-        self.text += data + " "
+        if not self._hidden:
+            self.text += data
+
+    def _part(self, tag: str) -> None:
+        if tag not in INLINE:
+            self.text += " "
 
 
 async def seen(bench: Bench, path: str) -> Seen:
@@ -64,8 +86,8 @@ async def test_site_page_says_reasons_ages_and_what_nobody_measures(bench: Bench
         "visibility 12.0 m: at least 10 m",
         "Holds until 2026-11-29 22:00 (Asia/Makassar)",
         "Newest reading 2026-11-29 20:00 (Asia/Makassar) (60 min ago)",
-        "Salinity Not measured here",
-        "Aragonite saturation ? Not measured here",
+        "Salinity \N{EN DASH} Not measured here",
+        "Aragonite saturation \N{EN DASH} Not measured here",
         "heat stress is Bleaching Watch",
         "b1 : last seen",
     ):
@@ -108,7 +130,9 @@ async def test_hostile_text_is_shown_and_does_nothing(name: str, bench: Bench, s
     for path, times, charts in (("/", 2, 0), ("/reefs/north-wall", 4, 1)):
         page = await seen(bench, path)
         tags = [tag for tag, _ in page.elements]
-        assert not {"script", "img", "iframe", "object", "style", "form"} & set(tags)
+        assert not {"img", "iframe", "object", "style"} & set(tags)
+        assert ["/page.js"] == [attributes.get("src") for tag, attributes in page.elements if tag == "script"]
+        assert ["/choices"] == [attributes.get("action") for tag, attributes in page.elements if tag == "form"]
         assert charts == tags.count("svg")
         assert not [each for _, attributes in page.elements for each in attributes if each.startswith("on") or each == "style"]
         assert times <= page.text.count(" ".join(name.split())), "it is there as text"
@@ -150,3 +174,59 @@ async def test_first_view_of_a_hundred_sites_is_small(bench: Bench, samples: typ
         answers = [await client.get(path, headers={"accept-encoding": "gzip"}) for path in ("/", "/page.css")]
     assert ["gzip", "gzip"] == [each.headers["content-encoding"] for each in answers]
     assert sum(int(each.headers["content-length"]) for each in answers) < 150_000
+
+
+async def test_page_has_what_it_will_say_when_nothing_newer_comes(bench: Bench, samples: type[Samples]) -> None:
+    """It may stay open without a connection: what ceases to hold gives way to what a page made then would say."""
+    await bench.readings(samples.reading(0, t=29.5))
+    await bench.score(samples.score(carbonate=samples.carbonate((samples.START.date(), 3.2))))
+    for path in ("/", "/reefs/north-wall"):
+        page = await seen(bench, path)
+        ends = {str(attributes["data-until"]) for _, attributes in page.elements if "data-until" in attributes}
+        behind = [attributes for _, attributes in page.elements if "data-afterwards" in attributes]
+        assert all("hidden" in each for each in behind)
+        expected = {"2026-11-29T14:00:00+00:00", "2026-11-29T18:00:00+00:00", "2026-12-06T00:00:00+00:00"}
+        assert expected | ({"2026-12-01T00:00:00+00:00"} if "reefs" in path else set()) == ends
+        for end in sorted(ends):
+            async with bench.visitor() as client:
+                now = (await client.get(path)).text
+                bench.clock.set(datetime.fromisoformat(end) + timedelta(seconds=1))
+                then = (await client.get(path)).text
+                bench.clock.set(samples.START + timedelta(hours=1))
+            promised = [_without_ages(each) for each in re.findall(ENDS.replace("END", re.escape(end)), now, re.DOTALL)]
+            assert promised
+            assert [True] * len(promised) == [each in _without_ages(then) for each in promised], end
+
+
+ENDS = r'data-until="END".*?data-afterwards hidden>(.*?)</(?:p|tr|div)>'
+
+
+def _without_ages(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"(<span data-age[^>]*>)[^<]*", r"\1", html))
+
+
+async def test_files_of_the_page_are_there_with_their_types_and_small(bench: Bench) -> None:
+    async with bench.visitor() as client:
+        page = (await client.get("/")).text
+        files = {
+            path: await client.get(path)
+            for path in (
+                "/page.css",
+                "/page.js",
+                "/ages.js",
+                "/stream.js",
+                "/service-worker.js",
+                "/manifest.webmanifest",
+                "/icon.svg",
+            )
+        }
+        worker = files["/service-worker.js"].text
+    assert {200} == {each.status_code for each in files.values()}
+    assert "text/javascript; charset=utf-8" == files["/page.js"].headers["content-type"]
+    assert "application/manifest+json" == files["/manifest.webmanifest"].headers["content-type"]
+    assert ("/", "standalone") == tuple(files["/manifest.webmanifest"].json()[each] for each in ("start_url", "display"))
+    assert sum(len(each.content) for each in files.values()) < 25_000
+    needed = set(re.findall(r'"(/[a-z-]+\.[a-z]+)"', worker.split("NEEDED = [")[1].split("]")[0]))
+    assert set(files) - {"/service-worker.js"} == needed, "what a kept page needs is kept, too"
+    linked = set(re.findall(r'(?:href|src)="(/[a-z.-]+\.[a-z]+)"', page))
+    assert linked <= set(files)

@@ -7,14 +7,20 @@ from reefmesh.contracts import services
 from reefmesh.contracts.channels import ALERTS, READINGS, SCORES, Channel, Subscription
 from reefmesh.observability import table
 from reefmesh.observability.http import PageRoute
+from reefmesh.observability.page_connections import ConnectionLimits
 from reefmesh.service.assembly import Blueprint, Parts
 from reefmesh.service.handler import Handler
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
+from reefmesh_dashboard.live.changes import Changes
+from reefmesh_dashboard.live.listeners import ListenerLimits, Listeners
+from reefmesh_dashboard.live.stream import Stream
 from reefmesh_dashboard.months import Months
-from reefmesh_dashboard.pages.routes import page_routes
+from reefmesh_dashboard.pages.language import read_languages
+from reefmesh_dashboard.pages.renderer import Renderer
+from reefmesh_dashboard.pages.routes import page_routes, rows_of
 from reefmesh_dashboard.queries.reading import Reader
 from reefmesh_dashboard.settings import DashboardSettings
 from reefmesh_dashboard.web.clients import networks
@@ -26,6 +32,11 @@ MIGRATIONS: Final = (read_migrations("dashboard", "reefmesh_dashboard"),)
 
 def blueprint(settings: DashboardSettings) -> Blueprint:
     """Return what is particular to the dashboard."""
+
+    trusted = networks(settings.trusted_proxies)
+    languages = read_languages()
+    limits = ListenerLimits(in_all=settings.listeners_limit, for_each_address=settings.listeners_each_limit)
+    listeners = Listeners(limits)
 
     def readings(parts: Parts) -> ReadingsHandler:
         return ReadingsHandler(parts.store, months=Months(), clock=parts.clock)
@@ -39,16 +50,40 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
     subscribed: dict[Channel, Callable[[Parts], Handler[Any]]] = {READINGS: readings, SCORES: scores, ALERTS: alerts}
     handlers = {Subscription(services.DASHBOARD.name, channel): subscribed[channel] for channel in services.DASHBOARD.consumes}
 
+    def reader_of(parts: Parts) -> Reader:
+        return Reader(parts.store, timeout_seconds=settings.page_query_seconds)
+
     def routes(parts: Parts) -> Sequence[PageRoute]:
-        reader = Reader(parts.store, timeout_seconds=settings.page_query_seconds)
+        reader = reader_of(parts)
+        renderer = Renderer(languages)
         rule = RateRule(
             settings.requests_limit,
-            trusted=networks(settings.trusted_proxies),
+            trusted=trusted,
             refused=lambda: parts.metrics.count(table.REQUESTS_REFUSED),
         )
-        return routes_of(page_routes(reader, clock=parts.clock), make_api(reader, clock=parts.clock), rule=rule)
+        stream = Stream(
+            listeners, clock=parts.clock, metrics=parts.metrics, rows=rows_of(renderer, clock=parts.clock), trusted=trusted
+        )
+        pages = page_routes(reader, renderer, clock=parts.clock)
+        return routes_of(pages, make_api(reader, clock=parts.clock), stream, rule=rule)
 
-    return Blueprint(name=services.DASHBOARD.name, handlers=handlers, migrations=MIGRATIONS, routes=routes)
+    return Blueprint(
+        name=services.DASHBOARD.name,
+        handlers=handlers,
+        migrations=MIGRATIONS,
+        background=lambda parts: [Changes(reader_of(parts), listeners).run],
+        routes=routes,
+        connections=_connections(limits, behind_proxies=bool(trusted)),
+    )
+
+
+def _connections(listeners: ListenerLimits, *, behind_proxies: bool) -> ConnectionLimits:
+    """Streams are open for hours, so they come on top of what pages need; behind proxies all connections come from these."""
+    usual = ConnectionLimits()
+    in_all = usual.in_all + listeners.in_all
+    return ConnectionLimits(
+        in_all=in_all, for_each_peer=in_all if behind_proxies else usual.for_each_peer + listeners.for_each_address
+    )
 
 
 PROGRAM: Final = Program(entry=services.DASHBOARD, settings=DashboardSettings, blueprint=blueprint, migrations=MIGRATIONS)

@@ -30,6 +30,8 @@ _INSERT_ALERT: Final = (
     "INSERT INTO alerts (alert_id, reef_id, kind, occurred_us, body_json) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (alert_id) DO NOTHING"
 )
+# A reef without a row has nothing to show yet, and is new when it gets one.
+_NOTE_ALERT: Final = "UPDATE reefs SET alerts_seq = ? WHERE reef_id = ? AND alerts_seq < ?"
 
 
 _SELECT_REEF: Final = (
@@ -103,7 +105,8 @@ class PublishedAlertsHandler(OfReefs):
         _refuse_other_reef(message, alert.reef_id)
         occurred_us = microseconds_of(alert.occurred_at)
         row = (alert.alert_id, alert.reef_id, alert.kind, occurred_us, alert.model_dump_json())
-        return Change(state=state, writes=[Write(_INSERT_ALERT, row)])
+        seq = message.seq or 0
+        return Change(state=state, writes=[Write(_INSERT_ALERT, row), Write(_NOTE_ALERT, (seq, alert.reef_id, seq))])
 
 
 def _refuse_other_reef(message: Envelope, reef_id: str) -> None:

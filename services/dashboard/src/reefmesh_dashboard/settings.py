@@ -28,6 +28,12 @@ class DashboardSettings(ServiceSettings):
         default="",
         description="networks like 10.0.0.0/8,192.0.2.7 whose X-Forwarded-For is believed: the load balancer's; unset: none",
     )
+    listeners_limit: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1000, description="a whole number from 1 to 10000: streams of changes that may be open"
+    )
+    listeners_each_limit: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=10, description="a whole number from 1 to 10000: streams of changes that one address may have open"
+    )
     page_query_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
         default=5.0, description="seconds, above 0 and at most 60: what a page or an answer may wait for one query"
     )

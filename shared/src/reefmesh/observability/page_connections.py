@@ -15,6 +15,8 @@ from reefmesh.observability.own_listener import may_use_own_listener
 
 Closing = Literal["request_timeout", "answer_timeout", "peer_limit", "limit", "other_user"]
 """Why we closed a connection; a value of the metric's label."""
+UNENDING: Final = "reefmesh.unending"
+"""An application sets this key of a request's scope before it answers with a stream that has no end."""
 OWN_LISTENER: Final = "own listener"
 """The peer that all connections to the second listener count as."""
 
@@ -24,7 +26,8 @@ class ConnectionLimits:
     """``for_each_peer``: of one IPv4 address, of one /64 network of IPv6 addresses, and of the second listener.
 
     ``request_timeout_seconds`` bounds the time from the connection, or from the answer before, to a whole request header; bytes
-    that trickle in do not extend it. ``answer_timeout_seconds`` bounds the time from there to the last byte of the answer.
+    that trickle in do not extend it. ``answer_timeout_seconds`` bounds the time from there to the last byte of the answer. One
+    without an end (``UNENDING``) goes on where the peer has read what there is when that time is over, again and again.
     """
 
     in_all: int = 64
@@ -142,9 +145,17 @@ class PageConnection(H11Protocol):
         if self._phase == "request_timeout" and self.transport.get_write_buffer_size():
             self._start("answer_timeout")  # uvicorn is done with the answer, and the peer still reads it
             return
+        if self._phase == "answer_timeout" and self._is_read_without_end():
+            self._start("answer_timeout")
+            return
         if self._phase is not None:
             self._open.closed(self._phase)
         self.transport.abort()
+
+    def _is_read_without_end(self) -> bool:
+        """Tell whether the answer has no end, and the peer has read what there is of it."""
+        unending = self.cycle is not None and UNENDING in self.cycle.scope
+        return unending and not self.transport.get_write_buffer_size()
 
 
 def peer_of(address: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -21,6 +21,7 @@ from reefmesh.observability.broker_events import broker_event_counter, broker_ev
 from reefmesh.observability.health import Health
 from reefmesh.observability.http import PageRoute, pages, refuse_hidden_pages, serve
 from reefmesh.observability.metrics import Metrics
+from reefmesh.observability.page_connections import ConnectionLimits
 from reefmesh.observability.progress import Progress
 from reefmesh.observability.sampling import Sampling
 from reefmesh.observability.tracing import Tracer, open_tracer
@@ -40,6 +41,8 @@ from reefmesh.settings import PoisonPolicy, ServiceSettings
 from reefmesh.store.connect import open_store
 from reefmesh.store.migrations import MigrationSet
 from reefmesh.store.port import Store
+
+USUAL_CONNECTIONS: Final = ConnectionLimits()
 
 log = structlog.get_logger()
 
@@ -61,7 +64,8 @@ class Blueprint:
 
     ``handlers``: for each of its subscriptions, what makes the handler; each subscription gets a worker of its own. All of them
     share the service's row of a reef: each handler loads the whole state of the reef and dumps it whole.
-    ``background``: tasks that run beside the workers. ``routes``: pages of its own, served beside health and metrics.
+    ``background``: tasks that run beside the workers. ``routes``: pages of its own, served beside health and metrics, over as
+    many connections as ``connections`` allows.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Blueprint:
     migrations: Sequence[MigrationSet] = ()
     background: Callable[[Parts], Sequence[Background]] = lambda _: ()
     routes: Callable[[Parts], Sequence[PageRoute]] = lambda _: ()
+    connections: ConnectionLimits = USUAL_CONNECTIONS
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -195,7 +200,13 @@ async def run_alone(blueprint: Blueprint, settings: ServiceSettings, stop: async
             log.info("stopped at its start", service=blueprint.name)
             return
         app = pages([assembled.health], [assembled.metrics], routes=assembled.routes)
-        async with serve(app, host=settings.http_host, port=settings.http_port, metrics=assembled.metrics) as address:
+        async with serve(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            metrics=assembled.metrics,
+            limits=blueprint.connections,
+        ) as address:
             log.info("pages served", service=blueprint.name, url=address.url)
             try:
                 clean = await assembled.service.run(stop)

@@ -5,14 +5,14 @@ A score is made when readings come. If none come any more, nobody makes another,
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 
 from reefmesh.contracts.flags import SCORED, Flag
 from reefmesh.contracts.quantities import PCO2, PH_TOTAL_SCALE, SEA_WATER_SPEED, SEA_WATER_TEMPERATURE, VISIBILITY
 from reefmesh.contracts.score_parts import CarbonateBand, DiveFactor, DiveVerdict, Level
-from reefmesh.contracts.scores import ReefScore, is_still_known
+from reefmesh.contracts.scores import PUBLISHED_LEVEL_DAYS, ReefScore, is_still_known
 from reefmesh_dashboard.domain.schedule import VALUE_STALE_AFTER, silence_allowed
 
 CARBONATE_KNOWN_DAYS: Final = 2
@@ -44,7 +44,8 @@ class DiveNow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatNow:
-    """``level`` and ``dhw_celsius_weeks`` are None unless they hold now; ``last_level`` is that of the day ``last_date``."""
+    """``level`` and ``dhw_celsius_weeks`` are None unless they hold now, and before ``valid_until``; ``last_level`` is that of
+    the day ``last_date``."""
 
     standing: Standing
     reason: str
@@ -52,22 +53,25 @@ class HeatNow:
     dhw_celsius_weeks: float | None = None
     last_level: Level | None = None
     last_date: date | None = None
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarbonateNow:
-    """``band`` and ``omega_aragonite`` are None unless they hold now."""
+    """``band`` and ``omega_aragonite`` are None unless they hold now, and before ``valid_until``."""
 
     standing: Standing
     reason: str
     band: CarbonateBand | None = None
     omega_aragonite: float | None = None
     last_date: date | None = None
+    valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueNow:
-    """The newest value of a quantity. It is there with its flag and its instant even where it cannot be relied on."""
+    """The newest value of a quantity. It is there with its flag and its instant even where it cannot be relied on.
+    ``valid_until``: when a current one becomes stale, if no newer one comes."""
 
     quantity: str
     standing: Standing
@@ -77,9 +81,11 @@ class ValueNow:
     flag: Flag | None = None
     observed_at: datetime | None = None
     buoy_id: str | None = None
+    valid_until: datetime | None = None
 
 
 NO_SCORE: Final = "no score yet"
+NO_VALUE: Final = "its sensor reports no value"
 
 
 def dive_now(score: ReefScore | None, now: datetime) -> DiveNow:
@@ -136,6 +142,7 @@ def heat_now(score: ReefScore | None, now: datetime) -> HeatNow:
         dhw_celsius_weeks=day.dhw_celsius_weeks,
         last_level=day.level_7day_max,
         last_date=day.date,
+        valid_until=_end_of_days(day.date, PUBLISHED_LEVEL_DAYS),
     )
 
 
@@ -157,6 +164,7 @@ def carbonate_now(score: ReefScore | None, now: datetime) -> CarbonateNow:
         band=carbonate.band,
         omega_aragonite=carbonate.omega_aragonite,
         last_date=carbonate.date,
+        valid_until=_end_of_days(carbonate.date, CARBONATE_KNOWN_DAYS),
     )
 
 
@@ -166,14 +174,15 @@ def value_now(score: ReefScore | None, quantity: str, now: datetime) -> ValueNow
     latest = score.latest.get(quantity)
     if latest is None:
         return ValueNow(quantity=quantity, standing=Standing.NOT_MEASURED, reason="not measured here")
+    valid_until = None
     if latest.value is None or latest.flag == Flag.MISSING:
-        standing, reason = Standing.UNKNOWN, "its sensor reports no value"
+        standing, reason = Standing.UNKNOWN, NO_VALUE
     elif latest.flag not in SCORED:
         standing, reason = Standing.UNKNOWN, f"quality control says {latest.flag.name.lower()}"
-    elif now - latest.observed_at > _stale_after(score, latest.buoy_id):
+    elif now - latest.observed_at > (stale_after := _stale_after(score, latest.buoy_id)):
         standing, reason = Standing.STALE, "too old"
     else:
-        standing, reason = Standing.CURRENT, ""
+        standing, reason, valid_until = Standing.CURRENT, "", latest.observed_at + stale_after
     return ValueNow(
         quantity=quantity,
         standing=standing,
@@ -183,7 +192,13 @@ def value_now(score: ReefScore | None, quantity: str, now: datetime) -> ValueNow
         flag=latest.flag,
         observed_at=latest.observed_at,
         buoy_id=latest.buoy_id,
+        valid_until=valid_until,
     )
+
+
+def _end_of_days(first: date, days: int) -> datetime:
+    """Return when so many days of UTC are over."""
+    return datetime.combine(first + timedelta(days=days), time.min, UTC)
 
 
 def _is_measured(score: ReefScore, quantities: Collection[str]) -> bool:

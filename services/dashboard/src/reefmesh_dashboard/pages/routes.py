@@ -1,15 +1,15 @@
-"""The pages: complete in their HTML, without a script."""
+"""The pages: complete in their HTML; what a script adds to them is said in ``static/page.js``."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from reefmesh.clock import Clock
@@ -17,8 +17,13 @@ from reefmesh.contracts.contract import ReefId
 from reefmesh.errors import TransientError
 from reefmesh_dashboard.api.cursors import CURSOR_LENGTH, WrongCursor, from_cursor, to_cursor
 from reefmesh_dashboard.domain.spans import microseconds_of
-from reefmesh_dashboard.pages.heat_chart import DAYS, HEIGHT, WIDTH, heat_chart
-from reefmesh_dashboard.pages.views import line_of, site_of
+from reefmesh_dashboard.live.listeners import Changed
+from reefmesh_dashboard.live.stream import Rows
+from reefmesh_dashboard.pages.choices import COOKIE, KEPT_SECONDS, choices_of, chosen, way_back
+from reefmesh_dashboard.pages.form import FormTooLong, read_form
+from reefmesh_dashboard.pages.heat_chart import DAYS, heat_chart
+from reefmesh_dashboard.pages.renderer import Renderer
+from reefmesh_dashboard.pages.words import N_
 from reefmesh_dashboard.queries.alerts import alerts_of
 from reefmesh_dashboard.queries.reading import Reader
 from reefmesh_dashboard.queries.reefs import reef_of, reefs_by_name
@@ -31,34 +36,46 @@ YEAR: Final = timedelta(days=365)
 FIRST: Final = ("", "")
 PLACE: Final = TypeAdapter(tuple[str, str])
 REEF_ID: Final = TypeAdapter(ReefId)
-STYLE: Final = "page.css"
+STATIC: Final = {
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "ages.js": "text/javascript",
+    "stream.js": "text/javascript",
+    "service-worker.js": "text/javascript",
+    "manifest.webmanifest": "application/manifest+json",
+    "icon.svg": "image/svg+xml",
+}
+"""Files that are served as they are, and their media types."""
+VARY: Final = {"vary": "accept-language, cookie"}
+
+TROUBLES: Final[dict[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: N_("This address cannot be read"),
+    HTTPStatus.NOT_FOUND: N_("Not found"),
+    HTTPStatus.SERVICE_UNAVAILABLE: N_("Not available now"),
+}
 
 Page = Callable[[Request], Awaitable[Response]]
 
 
-def page_routes(reader: Reader, *, clock: Clock) -> Sequence[Route]:
+def page_routes(reader: Reader, renderer: Renderer, *, clock: Clock) -> Sequence[Route]:
     """Return the routes of the pages."""
-    # A name of a reef or a buoy is anybody's text: all of it is escaped, and a misspelt field is an error, not a blank.
-    templates = Environment(
-        loader=PackageLoader("reefmesh_dashboard", "pages/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    style = resources.files("reefmesh_dashboard").joinpath("pages/templates", STYLE).read_bytes()
+    languages = renderer.languages
 
-    def render(template: str, status: HTTPStatus = HTTPStatus.OK, **facts: Any) -> Response:
-        return HTMLResponse(templates.get_template(template).render(now=clock.now(), **facts), status_code=status)
+    def html(text: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+        return HTMLResponse(text, status_code=status, headers=VARY)
 
-    def trouble(status: HTTPStatus, detail: str) -> Response:
-        return render("problem.html", status, title=status.phrase, detail=detail)
+    def trouble(request: Request, status: HTTPStatus, detail: str) -> Response:
+        choices = choices_of(request, languages)
+        facts = {"title": TROUBLES[status], "detail": detail}
+        return html(renderer.page("problem.html", choices, clock.now(), back="/", **facts), status)
 
     def guarded(page: Page) -> Page:
         async def answer(request: Request) -> Response:
             try:
                 return await page(request)
             except TransientError:
-                return trouble(HTTPStatus.SERVICE_UNAVAILABLE, "The data cannot be read now. Please try again in a moment.")
+                detail = N_("The data cannot be read now. Please try again in a moment.")
+                return trouble(request, HTTPStatus.SERVICE_UNAVAILABLE, detail)
 
         return answer
 
@@ -68,17 +85,19 @@ def page_routes(reader: Reader, *, clock: Clock) -> Sequence[Route]:
             try:
                 after = from_cursor(cursor[:CURSOR_LENGTH], PLACE)
             except WrongCursor:
-                return trouble(HTTPStatus.BAD_REQUEST, "This link is not complete. The list begins at All sites.")
+                detail = N_("This link is not complete. The list begins at All sites.")
+                return trouble(request, HTTPStatus.BAD_REQUEST, detail)
         found = await reefs_by_name(reader, after=after, limit=SITES_LIMIT + 1)
-        shown, now = found[:SITES_LIMIT], clock.now()
+        shown = found[:SITES_LIMIT]
         more = to_cursor((shown[-1].name, shown[-1].reef_id)) if len(found) > SITES_LIMIT else None
-        return render("list.html", lines=[line_of(reef, now) for reef in shown], more=more)
+        choices = choices_of(request, languages)
+        return html(renderer.sites(shown, choices, clock.now(), back=_address(request), more=more))
 
     async def site(request: Request) -> Response:
         reef_id = request.path_params["reef_id"]
         reef = await reef_of(reader, reef_id) if _is_reef_id(reef_id) else None
         if reef is None:
-            return trouble(HTTPStatus.NOT_FOUND, "There is no such site.")
+            return trouble(request, HTTPStatus.NOT_FOUND, N_("There is no such site."))
         now = clock.now()
         first_us, end_us = microseconds_of(now - YEAR), microseconds_of(now)
         alerts = await alerts_of(reader, reef.reef_id, first_us=first_us, end_us=end_us, limit=ALERTS_SHOWN)
@@ -86,12 +105,56 @@ def page_routes(reader: Reader, *, clock: Clock) -> Sequence[Route]:
         days = await heat_of(reader, reef.reef_id, first=last - DAYS, end=last + 1, limit=DAYS + 1)
         mmm_celsius = None if reef.score is None else reef.score.heat.mmm_celsius
         chart = heat_chart(days, mmm_celsius=mmm_celsius, today=max([now.date(), *(day.date for day in days)]))
-        return render("site.html", site=site_of(reef, alerts, now), chart=chart, width=WIDTH, height=HEIGHT)
+        return html(renderer.site(reef, alerts, chart, choices_of(request, languages), now, back=_address(request)))
 
-    async def css(_: Request) -> Response:
-        return Response(style, media_type="text/css")
+    async def choose(request: Request) -> Response:
+        try:
+            given = await read_form(request)
+        except FormTooLong:
+            detail = N_("This form is too long.")
+            return trouble(request, HTTPStatus.BAD_REQUEST, detail)
+        answer = RedirectResponse(way_back(given.get("back", "/")), HTTPStatus.SEE_OTHER)
+        cookie = chosen(given, languages).to_cookie()
+        answer.set_cookie(COOKIE, cookie, max_age=KEPT_SECONDS, path="/", httponly=True, samesite="lax")
+        return answer
 
-    return [Route("/", guarded(sites)), Route("/reefs/{reef_id}", guarded(site)), Route(f"/{STYLE}", css)]
+    return [
+        Route("/", guarded(sites)),
+        Route("/reefs/{reef_id}", guarded(site)),
+        Route("/choices", choose, methods=["POST"]),
+        *(_file(name, media_type) for name, media_type in STATIC.items()),
+    ]
+
+
+def rows_of(renderer: Renderer, *, clock: Clock) -> Rows:
+    """Return what writes the rows of changed reefs for the pages that follow."""
+
+    def rows(request: Request) -> tuple[object, Callable[[Changed], str]]:
+        choices = choices_of(request, renderer.languages)
+
+        def write(changed: Changed) -> str:
+            reef = changed.reef
+            row = renderer.row(reef, choices, clock.now())
+            return to_json({"reef_id": reef.reef_id, "version": str(reef.version), "row": row}).decode()
+
+        return choices, write
+
+    return rows
+
+
+def _file(name: str, media_type: str) -> Route:
+    content = resources.files("reefmesh_dashboard").joinpath("pages/static", name).read_bytes()
+
+    async def answer(_: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return Route(f"/{name}", answer)
+
+
+def _address(request: Request) -> str:
+    """Return the address of a page on this site."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _is_reef_id(text: str) -> bool:

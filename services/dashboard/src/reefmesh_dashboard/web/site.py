@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from reefmesh.observability.http import PageRoute
 from reefmesh_dashboard.api.app import MOUNT
+from reefmesh_dashboard.live.stream import PATH
 from reefmesh_dashboard.web.headers import SecurityHeaders
 from reefmesh_dashboard.web.rate_rule import Limited, RateRule
 from reefmesh_dashboard.web.validators import EntityTags
@@ -26,11 +27,12 @@ COMPRESSED_FROM_BYTES: Final = 1000
 PAGE_HEADERS: Final = {"cross-origin-resource-policy": "same-origin", "cache-control": "no-cache"}
 
 
-def routes_of(pages: Sequence[Route], api: ASGIApp, *, rule: RateRule) -> Sequence[PageRoute]:
-    """Return the routes for the service's server: the pages by their paths, the API below ``MOUNT``."""
+def routes_of(pages: Sequence[Route], api: ASGIApp, stream: ASGIApp, *, rule: RateRule) -> Sequence[PageRoute]:
+    """Return the routes for the service's server: the pages by their paths, the stream at its own, the API below ``MOUNT``."""
     site = _behind(Starlette(routes=list(pages)), rule, PAGE_HEADERS)
-    routes = [Route(page.path, site, methods=["GET"]) for page in pages]
-    return [*routes, mounted(_behind(EntityTags(api), rule, API_HEADERS))]
+    routes = [Route(page.path, site, methods=sorted(page.methods or ())) for page in pages]
+    following = Route(PATH, _behind(stream, rule, API_HEADERS), methods=["GET"])
+    return [*routes, following, mounted(_behind(EntityTags(api), rule, API_HEADERS))]
 
 
 def mounted(api: ASGIApp) -> Mount:
