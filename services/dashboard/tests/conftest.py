@@ -42,6 +42,9 @@ from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
 from reefmesh_dashboard.domain.reef import ShownReef
+from reefmesh_dashboard.erddap.app import make_erddap
+from reefmesh_dashboard.exports.downloads import DownloadLimits, Downloads
+from reefmesh_dashboard.exports.publisher import DataPublisher
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
@@ -257,7 +260,15 @@ class Bench:
         if change.committed is not None:
             change.committed()
 
-    def routes(self, *, requests_limit: int = 2000, trusted: str = "", timeout_seconds: float = 30.0) -> Sequence[PageRoute]:
+    def routes(
+        self,
+        *,
+        requests_limit: int = 2000,
+        trusted: str = "",
+        timeout_seconds: float = 30.0,
+        publisher: DataPublisher | None = None,
+        downloads: DownloadLimits | None = None,
+    ) -> Sequence[PageRoute]:
         """The routes as the service has them."""
         self.metrics = Metrics("dashboard")
         reader = Reader(self.store, timeout_seconds=timeout_seconds)
@@ -266,7 +277,9 @@ class Bench:
             trusted=networks(trusted),
             refused=lambda: self.metrics.count(table.REQUESTS_REFUSED),
         )
-        return routes_of(page_routes(reader, clock=self.clock), make_api(reader, clock=self.clock), rule=rule)
+        self.downloads = Downloads(downloads or DownloadLimits(seconds=300))
+        erddap = make_erddap(reader, clock=self.clock, publisher=publisher or DataPublisher(), downloads=self.downloads)
+        return routes_of(page_routes(reader, clock=self.clock), make_api(reader, clock=self.clock), erddap, rule=rule)
 
     def visitor(self, *, address: str = "192.0.2.1", **settings: Any) -> httpx.AsyncClient:
         """A client of all routes, who comes from an address."""

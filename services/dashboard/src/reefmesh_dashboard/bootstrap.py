@@ -12,6 +12,8 @@ from reefmesh.service.handler import Handler
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh_dashboard.api.app import make_api
+from reefmesh_dashboard.erddap.app import make_erddap
+from reefmesh_dashboard.exports.downloads import Downloads
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.months import Months
 from reefmesh_dashboard.pages.routes import page_routes
@@ -46,7 +48,9 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
             trusted=networks(settings.trusted_proxies),
             refused=lambda: parts.metrics.count(table.REQUESTS_REFUSED),
         )
-        return routes_of(page_routes(reader, clock=parts.clock), make_api(reader, clock=parts.clock), rule=rule)
+        downloads = Downloads(settings.download_limits)
+        erddap = make_erddap(reader, clock=parts.clock, publisher=settings.publisher, downloads=downloads)
+        return routes_of(page_routes(reader, clock=parts.clock), make_api(reader, clock=parts.clock), erddap, rule=rule)
 
     return Blueprint(name=services.DASHBOARD.name, handlers=handlers, migrations=MIGRATIONS, routes=routes)
 
