@@ -23,17 +23,17 @@ LEVELS: Final[Mapping[str, Attribute]] = {
 }
 
 
-class DayRecord(NamedTuple):
+class HeatRecord(NamedTuple):
     reef: ReefPlace
     day: DayScore
 
 
-async def day_records(reader: Reader, places: Sequence[ReefPlace], period: Period) -> AsyncIterator[Sequence[DayRecord]]:
+async def day_records(reader: Reader, places: Sequence[ReefPlace], period: Period) -> AsyncIterator[Sequence[HeatRecord]]:
     """A date is its first millisecond of UTC, whatever the longitude: so a period of dates has the dates that it names."""
     first, end = -(-period.first // DAY_MS), -(-period.end // DAY_MS)
     for place in places:
         async for page in heat_pages(reader, place.reef_id, first, end):
-            yield [DayRecord(place, day) for day in page]
+            yield [HeatRecord(place, day) for day in page]
 
 
 async def _time_range(reader: Reader) -> TimeRange | None:
@@ -41,10 +41,10 @@ async def _time_range(reader: Reader) -> TimeRange | None:
     return None if ends is None else TimeRange(ends[0] * DAY_MS, ends[1] * DAY_MS)
 
 
-def _of_day(field: str) -> Callable[[DayRecord], Cell]:
+def _of_day(field: str) -> Callable[[HeatRecord], Cell]:
     """Return what reads a field of the day's score; enumerations become what they stand for."""
 
-    def read(record: DayRecord) -> Cell:
+    def read(record: HeatRecord) -> Cell:
         found: Any = getattr(record.day, field)
         if isinstance(found, Level):
             return int(found)
