@@ -277,7 +277,10 @@ class Bench:
             trusted=networks(trusted),
             refused=lambda: self.metrics.count(table.REQUESTS_REFUSED),
         )
-        self.downloads = Downloads(downloads or DownloadLimits(seconds=300))
+        self.downloads = Downloads(
+            downloads or DownloadLimits(seconds=300),
+            refused=lambda why: self.metrics.count(table.DOWNLOADS_REFUSED, why),
+        )
         erddap = make_erddap(reader, clock=self.clock, publisher=publisher or DataPublisher(), downloads=self.downloads)
         return routes_of(page_routes(reader, clock=self.clock), make_api(reader, clock=self.clock), erddap, rule=rule)
 

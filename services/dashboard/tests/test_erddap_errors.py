@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reefmesh.observability import table
 from reefmesh.store.port import StoreUnavailable
 from reefmesh_dashboard.erddap.failure import ErddapFailure
 from reefmesh_dashboard.erddap.question import decoded, read_question
@@ -143,6 +144,7 @@ async def test_download_that_takes_too_long_is_refused(bench: Bench, samples: ty
     assert 408 == code
     assert "Ask for fewer variables" in message
     assert 0 == bench.downloads.under_way
+    assert 1 == bench.metrics.value(table.DOWNLOADS_REFUSED, "time")
 
 
 async def test_large_temporary_file_is_refused_and_how_to_ask_for_less_is_said(bench: Bench, samples: type[Samples]) -> None:
@@ -161,6 +163,7 @@ async def test_large_temporary_file_is_refused_and_how_to_ask_for_less_is_said(b
     assert (200, 3200) == (streamed.status_code, len(streamed.text.splitlines()))
     assert 'reef_id\n""\nnorth-wall\n' == small.text
     assert 0 == bench.downloads.under_way
+    assert 1 == bench.metrics.value(table.DOWNLOADS_REFUSED, "size")
 
 
 async def test_downloads_at_once_are_limited(bench: Bench, samples: type[Samples]) -> None:
@@ -171,6 +174,7 @@ async def test_downloads_at_once_are_limited(bench: Bench, samples: type[Samples
         answered = [await client.get("/erddap/tabledap/readings.csv") for _ in range(2)]
     assert 503 == failed(refused)[0]
     assert "5" == refused.headers["retry-after"]
+    assert 1 == bench.metrics.value(table.DOWNLOADS_REFUSED, "all")
     assert [200, 200] == [each.status_code for each in answered]
     assert 0 == bench.downloads.under_way
 

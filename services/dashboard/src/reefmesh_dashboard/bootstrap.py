@@ -48,7 +48,7 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
             trusted=networks(settings.trusted_proxies),
             refused=lambda: parts.metrics.count(table.REQUESTS_REFUSED),
         )
-        downloads = Downloads(settings.download_limits)
+        downloads = Downloads(settings.download_limits, refused=lambda why: parts.metrics.count(table.DOWNLOADS_REFUSED, why))
         erddap = make_erddap(reader, clock=parts.clock, publisher=settings.publisher, downloads=downloads)
         return routes_of(page_routes(reader, clock=parts.clock), make_api(reader, clock=parts.clock), erddap, rule=rule)
 

@@ -90,6 +90,7 @@ class Tabledap:
             detail = f"Your query took longer than {error.seconds:g} seconds. {ASK_FOR_LESS}."
             raise ErddapFailure(HTTPStatus.REQUEST_TIMEOUT, detail) from None
         except FileTooLarge as error:
+            self._downloads.refused("size")
             detail = (
                 f"Your query needs a temporary file of more than {error.bytes_limit} bytes. {ASK_FOR_LESS},"
                 " or .csv or .jsonlKVP without distinct() and orderBy, which have no such limit."

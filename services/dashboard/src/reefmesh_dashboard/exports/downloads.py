@@ -1,10 +1,10 @@
 """Limits of downloads: how many at once, for how long, and how large a temporary file."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from reefmesh_dashboard.exports.rows import RowPages
 
@@ -12,6 +12,9 @@ DEFAULT_SECONDS: Final = 25.0
 DEFAULT_MEGABYTES: Final = 256
 DEFAULT_AT_ONCE: Final = 4
 MEGABYTE: Final = 1_000_000
+
+DownloadLimit = Literal["all", "time", "size"]
+"""A value of the metric's label."""
 
 
 class DownloadTooLong(Exception):
@@ -40,16 +43,18 @@ class DownloadLimits:
 
 
 class Downloads:
-    """Counts the downloads that are under way."""
+    """Counts the downloads that are under way. ``refused`` is called for each that reaches a limit, with which one."""
 
-    def __init__(self, limits: DownloadLimits) -> None:
+    def __init__(self, limits: DownloadLimits, *, refused: Callable[[DownloadLimit], None]) -> None:
         self.limits = limits
+        self.refused = refused
         self.under_way = 0
 
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Raises TooManyDownloads."""
         if self.under_way >= self.limits.at_once:
+            self.refused("all")
             raise TooManyDownloads
         self.under_way += 1
         try:
@@ -66,6 +71,7 @@ class Downloads:
                     async with asyncio.timeout_at(deadline):
                         page = await anext(pages, None)
                 except TimeoutError:
+                    self.refused("time")
                     raise DownloadTooLong(self.limits.seconds) from None
                 if page is None:
                     return
