@@ -43,6 +43,9 @@ from reefmesh.store.port import Committed, Store, Unit
 from reefmesh_dashboard.api.app import make_api
 from reefmesh_dashboard.bootstrap import MIGRATIONS
 from reefmesh_dashboard.domain.reef import ShownReef
+from reefmesh_dashboard.erddap.app import make_erddap
+from reefmesh_dashboard.exports.downloads import DownloadLimits, Downloads
+from reefmesh_dashboard.exports.publisher import DataPublisher
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.live.changes import Changes
 from reefmesh_dashboard.live.listeners import ListenerLimits, Listeners
@@ -272,6 +275,8 @@ class Bench:
         timeout_seconds: float = 30.0,
         listeners: ListenerLimits | None = None,
         beat_seconds: float = 30.0,
+        publisher: DataPublisher | None = None,
+        downloads: DownloadLimits | None = None,
     ) -> Sequence[PageRoute]:
         """The routes as the service has them. ``changes`` looks when it is told to."""
         self.metrics = Metrics("dashboard")
@@ -293,7 +298,12 @@ class Bench:
             beat_seconds=beat_seconds,
         )
         pages = page_routes(reader, renderer, clock=self.clock)
-        return routes_of(pages, make_api(reader, clock=self.clock), stream, rule=rule)
+        self.downloads = Downloads(
+            downloads or DownloadLimits(seconds=300),
+            refused=lambda why: self.metrics.count(table.DOWNLOADS_REFUSED, why),
+        )
+        erddap = make_erddap(reader, clock=self.clock, publisher=publisher or DataPublisher(), downloads=self.downloads)
+        return routes_of(pages, make_api(reader, clock=self.clock), stream, erddap, rule=rule)
 
     @asynccontextmanager
     async def served(

@@ -71,7 +71,7 @@ def _ask_everything(bench: Bench, *, reef: str | None, mode: GenerationMode) -> 
     document = api.openapi()
     if reef is not None:
         _name_reef(document, reef)
-    app = Starlette(routes=[mounted(EntityTags(api))])
+    app = Starlette(routes=[mounted(MOUNT, EntityTags(api))])
     described = schemathesis.openapi.from_dict(document).get_all_operations()
     operations = [result.ok() for result in described if isinstance(result, Ok)]
     assert len(document["paths"]) == len(operations)

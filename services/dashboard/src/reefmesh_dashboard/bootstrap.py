@@ -13,6 +13,8 @@ from reefmesh.service.handler import Handler
 from reefmesh.service.program import Program
 from reefmesh.store.migrations import read_migrations
 from reefmesh_dashboard.api.app import make_api
+from reefmesh_dashboard.erddap.app import make_erddap
+from reefmesh_dashboard.exports.downloads import Downloads
 from reefmesh_dashboard.handler import PublishedAlertsHandler, ReadingsHandler, ScoresHandler
 from reefmesh_dashboard.live.changes import Changes
 from reefmesh_dashboard.live.listeners import ListenerLimits, Listeners
@@ -65,7 +67,9 @@ def blueprint(settings: DashboardSettings) -> Blueprint:
             listeners, clock=parts.clock, metrics=parts.metrics, rows=rows_of(renderer, clock=parts.clock), trusted=trusted
         )
         pages = page_routes(reader, renderer, clock=parts.clock)
-        return routes_of(pages, make_api(reader, clock=parts.clock), stream, rule=rule)
+        downloads = Downloads(settings.download_limits, refused=lambda why: parts.metrics.count(table.DOWNLOADS_REFUSED, why))
+        erddap = make_erddap(reader, clock=parts.clock, publisher=settings.publisher, downloads=downloads)
+        return routes_of(pages, make_api(reader, clock=parts.clock), stream, erddap, rule=rule)
 
     return Blueprint(
         name=services.DASHBOARD.name,

@@ -42,3 +42,25 @@ def replacing(path: Path) -> Iterator[IO[str]]:
                 raise
     except OSError as error:
         raise ConfigurationError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Yield a folder beside a target, in which the file is made that is then put in place; it is removed however that ends.
+
+    Raises:
+        ConfigurationError: nothing can be written there (no space, no permission).
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def put_in_place(made: Path, path: Path) -> int:
+    """Give a complete file its name; return its size in bytes. Raises OSError."""
+    with made.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(made, path)
+    return path.stat().st_size

@@ -9,6 +9,7 @@ from typing import Final
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reefmesh_dashboard.web.clients import Network, client_of
@@ -49,18 +50,22 @@ class RateRule:
         return stats.remaining < self._rule.amount
 
 
-class Limited:
-    """An application behind the rule."""
+def too_many(seconds: int) -> Response:
+    detail = f"too many requests from this address; try again in {seconds} seconds"
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": str(seconds)})
 
-    def __init__(self, app: ASGIApp, *, rule: RateRule) -> None:
+
+class Limited:
+    """An application behind the rule. ``refusal`` makes the answer to a request that has to wait so many seconds."""
+
+    def __init__(self, app: ASGIApp, *, rule: RateRule, refusal: Callable[[int], Response] = too_many) -> None:
         self._app = app
         self._rule = rule
+        self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         seconds = await self._rule.wait_seconds(scope)
         if seconds is None:
             await self._app(scope, receive, send)
             return
-        detail = f"too many requests from this address; try again in {seconds} seconds"
-        answer = problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"retry-after": str(seconds)})
-        await answer(scope, receive, send)
+        await self._refusal(seconds)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""``reefmesh export``: readings and days of heat stress as CSV."""
+"""``reefmesh export``: readings, days of heat stress and alerts as files."""
 
 import asyncio
 import csv
@@ -16,22 +16,32 @@ from reefmesh_scoring.queries import day_scores, scored_reefs
 from reefmesh_standalone.commands.context import (
     ConfigOption,
     HomeOption,
+    JsonOption,
     Outcome,
     StoreOption,
     home_of,
     people,
     run,
 )
+from reefmesh_standalone.commands.export_table import (
+    AddressOption,
+    FormatOption,
+    Wanted,
+    conditions,
+    export_table,
+    instants,
+)
 from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.replaying import counted
 from reefmesh_standalone.exporting import heat_csv, readings_csv
 from reefmesh_standalone.exporting.period import day_of_option, end_us_of, first_us_of
 from reefmesh_standalone.exporting.stored import Choice, quantities_in, stored_readings
+from reefmesh_standalone.exporting.table_format import TableFormat
 from reefmesh_standalone.mesh import open_stores
 from reefmesh_standalone.records.own_columns import titles_of
 from reefmesh_standalone.whole_file import refuse_unwritable, replacing
 
-app: Final = typer.Typer(help="Write readings or days of heat stress as CSV.", no_args_is_help=True)
+app: Final = typer.Typer(help="Write readings, days of heat stress or alerts to a file.", no_args_is_help=True)
 
 WITHOUT_QUANTITIES: Final = ("sea_water_temperature",)
 """The columns of a file without readings."""
@@ -53,28 +63,36 @@ def readings(
     buoy: Annotated[str | None, typer.Option(help="Only of this buoy.")] = None,
     first: FromOption = None,
     last: ToOption = None,
+    table_format: FormatOption = TableFormat.CSV,
+    address: AddressOption = None,
     out: OutOption = None,
     home: HomeOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write readings, one a line: corrected and raw values, flags, tests, faults, revision; units stand in the header.
 
-    Days are days of UTC. 'reefmesh import' reads the file back.
+    Days are days of UTC. 'reefmesh import' reads the CSV back. All other formats, and all from --address, are open data.
 
     Examples:
       reefmesh export readings --reef amed-wall --from 2026-01-01 --to 2026-03-31 --out readings.csv
       reefmesh export readings --buoy 867740030000003 --from 2026-03-01T00:00+08:00 | gzip > march.csv.gz
+      reefmesh export readings --reef amed-wall --format netcdf --out amed.nc
     """
     place = home_of(home, None, store, config)
 
     async def main(stop: asyncio.Event) -> None:
-        choice = Choice(
-            reef_id=reef,
-            buoy_id=buoy,
-            first_us=None if first is None else first_us_of(first),
-            end_us=None if last is None else end_us_of(last),
-        )
+        first_us = None if first is None else first_us_of(first)
+        end_us = None if last is None else end_us_of(last)
+        choice = Choice(reef_id=reef, buoy_id=buoy, first_us=first_us, end_us=end_us)
+        if _is_open_data(table_format, address, as_json=as_json):
+            question = conditions(reef=reef, buoy=buoy, period=instants(first_us, end_us))
+            wanted = Wanted(
+                dataset_id="readings", question=question, noun="reading", table_format=table_format, address=address
+            )
+            await export_table(place, config, wanted, out, stop, as_json=as_json)
+            return
         place.require()
         async with open_stores(place, services=(services.INGEST,)) as stores:
             ingest = stores[services.INGEST]
@@ -90,10 +108,13 @@ def heat(
     reef: ReefOption = None,
     first: FromOption = None,
     last: ToOption = None,
+    table_format: FormatOption = TableFormat.CSV,
+    address: AddressOption = None,
     out: OutOption = None,
     home: HomeOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the days of heat stress, one a line: SST, HotSpot, DHW with its band, levels, status; units stand in the header.
 
@@ -107,6 +128,13 @@ def heat(
 
     async def main(stop: asyncio.Event) -> None:
         begin, end = day_of_option(first, option="--from"), day_of_option(last, option="--to")
+        if _is_open_data(table_format, address, as_json=as_json):
+            ends = ((">=", begin), ("<=", end))
+            period = tuple(f"time{sign}{day.isoformat()}" for sign, day in ends if day is not None)
+            question = conditions(reef=reef, period=period)
+            wanted = Wanted(dataset_id="heat", question=question, noun="day", table_format=table_format, address=address)
+            await export_table(place, config, wanted, out, stop, as_json=as_json)
+            return
         place.require()
         async with open_stores(place, services=(services.SCORING,)) as stores:
             scoring = stores[services.SCORING]
@@ -115,6 +143,44 @@ def heat(
             await _write(out, heat_csv.TITLES, lines, stop, noun="day")
 
     run(main)
+
+
+@app.command(cls=Command)
+def alerts(
+    reef: ReefOption = None,
+    first: FromOption = None,
+    last: ToOption = None,
+    table_format: FormatOption = TableFormat.CSV,
+    address: AddressOption = None,
+    out: OutOption = None,
+    home: HomeOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the published alerts, one a line: what changed, from what to what, when, why.
+
+    Days are days of UTC.
+
+    Examples:
+      reefmesh export alerts --reef amed-wall --from 2026-01-01 --out alerts.csv
+      reefmesh export alerts --address http://127.0.0.1:8080 --format parquet --out alerts.parquet
+    """
+    place = home_of(home, None, store, config)
+
+    async def main(stop: asyncio.Event) -> None:
+        period = instants(None if first is None else first_us_of(first), None if last is None else end_us_of(last))
+        question = conditions(reef=reef, period=period)
+        wanted = Wanted(dataset_id="alerts", question=question, noun="alert", table_format=table_format, address=address)
+        await export_table(place, config, wanted, out, stop, as_json=as_json)
+
+    run(main)
+
+
+def _is_open_data(table_format: TableFormat, address: str | None, *, as_json: bool) -> bool:
+    """Return whether a table comes from the read model. Our own CSV comes from the services' databases: it has what
+    ``reefmesh import`` reads back, and positions."""
+    return table_format is not TableFormat.CSV or address is not None or as_json
 
 
 async def _write(

@@ -9,8 +9,8 @@ from reefmesh_standalone.commands.context import people
 
 
 @contextmanager
-def bars(*, quiet: bool = False) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Yield a function that adds a bar (its title, its total) and returns the function that moves it."""
+def bars(*, quiet: bool = False) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
+    """Yield a function that adds a bar (its title, its total; None: nobody knows) and returns the function that moves it."""
     columns = (
         TextColumn("{task.description:<28}"),
         BarColumn(),
@@ -20,7 +20,7 @@ def bars(*, quiet: bool = False) -> Iterator[Callable[[str, int], Callable[[int]
     )
     with Progress(*columns, console=people, disable=quiet) as progress:
 
-        def add(title: str, total: int) -> Callable[[int], None]:
+        def add(title: str, total: int | None) -> Callable[[int], None]:
             task = progress.add_task(title, total=total)
             return lambda done: progress.update(task, completed=done)
 

@@ -31,3 +31,9 @@ RELOADS_SENT: Final = Counter(
     unit="events",
     help="Streams that were told to read everything anew, because more changed than one of them holds.",
 )
+DOWNLOADS_REFUSED: Final = Counter(
+    name="reefmesh_dashboard_downloads_refused_total",
+    unit="events",
+    help="Downloads of open data that were refused or broken off: too many at once, too long, too large a temporary file.",
+    labels=(Label("why", values=("all", "time", "size")),),
+)
