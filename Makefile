@@ -45,7 +45,7 @@ else
 	@$(BIN)/reefmesh up $(ARGS)
 endif
 
-test: $(READY) ## every test that this machine can run, in PROCESSES=3 (REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,rabbitmq,promtool,amtool: no skipping)
+test: $(READY) ## every test that this machine can run, in PROCESSES=3 (REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,rabbitmq,mosquitto,promtool,amtool: no skipping)
 	@$(BIN)/python -m pytest --numprocesses $(or $(PROCESSES),3) --dist worksteal $(ARGS)
 
 lint: $(READY) ## style, formatting and the direction of imports
