@@ -62,7 +62,7 @@ class Provisioned:
     def tls(self, imei: str) -> ssl.SSLContext:
         return device_tls(self.authority / "ca.pem", *self.files(imei))
 
-    def settings(self, broker: MosquittoProcess) -> dict[str, str]:
+    def settings(self, broker: MosquittoProcess) -> dict[str, Any]:
         """The settings of the gateway's MQTT door, by their names without a prefix."""
         folder = self.authority / "gateway"
         return {

@@ -7,14 +7,20 @@ import asyncio
 import contextlib
 import json
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import aiomqtt
 import pytest
 
+from reefmesh.clock import SystemClock
 from reefmesh_components.mosquitto import device_tls
 from reefmesh_components.nemo_pi import data, nemo_pi
+from reefmesh_gateway.domain.device_message import DeviceMessage
+from reefmesh_gateway.mqtt.address import MqttAddress
+from reefmesh_gateway.mqtt.session import MqttSession
 from reefmesh_standalone.provisioning.authority import Authority
 
 pytestmark = pytest.mark.timeout(240)
@@ -139,6 +145,40 @@ async def test_messages_wait_at_mosquitto_for_a_gateway_that_is_away(mesh: Any, 
     assert celsius == temperatures(await mesh.readings.until_there_are(len(celsius)))
 
 
+async def test_session_gets_again_what_was_not_acknowledged_by_the_same_packet_ids(provisioned: Any, mosquitto: Any) -> None:
+    """By which the gateway knows a repeat: after a lost connection, and after a clean restart of Mosquitto."""
+    async with session(provisioned, mosquitto) as first:
+        async with nemo_pi(mosquitto, FIRST, tls=provisioned.tls(FIRST)) as device:
+            for number in range(3):
+                await device.publish(str(number).encode())
+        sent = await received(first, 3)
+        first.acknowledge(sent[:1])
+    async with session(provisioned, mosquitto) as second:
+        again = await received(second, 2)
+    await asyncio.to_thread(mosquitto.restart)
+    async with session(provisioned, mosquitto) as third:
+        once_more = await received(third, 2)
+        third.acknowledge(once_more)
+    assert [False, False, False] == [each.is_repeat for each in sent]
+    assert [(each.packet_id, each.payload) for each in sent[1:]] == [(each.packet_id, each.payload) for each in again]
+    assert [(each.packet_id, each.payload) for each in sent[1:]] == [(each.packet_id, each.payload) for each in once_more]
+    assert [True, True] == [each.is_repeat for each in again]
+
+
+async def test_mosquitto_keeps_back_what_is_beyond_the_messages_in_hand(provisioned: Any, mosquitto: Any) -> None:
+    async with session(provisioned, mosquitto, in_hand_limit=2) as limited:
+        async with nemo_pi(mosquitto, FIRST, tls=provisioned.tls(FIRST)) as device:
+            for number in range(5):
+                await device.publish(str(number).encode())
+        payloads = []
+        for expected in (2, 2, 1):
+            messages = await received(limited, expected)
+            assert expected == len(messages)
+            payloads += [each.payload for each in messages]
+            limited.acknowledge(messages)
+    assert [b"0", b"1", b"2", b"3", b"4"] == payloads
+
+
 async def test_mosquitto_that_comes_back_is_found_again(mesh: Any, provisioned: Any) -> None:
     gateway = await mesh.start_gateway()
     await asyncio.to_thread(mesh.mosquitto.kill)
@@ -148,3 +188,28 @@ async def test_mosquitto_that_comes_back_is_found_again(mesh: Any, provisioned: 
     async with nemo_pi(mesh.mosquitto, SIXTH, tls=provisioned.tls(SIXTH)) as device:
         await device.publish(data(29.4))
         assert [29.4] == temperatures(await mesh.readings.until_there_are(1))
+
+
+@asynccontextmanager
+async def session(provisioned: Any, mosquitto: Any, *, in_hand_limit: int = 128) -> AsyncIterator[MqttSession]:
+    """The gateway's session, without a gateway."""
+    names = {name.removeprefix("mqtt_"): value for name, value in provisioned.settings(mosquitto).items()}
+    address = MqttAddress.of(names.pop("url"), client_id="gateway", **names)
+    opened = MqttSession(address, in_hand_limit=in_hand_limit, clock=SystemClock())
+    opened.open()
+    try:
+        async with asyncio.timeout(30):
+            while not opened.is_connected:
+                await asyncio.sleep(0)
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def received(opened: MqttSession, number: int) -> list[DeviceMessage]:
+    """Wait for so many messages, and for no more."""
+    messages: list[DeviceMessage] = []
+    async with asyncio.timeout(30):
+        while len(messages) < number:
+            messages += await opened.receive()
+    return messages

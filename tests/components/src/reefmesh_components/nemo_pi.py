@@ -74,6 +74,7 @@ async def nemo_pi(
     ``user``: None without a user and a password, for a device that shows a certificate (RabbitMQ). ``tls``: to RabbitMQ's port
     for it. ``will``: what the broker publishes when the device is gone without a word. At Mosquitto it shows a certificate, and
     sends its IMEI and an empty password besides, as the firmware does."""
+    password: str | None
     if isinstance(broker, MosquittoProcess):
         port, user, password = broker.port, imei, ""
     else:

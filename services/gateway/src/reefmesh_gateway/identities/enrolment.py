@@ -74,7 +74,7 @@ class DeviceLine:
 
     @property
     def last_used_at(self) -> datetime | None:
-        uses = [each.last_used_at for each in (*self.credentials, *self.certificates)]
+        uses = [*(each.last_used_at for each in self.credentials), *(each.last_used_at for each in self.certificates)]
         return max((each for each in uses if each is not None), default=None)
 
 

@@ -81,7 +81,7 @@ class MqttSession:
         self.is_connected = False
         self.trouble = "it is not connected yet"
         self.dropped = 0
-        self._connect = Properties(PacketTypes.CONNECT)
+        self._connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types its client alone
         self._connect.ReceiveMaximum = in_hand_limit
         self._connect.SessionExpiryInterval = SESSION_EXPIRY_SECONDS
         self._client = self._new_client()

@@ -146,10 +146,13 @@ def list_devices(
             return
         table = table_of("", "device", "reef", "kind", "id", "state", "last used (UTC)", whole=("device", "reef", "id"))
         for line in lines:
-            shown = [("token", each.credential_id, each) for each in line.credentials]
-            for kind, identifier, each in [*shown, *((f"mqtt {each.name}", each.serial, each) for each in line.certificates)]:
-                used = "never" if each.last_used_at is None else utc(each.last_used_at)
-                table.add_row(line.device.device, line.device.reef_id, kind, identifier, _state(each, now), used)
+            shown: list[tuple[str, str, CredentialLine | CertificateLine]] = [
+                *(("token", each.credential_id, each) for each in line.credentials),
+                *((f"mqtt {each.name}", each.serial, each) for each in line.certificates),
+            ]
+            for kind, identifier, either in shown:
+                used = "never" if either.last_used_at is None else utc(either.last_used_at)
+                table.add_row(line.device.device, line.device.reef_id, kind, identifier, _state(either, now), used)
         results().print(table)
         for name, each in refused.items():
             what = f"{each.reports} reports refused over MQTT, the last at {utc(each.last_at)} UTC: {each.reason}"
