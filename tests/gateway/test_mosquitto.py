@@ -18,7 +18,7 @@ import pytest
 from reefmesh.clock import SystemClock
 from reefmesh_components.mosquitto import device_tls
 from reefmesh_components.nemo_pi import data, nemo_pi
-from reefmesh_gateway.domain.device_message import DeviceMessage
+from reefmesh_gateway.domain.mqtt_message import MqttMessage
 from reefmesh_gateway.mqtt.address import MqttAddress
 from reefmesh_gateway.mqtt.session import MqttSession
 from reefmesh_standalone.provisioning.authority import Authority
@@ -199,16 +199,15 @@ async def session(provisioned: Any, mosquitto: Any, *, in_hand_limit: int = 128)
     opened.open()
     try:
         async with asyncio.timeout(30):
-            while not opened.is_connected:
-                await asyncio.sleep(0)
+            await opened.connected.wait()
         yield opened
     finally:
         await opened.close()
 
 
-async def received(opened: MqttSession, number: int) -> list[DeviceMessage]:
+async def received(opened: MqttSession, number: int) -> list[MqttMessage]:
     """Wait for so many messages, and for no more."""
-    messages: list[DeviceMessage] = []
+    messages: list[MqttMessage] = []
     async with asyncio.timeout(30):
         while len(messages) < number:
             messages += await opened.receive()

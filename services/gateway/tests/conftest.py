@@ -22,7 +22,7 @@ from reefmesh.service.assembly import Parts
 from reefmesh.store.connect import open_store
 from reefmesh.store.port import Row, Store, StoreUnavailable, Value, Write
 from reefmesh_gateway.bootstrap import MIGRATIONS, common_of, door_of, mqtt_door_of
-from reefmesh_gateway.domain.device_message import DeviceMessage
+from reefmesh_gateway.domain.mqtt_message import MqttMessage
 from reefmesh_gateway.door.listener import Door, DoorAddress
 from reefmesh_gateway.identities.certificates import CertificateLine
 from reefmesh_gateway.identities.device import EnrolledDevice
@@ -207,7 +207,7 @@ def certificate_of(name: str, serial: str) -> CertificateLine:
 
 
 class FakeSession:
-    """An MQTT broker's session as ``Session`` says it is; tests/gateway/test_mosquitto.py asks the same of the real one."""
+    """An MQTT broker's session as ``DeviceSession`` says it is; tests/gateway/test_mosquitto.py asks the same of the real one."""
 
     def __init__(self) -> None:
         self.is_connected = False
@@ -216,27 +216,27 @@ class FakeSession:
         self.acknowledged: list[int | None] = []
         self.is_closed = False
         self.opened = asyncio.Event()
-        self._waiting: list[DeviceMessage] = []
+        self._waiting: list[MqttMessage] = []
         self._changed = asyncio.Event()
 
     def open(self) -> None:
         self.is_connected, self.trouble = True, ""
         self.opened.set()
 
-    async def receive(self) -> Sequence[DeviceMessage]:
+    async def receive(self) -> Sequence[MqttMessage]:
         while not self._waiting:
             await self._change()
         taken, self._waiting = self._waiting, []
         return taken
 
-    def acknowledge(self, messages: Sequence[DeviceMessage]) -> None:
+    def acknowledge(self, messages: Sequence[MqttMessage]) -> None:
         self.acknowledged += [each.packet_id for each in messages]
         self._tell()
 
     async def close(self) -> None:
         self.is_closed = True
 
-    def deliver(self, *messages: DeviceMessage) -> None:
+    def deliver(self, *messages: MqttMessage) -> None:
         self._waiting += messages
         self._tell()
 
@@ -262,9 +262,9 @@ def message(
     kind: str = "telemetry",
     again: bool = False,
     at: datetime = START,
-) -> DeviceMessage:
+) -> MqttMessage:
     topic = f"buoys/{imei}/d2c/{kind}"
-    return DeviceMessage(topic=topic, payload=body, packet_id=packet_id, is_repeat=again, connection=1, received_at=at)
+    return MqttMessage(topic=topic, payload=body, packet_id=packet_id, is_repeat=again, connection=1, received_at=at)
 
 
 @dataclass
@@ -353,5 +353,5 @@ def open_mqtt_stage(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager
 
 
 @pytest.fixture
-def device_message() -> Callable[..., DeviceMessage]:
+def device_message() -> Callable[..., MqttMessage]:
     return message

@@ -7,13 +7,13 @@ from typing import Any
 
 from reefmesh.broker.port import BrokerUnavailable
 from reefmesh.observability import table
-from reefmesh_gateway.domain.device_message import DeviceMessage
+from reefmesh_gateway.domain.mqtt_message import MqttMessage
 from reefmesh_gateway.mqtt.held import REPORTS_LIMIT
 from reefmesh_gateway.mqtt.lease import TAKE_OVER_SECONDS
 from reefmesh_gateway.mqtt.receipts import SAME_WITHIN
 
 IMEI, OTHER = "867740030000003", "867740030000004"
-Message = Callable[..., DeviceMessage]
+Message = Callable[..., MqttMessage]
 ALLOWED = 30
 """Reports of a device in five minutes, at an interval of half an hour."""
 

@@ -30,7 +30,7 @@ from reefmesh_gateway.mqtt.held import HeldReports
 from reefmesh_gateway.mqtt.intake import MqttIntake
 from reefmesh_gateway.mqtt.lease import Lease
 from reefmesh_gateway.mqtt.receipts import Receipts
-from reefmesh_gateway.mqtt.session import MqttSession, Session
+from reefmesh_gateway.mqtt.session import DeviceSession, MqttSession
 from reefmesh_gateway.publishing import ReportPublisher
 from reefmesh_gateway.settings import GatewaySettings
 
@@ -146,7 +146,7 @@ def mqtt_door_of(
     common: Common,
     *,
     in_hand_limit: int,
-    open_session: Callable[[], Session] | None = None,
+    open_session: Callable[[], DeviceSession] | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> MqttDoor:
     """Return the MQTT door. ``open_session``: what makes a session, where it is not one at that address."""

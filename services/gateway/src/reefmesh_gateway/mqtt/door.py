@@ -13,10 +13,10 @@ from reefmesh.observability import table
 from reefmesh.observability.health import Check
 from reefmesh.observability.metrics import Metrics
 from reefmesh.service.stop_event import is_set_within
-from reefmesh_gateway.domain.device_message import DeviceMessage
-from reefmesh_gateway.mqtt.intake import Batch, MqttIntake
+from reefmesh_gateway.domain.mqtt_message import MqttMessage
+from reefmesh_gateway.mqtt.intake import JudgedBatch, MqttIntake
 from reefmesh_gateway.mqtt.lease import BEAT_SECONDS, Lease
-from reefmesh_gateway.mqtt.session import Session
+from reefmesh_gateway.mqtt.session import DeviceSession
 
 NAME: Final = "mqtt door"
 RELEASE_SECONDS: Final = 5.0
@@ -31,14 +31,14 @@ class MqttDoor:
     has opened."""
 
     def __init__(
-        self, *, open_session: Callable[[], Session], intake: MqttIntake, lease: Lease, metrics: Metrics, random: Random
+        self, *, open_session: Callable[[], DeviceSession], intake: MqttIntake, lease: Lease, metrics: Metrics, random: Random
     ) -> None:
         self._open_session = open_session
         self._intake = intake
         self._lease = lease
         self._metrics = metrics
         self._random = random
-        self._session: Session | None = None
+        self._session: DeviceSession | None = None
         self._failure: str | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -61,6 +61,7 @@ class MqttDoor:
         facts: dict[str, str | int | float | None] = {
             "role": "active" if self._lease.is_held else "standby",
             "held_reports": self._intake.held_reports,
+            "dropped_of_qos_0": 0 if self._session is None else self._session.dropped,
         }
         trouble = self._failure
         if self._lease.is_held:
@@ -121,9 +122,9 @@ class MqttDoor:
             self._session = None
             await session.close()
 
-    async def _take(self, messages: Sequence[DeviceMessage], session: Session, ended: asyncio.Event) -> None:
+    async def _take(self, messages: Sequence[MqttMessage], session: DeviceSession, ended: asyncio.Event) -> None:
         """Make messages safe, and acknowledge them; where the door ends first, the broker delivers them again."""
-        batch: Batch | None = None
+        batch: JudgedBatch | None = None
         attempt = 0
         while True:
             begun = asyncio.get_running_loop().time()

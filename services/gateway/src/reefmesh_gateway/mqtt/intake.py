@@ -10,14 +10,14 @@ from reefmesh.contracts.channels import UNREGISTERED
 from reefmesh.contracts.envelope import BODY_BYTES_LIMIT, Envelope, event_id_of
 from reefmesh.observability import table
 from reefmesh.observability.metrics import Metrics
-from reefmesh_gateway.domain.device_message import DeviceMessage, schema_of
+from reefmesh_gateway.domain.mqtt_message import MqttMessage, schema_of
 from reefmesh_gateway.domain.report import SentReport, read_report
 from reefmesh_gateway.identities.device import EnrolledDevice
 from reefmesh_gateway.identities.known import KnownIdentities, Stranger
 from reefmesh_gateway.identities.last_use import LastUse, use_over_mqtt
 from reefmesh_gateway.limits import DoorLimits
 from reefmesh_gateway.mqtt.held import HeldReport, HeldReports, RefusedReport
-from reefmesh_gateway.mqtt.receipts import Receipt, Receipts
+from reefmesh_gateway.mqtt.receipts import PacketReceipt, Receipts
 from reefmesh_gateway.publishing import DEVICE, RECEIVED_AT, SENT_BY, ReportPublisher
 
 BODY_LENGTH: Final = "body-bytes"
@@ -31,7 +31,7 @@ Outcome = Literal["accepted", "spoofed", "unknown", "revoked", "held", "refused"
 
 
 @dataclass(slots=True)
-class Batch:
+class JudgedBatch:
     """What becomes of some messages. ``finish`` may be called until it returns."""
 
     envelopes: list[Envelope] = field(default_factory=list)
@@ -73,7 +73,7 @@ class MqttIntake:
         await self._receipts.load()
         await self._held.load()
 
-    async def judge(self, messages: Sequence[DeviceMessage]) -> Batch:
+    async def judge(self, messages: Sequence[MqttMessage]) -> JudgedBatch:
         """Decide what becomes of each message, and write down by which id it goes.
 
         Raises:
@@ -83,7 +83,7 @@ class MqttIntake:
         names = {name for message in messages if (name := message.sender) is not None}
         known = {name: await self._identities.device_over_mqtt(name, at=now) for name in sorted(names)}
         receipts = await self._receipts.write_down(messages)
-        batch = Batch()
+        batch = JudgedBatch()
         for message, receipt in zip(messages, receipts, strict=True):
             name = message.sender
             if name is None:
@@ -92,7 +92,7 @@ class MqttIntake:
                 self._sort(batch, name, known[name], message, receipt)
         return batch
 
-    async def finish(self, batch: Batch) -> None:
+    async def finish(self, batch: JudgedBatch) -> None:
         """Make it so; on return each message of the batch may be acknowledged.
 
         Raises:
@@ -133,7 +133,7 @@ class MqttIntake:
                     self._metrics.count(table.GATEWAY_REPORTS, _outcome(sender, report.body))
 
     def _sort(
-        self, batch: Batch, name: str, sender: EnrolledDevice | Stranger, message: DeviceMessage, receipt: Receipt
+        self, batch: JudgedBatch, name: str, sender: EnrolledDevice | Stranger, message: MqttMessage, receipt: PacketReceipt
     ) -> None:
         """Put one message where it belongs."""
         at, limited = receipt.received_at, _limited(name, sender)
@@ -157,7 +157,7 @@ class MqttIntake:
             )
 
     @staticmethod
-    def _refuse(batch: Batch, name: str, reason: str, at: datetime, message: DeviceMessage) -> None:
+    def _refuse(batch: JudgedBatch, name: str, reason: str, at: datetime, message: MqttMessage) -> None:
         batch.outcomes.append("refused")
         batch.refused.append(RefusedReport(name=name, reason=reason, refused_at=at, body=message.payload))
 

@@ -12,7 +12,7 @@ from typing import Final
 from uuid import uuid4
 
 from reefmesh.store.port import Store, Write
-from reefmesh_gateway.domain.device_message import DeviceMessage
+from reefmesh_gateway.domain.mqtt_message import MqttMessage
 from reefmesh_gateway.identities.device import instant_of, us_of
 
 SAME_WITHIN: Final = timedelta(minutes=1)
@@ -28,7 +28,7 @@ _PUT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class PacketReceipt:
     """``cause``: what a message's event id is made from."""
 
     content_sha256: str
@@ -42,26 +42,26 @@ class Receipts:
     def __init__(self, store: Store, session: str) -> None:
         self._store = store
         self._session = session
-        self._known: dict[int, Receipt] = {}
+        self._known: dict[int, PacketReceipt] = {}
 
     async def load(self) -> None:
         """Read what an earlier process wrote. Raises StoreUnavailable."""
         rows = await self._store.fetch(_READ, (self._session,))
-        self._known = {int(packet): Receipt(sha256, cause, instant_of(us)) for packet, sha256, cause, us in rows}
+        self._known = {int(packet): PacketReceipt(sha256, cause, instant_of(us)) for packet, sha256, cause, us in rows}
 
-    async def write_down(self, messages: Sequence[DeviceMessage]) -> Sequence[Receipt]:
+    async def write_down(self, messages: Sequence[MqttMessage]) -> Sequence[PacketReceipt]:
         """Return a receipt for each message; on return they are durable.
 
         Raises:
             StoreUnavailable: some may be; a further call with the same messages is right.
         """
-        receipts, new = [], dict[int, Receipt]()
+        receipts, new = [], dict[int, PacketReceipt]()
         for message in messages:
             sha256, at = message.content_sha256, message.received_at
             known = None if message.packet_id is None else new.get(message.packet_id, self._known.get(message.packet_id))
             is_same = known is not None and known.content_sha256 == sha256
             if known is None or not is_same or not (message.is_repeat or at - known.received_at < SAME_WITHIN):
-                known = Receipt(sha256, uuid4().hex, at)
+                known = PacketReceipt(sha256, uuid4().hex, at)
                 if message.packet_id is not None:
                     new[message.packet_id] = known
             receipts.append(known)

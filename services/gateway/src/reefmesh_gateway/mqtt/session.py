@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from reefmesh.clock import Clock
-from reefmesh_gateway.domain.device_message import FROM_DEVICES, DeviceMessage
+from reefmesh_gateway.domain.mqtt_message import FROM_DEVICES, MqttMessage
 from reefmesh_gateway.mqtt.address import MqttAddress
 
 KEEP_ALIVE_SECONDS: Final = 30
@@ -34,7 +34,7 @@ INSTANT: Final = timedelta(microseconds=1)
 log = structlog.get_logger()
 
 
-class Session(Protocol):
+class DeviceSession(Protocol):
     """What the door does with a session."""
 
     @property
@@ -52,11 +52,11 @@ class Session(Protocol):
 
     def open(self) -> None: ...
 
-    async def receive(self) -> Sequence[DeviceMessage]:
+    async def receive(self) -> Sequence[MqttMessage]:
         """Wait for messages and return all that have come, in order; none when the session was closed."""
         ...
 
-    def acknowledge(self, messages: Sequence[DeviceMessage]) -> None:
+    def acknowledge(self, messages: Sequence[MqttMessage]) -> None:
         """Acknowledge, in order. What an earlier connection brought is not: the broker delivers it again on this one."""
         ...
 
@@ -66,19 +66,19 @@ class Session(Protocol):
 
 
 class MqttSession:
-    """Implements ``Session`` with MQTT 5, by which the broker learns how many messages may be in hand."""
+    """Implements ``DeviceSession`` with MQTT 5, by which the broker learns how many messages may be in hand."""
 
     def __init__(self, address: MqttAddress, *, in_hand_limit: int, clock: Clock) -> None:
         self._address = address
         self._clock = clock
         self._latest_at = datetime.min.replace(tzinfo=UTC)
-        self._waiting: deque[DeviceMessage] = deque()
+        self._waiting: deque[MqttMessage] = deque()
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection = 0
         self._is_up = False
         self._is_closed = False
-        self.is_connected = False
+        self.connected = asyncio.Event()
         self.trouble = "it is not connected yet"
         self.dropped = 0
         self._connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types its client alone
@@ -102,13 +102,17 @@ class MqttSession:
         client.on_disconnect = self._on_disconnect
         return client
 
+    @property
+    def is_connected(self) -> bool:
+        return self.connected.is_set()
+
     def open(self) -> None:
         self._loop = asyncio.get_running_loop()
         address = self._address
         self._client.connect_async(address.host, address.port, KEEP_ALIVE_SECONDS, clean_start=False, properties=self._connect)
         self._client.loop_start()
 
-    async def receive(self) -> Sequence[DeviceMessage]:
+    async def receive(self) -> Sequence[MqttMessage]:
         while not self._waiting and not self._is_closed:
             self._arrived.clear()
             await self._arrived.wait()
@@ -118,7 +122,7 @@ class MqttSession:
         self._waiting.clear()
         return taken
 
-    def acknowledge(self, messages: Sequence[DeviceMessage]) -> None:
+    def acknowledge(self, messages: Sequence[MqttMessage]) -> None:
         for message in messages:
             if message.packet_id is not None and message.connection == self._connection and self._is_up:
                 self._client.ack(message.packet_id, 1)
@@ -130,7 +134,7 @@ class MqttSession:
             return
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
-        self.is_connected = False
+        self.connected.clear()
 
     # The thread of paho calls these; each hands its work to the event loop, which does it in the same order.
 
@@ -173,11 +177,13 @@ class MqttSession:
         log.info("connected to the MQTT broker", session=self._address.session, session_present=is_present)
 
     def _subscribed(self) -> None:
-        self.is_connected, self.trouble = True, ""
+        self.trouble = ""
+        self.connected.set()
 
     def _not_subscribed(self, why: str) -> None:
         log.error("no subscription at the MQTT broker", session=self._address.session, reason=why)
-        self.is_connected, self.trouble = False, why
+        self.trouble = why
+        self.connected.clear()
 
     def _lost(self, why: str) -> None:
         self._is_up = False
@@ -186,7 +192,8 @@ class MqttSession:
             return
         if self.is_connected or why != self.trouble:
             log.warning("no connection to the MQTT broker", session=self._address.session, reason=why)
-        self.is_connected, self.trouble = False, why
+        self.trouble = why
+        self.connected.clear()
 
     def _came(self, topic: str, payload: bytes, packet_id: int | None, is_repeat: bool) -> None:
         if packet_id is None and len(self._waiting) >= UNPROMISED_LIMIT:
@@ -194,7 +201,7 @@ class MqttSession:
             return
         self._latest_at = max(self._clock.now(), self._latest_at + INSTANT)
         self._waiting.append(
-            DeviceMessage(
+            MqttMessage(
                 topic=topic,
                 payload=payload,
                 packet_id=packet_id,

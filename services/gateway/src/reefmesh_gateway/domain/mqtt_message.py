@@ -20,7 +20,7 @@ _OF_TELEMETRY_1: Final = "telemetry-1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceMessage:
+class MqttMessage:
     """``packet_id`` None: QoS 0, of which nothing is promised or acknowledged. ``is_repeat``: the broker says that it may have
     delivered it before. ``connection``: which connection of the session brought it, counted from 1. ``received_at``: when it
     came here, no two at one instant; MQTT does not say when it came to the broker."""
