@@ -207,7 +207,7 @@ def certificate_of(name: str, serial: str) -> CertificateLine:
 
 
 class FakeSession:
-    """An MQTT broker's session as ``DeviceSession`` says it is; tests/gateway/test_mosquitto.py asks the same of the real one."""
+    """An MQTT broker's session as ``DeviceSession`` says it is; tests/gateway/test_mosquitto.py asks the same of a real one."""
 
     def __init__(self) -> None:
         self.is_connected = False
