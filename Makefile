@@ -46,7 +46,7 @@ else
 endif
 
 # A pipeline sets CI by itself; there the short runs of the long selections come on top.
-test: $(READY) ## every test that this machine can run, in PROCESSES=3 (CI=1: and the pipeline's; REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,rabbitmq,promtool,amtool,chromium: no skipping)
+test: $(READY) ## every test that this machine can run, in PROCESSES=3 (CI=1: and the pipeline's; REEFMESH_REQUIRE=postgresql,pgbouncer,activemq,rabbitmq,mosquitto,promtool,amtool,chromium: no skipping)
 	@$(BIN)/python -m pytest --numprocesses $(or $(PROCESSES),3) --dist worksteal \
 		$(if $(CI),-m 'not faults and not hostile and not incidents and not rabbitmq') $(ARGS)
 

@@ -51,7 +51,7 @@ HEALTHCHECK --interval=15s --timeout=7s --start-period=30s --retries=3 \
 ENTRYPOINT ["reefmesh-gateway"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="reefmesh-gateway" \
-      org.opencontainers.image.description="The door for devices: knows them by their tokens, limits them, and hands what they report to the mesh" \
+      org.opencontainers.image.description="The door for devices: knows them by tokens and certificates, limits them, and hands what they report to the mesh" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0"

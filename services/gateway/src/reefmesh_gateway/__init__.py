@@ -1,1 +1,1 @@
-"""The gateway: the one door for devices. It knows them by their tokens, limits them, and hands what they report to the mesh."""
+"""The gateway: the one door for devices. It knows and limits them, and hands on what they report."""

@@ -1,4 +1,4 @@
-"""The limits of the door: of an address for requests that are refused, of a device for all of its own.
+"""The limits of the doors: of an address for requests that are refused, of a device for all of its own.
 
 Requests of a device that showed its token never count against an address, nor does anybody's failed attempt in a device's name
 count against that device: nobody can lock an honest device out.

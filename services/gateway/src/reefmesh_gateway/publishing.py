@@ -51,6 +51,11 @@ class ReportPublisher:
             )
             for place, report in enumerate(reports)
         ]
+        await self.confirm(envelopes)
+        return [each.event_id for each in envelopes]
+
+    async def confirm(self, envelopes: Sequence[Envelope]) -> None:
+        """Publish messages of any devices in this order; on return the broker has confirmed all. Raises as ``publish``."""
         linked = self._producer.link(envelopes)
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -58,4 +63,3 @@ class ReportPublisher:
         except TimeoutError:
             raise BrokerUnavailable(f"no confirmation within {self._timeout_seconds:g} s") from None
         self._producer.confirmed(linked)
-        return [each.event_id for each in linked]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from reefmesh.settings import ServiceSettings
 from reefmesh_gateway.domain.sender_address import networks_of
@@ -55,4 +55,28 @@ class GatewaySettings(ServiceSettings):
     )
     answer_timeout_seconds: Annotated[float, Field(gt=0, le=300)] = Field(
         default=30.0, description="seconds, above 0 and at most 300: from there to the last byte of the answer, body included"
+    )
+    mqtt_url: str | None = Field(
+        default=None,
+        description="mqtts://HOST:8883 or mqtt://USER@HOST:1883, the MQTT broker to which devices connect; unset: the MQTT door"
+        " stays closed",
+    )
+    mqtt_password: SecretStr | None = Field(
+        default=None, description="a password of the MQTT broker, for the user in its address"
+    )
+    mqtt_client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
+        default="gateway",
+        description="1 to 64 letters, digits, - and _: the session at the MQTT broker, the same for all gateways there",
+    )
+    mqtt_ca_file: Path | None = Field(
+        default=None, description="the path of the authority (PEM) of the MQTT broker's certificate; unset: those of the system"
+    )
+    mqtt_certificate_file: Path | None = Field(
+        default=None, description="the path of a certificate (PEM) with which the gateway logs in at the MQTT broker"
+    )
+    mqtt_key_file: Path | None = Field(default=None, description="the path of its private key (PEM, without a password)")
+    mqtt_in_hand_limit: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=128,
+        description="a whole number from 1 to 10000: messages that the MQTT broker may deliver before the first of them is"
+        " acknowledged",
     )

@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiomqtt
 
 from reefmesh_components.activemq_process import ActivemqProcess, password_of
+from reefmesh_components.mosquitto import MosquittoProcess
 from reefmesh_components.ports import HOST
 from reefmesh_components.rabbitmq_process import RabbitmqProcess
 
@@ -60,7 +61,7 @@ class NemoPi:
 
 @asynccontextmanager
 async def nemo_pi(
-    broker: ActivemqProcess | RabbitmqProcess,
+    broker: ActivemqProcess | RabbitmqProcess | MosquittoProcess,
     imei: str,
     *,
     user: str | None = USER,
@@ -71,14 +72,20 @@ async def nemo_pi(
     """Connect a device; a publish that the broker does not acknowledge within the time-out raises.
 
     ``user``: None without a user and a password, for a device that shows a certificate (RabbitMQ). ``tls``: to RabbitMQ's port
-    for it. ``will``: what the broker publishes when the device is gone without a word."""
-    port = broker.ports.mqtts if tls is not None and isinstance(broker, RabbitmqProcess) else broker.ports.mqtt
+    for it. ``will``: what the broker publishes when the device is gone without a word. At Mosquitto it shows a certificate, and
+    sends its IMEI and an empty password besides, as the firmware does."""
+    password: str | None
+    if isinstance(broker, MosquittoProcess):
+        port, user, password = broker.port, imei, ""
+    else:
+        port = broker.ports.mqtts if tls is not None and isinstance(broker, RabbitmqProcess) else broker.ports.mqtt
+        password = None if user is None else password_of(user)
     client = aiomqtt.Client(
         HOST,
         port,
         identifier=imei,
         username=user,
-        password=None if user is None else password_of(user),
+        password=password,
         tls_context=tls,
         will=will,
         protocol=aiomqtt.ProtocolVersion.V311,

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 import pytest
 
 VARIABLE: Final = "REEFMESH_REQUIRE"
-KNOWN: Final = ("activemq", "amtool", "chromium", "namespaces", "pgbouncer", "postgresql", "promtool", "rabbitmq")
+KNOWN: Final = ("activemq", "amtool", "chromium", "mosquitto", "namespaces", "pgbouncer", "postgresql", "promtool", "rabbitmq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

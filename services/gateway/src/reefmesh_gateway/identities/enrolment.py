@@ -1,4 +1,4 @@
-"""What an operator does with devices: enroll, list, rotate, revoke. Running gateways follow within seconds."""
+"""What an operator does with devices: enroll, certify, list, rotate, revoke. Running gateways follow within seconds."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,18 @@ from typing import Final
 from reefmesh.errors import ConfigurationError
 from reefmesh.store.port import Store, Write
 from reefmesh_gateway.domain.token import Token
+from reefmesh_gateway.identities.certificates import (
+    CertificateLine,
+    RefusedLine,
+    put_certificate,
+    read_certificates,
+    read_refused,
+    revoke_certificate,
+)
 from reefmesh_gateway.identities.device import EnrolledDevice, instant_of, us_of
 
 CREDENTIALS_LIMIT: Final = 4
-"""Valid tokens of one device at a time: two for a rotation, and room for a rotation that was begun again."""
+"""Valid tokens, and valid certificates, of one device at a time: two for a rotation, and room for one that was begun again."""
 
 _BUMP: Final = "UPDATE gateway_version SET version = version + 1 WHERE id = 1"
 _PUT_DEVICE: Final = (
@@ -58,14 +66,16 @@ class CredentialLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceLine:
-    """One enrolled device with all of its tokens, the oldest first."""
+    """One enrolled device with all of its tokens and certificates, the oldest first."""
 
     device: EnrolledDevice
     credentials: Sequence[CredentialLine]
+    certificates: Sequence[CertificateLine] = ()
 
     @property
     def last_used_at(self) -> datetime | None:
-        return max((each.last_used_at for each in self.credentials if each.last_used_at), default=None)
+        uses = [*(each.last_used_at for each in self.credentials), *(each.last_used_at for each in self.certificates)]
+        return max((each for each in uses if each is not None), default=None)
 
 
 class Enrolment:
@@ -87,10 +97,21 @@ class Enrolment:
                 last_used_at=None if used_us is None else instant_of(used_us),
             )
             credentials.setdefault(device, []).append(line)
+        certificates: dict[str, list[CertificateLine]] = {}
+        for each in await read_certificates(self._store):
+            certificates.setdefault(each.device, []).append(each)
         return [
-            DeviceLine(device=device_of_row(device, reef_id, names, interval), credentials=credentials.get(device, ()))
+            DeviceLine(
+                device=device_of_row(device, reef_id, names, interval),
+                credentials=credentials.get(device, ()),
+                certificates=certificates.get(device, ()),
+            )
             for device, reef_id, names, interval in await self._store.fetch(_DEVICES)
         ]
+
+    async def refused(self) -> Sequence[RefusedLine]:
+        """Return what was refused over MQTT, where no answer could say so."""
+        return await read_refused(self._store)
 
     async def enroll(self, device: EnrolledDevice, *, now: datetime) -> Token:
         """Give a device its first token, or one after all of its tokens ended.
@@ -98,14 +119,38 @@ class Enrolment:
         Raises:
             ConfigurationError: it has a valid token, or another device has one of its names.
         """
-        lines = {line.device.device: line for line in await self.devices()}
-        for name, line in lines.items():
-            if name != device.device and line.device.names & device.names:
-                raise ConfigurationError(f"{device.device} is enrolled already, as {name}; rotate or revoke that one")
-        known = lines.get(device.device)
+        known = await self._known(device)
         if known is not None and any(each.is_valid(now) for each in known.credentials):
             raise ConfigurationError(f"{device.device} is enrolled already; 'reefmesh devices rotate' gives it another token")
         return await self._issue(device, now, ends=[])
+
+    async def certify(self, device: EnrolledDevice, certificate: CertificateLine, *, now: datetime) -> None:
+        """Note a certificate that was issued to a device, beside what it has already.
+
+        Raises:
+            ConfigurationError: another device has one of its names, or it has too many valid certificates.
+        """
+        known = await self._known(device)
+        valid = [] if known is None else [each for each in known.certificates if each.is_valid(now)]
+        if len(valid) >= CREDENTIALS_LIMIT:
+            detail = f"revoke one with 'reefmesh devices revoke {device.device} --certificate SERIAL'"
+            raise ConfigurationError(f"{device.device} has {len(valid)} valid certificates; {detail}")
+        await self._write([_put(device, us_of(now)), put_certificate(certificate)])
+
+    async def revoke_certificates(self, device: str, *, serial: str | None = None, now: datetime) -> Sequence[str]:
+        """End one valid certificate of a device, or all of them, at once; return which.
+
+        Raises:
+            ConfigurationError: the device is not enrolled, or has no such certificate.
+        """
+        line = await self._line(device)
+        if serial is not None and serial not in {each.serial for each in line.certificates}:
+            detail = "'reefmesh devices list' shows those that it has"
+            raise ConfigurationError(f"{device} has no certificate {serial}; {detail}")
+        ended = [each.serial for each in line.certificates if each.revoked_at is None and serial in (None, each.serial)]
+        if ended:
+            await self._write([revoke_certificate(each, now) for each in ended])
+        return ended
 
     async def rotate(self, device: str, *, overlap: timedelta, now: datetime) -> tuple[Token, datetime]:
         """Give a device a further token; return it, and until when its tokens before it stay valid.
@@ -160,6 +205,17 @@ class Enrolment:
         if changed:
             await self._write([_put(device, 0) for device in changed])
         return [device.device for device in changed]
+
+    async def _known(self, device: EnrolledDevice) -> DeviceLine | None:
+        """Return what there is of a device. Raises ConfigurationError: another one has one of its names."""
+        known = None
+        for line in await self.devices():
+            name = line.device.device
+            if name == device.device:
+                known = line
+            elif line.device.names & device.names:
+                raise ConfigurationError(f"{device.device} is enrolled already, as {name}; rotate or revoke that one")
+        return known
 
     async def _line(self, device: str) -> DeviceLine:
         for line in await self.devices():

@@ -21,6 +21,12 @@ _PUT: Final = (
     " ON CONFLICT (credential_id) DO UPDATE SET used_us = excluded.used_us"
 )
 
+
+def use_over_mqtt(name: str) -> str:
+    """Return under what the last use over MQTT is noted: the broker says which device it is, not by which certificate."""
+    return f"mqtt/{name}"
+
+
 log = structlog.get_logger()
 
 

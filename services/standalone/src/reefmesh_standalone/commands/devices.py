@@ -1,9 +1,10 @@
-"""``reefmesh devices``: who may send to the gateway, and with which tokens."""
+"""``reefmesh devices``: who may send to the gateway, and with which tokens and certificates."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,6 +14,7 @@ from reefmesh.contracts import services
 from reefmesh.contracts.channels import UNREGISTERED
 from reefmesh.contracts.contract import BuoyId, ReefId
 from reefmesh.errors import ConfigurationError
+from reefmesh_gateway.identities.certificates import CertificateLine, RefusedLine
 from reefmesh_gateway.identities.device import REPORT_INTERVAL_SECONDS, EnrolledDevice
 from reefmesh_gateway.identities.enrolment import CredentialLine, DeviceLine, Enrolment
 from reefmesh_standalone.commands.alert_lines import utc
@@ -27,6 +29,14 @@ from reefmesh_standalone.commands.context import (
     results,
     run,
 )
+from reefmesh_standalone.commands.device_certificates import (
+    AuthorityOption,
+    CertificateOrder,
+    authority,
+    authority_folder,
+    renew_revocation_list,
+    write_certificate,
+)
 from reefmesh_standalone.commands.help_page import Command
 from reefmesh_standalone.commands.reef_table import table_of
 from reefmesh_standalone.commands.register import open_register
@@ -34,10 +44,14 @@ from reefmesh_standalone.commands.when import duration_of
 from reefmesh_standalone.gateway_devices import device_of
 from reefmesh_standalone.home import Home
 from reefmesh_standalone.mesh import open_stores
+from reefmesh_standalone.provisioning.authority import KeyType
 
 OVERLAP_LIMIT: Final = timedelta(days=366)
 
-app: Final = typer.Typer(help="Enroll devices at the gateway: tokens, their rotation and their end.", no_args_is_help=True)
+app: Final = typer.Typer(
+    help="Enroll devices at the gateway: tokens and certificates, their rotation and their end.", no_args_is_help=True
+)
+app.command(cls=Command)(authority)
 
 DeviceArgument = Annotated[str, typer.Argument(help="IMEI, serial number or name of the device.", show_default=False)]
 
@@ -51,12 +65,24 @@ def enroll(
     interval: Annotated[
         int | None, typer.Option(min=1, max=86_400, help="Seconds between two reports, with --reef.", show_default=False)
     ] = None,
+    certificate: Annotated[
+        bool, typer.Option("--certificate", help="For MQTT: a certificate by your authority, and a card, instead of a token.")
+    ] = False,
+    broker_host: Annotated[
+        str | None, typer.Option(help="Where the device connects to MQTT, for its card.", show_default=False)
+    ] = None,
+    key: Annotated[KeyType, typer.Option(help="Kind of its key.")] = "rsa",
+    days: Annotated[int, typer.Option(min=1, max=7300, help="For so long the certificate is valid.")] = 1825,
+    into: Annotated[
+        Path | None, typer.Option(help="Folder for its files; without it, devices beside the authority.", show_default=False)
+    ] = None,
+    authority: AuthorityOption = None,
     home: HomeOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a device its token, which is shown this once and kept nowhere; running gateways follow within seconds.
+    """Give a device its token, which is shown this once and kept nowhere, or a certificate for MQTT; gateways follow at once.
 
     Its reef, its other names and its report interval come from the register. A device that is not registered yet may be
     enrolled: what it sends is quarantined until it is.
@@ -64,6 +90,7 @@ def enroll(
     Examples:
       reefmesh devices enroll 867740030000003
       reefmesh devices enroll agent-1 --json | jq -r .token
+      reefmesh devices enroll 867740030000003 --certificate --broker-host mqtt.example.org
       reefmesh devices enroll agent-1 --reef pemuteran --interval 600 --store postgresql://gateway@host/reefmesh
     """
     place = home_of(home, None, store, config)
@@ -72,6 +99,18 @@ def enroll(
         if interval is not None and reef is None:
             raise ConfigurationError("--interval goes with --reef; without it, the register says how often the device reports")
         known = await _asked(place, device) if reef is None else _stated(device, reef, interval)
+        if certificate:
+            order = CertificateOrder(name=device, host=broker_host, key_type=key, days=days, into=into)
+            async with _enrolment(place) as enrolment:
+                written = await write_certificate(enrolment, authority_folder(place, authority), known, order)
+            if as_json:
+                print_json({**_device(known), **written.document})
+                return
+            results().print(str(written.folder), soft_wrap=True)
+            people.print(f"{device} is enrolled at {known.reef_id}: its key, its certificate and its card are in that folder.")
+            return
+        if broker_host is not None or into is not None:
+            raise ConfigurationError("--broker-host and --into go with --certificate")
         async with _enrolment(place) as enrolment:
             token = await enrolment.enroll(known, now=datetime.now(UTC))
         if as_json:
@@ -87,7 +126,7 @@ def enroll(
 def list_devices(
     home: HomeOption = None, store: StoreOption = None, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the enrolled devices, their tokens and when each was used last.
+    """List the enrolled devices, their tokens and certificates, and when each was used last.
 
     Examples:
       reefmesh devices list
@@ -97,20 +136,27 @@ def list_devices(
 
     async def main(_: asyncio.Event) -> None:
         async with _enrolment(place) as enrolment:
-            lines = await enrolment.devices()
+            lines, refused = await enrolment.devices(), {each.name: each for each in await enrolment.refused()}
         now = datetime.now(UTC)
         if as_json:
-            print_json([_line(line, now) for line in lines])
+            print_json([_line(line, refused, now) for line in lines])
             return
         if not lines:
             people.print("No device is enrolled; 'reefmesh devices enroll' gives one its token.")
             return
-        table = table_of("", "device", "reef", "token", "state", "last used (UTC)", whole=("device", "reef", "token"))
+        table = table_of("", "device", "reef", "kind", "id", "state", "last used (UTC)", whole=("device", "reef", "id"))
         for line in lines:
-            for each in line.credentials:
-                used = "never" if each.last_used_at is None else utc(each.last_used_at)
-                table.add_row(line.device.device, line.device.reef_id, each.credential_id, _state(each, now), used)
+            shown: list[tuple[str, str, CredentialLine | CertificateLine]] = [
+                *(("token", each.credential_id, each) for each in line.credentials),
+                *((f"mqtt {each.name}", each.serial, each) for each in line.certificates),
+            ]
+            for kind, identifier, either in shown:
+                used = "never" if either.last_used_at is None else utc(either.last_used_at)
+                table.add_row(line.device.device, line.device.reef_id, kind, identifier, _state(either, now), used)
         results().print(table)
+        for name, each in refused.items():
+            what = f"{each.reports} reports refused over MQTT, the last at {utc(each.last_at)} UTC: {each.reason}"
+            people.print(f"{name or '(no device)'}: {what}")
 
     run(main)
 
@@ -153,27 +199,48 @@ def revoke(
     token: Annotated[
         str | None, typer.Option("--token", metavar="ID", help="Only this one; 'devices list' shows ids.", show_default=False)
     ] = None,
+    certificate: Annotated[
+        str | None, typer.Option("--certificate", metavar="SERIAL", help="Only this one.", show_default=False)
+    ] = None,
+    authority: AuthorityOption = None,
     home: HomeOption = None,
     store: StoreOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End the tokens of a device; within ten seconds no gateway takes them any more.
+    """End the tokens and certificates of a device; within ten seconds no gateway takes them any more.
+
+    Of certificates the list for the MQTT broker is written anew too, where the authority is; there it is read within seconds.
 
     Examples:
       reefmesh devices revoke agent-1
       reefmesh devices revoke agent-1 --token 5c1f6e2b0a5c
+      reefmesh devices revoke 867740030000003 --certificate 4d2a19
     """
     place = home_of(home, None, store, config)
 
     async def main(_: asyncio.Event) -> None:
+        now, folder = datetime.now(UTC), authority_folder(place, authority)
         async with _enrolment(place) as enrolment:
-            ended = await enrolment.revoke(device, credential_id=token, now=datetime.now(UTC))
+            tokens: Sequence[str] = ()
+            certificates: Sequence[str] = ()
+            if certificate is None:
+                tokens = await enrolment.revoke(device, credential_id=token, now=now)
+            if token is None:
+                certificates = await enrolment.revoke_certificates(device, serial=certificate, now=now)
+            revocation_list = await renew_revocation_list(enrolment, folder, now=now) if certificates else None
         if as_json:
-            print_json({"device": device, "revoked": list(ended)})
+            written = None if revocation_list is None else str(revocation_list)
+            document = {"device": device, "revoked": list(tokens), "revoked_certificates": list(certificates)}
+            print_json(document | {"revocation_list": written})
             return
-        tokens = "no token was valid" if not ended else f"revoked: {', '.join(ended)}"
-        results().print(f"{device}: {tokens}")
+        ended = ", ".join((*tokens, *certificates))
+        results().print(f"{device}: {f'revoked: {ended}' if ended else 'nothing was valid'}", soft_wrap=True)
+        if certificates and revocation_list is None:
+            people.print(
+                f"There is no authority in {folder}: gateways take nothing of these certificates any more, but the MQTT broker"
+                " lets them in until 'reefmesh devices authority' has written its list, where the authority is."
+            )
 
     run(main)
 
@@ -247,7 +314,7 @@ def _device(device: EnrolledDevice) -> dict[str, Any]:
     }
 
 
-def _line(line: DeviceLine, now: datetime) -> dict[str, Any]:
+def _line(line: DeviceLine, refused: Mapping[str, RefusedLine], now: datetime) -> dict[str, Any]:
     tokens = [
         {
             "token_id": each.credential_id,
@@ -259,10 +326,28 @@ def _line(line: DeviceLine, now: datetime) -> dict[str, Any]:
         }
         for each in line.credentials
     ]
-    return {**_device(line.device), "last_used_at": line.last_used_at, "tokens": tokens}
+    certificates = [
+        {
+            "serial": each.serial,
+            "name": each.name,
+            "state": _state(each, now),
+            "created_at": each.created_at,
+            "expires_at": each.expires_at,
+            "revoked_at": each.revoked_at,
+            "last_used_at": each.last_used_at,
+        }
+        for each in line.certificates
+    ]
+    return {
+        **_device(line.device),
+        "last_used_at": line.last_used_at,
+        "tokens": tokens,
+        "certificates": certificates,
+        "refused_over_mqtt": sum(refused[name].reports for name in line.device.names if name in refused),
+    }
 
 
-def _state(line: CredentialLine, now: datetime) -> str:
+def _state(line: CredentialLine | CertificateLine, now: datetime) -> str:
     if line.revoked_at is not None:
         return "revoked"
     if line.expires_at is None:
