@@ -13,6 +13,8 @@ BUSY_SHARE: Final = 0.8
 """What is in use for more of the time is called the bound: an M/M/1 queue is then five times as long as its service."""
 CPU_SHARE_AIM: Final = 0.7
 """Of a core, for each task: the rest is for bursts, a deployment, and garbage collection."""
+HOT: Final = 1.5
+"""A reef that sends so many times its even share is called hot."""
 BROKER_SHARE: Final = 0.5
 """Of the time in a lane: with more of it the lanes wait for the broker most of the time."""
 
@@ -192,7 +194,7 @@ def _subscription(
 def _bound(measured: MeasuredSubscription, seconds: float, process_bound: Bound) -> Bound:
     """Return what is in use most of the time, the first of those that would not get better by what comes after it."""
     load = measured.load(seconds)
-    if load.hottest_utilisation >= BUSY_SHARE:
+    if load.hottest_utilisation >= BUSY_SHARE and load.hottest >= HOT * (1 / load.reefs):
         return "reef"
     if process_bound != "nothing":
         return process_bound
