@@ -6,6 +6,7 @@ import typer
 
 import reefmesh
 from reefmesh_standalone.commands import (
+    advise,
     alerts,
     buoys,
     demo,
@@ -61,6 +62,7 @@ for command in (
     simulate.simulate,
     status.status,
     doctor.doctor,
+    advise.advise,
     repair.repair,
     exclude.exclude,
     exclude.include,
