@@ -30,9 +30,7 @@ DOWNLOAD_COMPRESSION: Final = 4
 PAGE_HEADERS: Final = {"cross-origin-resource-policy": "same-origin", "cache-control": "no-cache"}
 
 
-def routes_of(
-    pages: Sequence[Route], api: ASGIApp, stream: ASGIApp, erddap: ASGIApp, *, rule: RateRule
-) -> Sequence[PageRoute]:
+def routes_of(pages: Sequence[Route], api: ASGIApp, stream: ASGIApp, erddap: ASGIApp, *, rule: RateRule) -> Sequence[PageRoute]:
     """Return the routes for the service's server: the pages by their paths, the stream at its own, the API and the open data
     below their mounts."""
     site = _behind(Starlette(routes=list(pages)), rule, PAGE_HEADERS)
