@@ -100,13 +100,14 @@ fuzz: $(READY) ## random input to all that reads bytes from outside, SECONDS for
 containers: $(READY) ## the compose file for real, with figures; needs a Docker engine (ARGS="--no-build --with observability")
 	@$(BIN)/python tests/deploy/compose_walk.py $(ARGS)
 
-docs: $(READY) ## write anew what is made from code: docs/{asyncapi.yaml,openapi.json,gateway-openapi.json,metrics.md,modules.md}, the dashboards
+docs: $(READY) ## write anew what is made from code: docs/{asyncapi.yaml,openapi.json,gateway-openapi.json,metrics.md,modules.md}, the dashboards, the catalogues of languages
 	@$(BIN)/python tools/asyncapi.py
 	@$(BIN)/python tools/openapi.py
 	@$(BIN)/python -m reefmesh_gateway.door.openapi > docs/gateway-openapi.json
 	@$(BIN)/python -m reefmesh.observability.metrics_page > docs/metrics.md
 	@$(BIN)/python deploy/grafana/generate.py
 	@$(BIN)/python tools/modules.py > docs/modules.md
+	@$(BIN)/python tools/languages.py
 
 lock: $(READY) ## pin all dependencies anew in constraints.txt (ARGS=--upgrade: to the newest)
 	@tools/lock $(ARGS)

@@ -84,7 +84,7 @@ async def test_site_page_says_reasons_ages_and_what_nobody_measures(bench: Bench
     page = await seen(bench, "/reefs/north-wall")
     for words in (
         "visibility 12.0 m: at least 10 m",
-        "Holds until 2026-11-29 22:00 (Asia/Makassar)",
+        "Holds until 2026-11-29 22:00 (Asia/Makassar) Current",  # what is to come has no age
         "Newest reading 2026-11-29 20:00 (Asia/Makassar) (60 min ago)",
         "Salinity \N{EN DASH} Not measured here",
         "Aragonite saturation \N{EN DASH} Not measured here",
