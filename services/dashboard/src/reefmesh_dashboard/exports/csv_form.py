@@ -51,7 +51,8 @@ def _write_of(variable: Variable) -> Callable[[Cell], str]:
     if variable.is_text:
         return _text
     if variable.kind == "time":
-        return lambda cell: instant_text(variable, cell) if isinstance(cell, int) else ""
+        timespec = variable.timespec
+        return lambda cell: instant_text(cell, timespec) if isinstance(cell, int) else ""
     return lambda cell: "NaN" if cell is None else repr(cell)
 
 

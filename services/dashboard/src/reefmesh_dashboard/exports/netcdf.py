@@ -81,8 +81,8 @@ def _describe(file: h5netcdf.File, attributes: Mapping[str, Attribute], rows: Ro
     names = [variable.name for variable in variables]
     if "time" in names and (ends := rows.extremes(names.index("time"))) is not None:
         time = variables[names.index("time")]
-        file.attrs["time_coverage_start"] = instant_text(time, int(ends[0]))
-        file.attrs["time_coverage_end"] = instant_text(time, int(ends[1]))
+        file.attrs["time_coverage_start"] = instant_text(int(ends[0]), time.timespec)
+        file.attrs["time_coverage_end"] = instant_text(int(ends[1]), time.timespec)
         file.attrs["time_coverage_duration"] = f"PT{(ends[1] - ends[0]) / 1000:g}S"
         file.attrs["time_coverage_resolution"] = "P1D" if time.attributes.get("time_precision") == DAYS else "PT1S"
     for name, word, units in (("latitude", "lat", "degrees_north"), ("longitude", "lon", "degrees_east")):

@@ -11,6 +11,7 @@ Cell = str | int | float | None
 CellRow = tuple[Cell, ...]
 
 Kind = Literal["text", "number", "integer", "flag", "time"]
+TimeSpec = Literal["seconds", "milliseconds"]
 Attribute = str | int | float | tuple[int, ...] | tuple[float, ...]
 
 MILLISECONDS: Final = "1970-01-01T00:00:00.000Z"
@@ -57,17 +58,18 @@ class Variable:
         return None if units is None else str(units)
 
     @property
-    def timespec(self) -> Literal["seconds", "milliseconds"]:
+    def timespec(self) -> TimeSpec:
+        """How precisely texts show instants; all of one column alike."""
         return "seconds" if self.attributes.get("time_precision") == DAYS else "milliseconds"
 
 
-def instant_text(variable: Variable, milliseconds: int) -> str:
-    """Return an instant as ISO 8601 in UTC; all of one column have the same precision."""
-    return f"{(_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec=variable.timespec)}Z"
+def instant_text(milliseconds: int, timespec: TimeSpec) -> str:
+    """Return an instant as ISO 8601 in UTC."""
+    return f"{(_EPOCH + timedelta(milliseconds=milliseconds)).isoformat(timespec=timespec)}Z"
 
 
 def shown_cell(variable: Variable, cell: Cell) -> Cell:
     """Return a cell as texts show it: instants are ISO 8601."""
     if variable.kind == "time" and isinstance(cell, int):
-        return instant_text(variable, cell)
+        return instant_text(cell, variable.timespec)
     return cell
