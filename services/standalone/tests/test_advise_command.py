@@ -12,9 +12,9 @@ import pytest
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh_components.command_in_process import CommandInProcess
 from reefmesh_standalone.advising.advice import ServiceAdvice, advise
-from reefmesh_standalone.advising.measurement import Measurement
+from reefmesh_standalone.advising.measurement import MeshMeasurement
 from reefmesh_standalone.advising.measuring import quantile_bound, variation
-from reefmesh_standalone.advising.series import Observation, Series
+from reefmesh_standalone.advising.series import ObservedSeries, ScrapedSeries
 from reefmesh_standalone.advising.sources import from_file, from_pages, from_prometheus
 from reefmesh_standalone.advising.wording import sentences
 
@@ -73,7 +73,7 @@ def serving(pages: Mapping[str, list[str]]) -> httpx.AsyncClient:
     )
 
 
-async def looked(pages: Mapping[str, list[str]], *, seconds: float = 10) -> Measurement:
+async def looked(pages: Mapping[str, list[str]], *, seconds: float = 10) -> MeshMeasurement:
     clock = Clock()
     async with serving(pages) as http:
         return await from_pages(http, list(pages), seconds=seconds, now=clock.now, pause=clock.pause)
@@ -170,9 +170,9 @@ async def test_answer_that_is_not_prometheus_or_has_no_reefmesh_is_refused(body:
 
 def test_gauge_counts_the_processes_that_run() -> None:
     labels = {"service": "scoring"}
-    gone = Series(name="g", process="gone", labels=labels, points=((0.0, 1.0),))
-    here = Series(name="g", process="here", labels=labels, points=((0.0, 2.0), (90.0, 3.0)))
-    assert [3.0] == Observation([gone, here]).now("g", service="scoring")
+    gone = ScrapedSeries(name="g", process="gone", labels=labels, points=((0.0, 1.0),))
+    here = ScrapedSeries(name="g", process="here", labels=labels, points=((0.0, 2.0), (90.0, 3.0)))
+    assert [3.0] == ObservedSeries([gone, here]).now("g", service="scoring")
 
 
 def test_variation_and_quantile_of_buckets() -> None:
@@ -183,14 +183,14 @@ def test_variation_and_quantile_of_buckets() -> None:
     assert [0.1, 0.5, None] == [quantile_bound(spread, share) for share in (0.5, 0.99, 0.999)]
 
 
-def measured_of(**changes: Any) -> Measurement:
+def measured_of(**changes: Any) -> MeshMeasurement:
     """Scoring with two tasks of 10 lanes, 100 messages/s of 100 ms each from 200 reefs over 10 s; changed so."""
     of_service = {name: changes.pop(name) for name in ("tasks", "cpu_seconds", "commit_seconds") if name in changes}
     subscription = {
         "name": QUEUE, "handled_messages": 1000, "mean_seconds": 0.1, "lanes": 20, "reefs": 200, "waiting_messages": 0,
     } | changes  # fmt: skip
     service = {"name": "scoring", "tasks": 2, "cpu_seconds": 8.0, "subscriptions": [subscription]} | of_service
-    return Measurement.model_validate_json(json.dumps({"source": "a test", "seconds": 10, "services": [service]}))
+    return MeshMeasurement.model_validate_json(json.dumps({"source": "a test", "seconds": 10, "services": [service]}))
 
 
 def advised(**changes: Any) -> ServiceAdvice:
