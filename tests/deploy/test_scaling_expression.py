@@ -61,8 +61,8 @@ def _at(node: ast.expr, metrics: Mapping[str, Series], place: int) -> float | No
     match node:
         case ast.Name(id=name):
             return metrics[name][place]
-        case ast.Constant(value=int() | float() as value):
-            return float(value)
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             above, below = _at(left, metrics, place), _at(right, metrics, place)
             return None if above is None or not below else above / below
@@ -105,7 +105,7 @@ def backlog() -> str:
 
 def test_whichever_broker_is_active_its_queue_counts(backlog: str) -> None:
     """Only the active one has data; in the minute of the failover both may have, or neither."""
-    seen = {"q1": [800, 900, None, None, 0], "q2": [None, 0, 1200, None, 900], "running": [2, 2, 3, 3, 3]}
+    seen: dict[str, Series] = {"q1": [800, 900, None, None, 0], "q2": [None, 0, 1200, None, 900], "running": [2, 2, 3, 3, 3]}
     assert [400, 450, 400, 0, 300] == evaluate(backlog, seen)
 
 
