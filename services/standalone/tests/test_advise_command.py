@@ -273,7 +273,7 @@ def test_json_is_a_file_to_advise_from(command: CommandInProcess, tmp_path: Path
 )
 def test_mistake_is_one_line(command: CommandInProcess, arguments: tuple[str, ...], code: int, said: str) -> None:
     ended = command("advise", *arguments)
-    assert (code, "") == (ended.code, ended.out)
+    assert (code, "") == (ended.code, ended.out), ended.err
     assert said in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
 
