@@ -19,7 +19,7 @@ from reefmesh.observability import table
 from reefmesh_components.ports import free_port
 from reefmesh_components.reefmesh_command import ReefmeshCommand, Running
 from reefmesh_components.requirement import ComponentMissing, give_up
-from reefmesh_standalone.advising.measurement import Measurement
+from reefmesh_standalone.advising.measurement import MeshMeasurement
 from reefmesh_standalone.advising.sources import client, from_pages, from_prometheus, samples_of
 
 MESSAGES = 60
@@ -105,7 +105,7 @@ def prometheus_url(mesh: Mesh, tmp_path: Path) -> Iterator[str]:
         process.wait(timeout=PATIENCE_SECONDS)
 
 
-def counts(measured: Measurement) -> dict[str, float]:
+def counts(measured: MeshMeasurement) -> dict[str, float]:
     return {
         service.name: each.handled_messages
         for service in measured.services

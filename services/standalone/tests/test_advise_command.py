@@ -12,9 +12,9 @@ import pytest
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh_components.command_in_process import CommandInProcess
 from reefmesh_standalone.advising.advice import ServiceAdvice, advise
-from reefmesh_standalone.advising.measurement import Measurement
+from reefmesh_standalone.advising.measurement import MeshMeasurement
 from reefmesh_standalone.advising.measuring import quantile_bound, variation
-from reefmesh_standalone.advising.series import Observation, Series
+from reefmesh_standalone.advising.series import ObservedSeries, ScrapedSeries
 from reefmesh_standalone.advising.sources import from_file, from_pages, from_prometheus
 from reefmesh_standalone.advising.wording import sentences
 
@@ -73,7 +73,7 @@ def serving(pages: Mapping[str, list[str]]) -> httpx.AsyncClient:
     )
 
 
-async def looked(pages: Mapping[str, list[str]], *, seconds: float = 10) -> Measurement:
+async def looked(pages: Mapping[str, list[str]], *, seconds: float = 10) -> MeshMeasurement:
     clock = Clock()
     async with serving(pages) as http:
         return await from_pages(http, list(pages), seconds=seconds, now=clock.now, pause=clock.pause)
@@ -91,8 +91,10 @@ async def test_two_looks_at_two_pages_give_rates_seconds_lanes_and_cpu() -> None
     assert ("scoring", 2, 10.0) == (service.name, service.tasks, measured.seconds)
     assert (400, 500, 150) == (found.handled_messages, found.arrived_messages, found.waiting_messages)
     assert (16, 100, 0.75) == (found.lanes, found.reefs, found.busiest_task_share)
-    assert (0.03, 0.01) == (pytest.approx(found.mean_seconds), pytest.approx(found.publish_seconds))
-    assert (5, pytest.approx(0.4)) == (service.cpu_seconds, service.commit_seconds)
+    assert pytest.approx(0.03) == found.mean_seconds
+    assert pytest.approx(0.01) == found.publish_seconds
+    assert 5 == service.cpu_seconds
+    assert pytest.approx(0.4) == service.commit_seconds
 
 
 async def test_process_that_was_restarted_between_the_looks_is_counted_from_zero() -> None:
@@ -170,9 +172,9 @@ async def test_answer_that_is_not_prometheus_or_has_no_reefmesh_is_refused(body:
 
 def test_gauge_counts_the_processes_that_run() -> None:
     labels = {"service": "scoring"}
-    gone = Series(name="g", process="gone", labels=labels, points=((0.0, 1.0),))
-    here = Series(name="g", process="here", labels=labels, points=((0.0, 2.0), (90.0, 3.0)))
-    assert [3.0] == Observation([gone, here]).now("g", service="scoring")
+    gone = ScrapedSeries(name="g", process="gone", labels=labels, points=((0.0, 1.0),))
+    here = ScrapedSeries(name="g", process="here", labels=labels, points=((0.0, 2.0), (90.0, 3.0)))
+    assert [3.0] == ObservedSeries([gone, here]).now("g", service="scoring")
 
 
 def test_variation_and_quantile_of_buckets() -> None:
@@ -183,14 +185,14 @@ def test_variation_and_quantile_of_buckets() -> None:
     assert [0.1, 0.5, None] == [quantile_bound(spread, share) for share in (0.5, 0.99, 0.999)]
 
 
-def measured_of(**changes: Any) -> Measurement:
+def measured_of(**changes: Any) -> MeshMeasurement:
     """Scoring with two tasks of 10 lanes, 100 messages/s of 100 ms each from 200 reefs over 10 s; changed so."""
     of_service = {name: changes.pop(name) for name in ("tasks", "cpu_seconds", "commit_seconds") if name in changes}
     subscription = {
         "name": QUEUE, "handled_messages": 1000, "mean_seconds": 0.1, "lanes": 20, "reefs": 200, "waiting_messages": 0,
     } | changes  # fmt: skip
     service = {"name": "scoring", "tasks": 2, "cpu_seconds": 8.0, "subscriptions": [subscription]} | of_service
-    return Measurement.model_validate_json(json.dumps({"source": "a test", "seconds": 10, "services": [service]}))
+    return MeshMeasurement.model_validate_json(json.dumps({"source": "a test", "seconds": 10, "services": [service]}))
 
 
 def advised(**changes: Any) -> ServiceAdvice:
@@ -225,7 +227,8 @@ def test_tasks_are_advised_for_cpu_and_for_lanes() -> None:
 def test_backlog_takes_what_the_spare_capacity_needs() -> None:
     """20 lanes and 100 ms are 200 messages/s, 1 core for 125 messages/s and task 250."""
     (found,) = advised(waiting_messages=500).subscriptions
-    assert (200, 5) == (pytest.approx(found.capacity_per_second), pytest.approx(found.backlog_gone_in_seconds))
+    assert pytest.approx(200) == found.capacity_per_second
+    assert pytest.approx(5) == found.backlog_gone_in_seconds
     assert advised(waiting_messages=500, arrived_messages=2100).subscriptions[0].backlog_gone_in_seconds is None
 
 
@@ -270,7 +273,7 @@ def test_json_is_a_file_to_advise_from(command: CommandInProcess, tmp_path: Path
 )
 def test_mistake_is_one_line(command: CommandInProcess, arguments: tuple[str, ...], code: int, said: str) -> None:
     ended = command("advise", *arguments)
-    assert (code, "") == (ended.code, ended.out)
+    assert (code, "") == (ended.code, ended.out), ended.err
     assert said in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
 

@@ -5,7 +5,7 @@ from math import ceil
 from typing import Final, Literal
 
 from reefmesh_standalone.advising.load import LANES_LIMIT, TASKS_LIMIT
-from reefmesh_standalone.advising.measurement import MeasuredService, MeasuredSubscription, Measurement
+from reefmesh_standalone.advising.measurement import MeasuredService, MeasuredSubscription, MeshMeasurement
 
 Bound = Literal["reef", "cpu", "database", "broker", "reefs", "lanes", "nothing", "unknown"]
 
@@ -87,7 +87,7 @@ class Advice:
         return shared or any(each.change_needed for each in self.services)
 
 
-def advise(measured: Measurement, *, latency_seconds: float) -> Advice:
+def advise(measured: MeshMeasurement, *, latency_seconds: float) -> Advice:
     """Return what keeps p99 of each subscription, from production to acknowledgement, at ``latency_seconds``."""
     shared = None if measured.shared_cpu_seconds is None else measured.shared_cpu_seconds / measured.seconds
     services = tuple(_service(each, measured.seconds, latency_seconds, shared) for each in measured.services)

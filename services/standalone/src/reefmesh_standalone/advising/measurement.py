@@ -73,7 +73,7 @@ class MeasuredService(_Model):
     subscriptions: tuple[MeasuredSubscription, ...]
 
 
-class Measurement(_Model):
+class MeshMeasurement(_Model):
     """``shared_cpu_seconds``: CPU of the processes that run several services, None where there is none."""
 
     format: Literal["reefmesh-advise/1"] = "reefmesh-advise/1"

@@ -6,8 +6,8 @@ from typing import Final
 
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh.observability import table
-from reefmesh_standalone.advising.measurement import MESSAGES_LEAST, MeasuredService, MeasuredSubscription, Measurement
-from reefmesh_standalone.advising.series import Observation
+from reefmesh_standalone.advising.measurement import MESSAGES_LEAST, MeasuredService, MeasuredSubscription, MeshMeasurement
+from reefmesh_standalone.advising.series import ObservedSeries
 
 CPU_SECONDS: Final = "process_cpu_seconds_total"
 NAMES: Final = (
@@ -33,7 +33,7 @@ Buckets = list[tuple[float, float]]
 """(upper bound in seconds, observations at most so long), ascending, the last one infinite."""
 
 
-def measurement_of(seen: Observation, *, source: str) -> Measurement:
+def measurement_of(seen: ObservedSeries, *, source: str) -> MeshMeasurement:
     """Return what the series say of each service.
 
     Raises:
@@ -57,7 +57,7 @@ def measurement_of(seen: Observation, *, source: str) -> Measurement:
             f"at most {most:,.0f} messages of a subscription were handled in {seen.seconds:,.0f} s, and fewer than "
             f"{MESSAGES_LEAST} say nothing; look again under load, or longer with --over"
         )
-    return Measurement(
+    return MeshMeasurement(
         source=source,
         seconds=seen.seconds,
         shared_cpu_seconds=_cpu_seconds(seen, shared) if shared else None,
@@ -65,7 +65,7 @@ def measurement_of(seen: Observation, *, source: str) -> Measurement:
     )
 
 
-def _service(seen: Observation, name: str, processes: set[str], *, alone: bool) -> MeasuredService | None:
+def _service(seen: ObservedSeries, name: str, processes: set[str], *, alone: bool) -> MeasuredService | None:
     tasks = sum(map(seen.runs, processes))
     if tasks == 0:
         return None
@@ -81,7 +81,7 @@ def _service(seen: Observation, name: str, processes: set[str], *, alone: bool) 
     )
 
 
-def _subscription(seen: Observation, service: str, name: str) -> MeasuredSubscription:
+def _subscription(seen: ObservedSeries, service: str, name: str) -> MeasuredSubscription:
     labels = {"service": service, "subscription": name}
     by_process: dict[str, float] = {}
     for outcome in DONE:
@@ -109,12 +109,12 @@ def _subscription(seen: Observation, service: str, name: str) -> MeasuredSubscri
     )
 
 
-def _cpu_seconds(seen: Observation, processes: Iterable[str]) -> float | None:
+def _cpu_seconds(seen: ObservedSeries, processes: Iterable[str]) -> float | None:
     series = [each for each in seen.named(CPU_SECONDS) if each.process in set(processes)]
     return sum(map(seen.increase_of, series)) if series else None
 
 
-def buckets(seen: Observation, name: str, **labels: str) -> Buckets:
+def buckets(seen: ObservedSeries, name: str, **labels: str) -> Buckets:
     """Return a histogram of all processes."""
     bounds = {float(each): each for each in seen.values(name, "le", **labels)}
     return [(bound, seen.increase(name, le=bounds[bound], **labels)) for bound in sorted(bounds)]

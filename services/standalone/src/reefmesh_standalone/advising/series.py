@@ -1,4 +1,4 @@
-"""Series as they were read at several instants, from whatever source."""
+"""ScrapedSeries as they were read at several instants, from whatever source."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ RUNNING_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class ScrapedSeries:
     """One series of one process; ``points`` are (seconds since 1970, value), oldest first, at least one."""
 
     name: str
@@ -18,11 +18,11 @@ class Series:
     points: tuple[tuple[float, float], ...]
 
 
-class Observation:
+class ObservedSeries:
     """All series of a mesh over one period."""
 
-    def __init__(self, series: Iterable[Series]) -> None:
-        self._by_name: dict[str, list[Series]] = {}
+    def __init__(self, series: Iterable[ScrapedSeries]) -> None:
+        self._by_name: dict[str, list[ScrapedSeries]] = {}
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
         for each in series:
@@ -36,7 +36,7 @@ class Observation:
         """The longest time over which a process was observed; 0 when each was read once."""
         return max((self._last[each] - first for each, first in self._first.items()), default=0.0)
 
-    def named(self, name: str, **labels: str) -> list[Series]:
+    def named(self, name: str, **labels: str) -> list[ScrapedSeries]:
         """Return the series of this name that have all these labels."""
         return [each for each in self._by_name.get(name, ()) if labels.items() <= each.labels.items()]
 
@@ -47,7 +47,7 @@ class Observation:
     def increase(self, name: str, **labels: str) -> float:
         return sum(map(self.increase_of, self.named(name, **labels)))
 
-    def increase_of(self, series: Series) -> float:
+    def increase_of(self, series: ScrapedSeries) -> float:
         """By how much a counter rose. One that was not there when its process was first read was 0 then; one that falls began
         again at 0 (its process was restarted)."""
         before = series.points[0][1] if series.points[0][0] <= self._first[series.process] else 0.0

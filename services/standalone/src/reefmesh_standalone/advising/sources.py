@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from reefmesh.errors import ConfigurationError, TransientError
 from reefmesh.mistake_sentence import sentence_of
-from reefmesh_standalone.advising.measurement import Measurement
+from reefmesh_standalone.advising.measurement import MeshMeasurement
 from reefmesh_standalone.advising.measuring import CPU_SECONDS, NAMES, measurement_of
-from reefmesh_standalone.advising.series import Observation, Series
+from reefmesh_standalone.advising.series import ObservedSeries, ScrapedSeries
 
 ANSWER_SECONDS: Final = 10.0
 BYTES_LIMIT: Final = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ def address_of(given: str, *, path: str = "") -> str:
 
 async def from_pages(
     http: httpx.AsyncClient, urls: Sequence[str], *, seconds: float, now: Now, pause: Pause = asyncio.sleep
-) -> Measurement:
+) -> MeshMeasurement:
     """Look twice at the metrics pages of all processes, ``seconds`` apart.
 
     Raises:
@@ -66,10 +66,10 @@ async def from_pages(
             for name, labels, value in samples_of(page, address):
                 points.setdefault((address, name, tuple(sorted(labels.items()))), []).append((at, value))
     series = [
-        Series(name=name, process=process, labels=dict(labels), points=tuple(found))
+        ScrapedSeries(name=name, process=process, labels=dict(labels), points=tuple(found))
         for (process, name, labels), found in points.items()
     ]
-    return measurement_of(Observation(series), source=", ".join(addresses))
+    return measurement_of(ObservedSeries(series), source=", ".join(addresses))
 
 
 def samples_of(page: str, address: str) -> list[tuple[str, dict[str, str], float]]:
@@ -94,7 +94,7 @@ def samples_of(page: str, address: str) -> list[tuple[str, dict[str, str], float
     return found
 
 
-async def from_prometheus(http: httpx.AsyncClient, url: str, *, seconds: float) -> Measurement:
+async def from_prometheus(http: httpx.AsyncClient, url: str, *, seconds: float) -> MeshMeasurement:
     """Ask Prometheus for what it scraped in the last ``seconds``: one query, raw samples with their own instants.
 
     Raises:
@@ -114,12 +114,12 @@ async def from_prometheus(http: httpx.AsyncClient, url: str, *, seconds: float) 
             f"{base} does not answer as Prometheus does; give the address that its own pages have"
         ) from None
     meshed = {each.process for each in series if each.name != CPU_SECONDS}
-    return measurement_of(Observation(each for each in series if each.process in meshed), source=f"Prometheus at {base}")
+    return measurement_of(ObservedSeries(each for each in series if each.process in meshed), source=f"Prometheus at {base}")
 
 
-def _scraped(found: Any) -> Series:
+def _scraped(found: Any) -> ScrapedSeries:
     metric = found["metric"]
-    return Series(
+    return ScrapedSeries(
         name=metric["__name__"],
         process=f"{metric.get('job', '')} {metric.get('instance', '')}",
         labels=_kept(metric),
@@ -127,7 +127,7 @@ def _scraped(found: Any) -> Series:
     )
 
 
-def from_file(path: Path) -> Measurement:
+def from_file(path: Path) -> MeshMeasurement:
     """Read what ``--json`` wrote, or its ``measured`` alone, written by hand.
 
     Raises:
@@ -146,7 +146,7 @@ def from_file(path: Path) -> Measurement:
         raise ConfigurationError(f"{path} is no JSON; 'reefmesh advise --json' writes such a file") from None
     measured = document.get("measured", document) if isinstance(document, dict) else document
     try:
-        return Measurement.model_validate_json(json.dumps(measured))
+        return MeshMeasurement.model_validate_json(json.dumps(measured))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reefmesh_standalone.advising.advice import CPU_SHARE_AIM, Advice, Bound, ServiceAdvice, SubscriptionAdvice
-from reefmesh_standalone.advising.measurement import MESSAGES_LEAST, MeasuredService, Measurement
+from reefmesh_standalone.advising.measurement import MESSAGES_LEAST, MeasuredService, MeshMeasurement
 
 BOUNDS: Final[dict[Bound, str]] = {
     "reef": "One reef alone keeps a lane busy, and a reef's messages are handled one at a time: neither tasks nor lanes help. "
@@ -26,7 +26,7 @@ UNEVEN: Final = 1.5
 FALLS_BEHIND: Final = 0.95
 
 
-def sentences(advice: Advice, measured: Measurement) -> Iterator[str]:
+def sentences(advice: Advice, measured: MeshMeasurement) -> Iterator[str]:
     """Yield the lines, an empty one between services."""
     if advice.shared_cpu_share is not None:
         yield (

@@ -13,7 +13,7 @@ from reefmesh.errors import ConfigurationError
 from reefmesh.service.exit import explain
 from reefmesh_standalone.advising.advice import Advice
 from reefmesh_standalone.advising.advice import advise as advice_of
-from reefmesh_standalone.advising.measurement import Measurement
+from reefmesh_standalone.advising.measurement import MeshMeasurement
 from reefmesh_standalone.advising.sources import client, from_file, from_pages, from_prometheus
 from reefmesh_standalone.advising.wording import sentences
 from reefmesh_standalone.commands.context import JsonOption, Outcome, people, print_json, results, run, until_stopped
@@ -102,7 +102,7 @@ def seconds_of(text: str, *, option: str) -> float:
     return seconds
 
 
-def given(measured: Measurement, *, hottest_share: float | None, burstiness: float | None) -> Measurement:
+def given(measured: MeshMeasurement, *, hottest_share: float | None, burstiness: float | None) -> MeshMeasurement:
     """Return the measurement with what no metric tells, for every subscription, where it is given."""
     told = {"hottest_share": hottest_share, "burstiness": burstiness}
     change = {name: value for name, value in told.items() if value is not None}
@@ -113,7 +113,7 @@ def given(measured: Measurement, *, hottest_share: float | None, burstiness: flo
     return measured.model_copy(update={"services": services})
 
 
-async def _measured(prometheus: str | None, metrics: list[str], file: Path | None, over: str | None) -> Measurement:
+async def _measured(prometheus: str | None, metrics: list[str], file: Path | None, over: str | None) -> MeshMeasurement:
     if file is not None:
         return from_file(file)
     default = PAGES_SECONDS if prometheus is None else PROMETHEUS_SECONDS
@@ -125,7 +125,7 @@ async def _measured(prometheus: str | None, metrics: list[str], file: Path | Non
         return await from_pages(http, metrics or [DEFAULT_PAGE], seconds=seconds, now=time.time, pause=asyncio.sleep)
 
 
-def _show(advice: Advice, measured: Measurement, *, as_json: bool) -> None:
+def _show(advice: Advice, measured: MeshMeasurement, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {"change_needed": advice.change_needed, "advice": asdict(advice), "measured": measured.model_dump(mode="json")}
