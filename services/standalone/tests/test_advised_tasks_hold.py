@@ -148,6 +148,15 @@ def test_advised_tasks_hold_the_latency_and_one_task_less_does_not(
     assert len(needless) <= needless_limit, needless
 
 
+@pytest.mark.parametrize(("variation", "factor"), [(1.0, 6), (2.0, 8), (0.5, 4)])
+def test_fewest_lanes_hold_a_tight_latency_without_much_to_spare(variation: float, factor: float) -> None:
+    """Lane by lane, so that an advice which aims too low is seen."""
+    load = Load(rate_per_second=200, mean_seconds=0.1, variation=variation, reefs=1000)
+    lanes = load.lanes_for(factor * 0.1)
+    assert lanes is not None
+    assert 0.6 < p99_of(load, lanes, seed=3) / (factor * 0.1) <= 1.1
+
+
 def test_tasks_that_come_and_go_hold_the_latency_while_the_advised_number_is_left() -> None:
     """One more comes and goes again; with one less for a fifth of the time the latency is lost."""
     case = next(
