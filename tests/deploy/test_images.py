@@ -25,8 +25,8 @@ BROKER_OF = {COMPOSE: ("activemq", "stomp://activemq:61613"), ON_RABBITMQ: ("rab
 NAMES = [each.name for each in EVERY_SERVICE]
 IMAGES = {name: [name] for name in NAMES} | {"reefmesh": ["standalone", *NAMES]}
 DOCKERFILES = [*(DOCKER / f"{image}.Dockerfile" for image in IMAGES), *sorted(DOCKER.glob("stand-ins/*/Dockerfile*"))]
-NOT_IN_IMAGES = {"otel", "faststream"}
-"""Tracing takes a collector; FastStream is for programs of one's own behind the mesh."""
+NOT_IN_IMAGES = {"otel", "faststream", "files"}
+"""Tracing takes a collector; FastStream is for programs of one's own behind the mesh; NetCDF and Parquet take 150 MB."""
 BUILDKIT_ALONE = re.compile(
     r"^\s*#\s*syntax\s*=|^(RUN|COPY|ADD)\b.*\s--(mount|network|security|link|chmod|parents|exclude)\b|<<-?['\"]?[A-Z]",
     re.MULTILINE,

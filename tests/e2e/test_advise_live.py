@@ -114,6 +114,7 @@ def counts(measured: MeshMeasurement) -> dict[str, float]:
     }
 
 
+@pytest.mark.ci
 async def test_advice_at_the_page_counts_what_was_sent(mesh: Mesh) -> None:
     async def load(_: float) -> None:
         before = {each: mesh.handled(each) for each in ("ingest", "scoring")}
@@ -132,6 +133,7 @@ async def test_advice_at_the_page_counts_what_was_sent(mesh: Mesh) -> None:
     assert 0 < measured.shared_cpu_seconds
 
 
+@pytest.mark.ci
 async def test_advice_through_prometheus_counts_what_was_sent(mesh: Mesh, prometheus_url: str) -> None:
     def scraped(service: str) -> float | None:
         query = urlencode({"query": f'sum({table.MESSAGES_HANDLED.name}{{service="{service}"}}) or sum(up) - 1'})

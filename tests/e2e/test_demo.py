@@ -10,6 +10,7 @@ import pytest
 from reefmesh_components.reefmesh_command import ReefmeshCommand
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(240)  # under a minute on an idle machine
 def test_demo_ends_by_itself_everything_accounted_for_each_trouble_alerted(reefmesh: ReefmeshCommand) -> None:
     with replace(reefmesh, name_home=False).running("demo", "--days", "120", "--json") as demo:

@@ -98,7 +98,9 @@ def told(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(1200)  # half a minute for 7 kills on a machine that does nothing else
-@pytest.mark.parametrize(("days", "kills"), [(1200, 7), pytest.param(3650, 22, marks=pytest.mark.faults)])
+@pytest.mark.parametrize(
+    ("days", "kills"), [pytest.param(1200, 7, marks=pytest.mark.ci), pytest.param(3650, 22, marks=pytest.mark.faults)]
+)
 def test_mesh_killed_at_random_moments_of_a_replay_ends_like_an_undisturbed_one(tmp_path: Path, days: int, kills: int) -> None:
     """Laws 3 and 4: nothing lost, effect once, over kills -9; scores, ledger and accounting are identical."""
     archive = tmp_path / "archive.csv"

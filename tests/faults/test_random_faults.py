@@ -40,6 +40,7 @@ async def suffered(run: Run) -> Report:
         give_up(missing)
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(600)
 async def test_separate_processes_on_activemq_and_postgresql_under_random_faults_break_no_law(tmp_path: Path) -> None:
     """And a purge that the checker is not told of is found."""
@@ -68,6 +69,7 @@ async def test_separate_processes_on_rabbitmq_under_random_faults_of_it_break_no
     assert {"kill", "broker_kill", "broker_alarm", "broker_pause", "silent_both", "purge"} <= report.faults_by_kind.keys()
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(400)
 async def test_mesh_in_one_process_on_embedded_broker_and_sqlite_under_random_faults_breaks_no_law(tmp_path: Path) -> None:
     report = await suffered(Run(replace(QUICK, engine="embedded", store="sqlite", faults=7), tmp_path / "home"))

@@ -164,6 +164,7 @@ async def test_everything_is_there_and_can_be_chosen_without_a_script(
         assert "rgb(16, 23, 29)" == await page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("id", "dark"), ("th", "light")])
 async def test_axe_finds_nothing_in_any_state(
     language: str, theme: str, browser: Browser, benches: Benches, samples: type[Samples]

@@ -136,6 +136,7 @@ def cases(number: int, *, burstiness: tuple[float, ...] = (1.0,)) -> list[Case]:
     return found
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("burstiness", "number", "needless_limit"), [((1.0,), 12, 3), ((4.0, 9.0), 8, 4)])
 def test_advised_tasks_hold_the_latency_and_one_task_less_does_not(
     burstiness: tuple[float, ...], number: int, needless_limit: int

@@ -66,7 +66,9 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
     SECTION: ClassVar[str] = ""
-    ELSEWHERE: ClassVar[frozenset[str]] = frozenset({"home", "visibility_timeout_seconds"})
+    ELSEWHERE: ClassVar[frozenset[str]] = frozenset(
+        {"home", "mqtt_password", "mqtt_password_file", "visibility_timeout_seconds"}
+    )
     """Settings of other programs that may stand at the top of the file: all programs of a machine share one file."""
     _files: dict[str, SecretOfFile] = PrivateAttr(default_factory=dict)
     """Secrets that were given as files."""
