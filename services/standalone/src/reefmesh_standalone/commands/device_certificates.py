@@ -93,7 +93,7 @@ def authority(
 
     Examples:
       reefmesh devices authority --server mqtt.example.org
-      reefmesh devices authority --server mqtt.example.org --server 203.0.113.7 --authority /root/reef-authority
+      reefmesh devices authority --server mqtt.example.org --server 203.0.113.7 --authority reef-authority
     """
     place = home_of(home, None, store, config)
 

@@ -173,19 +173,17 @@ class RabbitMQLane:
         copy = self._copy(message, reason=poison.reason, detail=poison.detail, attempts=0)
         is_cut = len(copy.body) > UNREADABLE_BODY_BYTES_LIMIT and not consumer.subscription.is_numbered
         queue = parking_queue(consumer.subscription)
-        is_told = False
         try:
             async with consumer.stock.place(copy, queue=queue, is_cut=is_cut) as copies:
                 await self._send(copies, copy.small(queue))
                 if copies:  # it lies there now, also if the message comes again and is parked once more
                     consumer.note_unreadable(message, copy)
-                    is_told = True
                 await consumer.acknowledge(message)
         except (BrokerRefusal, BrokerUnavailable):  # a refusal may last: a missing right, a queue without a majority
             if message.is_open:
                 consumer.keep(message, again_after_seconds=AGAIN_SECONDS)
         else:
-            if not is_told:
+            if not copies:
                 consumer.note_unreadable(message, copy)
 
     def _copy(self, message: InboundMessage, *, reason: str, detail: str, attempts: int) -> ParkedCopy:
